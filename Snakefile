@@ -1,0 +1,54 @@
+# The whole workflow: prepare → pretrain → features → probe, finetune → report.
+# What is built stands in params/; each rule runs one stage of ssl/unlabel/stage/.
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(workflow.basedir) / "ssl"))
+os.environ["PYTHONPATH"] = str(Path(workflow.basedir) / "ssl")
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
+from unlabel import compose, study
+from unlabel.errors import UserError
+from unlabel.plan import Plan
+
+
+configfile: "params/workflow.yaml"
+
+
+PARAMS = Path("params")
+RUN = "data/runs/{budget}/{dataset}/{method}/{variant}/{seed}"
+PREPARED = "data/prepared/{dataset}"
+PROBES = compose.probes(PARAMS)
+GPUS = int(Path("/dev/nvidia0").exists()) if config["gpu"] == "auto" else config["gpu"]
+
+try:
+    PLAN = Plan.current()
+    STUDY = study.read(PARAMS, config["study"])
+    RUNS = [run for _, run in STUDY.runs(PARAMS, config["budget"])]
+    REPORT = PLAN.report(STUDY, config["budget"])
+    PLAN.keep()
+except UserError as error:
+    sys.exit(f"error: {error}")
+
+
+wildcard_constraints:
+    budget="[^/]+",
+    dataset="[^/]+",
+    method="[^/]+",
+    variant="[^/]+",
+    seed=r"\d+",
+
+
+include: "workflow/rules/prepare.smk"
+include: "workflow/rules/pretrain.smk"
+include: "workflow/rules/features.smk"
+include: "workflow/rules/probe.smk"
+include: "workflow/rules/finetune.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        "reports/index.html",

@@ -1,0 +1,1 @@
+"""Which self-supervised method gives the best representation of your images?"""

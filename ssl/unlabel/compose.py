@@ -1,0 +1,132 @@
+"""The settings of one run, composed by Hydra from the recipes in `params/` and checked."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from unlabel.errors import UserError, nearest
+from unlabel.settings import check, load
+
+# A value of a typed path: what a shell, Snakemake and every file system leave alone.
+OVERRIDE = re.compile(r"[A-Za-z_][\w./@]*=[\w.+\-\[\],]*")
+SECTIONS = ("dataset", "encoder", "method", "optimizer", "training", "hardware")
+
+
+def names(params: Path, group: str) -> list[str]:
+    """The instances of a group: its files."""
+    return sorted(path.stem for path in (params / group).glob("*.yaml"))
+
+
+def choose(params: Path, group: str, name: str) -> str:
+    """`name`, if the group has it. Raises `UserError` with the nearest right name otherwise."""
+    known = names(params, group)
+    if name not in known:
+        raise UserError(f"unknown {group} {name!r}: {nearest(str(name), known)}")
+    return name
+
+
+def probes(params: Path) -> list[str]:
+    """The probes that look at features; fine-tuning trains, and is a stage of its own."""
+    return [name for name in names(params, "probe") if name != "finetune"]
+
+
+def split(variant: str) -> list[str]:
+    """`a=1,b=[2,3]` -> `a=1`, `b=[2,3]`; `base` -> nothing. Raises `UserError` if it is neither."""
+    overrides = [] if variant == "base" else re.split(r",(?![^\[]*\])", variant)
+    for override in overrides:
+        if not OVERRIDE.fullmatch(override):
+            raise UserError(f"{override!r} is not an override like optimizer.lr=0.1")
+    if overrides != sorted(overrides):
+        raise UserError(f"write the variant {variant!r} in order: {','.join(sorted(overrides))}")
+    return overrides
+
+
+def variant(overrides: Sequence[str]) -> str:
+    """The variant that is made by overrides: what `split` splits."""
+    return ",".join(sorted(overrides)) or "base"
+
+
+def dataset(params: Path, name: str) -> dict[str, Any]:
+    """The settings of a dataset. Raises `UserError` if it is unknown or wrong."""
+    recipe = load(params / "dataset" / f"{choose(params, 'dataset', name)}.yaml")
+    check(recipe, "dataset")
+    return recipe
+
+
+def settings(
+    params: Path, budget: str, dataset: str, method: str, variant: str
+) -> dict[str, Any]:
+    """All settings of a run, resolved; its seed is the default one.
+
+    Raises `UserError` for an unknown name or key, with the nearest right one, and a wrong type.
+    """
+    for group, name in (("budget", budget), ("dataset", dataset), ("method", method)):
+        choose(params, group, name)
+    chosen = [f"budget={budget}", f"dataset={dataset}", f"method={method}"]
+    chosen += [f"+probe@probe.{probe}={probe}" for probe in probes(params)]
+    overrides = split(variant)
+    for override in overrides:
+        key = override.split("=")[0]
+        if key in ("seed", "budget", "method") or key.split(".")[0] == "dataset":
+            raise UserError(f"{override!r} cannot be a variant: a run's path says its {key} already")
+    where = f"{method} on {dataset} at budget {budget}"
+    config = _hydra(params, chosen, overrides, where)
+    try:
+        resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise UserError(f"the settings of {where} do not resolve: {_line(error)}") from error
+    assert isinstance(resolved, dict)
+    _check(params, resolved, where)
+    return {str(key): value for key, value in resolved.items()}
+
+
+def _hydra(params: Path, chosen: Sequence[str], overrides: Sequence[str], where: str) -> DictConfig:
+    with initialize_config_dir(str(params.resolve()), version_base=None):
+        try:
+            return compose("config", [*chosen, *overrides])
+        except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
+            for override in overrides:
+                key = override.split("=")[0]
+                known = set(_keys(compose("config", [*chosen])))
+                if key not in known:
+                    raise UserError(
+                        f"{override!r} overrides {key}, which {where} has not; "
+                        f"{nearest(key, known)}"
+                    ) from error
+            raise UserError(f"the recipes of {where} cannot be composed: {_line(error)}") from error
+
+
+def _check(params: Path, resolved: Mapping[Any, Any], where: str) -> None:
+    known = [*OmegaConf.load(params / "config.yaml"), "dataset", "encoder", "method", "probe"]
+    known = [*known, "finetune", "about"]
+    for key in resolved:
+        if key not in known:
+            raise UserError(f"{key} is not a section of the settings of {where}; "
+                            f"{nearest(str(key), known)}")
+    try:
+        for section in SECTIONS:
+            check(resolved[section], section)
+        for name, probe in resolved["probe"].items():
+            check(probe, f"probe.{name}")
+        check(resolved["finetune"], "finetune")
+    except UserError as error:
+        raise UserError(f"in the settings of {where}: {error}") from error
+
+
+def _keys(config: Any, prefix: str = "") -> Iterator[str]:
+    if isinstance(config, Mapping | DictConfig):
+        for key in config:
+            yield f"{prefix}{key}"
+            value = None if OmegaConf.is_missing(config, key) else config[key]
+            yield from _keys(value, f"{prefix}{key}.")
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,87 @@
+"""The one interface every dataset fits. Each other file in this folder is a dataset."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from unlabel.errors import UserError
+from unlabel.images import UNLABELLED, Images
+from unlabel.seeds import derive
+
+
+class Raw(NamedTuple):
+    """A dataset as its makers published it."""
+
+    train: Images  # ids are unique over train and test, and never change
+    test: Images
+    classes: tuple[str, ...]  # the name of each label
+    source: str  # what the images are and who published them, however they got here
+    sha256: dict[str, str]  # of the content of each raw file
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """Images to load, and how many of those to train on are held out to choose settings with.
+
+    Raises `UserError` unless `validation`, a fraction of each class, lies between 0 and 1.
+    """
+
+    validation: float = 0.1
+    seed: int = 0  # which images are held out depends on this alone
+
+    def __post_init__(self) -> None:
+        if not 0 < self.validation < 1:
+            raise UserError(
+                f"dataset.validation is {self.validation}, but must lie between 0 and 1: "
+                "it is the fraction of the images to train on that is held out"
+            )
+
+    def load(self, raw: Path) -> Raw:
+        """All images; `raw` is the folder for this dataset's raw files, found or fetched.
+
+        Raises `UserError` if they are damaged, or neither there nor to be had.
+        """
+        raise NotImplementedError
+
+
+def hold_out(images: Images, fraction: float, *purpose: object) -> tuple[Images, Images]:
+    """The images to keep, and a random `fraction` of each class, both in their first order.
+
+    At least one image of each class is on either side; unlabelled images are all kept. Raises
+    `UserError` if a class has a single image.
+    """
+    out = torch.zeros(len(images.id), dtype=torch.bool)
+    for label in images.label[images.label != UNLABELLED].unique().tolist():
+        members = (images.label == label).nonzero().flatten()
+        if len(members) < 2:
+            raise UserError(
+                f"class {label} has one image to train on, but needs two for one to be held out; "
+                "add images, or leave that one unlabelled"
+            )
+        size = min(max(round(fraction * len(members)), 1), len(members) - 1)
+        # Ranked by a hash of the id, the choice is the same with any version of any library.
+        ranked = sorted(members.tolist(), key=lambda i: derive(*purpose, int(images.id[i])))
+        out[ranked[:size]] = True
+    return images.take(~out), images.take(out)
+
+
+def moments(image: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel of uint8 (N, C, H, W), for pixels in [0, 1].
+
+    The sums are whole numbers, so no order of adding changes them. The deviation is never 0: it is
+    1 where all pixels are equal.
+    """
+    total = squares = torch.zeros(image.shape[1], dtype=torch.int64)
+    for part in image.split(256):
+        pixels = part.long()
+        total = total + pixels.sum((0, 2, 3))
+        squares = squares + pixels.square().sum((0, 2, 3))
+    count = image.numel() // image.shape[1]
+    mean, std = [], []
+    for first, second in zip(total.tolist(), squares.tolist(), strict=True):
+        mean.append(first / count / 255)
+        std.append((count * second - first**2) ** 0.5 / count / 255 or 1.0)
+    return tuple(mean), tuple(std)

@@ -1,0 +1,63 @@
+"""The one interface every encoder fits: images in, features out. Each other file is an encoder."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from unlabel import checkpoint
+from unlabel.errors import UserError
+from unlabel.images import Data
+from unlabel.settings import build
+
+
+class Encoder(nn.Module):
+    """Maps images in [0, 1] to features; normalises them by the dataset's mean and deviation.
+
+    A subclass sets `dim`, the length of a feature vector, and defines `maps`. Normalisation is not
+    part of the weights: where an encoder is one of torchvision's, they have torchvision's names.
+    """
+
+    dim: int
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, data: Data):
+        super().__init__()
+        self.data = data
+        self.register_buffer("mean", torch.tensor(data.mean).view(-1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(data.std).view(-1, 1, 1), persistent=False)
+
+    def normalise(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) in [0, 1] -> mean 0 and deviation 1 over the dataset."""
+        return (x - self.mean) / self.std
+
+    def maps(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) in [0, 1] -> (B, D, h, w)"""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) in [0, 1] -> (B, D)"""
+        return self.maps(x).mean((2, 3))
+
+
+def save(path: Path, encoder: Encoder, settings: Mapping[str, Any]) -> None:
+    """Write the encoder's weights, and in the file's header all that `load` needs."""
+    about = {"encoder": settings, "data": asdict(encoder.data)}
+    checkpoint.write(path, encoder.state_dict(), about)
+
+
+def load(path: Path) -> Encoder:
+    """The encoder of an `encoder.safetensors`, on the CPU, in evaluation mode.
+
+    Raises `UserError` if the file is missing or damaged, or holds no encoder.
+    """
+    tensors, about = checkpoint.read(path)
+    if "encoder" not in about:
+        raise UserError(f"{path} holds no encoder; pass a run's encoder.safetensors")
+    encoder: Encoder = build(about["encoder"], "encoder", data=Data.parse(about["data"]))
+    encoder.load_state_dict(tensors)
+    return encoder.eval()

@@ -1,0 +1,48 @@
+"""The one interface every pretraining method fits. Each other file in this folder is a method."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from unlabel.encoder import Encoder
+from unlabel.images import Data
+
+
+class Batch(NamedTuple):
+    """Everything one training step may depend on."""
+
+    x: Tensor  # images in [0, 1]                (B, C, H, W)
+    y: Tensor  # labels, -1 where there is none  (B,)
+    i: Tensor  # which of the data.size images    (B,)
+    t: float  # training progress, 0 to 1
+
+
+class Method(nn.Module):
+    """An objective wrapped around the encoder it trains; `encoder` is the product.
+
+    `measures` holds what `step` found worth logging beside its losses: names to scalars.
+    """
+
+    labels = False  # does the method see labels?
+
+    def __init__(self, encoder: Encoder, data: Data):
+        super().__init__()
+        self.encoder = encoder
+        self.measures: Mapping[str, Tensor] = {}
+
+    def step(self, batch: Batch) -> Iterator[Tensor]:
+        """Yield each loss to minimise; what follows a `yield` sees the updated weights."""
+        raise NotImplementedError
+
+    def players(self) -> Sequence[nn.Module]:
+        """The modules that take turns: the n-th loss updates the n-th player."""
+        return [self]
+
+    def embed(self, h: Tensor) -> Tensor | None:
+        """Features h (B, D) -> the projector's output z (B, d), where there is a projector."""
+        return None
+
+    def show(self, x: Tensor) -> dict[str, Tensor]:
+        """What a person wants to see of the method: caption -> images in [0, 1] (B, C, H, W)."""
+        return {}

@@ -1,0 +1,17 @@
+"""No training: the encoder as it was initialised, which every method must beat."""
+
+from collections.abc import Iterator, Sequence
+
+from torch import Tensor, nn
+
+from unlabel.method import Batch, Method
+
+
+class Random(Method):
+    """An untrained encoder."""
+
+    def players(self) -> Sequence[nn.Module]:
+        return []
+
+    def step(self, batch: Batch) -> Iterator[Tensor]:
+        return iter(())

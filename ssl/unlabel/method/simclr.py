@@ -1,0 +1,55 @@
+"""A Simple Framework for Contrastive Learning of Visual Representations. arXiv:2002.05709"""
+
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from unlabel.augment import Augment
+from unlabel.encoder import Encoder
+from unlabel.images import Data
+from unlabel.layers import mlp
+from unlabel.losses import retrieval
+from unlabel.method import Batch, Method
+
+
+class SimCLR(Method):
+    """Two views of an image are close, views of other images in the batch are far."""
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        data: Data,
+        augment: Augment,
+        width: int = 2048,
+        dim: int = 128,
+        temperature: float = 0.1,
+    ):
+        super().__init__(encoder, data)
+        self.augment = augment
+        self.project = mlp(encoder.dim, width, dim)  # g, section 4.2
+        self.temperature = temperature
+
+    def step(self, batch: Batch) -> Iterator[Tensor]:
+        views = torch.cat([self.augment(batch.x), self.augment(batch.x)])  # i and i + B are a pair
+        z = F.normalize(self.embed(self.encoder(views)).float(), dim=1)  # (2B, d)
+        logits, partner = similarities(z, self.temperature)
+        self.measures = retrieval(logits, partner)
+        yield F.cross_entropy(logits, partner)  # equation 1, the mean over all 2B views
+
+    def embed(self, h: Tensor) -> Tensor:
+        z: Tensor = self.project(h)
+        return z
+
+    def show(self, x: Tensor) -> dict[str, Tensor]:
+        return {"image": x, "one view": self.augment(x), "another view": self.augment(x)}
+
+
+def similarities(z: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
+    """Unit vectors (2B, d) -> cosine similarities / T (2B, 2B), and where each one's partner is.
+
+    A view is never compared with itself.
+    """
+    partner = torch.arange(len(z), device=z.device).roll(len(z) // 2)
+    return (z @ z.T / temperature).fill_diagonal_(-torch.inf), partner

@@ -1,0 +1,78 @@
+"""Optimizers for one module; biases and norms (parameters of one dimension) never decay."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import SGD, AdamW, Optimizer
+
+
+def sgd(
+    module: nn.Module,
+    lr: float = 0.03,
+    momentum: float = 0.9,
+    weight_decay: float = 1e-4,
+    nesterov: bool = False,
+) -> Optimizer:
+    """Stochastic gradient descent with momentum."""
+    return SGD(_groups(module, weight_decay), lr, momentum, nesterov=nesterov)
+
+
+def adamw(
+    module: nn.Module,
+    lr: float = 1e-3,
+    betas: tuple[float, float] = (0.9, 0.999),
+    weight_decay: float = 1e-2,
+) -> Optimizer:
+    """Decoupled Weight Decay Regularization (arXiv:1711.05101, algorithm 2)."""
+    return AdamW(_groups(module, weight_decay), lr, (betas[0], betas[1]), fused=True)
+
+
+def lars(
+    module: nn.Module,
+    lr: float = 0.3,
+    momentum: float = 0.9,
+    weight_decay: float = 1e-6,
+    trust: float = 1e-3,
+) -> Optimizer:
+    """Large Batch Training of Convolutional Networks (arXiv:1708.03888); see `LARS`."""
+    return LARS(_groups(module, weight_decay), lr, momentum, trust)
+
+
+class LARS(Optimizer):
+    """Layer-wise adaptive rate scaling (arXiv:1708.03888, algorithm 1) with momentum.
+
+    Each weight's step is in proportion to its norm: the gradient g + decay * w is scaled by
+    trust * |w| / |g + decay * w|, as SimCLR's and BYOL's do. Biases and norms are not scaled.
+    """
+
+    def __init__(self, groups: list[dict[str, Any]], lr: float, momentum: float, trust: float):
+        super().__init__(groups, {"lr": lr, "momentum": momentum, "trust": trust})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            for weight in group["params"]:
+                if weight.grad is None:
+                    continue
+                gradient = weight.grad.add(weight, alpha=group["weight_decay"])
+                if weight.ndim > 1:
+                    gradient *= _trust(weight, gradient, group["trust"])
+                velocity = self.state[weight].setdefault("velocity", torch.zeros_like(weight))
+                velocity.mul_(group["momentum"]).add_(gradient, alpha=group["lr"])
+                weight -= velocity
+
+
+def _trust(weight: Tensor, gradient: Tensor, trust: float) -> Tensor:
+    """() the factor of a gradient; 1 where the weight or the gradient is zero."""
+    size, slope = weight.norm(), gradient.norm()
+    return torch.where((size > 0) & (slope > 0), trust * size / slope, torch.ones_like(size))
+
+
+def _groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    parameters = [p for p in module.parameters() if p.requires_grad]
+    return [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]

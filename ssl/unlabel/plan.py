@@ -1,0 +1,156 @@
+"""From `params/` to the runs of the workflow, and each stage's settings.
+
+The settings of each stage are frozen in a file that is named by its content. A rule has that
+file's name as its parameter: so a changed value reruns what depends on it, a changed comment
+nothing, and a running workflow goes on with the settings it started with.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from unlabel import compose, files
+from unlabel.code import fingerprint, targets
+from unlabel.run import Run
+from unlabel.settings import load
+from unlabel.study import Study
+
+Stage = dict[str, Any]  # its frozen "settings", a file, and the "modules" they name
+
+FROZEN = Path(".snakemake/unlabel")
+ENVIRONMENT = "UNLABEL_PLAN"  # names the frozen plan to the jobs of a running workflow
+
+
+class Plan:
+    """What each stage of each run depends on: its frozen settings, and its code's fingerprint."""
+
+    def __init__(self, params: Path, frozen: Path = FROZEN):
+        self.params, self.frozen = params, frozen
+        self.main = ENVIRONMENT not in os.environ  # or is this process one of a workflow's jobs?
+        self.stages: dict[str, dict[str, Stage]] = {}  # of each run's folder, and each dataset
+        self.composed: dict[tuple[str, str, str, str], dict[str, Any]] = {}
+
+    @classmethod
+    def current(cls, params: Path = Path("params"), frozen: Path = FROZEN) -> "Plan":
+        """The plan of the workflow this process is a job of, or else a new one."""
+        plan = cls(params, frozen)
+        path = Path(os.environ.get(ENVIRONMENT) or plan._cache())
+        if path.exists():
+            plan.stages = json.loads(path.read_text())
+        return plan
+
+    def keep(self) -> None:
+        """Freeze the plan, for this workflow's jobs and for the next time nothing has changed."""
+        if self.main:
+            files.write_json(self._cache(), self.stages)
+            text = json.dumps(self.stages, sort_keys=True)
+            path = (self.frozen / f"plan-{_digest(text)}.json").resolve()
+            files.write_text(path, text)
+            os.environ[ENVIRONMENT] = str(path)
+
+    def add(self, run: Run) -> None:
+        """Plan a run, and its dataset. Raises `UserError` if there is no such run."""
+        if run.folder not in self.stages:
+            self.stages[run.folder] = self._freeze_run(run)
+        self.dataset(run.dataset)
+
+    def of(self, path: str, stage: str) -> dict[str, str]:
+        """What the rule `stage` has as its parameters, for the run that a file `path` is of."""
+        run = _run(path)
+        if run.folder not in self.stages:  # of no study: asked for by its path
+            self.add(run)
+            self.keep()
+        return self._parameters(self.stages[run.folder], stage)
+
+    def state(self, path: str) -> str:
+        """The folder of the training state of the run that a file `path` is of.
+
+        Each settings have their own, so those of an interrupted run are there when they come back.
+        """
+        frozen = Path(self.of(path, "pretrain")["settings"])
+        return f"data/runs/{_run(path).folder}/state/{frozen.stem}"
+
+    def dataset(self, name: str) -> dict[str, str]:
+        """What the rule `prepare` of a dataset has as its parameters."""
+        key = f"dataset {name}"
+        if key not in self.stages:
+            recipe = compose.dataset(self.params, name)
+            self.stages[key] = {"prepare": self._freeze({"name": name, "dataset": recipe})}
+        return self._parameters(self.stages[key], "prepare")
+
+    def report(self, study: Study, budget: str) -> dict[str, str]:
+        """What the rule `report` of a study has as its parameters."""
+        runs = []
+        for arm, run in study.runs(self.params, budget):
+            self.add(run)
+            settings = load(Path(self.stages[run.folder]["pretrain"]["settings"]))
+            runs.append(
+                {
+                    **asdict(run),
+                    "arm": arm,
+                    "folder": run.folder,
+                    "encoder": settings["encoder"]["_target_"].split(".")[-2],
+                    "epochs": settings["training"]["epochs"],
+                    "images": settings["training"]["images"],
+                }
+            )
+        content = asdict(study) | {"budget": budget, "runs": runs}
+        content["methods"] = {method: self._about(method) for method in sorted({r["method"] for r in runs})}
+        return self._parameters({"report": self._freeze(content)}, "report")
+
+    def settings(self, run: Run) -> dict[str, Any]:
+        """All settings of a run, resolved and checked."""
+        key = (run.budget, run.dataset, run.method, run.variant)
+        if key not in self.composed:
+            self.composed[key] = compose.settings(self.params, *key)
+        return {**self.composed[key], "seed": run.seed}
+
+    def _freeze_run(self, run: Run) -> dict[str, str]:
+        settings = self.settings(run)
+
+        def part(*sections: str) -> dict[str, Any]:
+            return {section: settings[section] for section in sections}
+
+        training = part("seed", "hardware", "training", "optimizer", "encoder", "method")
+        return {
+            "pretrain": self._freeze({"run": run.folder, **training}),
+            "features": self._freeze(part("hardware", "method", "features")),
+            "probe": self._freeze(part("seed", "hardware", "probe")),
+            "finetune": self._freeze(part("seed", "hardware", "encoder", "finetune")),
+        }
+
+    def _freeze(self, settings: Mapping[str, Any]) -> Stage:
+        text = yaml.safe_dump(dict(settings), sort_keys=False, allow_unicode=True)
+        path = self.frozen / f"{_digest(text)}.yaml"
+        if not path.exists():
+            files.write_text(path, text)
+        return {"settings": str(path), "modules": sorted(set(targets(settings)))}
+
+    def _parameters(self, stages: Mapping[str, Stage], stage: str) -> dict[str, str]:
+        code = fingerprint(f"unlabel.stage.{stage}", *stages[stage]["modules"])
+        return {"settings": stages[stage]["settings"], "code": code}
+
+    def _about(self, method: str) -> dict[str, Any]:
+        recipe = yaml.safe_load((self.params / "method" / f"{method}.yaml").read_text())
+        return recipe.get("about") or {}
+
+    def _cache(self) -> Path:
+        """Where the plan of just these recipes, checked by just this code, is kept."""
+        recipes = sorted(self.params.rglob("*.yaml"))
+        text = "".join(f"{path} {path.read_text()}\n" for path in recipes)
+        return self.frozen / f"cache-{_digest(text + fingerprint('unlabel.plan'))}.json"
+
+
+def _run(path: str) -> Run:
+    """data/runs/BUDGET/DATASET/METHOD/VARIANT/SEED/... -> the run."""
+    return Run.parse("/".join(path.split("/")[2:7]))
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode()).hexdigest()[:16]

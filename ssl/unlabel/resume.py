@@ -1,0 +1,100 @@
+"""The training state: all that a run killed at any moment needs to go on to the same bits."""
+
+import fcntl
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from unlabel import checkpoint
+from unlabel.errors import UserError
+
+
+def weights(module: nn.Module) -> dict[str, Tensor]:
+    """The module's parameters and buffers, each once, though it may go by several names."""
+    seen: dict[int, str] = {}
+    state = module.state_dict(keep_vars=True)
+    for name, tensor in state.items():
+        seen.setdefault(id(tensor), name)
+    return {name: state[name].detach() for name in seen.values()}
+
+
+def restore(module: nn.Module, tensors: dict[str, Tensor], where: Path) -> None:
+    """Put back what `weights` gave. Raises `UserError` if it is of another module."""
+    expected = weights(module)
+    if expected.keys() != tensors.keys() or any(
+        expected[name].shape != tensors[name].shape for name in expected
+    ):
+        raise UserError(f"{where} holds the weights of another model; delete it to make it again")
+    module.load_state_dict(tensors, strict=False)
+
+
+def save(
+    path: Path, method: nn.Module, optimizers: Sequence[Optimizer], about: dict[str, Any]
+) -> None:
+    """Write the state, whole or not at all; `about` is what is not a tensor."""
+    tensors = {f"method.{name}": t for name, t in weights(method).items()}
+    for k, optimizer in enumerate(optimizers):
+        for index, entry in optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{k}.{index}.{key}": t for key, t in entry.items()}
+    checkpoint.write(path, tensors, about)
+
+
+def load(
+    path: Path, method: nn.Module, optimizers: Sequence[Optimizer], identity: dict[str, Any]
+) -> dict[str, Any]:
+    """Restore the state of `path` and return its `about`.
+
+    Raises `UserError` if it is damaged or is not of the run that `identity` describes.
+    """
+    tensors, about = checkpoint.read(path)
+    if difference := first_difference(about["identity"], identity):
+        raise UserError(
+            f"{path} is the training state of another run: {difference}; "
+            "restore that value, or delete the file to start this run anew"
+        )
+    parts: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        part, _, rest = name.partition(".")
+        parts.setdefault(part, {})[rest] = tensor
+    restore(method, parts["method"], path)
+    for k, optimizer in enumerate(optimizers):
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in parts.get("optimizer", {}).items():
+            which, index, key = name.split(".")
+            if int(which) == k:
+                state.setdefault(int(index), {})[key] = tensor
+        groups = optimizer.state_dict()["param_groups"]
+        optimizer.load_state_dict({"state": state, "param_groups": groups})
+    return about
+
+
+def first_difference(there: Any, here: Any, name: str = "") -> str:
+    """The first value in which two nested settings differ, in words; empty where they do not."""
+    if isinstance(there, dict) and isinstance(here, dict):
+        for key in sorted(there.keys() | here.keys()):
+            where = f"{name}.{key}" if name else key
+            if said := first_difference(there.get(key), here.get(key), where):
+                return said
+        return ""
+    return "" if there == here else f"{name} is {there!r} there and {here!r} here"
+
+
+@contextmanager
+def lock(folder: Path) -> Iterator[None]:
+    """Hold `folder` alone, until the block or the process ends, however it ends.
+
+    Raises `UserError` if another process holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(
+                f"another process is training the run of {folder}; wait for it or end it"
+            ) from error
+        yield

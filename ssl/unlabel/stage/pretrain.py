@@ -1,0 +1,165 @@
+"""Train a method's encoder."""
+
+import dataclasses
+import json
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+import yaml
+
+from unlabel import checkpoint, encoder, files, images, machine, pictures, resume
+from unlabel.code import fingerprint, targets
+from unlabel.errors import UserError
+from unlabel.hardware import Hardware
+from unlabel.images import Data, Images
+from unlabel.log import Log
+from unlabel.method import Method
+from unlabel.progress import Progress
+from unlabel.seeds import derive, generator
+from unlabel.settings import build, load
+from unlabel.training import Training, fit
+
+SECONDS = float(os.environ.get("UNLABEL_CHECKPOINT_SECONDS", "10"))  # between states, at least
+SHARE = 0.02  # of the time goes into saving them, at most
+
+
+def run(params: Path, train: Path, state: Path, out: Path) -> None:
+    """Train the method of `params` on the images of `train` and write the run into `out`.
+
+    Writes params.yaml, encoder.safetensors, method.safetensors (what else the method has learned),
+    log.parquet, pictures.parquet and run.json. What a killed run left in `state` is taken up.
+    Raises `UserError` for wrong settings, and if `state` or `out` hold another run.
+    """
+    settings = load(params)
+    code = fingerprint("unlabel.stage.pretrain", *targets(settings))
+    identity = {"settings": settings, "code": code, "torch": torch.__version__}
+    if _done(out, identity):
+        print(f"{out} is trained already", file=sys.stderr)
+        return
+    with resume.lock(state):
+        began = time.monotonic()
+        hardware: Hardware = build(settings["hardware"], "hardware")
+        training: Training = build(settings["training"], "training")
+        examples, data = _examples(train, training, settings["seed"])
+        method = _method(settings, data, hardware, examples)
+        log, seconds = _train(method, examples, settings, training, hardware, state, identity)
+        out.mkdir(parents=True, exist_ok=True)
+        files.write_text(out / "params.yaml", yaml.safe_dump(settings, sort_keys=False))
+        encoder.save(out / "encoder.safetensors", method.encoder, settings["encoder"])
+        rest = {k: v for k, v in resume.weights(method).items() if not k.startswith("encoder.")}
+        checkpoint.write(out / "method.safetensors", rest, {"method": settings["method"]})
+        with files.whole(out / "log.parquet") as part:
+            pd.DataFrame(log.rows).to_parquet(part, index=False)
+        pictures.draw(out / "pictures.parquet", method, examples, hardware, settings["seed"])
+        trained = log.steps * training.batch
+        about = identity | machine.describe(hardware.device)
+        del about["settings"]  # they are in params.yaml
+        about |= {
+            "precision": hardware.precision,
+            "images": len(examples.id),
+            "parameters": sum(p.numel() for p in method.encoder.parameters()),
+            "labels": method.labels,
+            "seconds": round(seconds + time.monotonic() - began, 3),
+            "images_per_second": round(trained / seconds, 1) if trained else None,
+            "peak_memory": machine.peak_memory(hardware.device),
+        }
+        files.write_json(out / "run.json", about)
+        shutil.rmtree(state)
+
+
+def _done(out: Path, identity: dict[str, Any]) -> bool:
+    """Is the run in `out` finished? Raises `UserError` if it is a run of other settings or code."""
+    if not (out / "run.json").exists():
+        return False
+    about = json.loads((out / "run.json").read_text())
+    there = {key: about.get(key) for key in identity} | {"settings": load(out / "params.yaml")}
+    if difference := resume.first_difference(there, identity):
+        raise UserError(
+            f"{out} holds a run of other settings: {difference}; "
+            "choose another folder, or delete it to train anew"
+        )
+    return True
+
+
+def _examples(train: Path, training: Training, seed: int) -> tuple[Images, Data]:
+    """The images to train on: all, or a random subset that depends on the seed alone."""
+    examples, data = images.read(train)
+    size = len(examples.id)
+    if training.images is not None:
+        if training.images > size:
+            raise UserError(
+                f"training.images is {training.images}, but {train} has only {size}; "
+                "set it lower, or to null for all"
+            )
+        size = training.images
+        order = torch.randperm(len(examples.id), generator=generator(seed, "subset"))
+        examples = examples.take(order[:size].sort().values)
+    training.steps(size)  # raises where a batch does not fit
+    return examples, dataclasses.replace(data, size=size)
+
+
+def _method(settings: dict[str, Any], data: Data, hardware: Hardware, examples: Images) -> Method:
+    torch.manual_seed(derive(settings["seed"], "weights"))
+    backbone = build(settings["encoder"], "encoder", data=data)
+    method: Method = build(settings["method"], "method", encoder=backbone, data=data)
+    if method.labels and not (examples.label >= 0).any():
+        raise UserError(
+            f"{settings['method']['_target_']} learns from labels, but no image of {data.name} "
+            "has one; choose a method that needs none"
+        )
+    hardware.move(method)
+    return method
+
+
+def _train(
+    method: Method,
+    examples: Images,
+    settings: dict[str, Any],
+    training: Training,
+    hardware: Hardware,
+    folder: Path,
+    identity: dict[str, Any],
+) -> tuple[Log, float]:
+    """Train, taking up and saving the state; the log, and the seconds the training took."""
+    players = method.players()
+    optimizers = [build(settings["optimizer"], "optimizer", module=each) for each in players]
+    steps = training.steps(len(examples.id)) if players else 0
+    log, path = Log(method, examples, steps, training.epochs, hardware), folder / "state.safetensors"
+    start, before = 0, 0.0
+    if path.exists():
+        about = resume.load(path, method, optimizers, identity)
+        start, before = about["step"], about["seconds"]
+        log.resume(about)
+        print(f"{settings['run']}: going on after step {start} of {steps}", file=sys.stderr)
+    else:
+        log.start()
+    terminated = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: terminated.set())
+    progress = Progress(settings["run"], steps * training.batch, start * training.batch)
+    began = saved = time.monotonic()
+    wait = SECONDS
+    lr = settings["optimizer"]["lr"]
+    held = hardware.hold(examples)
+    loop = fit(method, held, optimizers, training, hardware, settings["seed"], start)
+    for step, result in enumerate(loop if players else (), start + 1):
+        log.add(step, result, lr)
+        progress.advance(training.batch, log.last())
+        now = time.monotonic()
+        if step < steps and (terminated.is_set() or now - saved > wait):
+            about = log.state(step) | {"identity": identity, "step": step}
+            resume.save(path, method, optimizers, about | {"seconds": before + now - began})
+            saved = time.monotonic()
+            wait = max(SECONDS, (saved - now) / SHARE)
+        if terminated.is_set() and step < steps:
+            print(f"stopped after step {step}; start again to go on from there", file=sys.stderr)
+            raise SystemExit(128 + signal.SIGTERM)
+    progress.close()
+    return log, before + time.monotonic() - began

@@ -1,0 +1,126 @@
+"""The training loop."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from unlabel.errors import UserError
+from unlabel.hardware import Hardware
+from unlabel.images import Images
+from unlabel.method import Batch, Method
+from unlabel.seeds import derive, generator
+
+
+@dataclass(frozen=True)
+class Training:
+    """How long and on what to train."""
+
+    epochs: int
+    batch: int  # images of one step, of which methods make one or more views
+    warmup: float = 0.0  # epochs in which the learning rate rises to its full value
+    images: int | None = None  # train on so many of the unlabelled images; null is all
+    accumulate: int = 1  # a step's batch is worked through in so many parts
+    clip: float | None = None  # the gradient's largest norm
+
+    def steps(self, images: int) -> int:
+        """How many steps the training takes. Raises `UserError` where a batch does not fit."""
+        if self.batch > images:
+            raise UserError(
+                f"training.batch is {self.batch}, but there are only {images} images to train on; "
+                "set it lower, or training.images higher"
+            )
+        if self.batch % self.accumulate:
+            raise UserError(
+                f"training.batch ({self.batch}) cannot be worked through in training.accumulate "
+                f"({self.accumulate}) equal parts; choose numbers that divide"
+            )
+        return self.epochs * (images // self.batch)
+
+
+class Step(NamedTuple):
+    """What one step of training came to."""
+
+    losses: list[Tensor]
+    measures: Mapping[str, Tensor]
+    rate: float  # the learning rate, as a share of its full value
+
+
+def schedule(step: int, steps: int, warmup: float) -> float:
+    """Linear warm-up over `warmup` steps, then half a cosine from 1 to 0 (arXiv:1608.03983)."""
+    if step < warmup:
+        return (step + 1) / warmup
+    return (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup))) / 2
+
+
+def fit(
+    method: Method,
+    images: Images,
+    optimizers: Sequence[Optimizer],
+    training: Training,
+    hardware: Hardware,
+    seed: int,
+    start: int = 0,
+) -> Iterator[Step]:
+    """Train `method` on `images`, one optimizer per player, from step `start`; yield each step.
+
+    What is random in a step depends on the seed and the step alone. The images left over when an
+    epoch does not divide into batches are left out of that epoch.
+    """
+    per_epoch = len(images.id) // training.batch
+    steps = training.steps(len(images.id))
+    method.train()
+    for step in range(start, steps):
+        epoch, k = divmod(step, per_epoch)
+        if k == 0 or step == start:
+            order = torch.randperm(len(images.id), generator=generator(seed, "shuffle", epoch))
+        index = order[k * training.batch : (k + 1) * training.batch]
+        rate = schedule(step, steps, training.warmup * per_epoch)
+        for optimizer in optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = optimizer.defaults["lr"] * rate
+        torch.manual_seed(derive(seed, "step", step))
+        batches = [
+            _batch(images, part, hardware, step / steps) for part in index.chunk(training.accumulate)
+        ]
+        losses = update(method, batches, optimizers, hardware, training.clip)
+        yield Step(losses, method.measures, rate)
+
+
+def _batch(images: Images, index: Tensor, hardware: Hardware, t: float) -> Batch:
+    part = images.take(index.to(images.image.device))
+    label, index = part.label.to(hardware.device), index.to(hardware.device)
+    return Batch(hardware.pixels(part.image), label, index, t)
+
+
+def update(
+    method: Method,
+    batches: Sequence[Batch],
+    optimizers: Sequence[Optimizer],
+    hardware: Hardware,
+    clip: float | None = None,
+) -> list[Tensor]:
+    """One step: each loss a method yields, over all parts of the batch, updates its player."""
+    turns = [method.step(batch) for batch in batches]
+    losses = []
+    for player, optimizer in zip(method.players(), optimizers, strict=True):
+        optimizer.zero_grad()
+        total = torch.zeros((), device=hardware.device)
+        for turn in turns:
+            with hardware.autocast():
+                loss = next(turn) / len(turns)
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += loss.detach()
+        if clip is not None:
+            nn.utils.clip_grad_norm_(player.parameters(), clip)
+        optimizer.step()
+        losses.append(total)
+    for turn in turns:
+        with hardware.autocast():
+            if next(turn, None) is not None:
+                raise TypeError(f"{type(method).__name__}.step yields more losses than players")
+    return losses

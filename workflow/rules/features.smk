@@ -1,0 +1,24 @@
+rule features:
+    input:
+        encoder=f"{RUN}/encoder.safetensors",
+        method=f"{RUN}/method.safetensors",
+        train=f"{PREPARED}/train.arrow",
+        validation=f"{PREPARED}/validation.arrow",
+        test=f"{PREPARED}/test.arrow",
+    output:
+        features=f"{RUN}/features.parquet",
+        views=f"{RUN}/views.parquet",
+    params:
+        plan=lambda wildcards, output: PLAN.of(output.features, "features"),
+    log:
+        "logs/features/{budget}-{dataset}-{method}-{variant}-{seed}.log",
+    threads: 1
+    resources:
+        gpu=GPUS,
+        mem_mb=8000,
+        runtime=60,
+    shell:
+        "python -m unlabel features --params {params.plan[settings]:q}"
+        " --encoder {input.encoder:q} --method {input.method:q} --train {input.train:q}"
+        " --validation {input.validation:q} --test {input.test:q}"
+        " --out {output.features:q} --views {output.views:q} 2> {log:q}"

@@ -1,0 +1,21 @@
+rule finetune:
+    input:
+        encoder=f"{RUN}/encoder.safetensors",
+        train=f"{PREPARED}/train.arrow",
+        validation=f"{PREPARED}/validation.arrow",
+        test=f"{PREPARED}/test.arrow",
+    output:
+        f"{RUN}/metrics/finetune.json",
+    params:
+        plan=lambda wildcards, output: PLAN.of(output[0], "finetune"),
+    log:
+        "logs/finetune/{budget}-{dataset}-{method}-{variant}-{seed}.log",
+    threads: 1
+    resources:
+        gpu=GPUS,
+        mem_mb=8000,
+        runtime=240,
+    shell:
+        "python -m unlabel finetune --params {params.plan[settings]:q}"
+        " --encoder {input.encoder:q} --train {input.train:q}"
+        " --validation {input.validation:q} --test {input.test:q} --out {output:q} 2> {log:q}"

@@ -1,0 +1,31 @@
+# One rule per method, so that a cluster profile can treat each on its own: pretrain_simclr, ...
+for method in compose.names(PARAMS, "method"):
+    folder = RUN.replace("{method}", method)
+
+    rule:
+        name:
+            f"pretrain_{method}"
+        input:
+            train=f"{PREPARED}/train.arrow",
+        output:
+            params=f"{folder}/params.yaml",
+            encoder=f"{folder}/encoder.safetensors",
+            method=f"{folder}/method.safetensors",
+            log=f"{folder}/log.parquet",
+            pictures=f"{folder}/pictures.parquet",
+            about=f"{folder}/run.json",
+        params:
+            plan=lambda wildcards, output: PLAN.of(output.about, "pretrain"),
+            out=subpath(output.about, parent=True),
+            # no output, as Snakemake would delete it with those of a failed job
+            state=lambda wildcards, output: PLAN.state(output.about),
+        log:
+            f"logs/pretrain/{method}/{{budget}}-{{dataset}}-{{variant}}-{{seed}}.log",
+        threads: 1
+        resources:
+            gpu=GPUS,
+            mem_mb=8000,
+            runtime=1440,
+        shell:
+            "python -m unlabel pretrain --params {params.plan[settings]:q} --train {input.train:q}"
+            " --state {params.state:q} --out {params.out:q} 2> {log:q}"

@@ -1,0 +1,25 @@
+rule report:
+    input:
+        expand(
+            "data/runs/{run}/{file}",
+            run=[run.folder for run in RUNS],
+            file=["params.yaml", "run.json", "log.parquet", "pictures.parquet"]
+            + [f"metrics/{probe}.json" for probe in PROBES + ["finetune"]],
+        ),
+    output:
+        page="reports/index.html",
+        results="reports/results.parquet",
+        metrics="reports/metrics.json",
+        plots=multiext("reports/plots/", "leaderboard.csv", "training.csv"),
+    params:
+        plan=REPORT,
+        out=subpath(output.page, parent=True),
+    log:
+        "logs/report.log",
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    shell:
+        "python -m unlabel report --params {params.plan[settings]:q} --runs data/runs"
+        " --out {params.out:q} 2> {log:q}"
