@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -53,9 +54,9 @@ def hold_out(images: Images, fraction: float, *purpose: object) -> tuple[Images,
     At least one image of each class is on either side; unlabelled images are all kept. Raises
     `UserError` if a class has a single image.
     """
-    out = torch.zeros(len(images.id), dtype=torch.bool)
+    ids, out = images.id.tolist(), torch.zeros(len(images.id), dtype=torch.bool)
     for label in images.label[images.label != UNLABELLED].unique().tolist():
-        members = (images.label == label).nonzero().flatten()
+        members = (images.label == label).nonzero().flatten().tolist()
         if len(members) < 2:
             raise UserError(
                 f"class {label} has one image to train on, but needs two for one to be held out; "
@@ -63,7 +64,7 @@ def hold_out(images: Images, fraction: float, *purpose: object) -> tuple[Images,
             )
         size = min(max(round(fraction * len(members)), 1), len(members) - 1)
         # Ranked by a hash of the id, the choice is the same with any version of any library.
-        ranked = sorted(members.tolist(), key=lambda i: derive(*purpose, int(images.id[i])))
+        ranked = sorted(members, key=lambda i: derive(*purpose, ids[i]))
         out[ranked[:size]] = True
     return images.take(~out), images.take(out)
 
@@ -74,14 +75,14 @@ def moments(image: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
     The sums are whole numbers, so no order of adding changes them. The deviation is never 0: it is
     1 where all pixels are equal.
     """
-    total = squares = torch.zeros(image.shape[1], dtype=torch.int64)
-    for part in image.split(256):
-        pixels = part.long()
-        total = total + pixels.sum((0, 2, 3))
-        squares = squares + pixels.square().sum((0, 2, 3))
-    count = image.numel() // image.shape[1]
     mean, std = [], []
-    for first, second in zip(total.tolist(), squares.tolist(), strict=True):
-        mean.append(first / count / 255)
-        std.append((count * second - first**2) ** 0.5 / count / 255 or 1.0)
+    for channel in image.unbind(1):
+        counts = np.zeros(256, np.int64)
+        for part in channel.split(256):  # few enough for the processor's cache
+            counts += np.bincount(part.reshape(-1).numpy(), minlength=256)
+        values = list(enumerate(counts.tolist()))
+        number, total = channel.numel(), sum(n * value for value, n in values)
+        squares = sum(n * value**2 for value, n in values)
+        mean.append(total / number / 255)
+        std.append((number * squares - total**2) ** 0.5 / number / 255 or 1.0)
     return tuple(mean), tuple(std)

@@ -44,5 +44,7 @@ class Digits(Dataset):
             test,
             classes=tuple(map(str, range(10))),
             source="scikit-learn's digits (UCI, Optical Recognition of Handwritten Digits)",
-            sha256={"digits": sha256(image.numpy().tobytes() + label.numpy().tobytes()).hexdigest()},
+            sha256={
+                "digits": sha256(image.numpy().tobytes() + label.numpy().tobytes()).hexdigest()
+            },
         )

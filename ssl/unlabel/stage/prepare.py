@@ -28,18 +28,11 @@ def run(params: Path, raw: Path, train: Path, validation: Path, test: Path) -> N
     _check(loaded, settings["name"])
     kept, held = hold_out(loaded.train, dataset.validation, dataset.seed, "validation")
     mean, std = moments(kept.image)
+    channels, height, width = kept.image.shape[1:]
+    shape = (channels, height, width)
     for path, split in ((train, kept), (validation, held), (test, loaded.test)):
-        data = Data(
-            name=settings["name"],
-            shape=tuple(split.image.shape[1:]),
-            mean=mean,
-            std=std,
-            classes=loaded.classes,
-            size=len(split.id),
-            source=loaded.source,
-            sha256=loaded.sha256,
-        )
-        images.write(path, split, data)
+        about = (settings["name"], shape, mean, std, loaded.classes, len(split.id))
+        images.write(path, split, Data(*about, loaded.source, loaded.sha256))
 
 
 def _check(raw: Raw, name: str) -> None:
