@@ -16,7 +16,7 @@ STAGES = sorted(file.stem for file in (Path(__file__).parent / "stage").glob("[!
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the stage that the arguments name; exit with 2 and one sentence for a user's mistake."""
-    stage, *rest = sys.argv[1:] if arguments is None else arguments or ["--help"]
+    stage, *rest = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
         if stage in ("-h", "--help"):
             print(f"usage: unlabel STAGE --name FILE ...\n\nstages: {', '.join(STAGES)}")

@@ -24,13 +24,13 @@ class Decoder(nn.Module):
             nn.BatchNorm2d(widths[0]),
             nn.ReLU(),
         )
-        self.double = nn.Sequential(
+        self.grow = nn.Sequential(
             *(_Double(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True))
         )
         self.paint = nn.Conv2d(widths[-1], channels, 3, padding=1)
 
     def forward(self, h: Tensor) -> Tensor:
-        x = self.paint(self.double(self.start(h)))
+        x = self.paint(self.grow(self.start(h)))
         return x[:, :, : self.size[0], : self.size[1]]
 
 

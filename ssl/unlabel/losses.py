@@ -1,8 +1,17 @@
-"""What at least two methods' losses share: pure functions of tensors."""
+"""What the losses of at least two methods share: pure functions of tensors."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+
+def cosine_similarities(a: Tensor, b: Tensor) -> Tensor:
+    """All pairs of vectors (N, D) and (M, D) -> (N, M), in float32 whatever autocast does.
+
+    bfloat16 has 8 bits: divided by a temperature, its error would be as large as the differences.
+    """
+    with torch.autocast(a.device.type, enabled=False):
+        return F.normalize(a.float(), dim=1) @ F.normalize(b.float(), dim=1).T
 
 
 @torch.no_grad()

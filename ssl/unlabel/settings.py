@@ -68,9 +68,13 @@ def target(settings: Settings, where: str) -> Any:
         raise UserError(f"{where}._target_ is {path!r}, but must name something in unlabel")
     module, _, name = path.rpartition(".")
     try:
-        return getattr(import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise UserError(f"{where}._target_ names {path}, which does not exist: {error}") from error
+        call = getattr(import_module(module), name)
+        signature(call)
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{where}._target_ names {path}, which does not exist or cannot be made: {error}"
+        ) from error
+    return call
 
 
 def _arguments(settings: Settings) -> list[tuple[str, Any]]:

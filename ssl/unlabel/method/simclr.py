@@ -10,7 +10,7 @@ from unlabel.augment import Augment
 from unlabel.encoder import Encoder
 from unlabel.images import Data
 from unlabel.layers import mlp
-from unlabel.losses import retrieval
+from unlabel.losses import cosine_similarities, retrieval
 from unlabel.method import Batch, Method
 
 
@@ -33,8 +33,8 @@ class SimCLR(Method):
 
     def step(self, batch: Batch) -> Iterator[Tensor]:
         views = torch.cat([self.augment(batch.x), self.augment(batch.x)])  # i and i + B are a pair
-        z = F.normalize(self.embed(self.encoder(views)).float(), dim=1)  # (2B, d)
-        logits, partner = similarities(z, self.temperature)
+        z = self.embed(self.encoder(views))  # (2B, d)
+        logits, partner = nt_xent(z, self.temperature)
         self.measures = retrieval(logits, partner)
         yield F.cross_entropy(logits, partner)  # equation 1, the mean over all 2B views
 
@@ -46,10 +46,10 @@ class SimCLR(Method):
         return {"image": x, "one view": self.augment(x), "another view": self.augment(x)}
 
 
-def similarities(z: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
-    """Unit vectors (2B, d) -> cosine similarities / T (2B, 2B), and where each one's partner is.
+def nt_xent(z: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
+    """Equation 1 as a classification: views (2B, d) -> logits (2B, 2B), and the right class (2B,).
 
-    A view is never compared with itself.
+    The logits are cosine similarities / T; a view is never compared with itself.
     """
-    partner = torch.arange(len(z), device=z.device).roll(len(z) // 2)
-    return (z @ z.T / temperature).fill_diagonal_(-torch.inf), partner
+    logits = (cosine_similarities(z, z) / temperature).fill_diagonal_(-torch.inf)
+    return logits, torch.arange(len(z), device=z.device).roll(len(z) // 2)

@@ -1,0 +1,64 @@
+"""What several test files need: small real data, and runs composed from the repo's own recipes."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from unlabel import compose
+from unlabel.encoder import Encoder
+from unlabel.hardware import Hardware
+from unlabel.images import Data, Images
+from unlabel.method import Method
+from unlabel.seeds import derive
+from unlabel.settings import build
+
+PARAMS = Path(__file__).parents[1] / "params"
+METHODS = compose.names(PARAMS, "method")
+os.environ.pop("UNLABEL_PLAN", None)
+
+
+@pytest.fixture(scope="session")
+def digits() -> Images:
+    """500 of scikit-learn's digits, as (1, 16, 16)."""
+    from sklearn.datasets import load_digits
+
+    raw = load_digits()
+    pixels = torch.tensor(raw.images[:500] / 16 * 255).to(torch.uint8)[:, None]
+    pixels = pixels.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    return Images(torch.arange(500), pixels, torch.tensor(raw.target[:500], dtype=torch.int64))
+
+
+def about(images: Images) -> Data:
+    """What a model must know of `images`."""
+    channels = images.image.shape[1]
+    classes = tuple(map(str, range(int(images.label.max()) + 1)))
+    return Data(
+        name="test",
+        shape=tuple(images.image.shape[1:]),
+        mean=(0.3,) * channels,
+        std=(0.37,) * channels,
+        classes=classes,
+        size=len(images.id),
+        source="scikit-learn",
+        sha256={},
+    )
+
+
+def composed(method: str, variant: str = "base", budget: str = "tiny") -> dict:
+    """A run's settings on digits, at the budget for tests."""
+    return compose.settings(PARAMS, budget, "digits", method, variant)
+
+
+def assembled(settings: dict, data: Data, seed: int = 0) -> Method:
+    """The method of `settings`, as `pretrain` makes it."""
+    torch.manual_seed(derive(seed, "weights"))
+    encoder: Encoder = build(settings["encoder"], "encoder", data=data)
+    return build(settings["method"], "method", encoder=encoder, data=data)
+
+
+@pytest.fixture
+def hardware() -> Hardware:
+    """One thread of the CPU, in float32."""
+    return Hardware(device="cpu", precision="float32")

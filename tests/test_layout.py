@@ -1,0 +1,48 @@
+"""The tree keeps the rules that it is built on."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+GROUPS = ("dataset", "encoder", "method", "probe")
+
+
+def test_ssl_is_pythons_own():
+    code = "import ssl; print(ssl.__file__); ssl.create_default_context()"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert str(ROOT) not in done.stdout
+    assert not (ROOT / "ssl" / "__init__.py").exists()
+
+
+@pytest.mark.parametrize("method", sorted((ROOT / "params/method").glob("*.yaml")), ids=str)
+def test_each_method_is_two_files(method):
+    assert (ROOT / "ssl/unlabel/method" / f"{method.stem}.py").exists() or (
+        f"unlabel.method.{method.stem.split('_')[0]}" in method.read_text()
+    )
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_each_module_has_a_recipe_that_names_it(group):
+    recipes = "".join(p.read_text() for p in (ROOT / "params" / group).rglob("*.yaml"))
+    for module in (ROOT / "ssl/unlabel" / group).glob("[!_]*.py"):
+        if any(isinstance(node, ast.ClassDef) for node in ast.parse(module.read_text()).body):
+            assert f"unlabel.{group}.{module.stem}." in recipes, module
+
+
+def test_a_method_reads_like_its_algorithm():
+    for module in (ROOT / "ssl/unlabel/method").glob("[!_]*.py"):
+        assert len(module.read_text().splitlines()) <= 80, f"{module} is no longer an algorithm"
+
+
+def test_nothing_that_can_execute_code_is_loaded():
+    for module in (ROOT / "ssl").rglob("*.py"):
+        found = re.findall(
+            r"(?<![\w.])(?:eval|exec)\(|pickle|torch\.load|unsafe|shell=True", module.read_text()
+        )
+        assert found == [], module

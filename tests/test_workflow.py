@@ -1,0 +1,241 @@
+"""The real workflow: complete, idle when nothing changed, and the same bits after any kill."""
+
+import hashlib
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+STUDY = {
+    "title": "Test",
+    "question": "Does it work?",
+    "datasets": ["digits"],
+    "methods": ["random", "simclr", "rotation"],
+    "seeds": [0],
+    "metric": "linear",
+}
+RESULTS = ("encoder.safetensors", "method.safetensors", "log.parquet", "metrics/linear.json")
+
+
+def project(folder: Path, study: dict) -> Path:
+    """A copy of the project with a study of its own as what is built."""
+    for name in ("Snakefile", "workflow", "params", "ssl", "dvc.yaml", ".dvcignore", ".gitignore"):
+        source = ROOT / name
+        copy = shutil.copytree if source.is_dir() else shutil.copy
+        copy(source, folder / name)
+    (folder / "params/study/test.yaml").write_text(yaml.safe_dump(study))
+    workflow = folder / "params/workflow.yaml"
+    text = workflow.read_text().replace("leaderboard #", "test #").replace("quick #", "tiny #")
+    workflow.write_text(text)
+    return folder
+
+
+def environment(**extra: str) -> dict[str, str]:
+    return {**os.environ, "UNLABEL_CHECKPOINT_SECONDS": "0.05", **extra}
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "snakemake", *arguments]
+
+
+def snakemake(folder: Path, *arguments: str, fails: bool = False) -> str:
+    """What Snakemake prints; it must end well, or with `fails` it must not."""
+    done = subprocess.run(
+        command(*arguments), cwd=folder, env=environment(), capture_output=True, text=True
+    )
+    assert (done.returncode != 0) == fails, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def planned(folder: Path) -> dict[str, int]:
+    """How many jobs of each rule Snakemake would run now."""
+    text = snakemake(folder, "-n", "--quiet", "rules")
+    jobs = dict(re.findall(r"^(\w+) +(\d+)$", text, re.MULTILINE))
+    jobs.pop("total", None)
+    return {rule: int(count) for rule, count in jobs.items()}
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """The sha256 of all results that must be the same bits each time."""
+    files = [f for name in RESULTS for f in folder.glob(f"data/runs/*/*/*/*/*/{name}")]
+    files += [*folder.glob("data/runs/*/*/*/*/*/metrics/*.json"), folder / "reports/metrics.json"]
+    files += [*folder.glob("data/prepared/*/*.arrow"), *folder.glob("reports/plots/*.csv")]
+    return {
+        str(f.relative_to(folder)): hashlib.sha256(f.read_bytes()).hexdigest()
+        for f in sorted(set(files))
+    }
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A project that was built once, with two cores."""
+    folder = project(tmp_path_factory.mktemp("made"), STUDY)
+    snakemake(folder, "--cores", "2")
+    return folder
+
+
+@pytest.fixture
+def copy(made, tmp_path):
+    """The built project, to change something in."""
+    return shutil.copytree(made, tmp_path / "copy", symlinks=True)
+
+
+def test_everything_is_built_and_nothing_is_left_to_do(made):
+    assert "Nothing to be done" in snakemake(made, "-n")
+    run = made / "data/runs/tiny/digits/simclr/base/0"
+    assert {path.name for path in run.iterdir()} == {
+        "encoder.safetensors", "features.parquet", "log.parquet", "method.safetensors", "metrics",
+        "params.yaml", "pictures.parquet", "run.json", "views.parquet",
+    }  # fmt: skip
+    results = pd.read_parquet(made / "reports/results.parquet")
+    assert set(results.method) == {"random", "simclr", "rotation"}
+    assert {"knn", "linear", "lowshot_1", "finetune_10", "effective_rank"} <= set(results.metric)
+    assert json.loads((made / "reports/metrics.json").read_text())
+    assert "<html" in (made / "reports/index.html").read_text()
+
+
+def test_a_log_says_how_far_a_training_is(made):
+    log = next((made / "logs/pretrain/simclr").iterdir()).read_text()
+    assert re.search(r"100% · [\d,]+ images/s · 0 s left · loss", log)
+
+
+def test_one_core_gives_the_same_bits_as_two(made, tmp_path):
+    folder = project(tmp_path, STUDY)
+    snakemake(folder, "--cores", "1")
+    assert digests(folder) == digests(made)
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "reruns"),
+    [
+        ("params/method/simclr.yaml", ("# Differs", "# A comment\n# Differs"), {}),
+        (
+            "params/method/simclr.yaml",
+            ("temperature: 0.2", "temperature: 0.3"),
+            {"pretrain_simclr": 1, "features": 1, "probe": 1, "finetune": 1, "report": 1},
+        ),
+        ("params/probe/knn.yaml", ("k: 20", "k: 10"), {"probe": 3, "report": 1}),
+        (
+            "ssl/unlabel/method/rotation.py",
+            ("x.repeat(4, 1, 1, 1)", "x.repeat(4, 1, 1, 1).clone()"),
+            {"pretrain_rotation": 1, "features": 1, "probe": 1, "finetune": 1, "report": 1},
+        ),
+        ("ssl/unlabel/method/rotation.py", ("# equations", "# the equations"), {}),
+        ("params/study/test.yaml", ("title: Test", "title: Tested"), {"report": 1}),
+        ("params/encoder/resnet18.yaml", ("depth: 18", "depth: 50"), {}),
+    ],
+)
+def test_a_change_reruns_just_what_depends_on_it(copy, file, change, reruns):
+    text = (copy / file).read_text()
+    assert change[0] in text
+    (copy / file).write_text(text.replace(*change))
+    jobs = planned(copy)
+    jobs.pop("all", None)
+    assert jobs == reruns
+
+
+def test_a_tampered_output_is_made_again(copy):
+    encoder = copy / "data/runs/tiny/digits/simclr/base/0/encoder.safetensors"
+    encoder.unlink()
+    assert planned(copy)["pretrain_simclr"] == 1
+
+
+def test_a_run_can_be_asked_for_by_its_path(copy, made):
+    path = "data/runs/tiny/digits/simclr/method.temperature=0.5/1"
+    snakemake(copy, "--cores", "2", f"{path}/metrics/knn.json")
+    params = yaml.safe_load((copy / path / "params.yaml").read_text())
+    assert params["method"]["temperature"] == 0.5
+    assert params["seed"] == 1
+    before = made / "data/runs/tiny/digits/simclr/base/0/encoder.safetensors"
+    assert before.read_bytes() != (copy / path / "encoder.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--config", "study=tset"], "error: unknown study 'tset': did you mean 'test'?"),
+        (["--config", "budget=tinny"], "error: unknown budget 'tinny': did you mean 'tiny'?"),
+        (
+            ["data/runs/tiny/digits/simclr/method.temp=1/0/run.json"],
+            "overrides method.temp, which simclr on digits at budget tiny has not",
+        ),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_loses_nothing(copy, arguments, said):
+    before = digests(copy)
+    printed = snakemake(copy, "--cores", "1", *arguments, fails=True)
+    assert said in printed
+    assert "Traceback" not in printed
+    assert digests(copy) == before
+
+
+def trainers(folder: Path) -> list[int]:
+    """The processes of this project's running stages."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            here = (process / "cwd").resolve() == folder
+        except OSError:
+            continue
+        if here and b"unlabel" in words and b"snakemake" not in words:
+            found.append(int(process.name))
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="needs /proc to find the processes to kill")
+def test_killed_at_random_it_ends_with_the_same_bits(tmp_path):
+    longer = STUDY | {"methods": ["simclr", "rotation"], "arms": {"base": ["training.epochs=40"]}}
+    whole, killed = (project(tmp_path / name, longer) for name in ("whole", "killed"))
+    snakemake(whole, "--cores", "2")
+    rng, kills, resumed = random.Random(0), 0, 0
+    while kills < 8:
+        running = subprocess.Popen(
+            command("--cores", "2"),
+            cwd=killed, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        wait_for(lambda: trainers(killed) or running.poll() is not None)
+        time.sleep(rng.uniform(0.5, 6))
+        resumed += len(list(killed.glob("data/runs/**/state.safetensors")))
+        victims = trainers(killed)
+        if kills % 2:  # Snakemake itself, which leaves its children running
+            running.kill()
+            running.wait()
+            kill(trainers(killed))
+            snakemake(killed, "--unlock")
+        elif victims:
+            kill([rng.choice(victims)])
+        else:
+            continue
+        kills += 1
+        running.wait()
+    snakemake(killed, "--cores", "2")
+    assert resumed >= 2
+    assert digests(killed) == digests(whole)
+
+
+def kill(processes: list[int]) -> None:
+    for process in processes:
+        try:
+            os.kill(process, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+    wait_for(lambda: not any(Path(f"/proc/{process}/cwd").exists() for process in processes))
+
+
+def wait_for(what) -> None:
+    until = time.monotonic() + 120
+    while not what():
+        assert time.monotonic() < until
+        time.sleep(0.05)
