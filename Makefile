@@ -23,7 +23,8 @@ check: setup
 	$(BIN)/snakemake --lint
 
 bench: setup
-	@$(BIN)/python -m pytest tests/bench --benchmark
+	@$(BIN)/python tests/bench/augmentation.py
+	@$(BIN)/python tests/bench/step.py
 
 format: setup
 	$(BIN)/ruff check --fix .

@@ -12,6 +12,7 @@ are clamped to [0, 1] once, after both.
 
 import math
 from collections.abc import Mapping
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,7 @@ from unlabel.errors import UserError
 
 Draw = Mapping[str, Tensor]
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as torchvision and Pillow
+YIQ = (LUMA, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
 
 
 class Transform:
@@ -149,6 +151,10 @@ class Crop(Resampling):
     def matrices(self, height: int, width: int, draw: Tensor) -> tuple[Tensor, Tensor]:
         top, left, tall, wide = draw.split(1, dim=1)
         h, w = (self.size, self.size) if self.size else (height, width)
+        if (height, h) == (width, w):  # both at once
+            start, length = torch.cat([top, left]), torch.cat([tall, wide])
+            rows, columns = resize(height, h, start, length).chunk(2)
+            return rows, columns
         return resize(height, h, top, tall), resize(width, w, left, wide)
 
 
@@ -162,8 +168,9 @@ def resize(size: int, out: int, start: Tensor, length: Tensor) -> Tensor:
     centre = (torch.arange(out, device=start.device) + 0.5) / out
     position = (start + length * centre) * size  # (B, out)
     reach = (length * size / out).clamp(min=1).unsqueeze(2)
-    weight = (1 - (position.unsqueeze(2) - pixel).abs() / reach).clamp_(min=0)
-    return weight / weight.sum(2, keepdim=True)
+    # max(0, 1 - |position - pixel| / reach), in place: twice as fast
+    weight = (position.unsqueeze(2) - pixel).abs_().mul_(-1 / reach).add_(1).clamp_(min=0)
+    return weight.mul_(1 / weight.sum(2, keepdim=True))
 
 
 class Flip(Resampling):
@@ -243,24 +250,21 @@ class Jitter(Colour):
 
 def _luma(x: Tensor) -> Tensor:
     """(B, C, N) -> (B, 1, N)"""
-    weight = x.new_tensor(LUMA if x.shape[1] == 3 else [1 / x.shape[1]] * x.shape[1])
-    return (weight[:, None] * x).sum(1, keepdim=True)
+    return (_yiq(x.device)[:1].T * x).sum(1, keepdim=True) if x.shape[1] == 3 else x.mean(1, True)
 
 
 def _hue(turn: Tensor) -> Tensor:
     """(B, 1, 1) turns -> (B, 3, 3): a rotation of the chroma plane of the YIQ colour space."""
-    to_yiq = turn.new_tensor([LUMA, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112)])
+    luma, first, second = _yiq(turn.device).unsqueeze(1)  # (1, 3) each
+    grey, red, blue = torch.linalg.inv(_yiq(turn.device)).T.unsqueeze(2)  # (3, 1) each
     cos, sin = (2 * math.pi * turn).cos(), (2 * math.pi * turn).sin()
-    one, zero = torch.ones_like(turn), torch.zeros_like(turn)
-    rotate = torch.cat(
-        [
-            torch.cat([one, zero, zero], 2),
-            torch.cat([zero, cos, -sin], 2),
-            torch.cat([zero, sin, cos], 2),
-        ],
-        1,
-    )
-    return torch.linalg.inv(to_yiq) @ rotate @ to_yiq
+    return grey @ luma + red @ (cos * first - sin * second) + blue @ (sin * first + cos * second)
+
+
+@cache
+def _yiq(device: torch.device) -> Tensor:
+    """(3, 3): RGB to YIQ, whose first row is luma."""
+    return torch.tensor(YIQ, device=device)
 
 
 class Grey(Colour):

@@ -165,6 +165,7 @@ def _read(path: Path, names: tuple[str, ...]) -> tuple[dict[str, Tensor], dict[s
                 table = file.read_row_group(group)
                 for name in table.column_names:
                     part = _tensor(table[name].combine_chunks())
+                    _check_finite(part, f"{name} in {path}")
                     if name not in columns:
                         shape = (file.metadata.num_rows, *part.shape[1:])
                         columns[name] = torch.empty(shape, dtype=part.dtype)
@@ -188,6 +189,14 @@ def _tensor(column: pa.Array) -> Tensor:
     return torch.tensor(column.fill_null(UNLABELLED).to_numpy())
 
 
+def _check_finite(part: Tensor, where: str) -> None:
+    if not part.isfinite().all():
+        raise UserError(
+            f"the features {where} are not all finite: the encoder diverged; "
+            "train it with a lower optimizer.lr"
+        )
+
+
 def _counts(split: Tensor, path: Path) -> list[int]:
     """How many images each split has. Raises `UserError` where one has none."""
     count = torch.bincount(split + 1, minlength=4).tolist()
@@ -206,12 +215,6 @@ def _check(features: Features, path: Path) -> None:
         where = f"split {name!r} of {path}"
         if len(part.id.unique()) != len(part.id):
             raise UserError(f"the {where} has an image twice: ids must be unique; prepare it again")
-        for kind, x in (("h", part.h), ("z", part.z)):
-            if x is not None and not x.isfinite().all():
-                raise UserError(
-                    f"the features {kind} in the {where} are not all finite: the encoder diverged; "
-                    "train it with a lower optimizer.lr"
-                )
         if labelled[name] != labelled["train"]:
             has, lacks = ("train", name) if labelled["train"] else (name, "train")
             raise UserError(
@@ -222,7 +225,8 @@ def _check(features: Features, path: Path) -> None:
                 f"the {where} has the label {int(part.label.max())}, but the dataset names "
                 f"{len(features.classes)} classes; name all of them when it is prepared"
             )
-        if unknown := set(part.label.tolist()) - set(features.train.label.tolist()) - {UNLABELLED}:
+        known = {UNLABELLED, *features.train.label.unique().tolist()}
+        if unknown := set(part.label.unique().tolist()) - known:
             name = features.classes[min(unknown)]
             raise UserError(
                 f"the {where} has images of the class {name!r}, but 'train' has none; "

@@ -1,0 +1,74 @@
+"""Views per second on one core: ours, torchvision on PIL images and on tensors, kornia.
+
+python tests/bench/augmentation.py
+"""
+
+import warnings
+
+import kornia.augmentation as K
+import torch
+import torchvision.transforms as pil
+import torchvision.transforms.v2 as v2
+from timing import interleaved
+from torchvision.transforms.functional import to_pil_image
+
+from unlabel.augment import Augment, Blur, Crop, Flip, Grey, Jitter
+from unlabel.hardware import keep_memory
+
+BATCH = 256
+PER_IMAGE = 32  # of the batch, for the pipelines that take one image at a time
+JITTER = (0.4, 0.4, 0.4, 0.1)
+
+
+def pipelines(channels: int, size: int, blur: bool) -> dict:
+    """Crop, flip, jitter and grey, and blur where asked for, of each library on its own input."""
+    pixels = torch.randint(256, (BATCH, channels, size, size), dtype=torch.uint8)
+    x = pixels / 255
+    images = [to_pil_image(each) for each in pixels[:PER_IMAGE]]
+    extra = {"blur": Blur(p=0.5)} if blur else {}
+    ours = Augment(crop=Crop((0.2, 1.0)), flip=Flip(), jitter=Jitter(*JITTER), grey=Grey(), **extra)
+
+    def stack(t, *last):
+        parts = [
+            t.RandomResizedCrop(size, (0.2, 1.0)),
+            t.RandomHorizontalFlip(),
+            t.RandomApply([t.ColorJitter(*JITTER)], p=0.8),
+            t.RandomGrayscale(0.2),
+        ]
+        blurs = [t.RandomApply([t.GaussianBlur(3, (0.1, 2.0))], p=0.5)] if blur else []
+        return t.Compose([*parts, *blurs, *last])
+
+    on_pil, on_tensors = stack(pil, pil.ToTensor()), stack(v2)
+    blurs = [K.RandomGaussianBlur((3, 3), (0.1, 2.0), p=0.5)] if blur else []
+    batched = K.AugmentationSequential(
+        K.RandomResizedCrop((size, size), scale=(0.2, 1.0)),
+        K.RandomHorizontalFlip(),
+        K.ColorJitter(*JITTER, p=0.8),
+        K.RandomGrayscale(p=0.2),
+        *blurs,
+    )
+    colour = x if channels == 3 else x.expand(-1, 3, -1, -1)  # kornia knows no grey jitter
+    return {
+        "unlabel": (BATCH, lambda: ours(x)),
+        "torchvision, PIL": (PER_IMAGE, lambda: [on_pil(image) for image in images]),
+        "torchvision v2, tensors": (PER_IMAGE, lambda: [on_tensors(e) for e in x[:PER_IMAGE]]),
+        "kornia": (BATCH, lambda: batched(colour)),
+    }
+
+
+def main() -> None:
+    warnings.simplefilter("ignore")
+    keep_memory()
+    torch.set_num_threads(1)
+    for channels, size in ((3, 32), (1, 28)):
+        for blur in (False, True):
+            contestants = pipelines(channels, size, blur)
+            seconds = interleaved({name: run for name, (_, run) in contestants.items()})
+            rates = {name: n / seconds[name] for name, (n, _) in contestants.items()}
+            print(f"\n{size}x{size}x{channels}, crop + flip + jitter + grey{' + blur' * blur}")
+            for name, rate in rates.items():
+                print(f"  {name:24}{rate:10,.0f} views/s   1/{rates['unlabel'] / rate:.1f} of ours")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""Images per second of a SimCLR step, against the same step on views that are ready.
+
+python tests/bench/step.py
+"""
+
+import sys
+from pathlib import Path
+
+import torch
+from timing import interleaved
+
+from unlabel import compose
+from unlabel.hardware import Hardware, keep_memory
+from unlabel.images import Data, Images
+from unlabel.settings import build
+from unlabel.training import Training, fit
+
+PARAMS = Path(__file__).parents[2] / "params"
+BATCH, STEPS = 256, 4
+LEAST = 0.95
+
+
+class Ready(torch.nn.Module):
+    """Gives back views made beforehand, in turn, where an augmentation would make them."""
+
+    def __init__(self, augment: torch.nn.Module, x: torch.Tensor):
+        super().__init__()
+        self.views, self.turn = [augment(x) for _ in range(4)], 0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.turn += 1
+        return self.views[self.turn % len(self.views)]
+
+
+def stepper(shape: tuple[int, int, int], encoder: str, ready: bool):
+    """A function that trains SimCLR for some steps."""
+    settings = compose.settings(PARAMS, "quick", "fashion_mnist", "simclr", f"encoder={encoder}")
+    hardware: Hardware = build(settings["hardware"])
+    n = BATCH * STEPS
+    torch.manual_seed(0)
+    images = Images(
+        torch.arange(n), torch.randint(256, (n, *shape), dtype=torch.uint8), torch.zeros(n).long()
+    )
+    data = Data("random", shape, (0.5,) * shape[0], (0.3,) * shape[0], ("a", "b"), n, "", {})
+    method = build(
+        settings["method"], encoder=build(settings["encoder"], data=data), data=data
+    )
+    hardware.move(method)
+    if ready:
+        method.augment = Ready(method.augment, hardware.pixels(images.image[:BATCH]))
+    optimizers = [build(settings["optimizer"], module=method)]
+    training = Training(epochs=1, batch=BATCH)
+    return lambda: list(fit(method, images, optimizers, training, hardware, 0))
+
+
+def main() -> None:
+    keep_memory()
+    worst = 1.0
+    for shape, encoder in (
+        ((1, 28, 28), "resnet_mini"),
+        ((3, 32, 32), "resnet_mini"),
+        ((3, 32, 32), "resnet18"),
+    ):
+        seconds = interleaved(
+            {name: stepper(shape, encoder, name == "ready") for name in ("ours", "ready")},
+            rounds=15 if encoder == "resnet_mini" else 3,
+        )
+        ratio = seconds["ready"] / seconds["ours"]
+        worst = min(worst, ratio)
+        rate = BATCH * STEPS / seconds["ours"]
+        print(f"{encoder}, {shape}: {rate:,.0f} images/s, {ratio:.3f} of the step on ready views")
+    if worst < LEAST:
+        sys.exit(f"the slowest is {worst:.3f}, below {LEAST}")
+
+
+if __name__ == "__main__":
+    main()
