@@ -15,6 +15,7 @@ import pytest
 import torch
 import torchvision
 import yaml
+
 from unlabel import images
 from unlabel.dataset import Raw, digits, fashion_mnist, hold_out, moments
 from unlabel.dataset.digits import Digits

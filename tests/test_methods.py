@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import METHODS, PARAMS, about, assembled, composed
 from omegaconf import OmegaConf
 
+from conftest import METHODS, PARAMS, about, assembled, composed
 from unlabel import resume
 from unlabel.images import Images
 from unlabel.settings import build

@@ -201,11 +201,8 @@ def test_killed_at_random_it_ends_with_the_same_bits(tmp_path):
     snakemake(whole, "--cores", "2")
     rng, kills, resumed = random.Random(0), 0, 0
     while kills < 8:
-        running = subprocess.Popen(
-            command("--cores", "2"),
-            cwd=killed, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        wait_for(lambda: trainers(killed) or running.poll() is not None)
+        running = start(killed)
+        wait_for(lambda process=running: trainers(killed) or process.poll() is not None)
         time.sleep(rng.uniform(0.5, 6))
         resumed += len(list(killed.glob("data/runs/**/state.safetensors")))
         victims = trainers(killed)
@@ -223,6 +220,11 @@ def test_killed_at_random_it_ends_with_the_same_bits(tmp_path):
     snakemake(killed, "--cores", "2")
     assert resumed >= 2
     assert digests(killed) == digests(whole)
+
+
+def start(folder: Path) -> subprocess.Popen:
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    return subprocess.Popen(command("--cores", "2"), cwd=folder, env=environment(), **quiet)
 
 
 def kill(processes: list[int]) -> None:

@@ -30,7 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
             raise
         where = f" at {error.filename}" if error.filename else ""
-        sys.exit(f"error: cannot write{where}: {error.strerror}; make room or permit it, start again")
+        sys.exit(
+            f"error: cannot write{where}: {error.strerror}; make room or permit it, start again"
+        )
 
 
 def _run(stage: str, arguments: Sequence[str]) -> None:

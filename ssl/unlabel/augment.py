@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from functools import cache
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from unlabel.errors import UserError
 
@@ -55,11 +55,10 @@ class Pointwise(Transform):
         raise NotImplementedError
 
 
-class Augment(nn.Module):
+class Augment:
     """Named transforms, applied in order."""
 
     def __init__(self, **transforms: Transform):
-        super().__init__()
         self.transforms = transforms
 
     def draw(self, x: Tensor) -> dict[str, Tensor]:
@@ -76,7 +75,7 @@ class Augment(nn.Module):
                 pending[name] = transform
         return _composed(x, pending, draw)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Tensor) -> Tensor:
         """A random view of each image."""
         return self.apply(x, self.draw(x))
 
@@ -114,7 +113,7 @@ def _follow(first: Tensor | None, then: Tensor | None) -> Tensor | None:
     return then @ first
 
 
-def _uniform(like: Tensor, low: float, high: float, n: int = 1) -> Tensor:
+def _uniform(like: Tensor, low: float, high: float, *, n: int = 1) -> Tensor:
     """(B, n), uniform in [low, high)."""
     return torch.empty(len(like), n, device=like.device).uniform_(low, high)
 
@@ -142,11 +141,11 @@ class Crop(Resampling):
     def draw(self, x: Tensor) -> Tensor:
         """(B, 4): top, left, height, width as shares of the image."""
         height, width = x.shape[2:]
-        area = _uniform(x, *self.scale)
+        area = _uniform(x, self.scale[0], self.scale[1])
         low, high = (math.log(r * height / width) for r in self.ratio)
         root = (_uniform(x, low, high) / 2).exp()
         box = torch.cat([area.sqrt() / root, area.sqrt() * root], 1).clamp(max=1)
-        return torch.cat([_uniform(x, 0, 1, 2) * (1 - box), box], 1)
+        return torch.cat([_uniform(x, 0, 1, n=2) * (1 - box), box], 1)
 
     def matrices(self, height: int, width: int, draw: Tensor) -> tuple[Tensor, Tensor]:
         top, left, tall, wide = draw.split(1, dim=1)
@@ -195,7 +194,7 @@ class Blur(Resampling):
 
     def draw(self, x: Tensor) -> Tensor:
         """(B, 1): sigma, 0 where the image is left as it is."""
-        return _uniform(x, *self.sigma) * _chosen(x, self.p)
+        return _uniform(x, self.sigma[0], self.sigma[1]) * _chosen(x, self.p)
 
     def matrices(self, height: int, width: int, draw: Tensor) -> tuple[Tensor, Tensor]:
         return _gaussian(height, draw), _gaussian(width, draw)
@@ -319,5 +318,3 @@ def rotate(x: Tensor, turns: Tensor) -> Tensor:
     turns = turns.view(-1, 1, 1, 1)
     x = torch.where(turns % 2 == 1, x.mT.flip(2), x)
     return torch.where(turns >= 2, x.flip(2, 3), x)
-
-

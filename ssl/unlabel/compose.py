@@ -60,9 +60,7 @@ def dataset(params: Path, name: str) -> dict[str, Any]:
     return recipe
 
 
-def settings(
-    params: Path, budget: str, dataset: str, method: str, variant: str
-) -> dict[str, Any]:
+def settings(params: Path, budget: str, dataset: str, method: str, variant: str) -> dict[str, Any]:
     """All settings of a run, resolved; its seed is the default one.
 
     Raises `UserError` for an unknown name or key, with the nearest right one, and a wrong type.
@@ -75,7 +73,9 @@ def settings(
     for override in overrides:
         key = override.split("=")[0]
         if key in ("seed", "budget", "method") or key.split(".")[0] == "dataset":
-            raise UserError(f"{override!r} cannot be a variant: a run's path says its {key} already")
+            raise UserError(
+                f"{override!r} cannot be a variant: a run's path says its {key} already"
+            )
     where = f"{method} on {dataset} at budget {budget}"
     config = _hydra(params, chosen, overrides, where)
     try:
@@ -108,8 +108,9 @@ def _check(params: Path, resolved: Mapping[Any, Any], where: str) -> None:
     known = [*known, "finetune", "about"]
     for key in resolved:
         if key not in known:
-            raise UserError(f"{key} is not a section of the settings of {where}; "
-                            f"{nearest(str(key), known)}")
+            raise UserError(
+                f"{key} is not a section of the settings of {where}; {nearest(str(key), known)}"
+            )
     try:
         for section in SECTIONS:
             check(resolved[section], section)

@@ -1,5 +1,7 @@
 """Decoders: features in, images out."""
 
+from itertools import pairwise
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -24,9 +26,7 @@ class Decoder(nn.Module):
             nn.BatchNorm2d(widths[0]),
             nn.ReLU(),
         )
-        self.grow = nn.Sequential(
-            *(_Double(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True))
-        )
+        self.grow = nn.Sequential(*(_Double(a, b) for a, b in pairwise(widths)))
         self.paint = nn.Conv2d(widths[-1], channels, 3, padding=1)
 
     def forward(self, h: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ class UserError(Exception):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """What to say after "unknown NAME": the nearest right name, or all of them when none is near."""
+    """What to say after an unknown name: the nearest right one, or all where none is near."""
     names = sorted(known)
     near = get_close_matches(name, names, n=1)
     return f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(names)}"

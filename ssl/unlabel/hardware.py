@@ -55,7 +55,7 @@ class Hardware:
 
     def move(self, module: nn.Module) -> nn.Module:
         """`module`, on the device. Channels come last: 1.5 times as fast, on CPUs too."""
-        return module.to(self.device, memory_format=torch.channels_last)
+        return module.to(self.device).to(memory_format=torch.channels_last)
 
     def hold(self, images: Images) -> Images:
         """The images on the device, where they fit beside a model; otherwise where they are."""

@@ -49,7 +49,11 @@ class Data:
     @classmethod
     def parse(cls, fields: dict[str, Any]) -> "Data":
         """From JSON, whose lists become tuples again."""
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()})
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in fields.items()
+        }
+        return cls(**values)
 
 
 def write(path: Path, images: Images, data: Data) -> None:

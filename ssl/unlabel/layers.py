@@ -12,4 +12,4 @@ def mlp(*dims: int) -> nn.Sequential:
         for dim, out in pairwise(dims[:-1])
         for layer in (nn.Linear(dim, out, bias=False), nn.BatchNorm1d(out), nn.ReLU())
     ]
-    return nn.Sequential(*hidden, nn.Linear(*dims[-2:]))
+    return nn.Sequential(*hidden, nn.Linear(dims[-2], dims[-1]))

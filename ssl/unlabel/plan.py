@@ -101,7 +101,9 @@ class Plan:
                 }
             )
         content = asdict(study) | {"budget": budget, "runs": runs}
-        content["methods"] = {method: self._about(method) for method in sorted({r["method"] for r in runs})}
+        content["methods"] = {
+            method: self._about(method) for method in sorted({r["method"] for r in runs})
+        }
         return self._parameters({"report": self._freeze(content)}, "report")
 
     def settings(self, run: Run) -> dict[str, Any]:
@@ -111,7 +113,7 @@ class Plan:
             self.composed[key] = compose.settings(self.params, *key)
         return {**self.composed[key], "seed": run.seed}
 
-    def _freeze_run(self, run: Run) -> dict[str, str]:
+    def _freeze_run(self, run: Run) -> dict[str, Stage]:
         settings = self.settings(run)
 
         def part(*sections: str) -> dict[str, Any]:

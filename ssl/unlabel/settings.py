@@ -46,7 +46,8 @@ def build(settings: Settings, where: str = "settings", **given: Any) -> Any:
 def check(settings: Settings, where: str) -> None:
     """Raise `UserError` for a key or a type that the target, or one inside, does not take."""
     call = target(settings, where)
-    hints = get_type_hints(call.__init__ if isinstance(call, type) else call)
+    maker = call.__init__ if isinstance(call, type) else call  # type: ignore[misc]
+    hints = get_type_hints(maker)
     parameters = signature(call).parameters
     open_ended = any(p.kind is Parameter.VAR_KEYWORD for p in parameters.values())
     for key, value in _arguments(settings):

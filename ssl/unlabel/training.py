@@ -85,7 +85,8 @@ def fit(
                 group["lr"] = optimizer.defaults["lr"] * rate
         torch.manual_seed(derive(seed, "step", step))
         batches = [
-            _batch(images, part, hardware, step / steps) for part in index.chunk(training.accumulate)
+            _batch(images, part, hardware, step / steps)
+            for part in index.chunk(training.accumulate)
         ]
         losses = update(method, batches, optimizers, hardware, training.clip)
         yield Step(losses, method.measures, rate)
@@ -113,7 +114,7 @@ def update(
         for turn in turns:
             with hardware.autocast():
                 loss = next(turn) / len(turns)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             total += loss.detach()
         if clip is not None:
             nn.utils.clip_grad_norm_(player.parameters(), clip)

@@ -42,9 +42,7 @@ def stepper(shape: tuple[int, int, int], encoder: str, ready: bool):
         torch.arange(n), torch.randint(256, (n, *shape), dtype=torch.uint8), torch.zeros(n).long()
     )
     data = Data("random", shape, (0.5,) * shape[0], (0.3,) * shape[0], ("a", "b"), n, "", {})
-    method = build(
-        settings["method"], encoder=build(settings["encoder"], data=data), data=data
-    )
+    method = build(settings["method"], encoder=build(settings["encoder"], data=data), data=data)
     hardware.move(method)
     if ready:
         method.augment = Ready(method.augment, hardware.pixels(images.image[:BATCH]))

@@ -8,8 +8,6 @@ rule features:
     output:
         features=f"{RUN}/features.parquet",
         views=f"{RUN}/views.parquet",
-    params:
-        plan=lambda wildcards, output: PLAN.of(output.features, "features"),
     log:
         "logs/features/{budget}-{dataset}-{method}-{variant}-{seed}.log",
     threads: 1
@@ -17,6 +15,8 @@ rule features:
         gpu=GPUS,
         mem_mb=8000,
         runtime=60,
+    params:
+        plan=lambda wildcards, output: PLAN.of(output.features, "features"),
     shell:
         "python -m unlabel features --params {params.plan[settings]:q}"
         " --encoder {input.encoder:q} --method {input.method:q} --train {input.train:q}"

@@ -6,8 +6,6 @@ rule finetune:
         test=f"{PREPARED}/test.arrow",
     output:
         f"{RUN}/metrics/finetune.json",
-    params:
-        plan=lambda wildcards, output: PLAN.of(output[0], "finetune"),
     log:
         "logs/finetune/{budget}-{dataset}-{method}-{variant}-{seed}.log",
     threads: 1
@@ -15,6 +13,8 @@ rule finetune:
         gpu=GPUS,
         mem_mb=8000,
         runtime=240,
+    params:
+        plan=lambda wildcards, output: PLAN.of(output[0], "finetune"),
     shell:
         "python -m unlabel finetune --params {params.plan[settings]:q}"
         " --encoder {input.encoder:q} --train {input.train:q}"

@@ -14,11 +14,6 @@ for method in compose.names(PARAMS, "method"):
             log=f"{folder}/log.parquet",
             pictures=f"{folder}/pictures.parquet",
             about=f"{folder}/run.json",
-        params:
-            plan=lambda wildcards, output: PLAN.of(output.about, "pretrain"),
-            out=subpath(output.about, parent=True),
-            # no output, as Snakemake would delete it with those of a failed job
-            state=lambda wildcards, output: PLAN.state(output.about),
         log:
             f"logs/pretrain/{method}/{{budget}}-{{dataset}}-{{variant}}-{{seed}}.log",
         threads: 1
@@ -26,6 +21,11 @@ for method in compose.names(PARAMS, "method"):
             gpu=GPUS,
             mem_mb=8000,
             runtime=1440,
+        params:
+            plan=lambda wildcards, output: PLAN.of(output.about, "pretrain"),
+            out=subpath(output.about, parent=True),
+            # no output, as Snakemake would delete it with those of a failed job
+            state=lambda wildcards, output: PLAN.state(output.about),
         shell:
             "python -m unlabel pretrain --params {params.plan[settings]:q} --train {input.train:q}"
             " --state {params.state:q} --out {params.out:q} 2> {log:q}"

@@ -4,15 +4,15 @@ rule probe:
         views=f"{RUN}/views.parquet",
     output:
         expand(f"{RUN}/metrics/{{probe}}.json", probe=PROBES, allow_missing=True),
-    params:
-        plan=lambda wildcards, output: PLAN.of(output[0], "probe"),
-        out=subpath(output[0], parent=True),
     log:
         "logs/probe/{budget}-{dataset}-{method}-{variant}-{seed}.log",
     threads: 1
     resources:
         mem_mb=8000,
         runtime=60,
+    params:
+        plan=lambda wildcards, output: PLAN.of(output[0], "probe"),
+        out=subpath(output[0], parent=True),
     shell:
         "python -m unlabel probe --params {params.plan[settings]:q}"
         " --features {input.features:q} --views {input.views:q} --out {params.out:q} 2> {log:q}"

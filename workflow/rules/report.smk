@@ -11,15 +11,15 @@ rule report:
         results="reports/results.parquet",
         metrics="reports/metrics.json",
         plots=multiext("reports/plots/", "leaderboard.csv", "training.csv"),
-    params:
-        plan=REPORT,
-        out=subpath(output.page, parent=True),
     log:
         "logs/report.log",
     threads: 1
     resources:
         mem_mb=4000,
         runtime=30,
+    params:
+        plan=REPORT,
+        out=subpath(output.page, parent=True),
     shell:
         "python -m unlabel report --params {params.plan[settings]:q} --runs data/runs"
         " --out {params.out:q} 2> {log:q}"

@@ -59,7 +59,7 @@ def run(params: Path, train: Path, state: Path, out: Path) -> None:
             pd.DataFrame(log.rows).to_parquet(part, index=False)
         pictures.draw(out / "pictures.parquet", method, examples, hardware, settings["seed"])
         trained = log.steps * training.batch
-        about = identity | machine.describe(hardware.device)
+        about: dict[str, Any] = {**identity, **machine.describe(hardware.device)}
         del about["settings"]  # they are in params.yaml
         about |= {
             "precision": hardware.precision,
@@ -131,7 +131,10 @@ def _train(
     players = method.players()
     optimizers = [build(settings["optimizer"], "optimizer", module=each) for each in players]
     steps = training.steps(len(examples.id)) if players else 0
-    log, path = Log(method, examples, steps, training.epochs, hardware), folder / "state.safetensors"
+    log, path = (
+        Log(method, examples, steps, training.epochs, hardware),
+        folder / "state.safetensors",
+    )
     start, before = 0, 0.0
     if path.exists():
         about = resume.load(path, method, optimizers, identity)
