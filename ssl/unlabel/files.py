@@ -7,6 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
@@ -36,6 +39,15 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as JSON with sorted keys: equal values give equal bytes."""
     write_text(path, json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def write_table(path: Path, rows: list[dict[str, Any]], schema: pa.Schema | None = None) -> None:
+    """Write `rows` as Parquet; without a schema the columns are all names that any row has."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    columns = {name: [row.get(name) for row in rows] for name in names}
+    table = pa.table(columns) if schema is None else pa.Table.from_pylist(rows, schema)
+    with whole(path) as part:
+        pq.write_table(table, part)
 
 
 def _sync(path: Path) -> None:

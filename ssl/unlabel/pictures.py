@@ -3,7 +3,7 @@
 import io
 from pathlib import Path
 
-import pandas as pd
+import pyarrow as pa
 import torch
 from PIL import Image
 from torch import Tensor
@@ -28,8 +28,8 @@ def draw(path: Path, method: Method, examples: Images, hardware: Hardware, seed:
         for caption, images in shown.items()
         for index, image in enumerate(images)
     ]
-    with files.whole(path) as part:
-        pd.DataFrame(rows, columns=["caption", "index", "png"]).to_parquet(part, index=False)
+    schema = pa.schema({"caption": pa.string(), "index": pa.int64(), "png": pa.binary()})
+    files.write_table(path, rows, schema)
 
 
 def png(image: Tensor) -> bytes:

@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
 import yaml
 
@@ -55,8 +54,7 @@ def run(params: Path, train: Path, state: Path, out: Path) -> None:
         encoder.save(out / "encoder.safetensors", method.encoder, settings["encoder"])
         rest = {k: v for k, v in resume.weights(method).items() if not k.startswith("encoder.")}
         checkpoint.write(out / "method.safetensors", rest, {"method": settings["method"]})
-        with files.whole(out / "log.parquet") as part:
-            pd.DataFrame(log.rows).to_parquet(part, index=False)
+        files.write_table(out / "log.parquet", log.rows)
         pictures.draw(out / "pictures.parquet", method, examples, hardware, settings["seed"])
         trained = log.steps * training.batch
         about: dict[str, Any] = {**identity, **machine.describe(hardware.device)}
