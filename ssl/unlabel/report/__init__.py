@@ -1,0 +1,1 @@
+"""What people read of a study: its runs' results as tables, charts and a page."""

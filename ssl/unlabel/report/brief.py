@@ -1,0 +1,84 @@
+"""What a report is about, as the plan wrote it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from unlabel.errors import UserError
+from unlabel.run import Run
+from unlabel.settings import load
+
+BASE = "base"
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A run that the report is about, and how the plan describes it."""
+
+    budget: str
+    dataset: str
+    method: str
+    variant: str
+    seed: int
+    arm: str  # the study's name for the variant
+    encoder: str
+    epochs: int
+
+    @property
+    def run(self) -> Run:
+        """Its name."""
+        return Run(self.budget, self.dataset, self.method, self.variant, self.seed)
+
+
+@dataclass(frozen=True)
+class About:
+    """A method in words, from its recipe; any of it may be missing."""
+
+    title: str = ""
+    arxiv: str = ""
+    year: int | None = None
+    family: str = ""
+    summary: str = ""
+
+
+@dataclass(frozen=True)
+class Brief:
+    """A study's question, and the runs and methods that answer it, in the order of display."""
+
+    title: str
+    question: str
+    statement: str
+    source: str
+    metric: str  # the one that answers the question
+    budget: str
+    runs: tuple[Planned, ...]
+    methods: Mapping[str, About]
+
+
+def read(path: Path) -> Brief:
+    """Read the plan's file. Raises `UserError` if it lacks something or names no run."""
+    content = load(path)
+    runs, methods = content.get("runs"), content.get("methods")
+    if not isinstance(runs, list) or not runs:
+        raise UserError(f"{path} names no runs: a report needs at least one")
+    if not isinstance(methods, Mapping):
+        raise UserError(f"{path}: methods must be a mapping from each method to what it is")
+    abouts = {name: _parse(About, about or {}, path, "methods") for name, about in methods.items()}
+    planned = tuple(_parse(Planned, run, path, "runs") for run in runs)
+    for run in planned:
+        abouts.setdefault(run.method, About())
+    return _parse(Brief, {**content, "runs": planned, "methods": abouts}, path, "the report")
+
+
+def _parse(kind: type[T], content: Any, path: Path, where: str) -> T:
+    """The fields of a dataclass; the plan may write more than the report shows."""
+    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    if not isinstance(content, Mapping):
+        raise UserError(f"{path}: {where} holds {content!r}, but must hold mappings")
+    try:
+        return kind(**{key: value for key, value in content.items() if key in known})
+    except TypeError as error:
+        missing = str(error).partition("missing ")[2] or str(error)
+        raise UserError(f"{path}: {where} lacks {missing}") from error

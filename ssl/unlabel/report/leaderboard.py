@@ -1,0 +1,191 @@
+"""The leaderboard as rows of cells, for the page's template to draw."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from unlabel.report.arm import Arm, Setting
+from unlabel.report.estimate import Estimate, estimate
+from unlabel.report.measure import DASH, Measure, describe, duration, number, size
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What stands in a cell; `value` is what it is sorted by, None last."""
+
+    text: str = DASH
+    interval: str = ""
+    value: float | str | None = None
+    best: bool = False
+
+
+@dataclass(frozen=True)
+class Column:
+    """A heading below the heading of its group, and the cell of each arm."""
+
+    group: str
+    title: str
+    help: str  # the heading in full
+    cell: Callable[[Arm], Cell]
+    contest: bool = False  # is the highest of the contestants the best?
+    words: bool = False  # rather than numbers
+
+
+@dataclass(frozen=True)
+class Row:
+    """An arm and its cells, one a column."""
+
+    arm: Arm
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """The contest, and the references below it; `sorted_by` is the headline metric's column."""
+
+    columns: tuple[Column, ...]
+    sorted_by: int
+    contest: tuple[Row, ...]
+    references: tuple[Row, ...]
+
+    def kind(self, at: int) -> str:
+        """Does a column hold words or numbers, and is it the first of its group?"""
+        column = self.columns[at]
+        kind = "words" if column.words else "number"
+        return kind if at and column.group == self.columns[at - 1].group else f"{kind} first"
+
+    @property
+    def groups(self) -> list[tuple[str, int]]:
+        """Headings over several columns, and over how many."""
+        found: list[tuple[str, int]] = []
+        for column in self.columns:
+            if found and found[-1][0] == column.group:
+                found[-1] = (column.group, found[-1][1] + 1)
+            else:
+                found.append((column.group, 1))
+        return found
+
+    @property
+    def parts(self) -> list[tuple[str, tuple[Row, ...]]]:
+        """The rows under their headings."""
+        parts = [("", self.contest), ("For reference", self.references)]
+        return [(heading, rows) for heading, rows in parts if rows]
+
+
+def build(setting: Setting, metric: str) -> Leaderboard:
+    """The leaderboard of one setting, best first by `metric`."""
+    columns = _columns(setting, metric)
+    ranked = setting.ranked(metric)
+    rows = [Row(arm, tuple(column.cell(arm) for column in columns)) for arm in ranked]
+    contestants = {arm.key for arm in setting.contestants}
+    for at, column in enumerate(columns):
+        if column.contest:
+            rows = _mark(rows, at, contestants)
+    headline = describe(metric).heading
+    return Leaderboard(
+        tuple(columns),
+        next(at for at, column in enumerate(columns) if column.help == headline),
+        tuple(row for row in rows if not row.arm.reference),
+        tuple(row for row in rows if row.arm.reference),
+    )
+
+
+def cell(found: Estimate | None, measure: Measure, plus: bool = False) -> Cell:
+    """An estimate as a cell; a dash where there is none."""
+    if found is None:
+        return Cell()
+    text = ("+" if plus and found.mean > 0 else "") + measure.write(found.mean)
+    interval = found.interval
+    half = "" if interval is None else measure.write_interval(interval, found.mean)
+    return Cell(text, half, found.mean)
+
+
+def _columns(setting: Setting, metric: str) -> list[Column]:
+    frozen, few, tuned = "Frozen features", "Few labels, linear", "Fine-tuned on"
+    measured = [
+        (frozen, "kNN", "knn"),
+        (frozen, "linear", "linear"),
+        (few, "1 %", "lowshot_1"),
+        (few, "10 %", "lowshot_10"),
+        (tuned, "1 %", "finetune_1"),
+        (tuned, "10 %", "finetune_10"),
+        (tuned, "100 %", "finetune_100"),
+        ("Features", "rank", "effective_rank"),
+    ]
+    if metric not in [name for _, _, name in measured]:
+        measured.insert(0, ("Headline", describe(metric).heading, metric))
+    columns = [Column("", "family", "family of methods", _family, words=True)]
+    for group, title, name in measured:
+        columns.append(_measured(group, title, name))
+        if name == metric:
+            columns.append(_gain(setting, metric, group))
+    return [*columns, *COST]
+
+
+def _measured(group: str, title: str, name: str) -> Column:
+    measure = describe(name)
+
+    def found(arm: Arm) -> Cell:
+        return cell(arm.estimate(name), measure)
+
+    return Column(group, title, measure.heading, found, contest=measure.share)
+
+
+def _gain(setting: Setting, metric: str, group: str) -> Column:
+    measure = describe(metric)
+    text = f"{measure.heading}: difference to the untrained encoder, seed by seed"
+
+    def found(arm: Arm) -> Cell:
+        return cell(setting.gain(arm, metric), measure, plus=True)
+
+    return Column(group, "over random", text, found)
+
+
+def _family(arm: Arm) -> Cell:
+    family = "" if arm.reference else arm.about.family
+    return Cell(family or DASH, value=family or None)
+
+
+def _cost(name: str, write: Callable[[float], str]) -> Callable[[Arm], Cell]:
+    def found(arm: Arm) -> Cell:
+        mean = estimate(arm.facts(name)) if arm.trained else None
+        return Cell(write(mean.mean), value=mean.mean) if mean else Cell()
+
+    return found
+
+
+def _epochs(arm: Arm) -> Cell:
+    epochs = arm.results[0].planned.epochs
+    return Cell(number(epochs, 0), value=epochs) if arm.trained else Cell()
+
+
+COST = [
+    Column("Training", "epochs", "epochs of training", _epochs),
+    Column("Training", "time", "time to train one run, mean", _cost("seconds", duration)),
+    Column(
+        "Training",
+        "images/s",
+        "images trained on in a second, mean",
+        _cost("images_per_second", lambda value: number(value, 0)),
+    ),
+    Column("Training", "memory", "peak memory, mean", _cost("peak_memory", size)),
+]
+
+
+def _mark(rows: Sequence[Row], at: int, contestants: set[str]) -> list[Row]:
+    """Mark the highest contestant of a column, where there are at least two."""
+    values = {
+        row.arm.key: float(value)
+        for row in rows
+        if row.arm.key in contestants and (value := row.cells[at].value) is not None
+    }
+    if len(values) < 2:
+        return list(rows)
+    best = max(values.values())
+    return [
+        replace(
+            row, cells=(*row.cells[:at], replace(row.cells[at], best=True), *row.cells[at + 1 :])
+        )
+        if values.get(row.arm.key) == best
+        else row
+        for row in rows
+    ]

@@ -1,0 +1,101 @@
+"""How a measure is called and written. A measure nobody has described works all the same."""
+
+import re
+from dataclasses import dataclass
+
+DASH = "–"
+PROBES = {"knn": "kNN", "linear": "linear", "lowshot": "linear", "finetune": "fine-tuned"}
+ACCURACY = re.compile(
+    r"(?P<split>validation_)?(?P<probe>knn|linear|lowshot|finetune)(_(?P<share>\d+))?"
+    r"(?P<projector>_z)?(?P<deviation>_std)?"
+)
+TITLES = {
+    "accuracy": "accuracy at the pretext task",
+    "contrastive_accuracy": "contrastive accuracy",
+    "loss": "loss",
+    "mutual_information_bound": "mutual information bound (nats)",
+}
+SHARES = {"accuracy", "contrastive_accuracy"}
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A measure's name in files, its title for people, and whether it is a share shown in %."""
+
+    name: str
+    title: str
+    share: bool
+
+    @property
+    def unit(self) -> str:
+        """What follows a number in a sentence."""
+        return " %" if self.share else ""
+
+    @property
+    def heading(self) -> str:
+        """The title with the unit, for an axis or a table."""
+        return f"{self.title} (%)" if self.share else self.title
+
+    def scaled(self, value: float) -> float:
+        """The value in the unit it is shown in."""
+        return 100 * value if self.share else value
+
+    def write(self, value: float) -> str:
+        """The value as text, without the unit."""
+        return number(self.scaled(value), 1 if self.share else None)
+
+    def write_interval(self, interval: float, mean: float) -> str:
+        """Half an interval's width, with as many decimals as its mean has."""
+        places = 1 if self.share else decimals(mean)
+        return number(self.scaled(interval), places)
+
+
+def describe(name: str) -> Measure:
+    """What the measure `name` of a probe or of a training log is."""
+    if found := ACCURACY.fullmatch(name):
+        title = f"{PROBES[found['probe']]} accuracy"
+        title += f", {found['share']} % of labels" if found["share"] else ""
+        title += ", on z" if found["projector"] else ""
+        title += ", validation" if found["split"] else ""
+        title += ", deviation over draws" if found["deviation"] else ""
+        return Measure(name, title, share=True)
+    return Measure(name, TITLES.get(name, name.replace("_", " ")), share=name in SHARES)
+
+
+def natural(name: str) -> list[tuple[int, str]]:
+    """To sort by: lowshot_1 before lowshot_10, and both before lowshot_1_std."""
+    parts = name.split("_")
+    words = sum(not part.isdigit() for part in parts)
+    return [(words, ""), *((int(part), "") if part.isdigit() else (0, part) for part in parts)]
+
+
+def decimals(value: float) -> int:
+    """How many decimals show about three digits of `value`."""
+    size = abs(value)
+    return 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3
+
+
+def number(value: float, places: int | None = None) -> str:
+    """Digits in groups of three, a true minus sign, and no negative zero."""
+    if places is None:
+        places = decimals(value)
+        if 0 < abs(value) < 0.5e-3:
+            return f"{value:.1e}".replace("-", "−")
+    text = f"{value:,.{places}f}"
+    if not text.strip("-0.,"):
+        text = text.lstrip("-")
+    return text.replace("-", "−")
+
+
+def duration(seconds: float) -> str:
+    """As long as a person would say it: 31 s, 12.4 min, 3.2 h."""
+    if seconds < 120:
+        return f"{number(seconds, 0 if seconds >= 10 else 1)} s"
+    if seconds < 7200:
+        return f"{number(seconds / 60, 1)} min"
+    return f"{number(seconds / 3600, 1)} h"
+
+
+def size(count: float) -> str:
+    """Bytes: 610 MB, 12.3 GB."""
+    return f"{number(count / 1e6, 0)} MB" if count < 1e9 else f"{number(count / 1e9, 1)} GB"

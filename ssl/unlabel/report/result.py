@@ -1,0 +1,122 @@
+"""A finished run, read from its folder."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from unlabel.errors import UserError
+from unlabel.report.brief import Planned
+
+FLAT = 0.05  # deviation of the unit features' numbers; 1 where they point everywhere alike
+LINE = 1.5  # effective rank; 1 where all features lie on one line
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run measured, and with what."""
+
+    planned: Planned
+    folder: Path
+    about: Mapping[str, Any]  # run.json
+    probes: Mapping[str, Mapping[str, float]]  # probe -> metric -> value
+    log: pd.DataFrame
+
+    @property
+    def seed(self) -> int:
+        """Of its random numbers."""
+        return self.planned.seed
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """All probes' metrics; no two probes have one of the same name."""
+        return {name: value for probe in self.probes.values() for name, value in probe.items()}
+
+    @property
+    def trained(self) -> bool:
+        """Did it train at all?"""
+        return self.about.get("images_per_second") is not None
+
+    @property
+    def collapse(self) -> str:
+        """Why the run counts as collapsed: all images end with nearly one representation.
+
+        Empty where it does not, and for an untrained encoder, which has nothing to collapse from.
+        """
+        last = self.log.iloc[-1].to_dict() if self.trained and len(self.log) else {}
+        if last.get("deviation", 1.0) < FLAT:
+            return f"its features' deviation ended at {last['deviation']:.3f}, below {FLAT}"
+        if last.get("effective_rank", math.inf) < LINE:
+            return (
+                f"its features' effective rank ended at {last['effective_rank']:.2f}, below {LINE}"
+            )
+        return ""
+
+    def pictures(self) -> pd.DataFrame:
+        """The table of `caption`, `index` and `png`; empty where the method shows nothing."""
+        path = self.folder / "pictures.parquet"
+        return _table(path, ["caption", "index", "png"])
+
+
+def read(planned: Planned, runs: Path) -> Result:
+    """Read a run's folder below `runs`.
+
+    Raises `UserError` for a file that is missing or damaged, and for a metric that is no number.
+    """
+    folder = runs / planned.run.folder
+    probes, origin = {}, dict[str, Path]()
+    for path in sorted((folder / "metrics").glob("*.json")):
+        probes[path.stem] = _metrics(path)
+        for name in probes[path.stem]:
+            if name in origin:
+                raise UserError(f"{origin[name]} and {path} both have {name!r}; rename one of them")
+            origin[name] = path
+    about = _json(folder / "run.json")
+    return Result(planned, folder, about, probes, _table(folder / "log.parquet", ["epoch"]))
+
+
+def _metrics(path: Path) -> dict[str, float]:
+    metrics = _json(path)
+    for name, value in metrics.items():
+        if (
+            not isinstance(value, int | float)
+            or isinstance(value, bool)
+            or not math.isfinite(value)
+        ):
+            raise UserError(
+                f"{name} in {path} is {value!r}, but must be a finite number; "
+                "delete the file and measure again"
+            )
+    return {name: float(value) for name, value in metrics.items()}
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}; finish the run first") from error
+    except ValueError as error:
+        raise UserError(
+            f"{path} is not valid JSON ({error}); delete it and make it again"
+        ) from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path} holds no JSON object; delete it and make it again")
+    return content
+
+
+def _table(path: Path, columns: list[str]) -> pd.DataFrame:
+    try:
+        table = pd.read_parquet(path)
+    except FileNotFoundError as error:
+        raise UserError(f"cannot read {path}: it does not exist; finish the run first") from error
+    except (OSError, pa.ArrowInvalid) as error:
+        problem = str(error).splitlines()[0]
+        raise UserError(f"{path} is damaged ({problem}); delete it and make it again") from error
+    if missing := [column for column in columns if column not in table]:
+        raise UserError(f"{path} has no column {missing[0]!r}; delete it and make it again")
+    return table

@@ -1,0 +1,92 @@
+"""The leaderboard as plain text, for a terminal."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from unlabel.report.estimate import estimate
+from unlabel.report.measure import DASH, describe
+
+COLUMNS = {
+    "knn": "kNN",
+    "linear": "linear",
+    "lowshot_1": "1 %",
+    "lowshot_10": "10 %",
+    "finetune_1": "tuned 1 %",
+    "finetune_10": "tuned 10 %",
+    "finetune_100": "tuned 100 %",
+}
+GAP = "  "
+
+
+def leaderboard(results: pd.DataFrame, width: int) -> str:
+    """The table of each dataset, best first, no wider than `width` where its columns allow it.
+
+    `results` is what `tables.results` made.
+    """
+    headline = results.attrs.get("metric", "linear")
+    names = COLUMNS if headline in COLUMNS else {headline: describe(headline).title} | COLUMNS
+    names = {name: title for name, title in names.items() if (results["metric"] == name).any()}
+    blocks = []
+    for dataset, part in results.groupby("dataset"):
+        arms = _ranked(part, headline, results.attrs)
+        columns = [["method", *arms.values()]]
+        for name, title in names.items():
+            columns.append([title, *(_shown(part, arm, name) for arm in arms)])
+        tables = [_aligned(each) for each in _folded(columns, width)]
+        blocks.append(f"{dataset}\n" + "\n\n".join(tables) + "\n")
+    seeds = results["seed"].nunique()
+    spread = f"mean ± 95 % interval over {seeds} seeds" if seeds > 1 else "one seed: no interval"
+    return "\n".join([*blocks, f"accuracy on the test split in %, {spread}"])
+
+
+Arm = tuple[str, str]  # method and variant
+
+
+def _ranked(part: pd.DataFrame, headline: str, about: dict) -> dict[Arm, str]:
+    """The arms and their names: best first, and the references last."""
+    of_headline = part[part["metric"] == headline]
+    means = of_headline.groupby(["method", "variant"])["value"].mean().to_dict()
+    arms: list[Arm] = sorted({*zip(part["method"], part["variant"], strict=True)})
+    references, labels = about.get("references", []), about.get("labels", [])
+    arms.sort(key=lambda arm: (arm[0] in references, -means.get(arm, float("-inf"))))
+    return {
+        (method, variant): method
+        + (f" {variant}" if variant != "base" else "")
+        + (" (labels)" if method in labels else "")
+        for method, variant in arms
+    }
+
+
+def _shown(part: pd.DataFrame, arm: Arm, name: str) -> str:
+    method, variant = arm
+    chosen = (part["method"] == method) & (part["variant"] == variant) & (part["metric"] == name)
+    found = estimate(part.loc[chosen, "value"].tolist())
+    measure = describe(name)
+    if found is None:
+        return DASH
+    if found.interval is None:
+        return measure.write(found.mean)
+    return f"{measure.write(found.mean)} ±{measure.write_interval(found.interval, found.mean):>4}"
+
+
+def _folded(columns: Sequence[list[str]], width: int) -> list[list[list[str]]]:
+    """Tables of some of the columns each, the first column in all of them."""
+    first, *rest = columns
+    tables = [[first]]
+    for column in rest:
+        if len(tables[-1]) > 1 and _width([*tables[-1], column]) > width:
+            tables.append([first])
+        tables[-1].append(column)
+    return tables
+
+
+def _width(columns: Sequence[list[str]]) -> int:
+    return sum(max(map(len, column)) + len(GAP) for column in columns)
+
+
+def _aligned(columns: Sequence[list[str]]) -> str:
+    first, *rest = ([cell.rjust(max(map(len, column))) for cell in column] for column in columns)
+    first = [cell.strip().ljust(len(cell)) for cell in first]
+    lines = [GAP.join(row) for row in zip(first, *rest, strict=True)]
+    return "\n".join([lines[0], "─" * len(lines[0]), *lines[1:]])

@@ -1,0 +1,30 @@
+"""Print the leaderboard, and where the report is."""
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+
+from unlabel.errors import UserError
+from unlabel.report import terminal
+from unlabel.report.tables import TIDY
+
+
+def run(results: Path, report: Path) -> None:
+    """Print the leaderboard of a results.parquet as plain text, and the path of the page `report`.
+
+    Raises `UserError` if either is missing or damaged.
+    """
+    if not report.is_file():
+        raise UserError(f"{report} does not exist; make the report first")
+    try:
+        table = pd.read_parquet(results)
+    except FileNotFoundError as error:
+        raise UserError(f"{results} does not exist; make the report first") from error
+    except (OSError, pa.ArrowInvalid) as error:
+        raise UserError(f"{results} is damaged; delete it and make the report again") from error
+    if list(table) != TIDY:
+        raise UserError(f"{results} holds no results of a report: its columns are others")
+    print(terminal.leaderboard(table, shutil.get_terminal_size((100, 24)).columns))
+    print(f"\nreport: {report.resolve()}")

@@ -1,0 +1,27 @@
+"""Gather the results of a study's runs, and show them."""
+
+from pathlib import Path
+
+from unlabel import files
+from unlabel.report import arm, brief, tables
+
+
+def run(params: Path, runs: Path, out: Path) -> None:
+    """Read the runs that `params` names from below `runs`; write the report into `out`.
+
+    Writes results.parquet, metrics.json, plots/leaderboard.csv, plots/training.csv and index.html.
+    Raises `UserError` for a run that is missing or damaged.
+    """
+    from unlabel.report import page  # Altair and Jinja2, which only this stage needs
+
+    about = brief.read(params)
+    settings = arm.gather(about, runs)
+    html = page.render(about, settings)
+    out.mkdir(parents=True, exist_ok=True)
+    with files.whole(out / "results.parquet") as part:
+        tables.results(settings, about.metric).to_parquet(part, index=False)
+    files.write_json(out / "metrics.json", tables.metrics(settings))
+    for name, table in (("leaderboard", tables.leaderboard), ("training", tables.training)):
+        text = tables.comma_separated(table(settings))
+        files.write_text(out / "plots" / f"{name}.csv", text)
+    files.write_text(out / "index.html", html)
