@@ -254,8 +254,10 @@ def test_measures_have_titles():
     assert describe("linear_z").title == "linear accuracy, on z"
     assert describe("finetune_100").share
     assert describe("half_life").heading == "half life"
-    names = ["lowshot_1_std", "lowshot_10", "lowshot_1"]
-    assert sorted(names, key=natural) == ["lowshot_1", "lowshot_10", "lowshot_1_std"]
+    assert describe("lowshot_0.5").title == "linear accuracy, 0.5 % of labels"
+    assert not describe("linear_l2").share
+    names = ["lowshot_1_std", "lowshot_10", "lowshot_1", "lowshot_0.5"]
+    assert sorted(names, key=natural) == ["lowshot_0.5", "lowshot_1", "lowshot_10", names[0]]
 
 
 def test_numbers_are_written_for_people():

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 DASH = "–"
 PROBES = {"knn": "kNN", "linear": "linear", "lowshot": "linear", "finetune": "fine-tuned"}
 ACCURACY = re.compile(
-    r"(?P<split>validation_)?(?P<probe>knn|linear|lowshot|finetune)(_(?P<share>\d+))?"
+    r"(?P<split>validation_)?(?P<probe>knn|linear|lowshot|finetune)(_(?P<share>\d+(\.\d+)?))?"
     r"(?P<projector>_z)?(?P<deviation>_std)?"
 )
+NUMBER = re.compile(r"\d+(\.\d+)?")
 TITLES = {
     "accuracy": "accuracy at the pretext task",
     "contrastive_accuracy": "contrastive accuracy",
@@ -62,11 +63,10 @@ def describe(name: str) -> Measure:
     return Measure(name, TITLES.get(name, name.replace("_", " ")), share=name in SHARES)
 
 
-def natural(name: str) -> list[tuple[int, str]]:
+def natural(name: str) -> list[tuple[float, str]]:
     """To sort by: lowshot_1 before lowshot_10, and both before lowshot_1_std."""
-    parts = name.split("_")
-    words = sum(not part.isdigit() for part in parts)
-    return [(words, ""), *((int(part), "") if part.isdigit() else (0, part) for part in parts)]
+    parts = [(float(p), "") if NUMBER.fullmatch(p) else (0.0, p) for p in name.split("_")]
+    return [(float(sum(word != "" for _, word in parts)), ""), *parts]
 
 
 def decimals(value: float) -> int:
