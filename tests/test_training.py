@@ -132,9 +132,9 @@ def test_a_loss_that_is_not_finite_stops_the_run(digits, hardware):
         log.add(step, Step([torch.tensor(1.0)], {}, 1.0), 0.1)
     log.add(4, Step([torch.tensor(torch.nan)], {}, 1.0), 0.1)
     with pytest.raises(
-        UserError, match=r"loss of SimCLR is \[nan\] at step 4 of 400.*optimizer.lr"
+        UserError, match=r"SimCLR: the loss is \[nan\] at step 4 of 400.*optimizer.lr"
     ):
-        log.state(5)
+        log.state(4)
     for step in range(5, 10):
         log.add(step, Step([torch.tensor(1.0)], {}, 1.0), 0.1)
     with pytest.raises(UserError, match="at step 4 of 400"):

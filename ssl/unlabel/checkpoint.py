@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from unlabel.errors import UserError
@@ -20,7 +20,8 @@ def write(path: Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> None
     # One key: safetensors writes several in an order that changes from process to process.
     header = {"unlabel": json.dumps(about | {"sha256": _digest(tensors)}, sort_keys=True)}
     with whole(path) as part:
-        save_file(tensors, part, header)
+        # safetensors' own writing hides the reason when the disk is full.
+        part.write_bytes(save(tensors, header))
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

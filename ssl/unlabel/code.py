@@ -55,4 +55,8 @@ def _parsed(module: str) -> tuple[str, list[str]]:
             first = node.body[0]
             if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
                 first.value.value = None
-    return sha256(ast.dump(tree).encode()).hexdigest(), imports
+    digest = sha256(ast.dump(tree).encode())
+    if path.name == "__init__.py":  # what a package has beside code, such as templates
+        for file in sorted(f for f in path.parent.rglob("*.*") if f.suffix not in (".py", ".pyc")):
+            digest.update(file.read_bytes())
+    return digest.hexdigest(), imports

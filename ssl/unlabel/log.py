@@ -1,7 +1,7 @@
 """The log of a training: a row of measures every so many steps."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 
@@ -34,7 +34,7 @@ class Log:
 
     def start(self) -> None:
         """The row before any training."""
-        self.rows = [{"step": 0, "epoch": 0.0} | self._features()]
+        self.rows = [{"step": 0, "epoch": 0.0} | self._features(0)]
 
     def add(self, step: int, result: Step, lr: float) -> None:
         """Note step number `step`, counted from 1. Raises `UserError` if a loss is not finite."""
@@ -46,7 +46,7 @@ class Log:
         names = ["loss"] if len(mean) == 1 else [f"loss_{n}" for n in range(1, len(mean) + 1)]
         row |= dict(zip(names, mean, strict=True))
         row |= {name: float(value) for name, value in result.measures.items()}
-        self.rows.append(row | self._features())
+        self.rows.append(row | self._features(step))
         self.losses = []
 
     def last(self) -> dict[str, float]:
@@ -65,20 +65,24 @@ class Log:
     def _finite(self, step: int) -> list[torch.Tensor]:
         for back, losses in enumerate(reversed(self.losses)):
             if not losses.isfinite().all():
-                name = type(self.method).__name__
-                raise UserError(
-                    f"the loss of {name} is {losses.tolist()} at step {step - back} of "
-                    f"{self.steps}: the training diverged; try a lower optimizer.lr, a longer "
-                    "training.warmup, training.clip=1 or hardware.precision=float32"
-                )
+                self._diverged(f"the loss is {losses.tolist()}", step - back)
         return self.losses
 
+    def _diverged(self, what: str, step: int) -> NoReturn:
+        raise UserError(
+            f"{type(self.method).__name__}: {what} at step {step} of {self.steps}: the training "
+            "diverged; try a lower optimizer.lr, a longer training.warmup, training.clip=1 or "
+            "hardware.precision=float32"
+        )
+
     @torch.no_grad()
-    def _features(self) -> dict[str, float]:
+    def _features(self, step: int) -> dict[str, float]:
         encoder, training = self.method.encoder, self.method.training
         encoder.eval()
         with self.hardware.autocast():
-            h = encoder(self.watched)
+            h = encoder(self.watched).float()
+        if not h.isfinite().all():
+            self._diverged("the features are not finite", step)
         encoder.train(training)
         return {
             "deviation": float(spectrum.deviation(h)),

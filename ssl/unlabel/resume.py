@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -69,7 +70,16 @@ def load(
                 state.setdefault(int(index), {})[key] = tensor
         groups = optimizer.state_dict()["param_groups"]
         optimizer.load_state_dict({"state": state, "param_groups": groups})
+        _lay_out(optimizer)
     return about
+
+
+def _lay_out(optimizer: Optimizer) -> None:
+    """Give each state tensor its parameter's strides, which fused optimizers take for granted."""
+    for parameter, entry in optimizer.state.items():
+        for key, tensor in entry.items():
+            if tensor.shape == parameter.shape:
+                entry[key] = torch.empty_like(parameter).copy_(tensor)
 
 
 def first_difference(there: Any, here: Any, name: str = "") -> str:

@@ -1,0 +1,152 @@
+"""Each stage as a command: a user's mistake is one sentence, exit 1, and nothing lost."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import about, composed
+
+from unlabel import images
+from unlabel.__main__ import main
+
+PRETRAIN = ("seed", "hardware", "training", "optimizer", "encoder", "method")
+
+
+@pytest.fixture
+def folder(digits, tmp_path):
+    """A prepared dataset, and settings of a small run."""
+    images.write(tmp_path / "train.arrow", digits, about(digits))
+    settings = composed("simclr")
+    write(tmp_path, {"run": "test", **{key: settings[key] for key in PRETRAIN}})
+    return tmp_path
+
+
+def write(folder: Path, settings: dict) -> None:
+    (folder / "params.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
+
+
+def change(folder: Path, section: str, **values: object) -> None:
+    settings = yaml.safe_load((folder / "params.yaml").read_text())
+    settings[section] |= values
+    write(folder, settings)
+
+
+def arguments(folder: Path) -> list[str]:
+    flags = {"params": "params.yaml", "train": "train.arrow", "state": "state", "out": "run"}
+    return ["pretrain", *(w for k, v in flags.items() for w in (f"--{k}", str(folder / v)))]
+
+
+def refused(capsys, *words: str) -> str:
+    """What the command says when it refuses."""
+    with pytest.raises(SystemExit) as stopped:
+        main(words)
+    said = str(stopped.value.code)
+    assert said.startswith("error: ")
+    assert "\n" not in said
+    return said
+
+
+def test_a_run_is_written_whole_and_is_not_trained_again(folder, capsys):
+    main(arguments(folder))
+    before = (folder / "run/encoder.safetensors").read_bytes()
+    assert not (folder / "state").exists()
+    assert [path.name for path in folder.glob("run/.*")] == []
+    main(arguments(folder))
+    assert "is trained already" in capsys.readouterr().err
+    assert (folder / "run/encoder.safetensors").read_bytes() == before
+
+
+def test_a_run_of_other_settings_is_left_alone(folder, capsys):
+    main(arguments(folder))
+    before = (folder / "run/encoder.safetensors").read_bytes()
+    change(folder, "optimizer", lr=0.5)
+    said = refused(capsys, *arguments(folder))
+    assert "holds a run of other settings: settings.optimizer.lr is 0.002 there and 0.5 here" in said
+    assert (folder / "run/encoder.safetensors").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "said"),
+    [
+        ("training", {"batch": 300}, "training.batch is 300, but there are only 256 images"),
+        ("training", {"images": 501}, "training.images is 501, but"),
+        ("training", {"accumulate": 3}, "choose numbers that divide"),
+        ("method", {"temperature": "hot"}, "method.temperature is 'hot', but must be a number"),
+        ("method", {"temprature": 1.0}, "did you mean 'temperature'?"),
+        ("hardware", {"device": "cuda:9"}, "hardware.device is 'cuda:9', which this machine has"),
+        ("hardware", {"precision": "int8"}, "must be one of 'auto', 'float32', 'bfloat16'"),
+        ("optimizer", {"lr": 1e30}, "the training diverged; try a lower optimizer.lr"),
+    ],
+)
+def test_wrong_settings(folder, capsys, section, values, said):
+    change(folder, section, **values)
+    assert said in refused(capsys, *arguments(folder))
+    assert not (folder / "run").exists()
+
+
+def test_methods_that_learn_from_labels_need_some(folder, capsys, digits):
+    unlabelled = digits._replace(label=digits.label * 0 - 1)
+    images.write(folder / "train.arrow", unlabelled, about(digits))
+    settings = composed("supervised")
+    write(folder, {"run": "test", **{key: settings[key] for key in PRETRAIN}})
+    assert "learns from labels, but no image of test has one" in refused(capsys, *arguments(folder))
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty", "truncated", "text"])
+def test_damaged_images(folder, capsys, damage):
+    file = folder / "train.arrow"
+    content = {"empty": b"", "truncated": file.read_bytes()[:-2000], "text": b"hello" * 99}
+    file.unlink()
+    if damage != "missing":
+        file.write_bytes(content[damage])
+    assert str(file) in refused(capsys, *arguments(folder))
+
+
+def test_an_unknown_stage(capsys):
+    assert "unknown stage 'pretrian'; did you mean 'pretrain'?" in refused(capsys, "pretrian")
+    main([])
+    assert "pretrain" in capsys.readouterr().out
+
+
+def test_ended_politely_it_saves_its_state_and_goes_on_to_the_same_bits(folder):
+    """SIGTERM is what a cluster sends before it takes a node away."""
+    change(folder, "training", epochs=60)
+    main(arguments(folder))
+    expected = (folder / "run").rename(folder / "whole") / "encoder.safetensors"
+
+    words = [sys.executable, "-m", "unlabel", *arguments(folder)]
+    hurried = {**os.environ, "UNLABEL_CHECKPOINT_SECONDS": "0.1"}
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=hurried)
+    until = time.monotonic() + 60
+    while not (folder / "state/state.safetensors").exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 128 + signal.SIGTERM, said
+    assert "start again to go on from there" in said
+
+    main(arguments(folder))
+    assert (folder / "run/encoder.safetensors").read_bytes() == expected.read_bytes()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
+def test_no_space_left_loses_nothing(folder, capsys, tmp_path):
+    small = tmp_path / "small"
+    small.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", str(small)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("this machine does not let root mount a tmpfs")
+    try:
+        words = [w.replace(str(folder / "run"), str(small / "run")) for w in arguments(folder)]
+        assert "No space left" in refused(capsys, *words)
+        files = [path for path in small.rglob("*") if path.is_file()]
+        assert all(path.suffix in (".yaml", ".safetensors") for path in files)
+        assert not any("part" in path.name for path in files)
+        main(arguments(folder))  # with room it ends well
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
