@@ -20,7 +20,6 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile workflow
-	$(BIN)/snakemake --lint
 
 bench: setup
 	@$(BIN)/python tests/bench/augmentation.py

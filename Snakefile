@@ -1,14 +1,11 @@
 # The whole workflow: prepare → pretrain → features → probe, finetune → report.
 # What is built stands in params/; each rule runs one stage of ssl/unlabel/stage/.
-import os
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "ssl"))
-os.environ["PYTHONPATH"] = str(Path(workflow.basedir) / "ssl")
-os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
-from unlabel import compose, study
+from unlabel import compose, jobs, study
 from unlabel.errors import UserError
 from unlabel.plan import Plan
 
@@ -20,8 +17,9 @@ PARAMS = Path("params")
 RUN = "data/runs/{budget}/{dataset}/{method}/{variant}/{seed}"
 PREPARED = "data/prepared/{dataset}"
 PROBES = compose.probes(PARAMS)
-GPUS = int(Path("/dev/nvidia0").exists()) if config["gpu"] == "auto" else config["gpu"]
+GPUS = jobs.gpus() if config["gpu"] == "auto" else config["gpu"]
 
+jobs.use_this_python()
 try:
     PLAN = Plan.current()
     STUDY = study.read(PARAMS, config["study"])

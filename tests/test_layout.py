@@ -46,3 +46,12 @@ def test_nothing_that_can_execute_code_is_loaded():
             r"(?<![\w.])(?:eval|exec)\(|pickle|torch\.load|unsafe|shell=True", module.read_text()
         )
         assert found == [], module
+
+
+def test_snakemakes_lint_finds_nothing_to_mend():
+    """But for an environment of each rule's own: here one lock makes the environment of all."""
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--lint"], cwd=ROOT, capture_output=True, text=True
+    )
+    lints = set(re.findall(r"^    \* (.*?):?$", done.stdout + done.stderr, re.MULTILINE))
+    assert lints == {"Specify a conda environment or container for each rule."}

@@ -1,6 +1,8 @@
 rule prepare:
     output:
-        multiext(f"{PREPARED}/", "train.arrow", "validation.arrow", "test.arrow"),
+        train=f"{PREPARED}/train.arrow",
+        validation=f"{PREPARED}/validation.arrow",
+        test=f"{PREPARED}/test.arrow",
     log:
         "logs/prepare/{dataset}.log",
     threads: 1
@@ -12,4 +14,5 @@ rule prepare:
         raw="data/raw/{dataset}",
     shell:
         "python -m unlabel prepare --params {params.plan[settings]:q} --raw {params.raw:q}"
-        " --train {output[0]:q} --validation {output[1]:q} --test {output[2]:q} 2> {log:q}"
+        " --train {output.train:q} --validation {output.validation:q} --test {output.test:q}"
+        " 2> {log:q}"

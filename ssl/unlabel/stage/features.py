@@ -56,7 +56,9 @@ def run(
     )
     features.write(out, parts, data.classes)
     progress.close()
-    pairs = splits["validation"].take(torch.arange(min(extraction.pairs, len(splits["validation"].id))))
+    pairs = splits["validation"].take(
+        torch.arange(min(extraction.pairs, len(splits["validation"].id)))
+    )
     features.write_views(views, compare(model.encoder, pairs, extraction, hardware))
 
 

@@ -1,0 +1,71 @@
+"""Unsupervised Feature Learning via Non-Parametric Instance Discrimination. arXiv:1805.01978"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from unlabel.features import Features, Split
+from unlabel.probe import Probe
+
+GROUP = 32  # neighbours are looked for in groups of so many
+
+
+class KNN(Probe):
+    """Accuracy of a weighted vote of the k nearest labelled training images."""
+
+    def __init__(self, k: int = 200, temperature: float = 0.07):
+        self.k, self.temperature = k, temperature
+
+    def measure(self, features: Features, seed: int) -> dict[str, float]:
+        """`knn` and `validation_knn` on h; `knn_z` on z, where there is a projector."""
+        bank, validation, test = (
+            part.labelled() for part in (features.train, features.validation, features.test)
+        )
+        measures = {
+            "validation_knn": self.accuracy(bank.h, bank.label, validation.h, validation.label),
+            "knn": self.accuracy(bank.h, bank.label, test.h, test.label),
+        }
+        if bank.z is not None and test.z is not None:
+            measures["knn_z"] = self.accuracy(bank.z, bank.label, test.z, test.label)
+        return measures
+
+    def accuracy(self, bank: Tensor, label: Tensor, query: Tensor, truth: Tensor) -> float:
+        """Features (N, D), their labels (N,), queries (M, D), their labels (M,) -> a share."""
+        votes = vote(bank, label, query, self.k, self.temperature)
+        return (votes == truth).float().mean().item()
+
+
+def vote(bank: Tensor, label: Tensor, query: Tensor, k: int, temperature: float) -> Tensor:
+    """The class of each query: bank (N, D), its labels (N,), queries (M, D) -> (M,).
+
+    Section 3.4: each of the k nearest has the weight exp(s / T), s being the cosine similarity.
+    """
+    k, classes = min(k, len(bank)), int(label.max()) + 1
+    # Blocks of queries bound the memory; on a CPU their similarities should fit the cache.
+    block = max(64, (1 << (22 if bank.device.type == "cpu" else 27)) // len(bank))
+    votes = []
+    bank = F.normalize(bank, dim=1)
+    for part in F.normalize(query, dim=1).split(block):
+        similarity, index = nearest(part, bank, k)
+        weight = (similarity / temperature).exp()
+        one_hot = F.one_hot(label[index], classes).to(weight)  # (B, k, classes)
+        votes.append((weight[:, None] @ one_hot).squeeze(1).argmax(1))
+    return torch.cat(votes)
+
+
+def nearest(query: Tensor, bank: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The k largest products: (B, D), (N, D) -> their values and their rows in the bank, (B, k).
+
+    The k largest numbers are in the k groups that have the largest maxima, so only these groups'
+    members are compared: three times as fast as comparing all.
+    """
+    product = query @ bank.T  # (B, N)
+    groups = len(bank) // GROUP
+    whole = groups * GROUP
+    row = torch.arange(len(bank), device=bank.device)
+    maxima = product[:, :whole].view(len(query), GROUP, groups).amax(1)
+    best = maxima.topk(min(k, groups)).indices  # (B, k); a group's members are `groups` rows apart
+    members = (best[:, None] + row[:whole].view(GROUP, groups)[:, :1]).flatten(1)
+    candidates = torch.cat([members, row[whole:].expand(len(query), -1)], 1)
+    values, place = product.gather(1, candidates).topk(k)
+    return values, candidates.gather(1, place)

@@ -1,0 +1,49 @@
+"""A linear classifier from few labels."""
+
+import statistics
+from collections.abc import Sequence
+
+from unlabel.features import Features
+from unlabel.probe import Probe, percent, stratified
+from unlabel.probe.linear import accuracy, choose, standardised
+from unlabel.seeds import derive
+
+
+class LowShot(Probe):
+    """Accuracy of a linear classifier fitted to a fraction of the training labels.
+
+    The mean over several random draws of the labels, with the same fraction of each class. The
+    draws depend on the seed, so methods are compared on the same labels. The features are
+    standardised by all training images, labelled or not, and each draw's weight decay is chosen on
+    the whole validation split: the share of labels is that which the classifier is fitted to.
+    """
+
+    def __init__(
+        self,
+        fractions: Sequence[float] = (0.01, 0.1),
+        draws: int = 3,
+        l2: Sequence[float] = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4),
+        tolerance: float = 1e-5,
+    ):
+        self.fractions, self.draws = fractions, draws
+        self.l2, self.tolerance = l2, tolerance
+
+    def measure(self, features: Features, seed: int) -> dict[str, float]:
+        """For 1 %: the means `lowshot_1` and `validation_lowshot_1`, the deviation `lowshot_1_std`."""
+        validation, test = features.validation.labelled(), features.test.labelled()
+        x, x_validation, x_test = standardised(features.train.h, validation.h, test.h)
+        label, classes = features.train.label, len(features.classes)
+        measures = {}
+        for fraction in self.fractions:
+            chosen, tested = [], []
+            for draw in range(self.draws):
+                index = stratified(label, fraction, derive(seed, "draw", draw)).to(label.device)
+                few, truth = (x[:, index], label[index]), (x_validation, validation.label)
+                best = choose(*few, *truth, classes, self.l2, self.tolerance)
+                chosen.append(best.accuracy)
+                tested.append(accuracy(best.weight, x_test, test.label))
+            name = f"lowshot_{percent(fraction)}"
+            measures[name] = statistics.mean(tested)
+            measures[f"validation_{name}"] = statistics.mean(chosen)
+            measures[f"{name}_std"] = statistics.stdev(tested) if self.draws > 1 else 0.0
+        return measures

@@ -1,0 +1,31 @@
+"""What can be told of features without any label."""
+
+from unlabel import spectrum
+from unlabel.features import Features
+from unlabel.probe import Probe
+
+
+class Spectrum(Probe):
+    """Rank, spread and invariance of the validation split's features.
+
+    Validation and not test, so that a method may be chosen by them.
+    """
+
+    labels = False
+
+    def __init__(self, images: int = 10_000, pairs: int = 2000):
+        self.images, self.pairs = images, pairs
+
+    def measure(self, features: Features, seed: int) -> dict[str, float]:
+        """`effective_rank`, `deviation`, `uniformity`, the same on z: `_z`; `alignment` of h.
+
+        Of the first `images` images; uniformity, which compares all pairs, of the first `pairs`.
+        """
+        measures = {"alignment": float(spectrum.alignment(*features.views))}
+        for suffix, x in (("", features.validation.h), ("_z", features.validation.z)):
+            if x is not None:
+                x = x[: self.images]
+                measures[f"effective_rank{suffix}"] = float(spectrum.effective_rank(x))
+                measures[f"deviation{suffix}"] = float(spectrum.deviation(x))
+                measures[f"uniformity{suffix}"] = float(spectrum.uniformity(x[: self.pairs]))
+        return measures
