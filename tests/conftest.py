@@ -1,11 +1,13 @@
 """What several test files need: small real data, and runs composed from the repo's own recipes."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 
+import project
 from unlabel import compose
 from unlabel.encoder import Encoder
 from unlabel.hardware import Hardware
@@ -62,3 +64,17 @@ def assembled(settings: dict, data: Data, seed: int = 0) -> Method:
 def hardware() -> Hardware:
     """One thread of the CPU, in float32."""
     return Hardware(device="cpu", precision="float32")
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project whose small study was built once, with two cores."""
+    folder = project.project(tmp_path_factory.mktemp("made"), project.STUDY)
+    project.snakemake(folder, "--cores", "2")
+    return folder
+
+
+@pytest.fixture
+def copy(made: Path, tmp_path: Path) -> Path:
+    """The built project, to change something in."""
+    return shutil.copytree(made, tmp_path / "copy", symlinks=True)

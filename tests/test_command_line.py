@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import about, composed
 
+from conftest import about, composed
 from unlabel import images
 from unlabel.__main__ import main
 
@@ -66,7 +66,9 @@ def test_a_run_of_other_settings_is_left_alone(folder, capsys):
     before = (folder / "run/encoder.safetensors").read_bytes()
     change(folder, "optimizer", lr=0.5)
     said = refused(capsys, *arguments(folder))
-    assert "holds a run of other settings: settings.optimizer.lr is 0.002 there and 0.5 here" in said
+    assert (
+        "holds a run of other settings: settings.optimizer.lr is 0.002 there and 0.5 here" in said
+    )
     assert (folder / "run/encoder.safetensors").read_bytes() == before
 
 
