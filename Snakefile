@@ -8,6 +8,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "ssl"))
 from unlabel import compose, jobs, study
 from unlabel.errors import UserError
 from unlabel.plan import Plan
+from unlabel.run import Run
 
 
 configfile: "params/workflow.yaml"
@@ -25,6 +26,9 @@ try:
     STUDY = study.read(PARAMS, config["study"])
     RUNS = [run for _, run in STUDY.runs(PARAMS, config["budget"])]
     REPORT = PLAN.report(STUDY, config["budget"])
+    for target in sys.argv[1:]:
+        if target.startswith("data/runs/"):  # a run of no study, asked for by its path
+            PLAN.add(Run.parse("/".join(target.split("/")[2:7])))
     PLAN.keep()
 except UserError as error:
     sys.exit(f"error: {error}")
@@ -49,4 +53,10 @@ include: "workflow/rules/report.smk"
 rule all:
     default_target: True
     input:
-        "reports/index.html",
+        rules.report.output,
+        # also what no report reads, so that it is made again where it is missing
+        expand(
+            "data/runs/{run}/{file}",
+            run=[run.folder for run in RUNS],
+            file=["encoder.safetensors", "method.safetensors", "features.parquet"],
+        ),

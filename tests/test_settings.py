@@ -129,11 +129,12 @@ def test_a_wrong_study_is_explained(params, content, said):
 
 
 def test_a_comment_changes_nothing_and_a_value_what_depends_on_it(params, plan):
-    path = f"data/runs/{RUN.folder}/x"
     stages = ("pretrain", "features", "probe", "finetune")
 
     def parameters():
-        return {stage: plan().of(path, stage) for stage in stages}
+        now = plan()
+        now.add(RUN)
+        return {stage: now.of(RUN, stage) for stage in stages}
 
     first = parameters()
     recipe = params / "method/simclr.yaml"
@@ -152,14 +153,15 @@ def test_a_comment_changes_nothing_and_a_value_what_depends_on_it(params, plan):
 
 
 def test_jobs_go_on_with_the_plan_they_started_with(params, plan):
-    path = f"data/runs/{RUN.folder}/x"
     main = plan()
-    before = main.of(path, "pretrain")
+    main.add(RUN)
+    main.keep()
+    before = main.of(RUN, "pretrain")
     recipe = params / "method/simclr.yaml"
     recipe.write_text(recipe.read_text().replace("temperature: 0.2", "temperature: 0.3"))
     job = Plan.current(params, main.frozen)
     assert not job.main
-    assert job.of(path, "pretrain") == before
+    assert job.of(RUN, "pretrain") == before
     assert load(Path(before["settings"]))["method"]["temperature"] == 0.2
 
 

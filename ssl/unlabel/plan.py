@@ -7,8 +7,8 @@ nothing, and a running workflow goes on with the settings it started with.
 
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, fields
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -60,21 +60,29 @@ class Plan:
             self.stages[run.folder] = self._freeze_run(run)
         self.dataset(run.dataset)
 
-    def of(self, path: str, stage: str) -> dict[str, str]:
-        """What the rule `stage` has as its parameters, for the run that a file `path` is of."""
-        run = _run(path)
-        if run.folder not in self.stages:  # of no study: asked for by its path
-            self.add(run)
-            self.keep()
+    def of(self, run: Run, stage: str) -> dict[str, str]:
+        """What the rule `stage` of a run has as its parameters."""
         return self._parameters(self.stages[run.folder], stage)
 
-    def state(self, path: str) -> str:
-        """The folder of the training state of the run that a file `path` is of.
+    def parameters(self, stage: str, **known: str) -> Callable[[Any], dict[str, str]]:
+        """`of`, as a function of the wildcards that are not yet `known`.
+
+        Snakemake reruns for a changed parameter only if it is a function of wildcards alone.
+        """
+        return lambda wildcards: self.of(_run(wildcards, known), stage)
+
+    def state(self, **known: str) -> Callable[[Any], str]:
+        """The folder of a run's training state, as a function of the wildcards not yet `known`.
 
         Each settings have their own, so those of an interrupted run are there when they come back.
         """
-        frozen = Path(self.of(path, "pretrain")["settings"])
-        return f"data/runs/{_run(path).folder}/state/{frozen.stem}"
+
+        def folder(wildcards: Any) -> str:
+            run = _run(wildcards, known)
+            frozen = Path(self.of(run, "pretrain")["settings"])
+            return f"data/runs/{run.folder}/state.{frozen.stem}"
+
+        return folder
 
     def dataset(self, name: str) -> dict[str, str]:
         """What the rule `prepare` of a dataset has as its parameters."""
@@ -149,9 +157,9 @@ class Plan:
         return self.frozen / f"cache-{_digest(text + fingerprint('unlabel.plan'))}.json"
 
 
-def _run(path: str) -> Run:
-    """data/runs/BUDGET/DATASET/METHOD/VARIANT/SEED/... -> the run."""
-    return Run.parse("/".join(path.split("/")[2:7]))
+def _run(wildcards: Any, known: Mapping[str, str]) -> Run:
+    names = {field.name: known.get(field.name) or wildcards[field.name] for field in fields(Run)}
+    return Run.parse("/".join(names.values()))
 
 
 def _digest(text: str) -> str:

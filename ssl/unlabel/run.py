@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from unlabel.errors import UserError
+
 
 @dataclass(frozen=True, order=True)
 class Run:
@@ -20,6 +22,11 @@ class Run:
 
     @classmethod
     def parse(cls, folder: str) -> "Run":
-        """From its folder."""
-        budget, dataset, method, variant, seed = folder.split("/")
-        return cls(budget, dataset, method, variant, int(seed))
+        """From its folder. Raises `UserError` if that names no run."""
+        try:
+            budget, dataset, method, variant, seed = folder.split("/")
+            return cls(budget, dataset, method, variant, int(seed))
+        except ValueError as error:
+            raise UserError(
+                f"{folder!r} is no run: write BUDGET/DATASET/METHOD/VARIANT/SEED, the seed a number"
+            ) from error

@@ -16,7 +16,7 @@ rule features:
         mem_mb=8000,
         runtime=60,
     params:
-        plan=lambda wildcards, output: PLAN.of(output.features, "features"),
+        plan=PLAN.parameters("features"),
     shell:
         "python -m unlabel features --params {params.plan[settings]:q}"
         " --encoder {input.encoder:q} --method {input.method:q} --train {input.train:q}"

@@ -14,7 +14,7 @@ rule finetune:
         mem_mb=8000,
         runtime=240,
     params:
-        plan=lambda wildcards, output: PLAN.of(output[0], "finetune"),
+        plan=PLAN.parameters("finetune"),
     shell:
         "python -m unlabel finetune --params {params.plan[settings]:q}"
         " --encoder {input.encoder:q} --train {input.train:q}"

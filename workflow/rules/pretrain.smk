@@ -22,10 +22,10 @@ for method in compose.names(PARAMS, "method"):
             mem_mb=8000,
             runtime=1440,
         params:
-            plan=lambda wildcards, output: PLAN.of(output.about, "pretrain"),
+            plan=PLAN.parameters("pretrain", method=method),
             out=subpath(output.about, parent=True),
             # no output, as Snakemake would delete it with those of a failed job
-            state=lambda wildcards, output: PLAN.state(output.about),
+            state=PLAN.state(method=method),
         shell:
             "python -m unlabel pretrain --params {params.plan[settings]:q} --train {input.train:q}"
             " --state {params.state:q} --out {params.out:q} 2> {log:q}"

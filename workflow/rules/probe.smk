@@ -11,7 +11,7 @@ rule probe:
         mem_mb=8000,
         runtime=60,
     params:
-        plan=lambda wildcards, output: PLAN.of(output[0], "probe"),
+        plan=PLAN.parameters("probe"),
         out=subpath(output[0], parent=True),
     shell:
         "python -m unlabel probe --params {params.plan[settings]:q}"
