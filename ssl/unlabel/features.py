@@ -8,11 +8,13 @@ the features of two random views of some validation images.
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import torch
 from torch import Tensor
@@ -33,8 +35,8 @@ class Split(NamedTuple):
     h: Tensor  # float32 (N, D), the encoder's output
     z: Tensor | None = None  # float32 (N, d), the projector's output, where there is a projector
 
-    def take(self, index: Tensor) -> "Split":
-        """The features at `index` (n,), or where the mask `index` (N,) is true."""
+    def take(self, index: Tensor | slice) -> "Split":
+        """The features at `index` (n,), in that slice, or where that mask (N,) is true."""
         return Split(*(None if each is None else each[index] for each in self))  # type: ignore[arg-type]
 
     def labelled(self) -> "Split":
@@ -91,26 +93,24 @@ def read(path: Path, views: Path) -> Features:
     finite, or a class is to be recognised that `train` has no image of.
     """
     columns, about = _read(path, ("id", "split", "label", "h"))
-    count = _counts(columns["split"], path)
-    z = columns.get("z")
-    parts = [
-        Split(*each)
-        for each in zip(
-            columns["id"].split(count),
-            columns["label"].split(count),
-            columns["h"].split(count),
-            [None] * 3 if z is None else z.split(count),
-            strict=True,
-        )
-    ]
     pairs = _read(views, ("id", "h", "h_"))[0]
     if pairs["h"].shape[1] != columns["h"].shape[1]:
         raise UserError(
             f"{views} has features of length {pairs['h'].shape[1]}, but {path} of length "
             f"{columns['h'].shape[1]}; make both from one encoder"
         )
-    features = Features(*parts, (pairs["h"], pairs["h_"]), tuple(about["classes"]))
-    _check(features, path)
+    if len(columns["id"].unique()) < len(columns["id"]):
+        raise UserError(f"{path} has an image twice: ids must be unique; prepare the dataset again")
+    order = [columns.get(name) for name in Split._fields]
+    count = _counts(columns["split"], path)
+    everything = Split(*order)  # type: ignore[arg-type]
+    train, validation, test = (
+        everything.take(slice(end - number, end))
+        for number, end in zip(count, accumulate(count), strict=True)
+    )
+    views_ = (pairs["h"], pairs["h_"])
+    features = Features(train, validation, test, views_, tuple(about["classes"]))
+    _check_labels(features, path)
     return features
 
 
@@ -171,6 +171,8 @@ def _read(path: Path, names: tuple[str, ...]) -> tuple[dict[str, Tensor], dict[s
                         columns[name] = torch.empty(shape, dtype=part.dtype)
                     columns[name][start : start + len(part)] = part
                 start += len(table)
+        if not columns:
+            raise ValueError("no rows")
     except FileNotFoundError as error:
         raise UserError(f"{path} does not exist: extract the features first") from error
     except (OSError, pa.ArrowInvalid, KeyError, TypeError, ValueError) as error:
@@ -183,8 +185,10 @@ def _read(path: Path, names: tuple[str, ...]) -> tuple[dict[str, Tensor], dict[s
 
 def _tensor(column: pa.Array) -> Tensor:
     if pa.types.is_dictionary(column.type):
-        column = pa.compute.index_in(column.cast(pa.string()), pa.array(SPLITS))
+        column = pc.index_in(column.cast(pa.string()), pa.array(SPLITS))
     if pa.types.is_fixed_size_list(column.type):
+        if not column.type.list_size:
+            raise ValueError("features of length 0")
         return torch.tensor(column.flatten().to_numpy()).view(-1, column.type.list_size)
     return torch.tensor(column.fill_null(UNLABELLED).to_numpy())
 
@@ -208,27 +212,24 @@ def _counts(split: Tensor, path: Path) -> list[int]:
     return count[1:]
 
 
-def _check(features: Features, path: Path) -> None:
+def _check_labels(features: Features, path: Path) -> None:
     parts = dict(zip(SPLITS, (features.train, features.validation, features.test), strict=True))
-    labelled = {name: bool((part.label != UNLABELLED).any()) for name, part in parts.items()}
+    labelled = [name for name, part in parts.items() if (part.label != UNLABELLED).any()]
+    if lacking := [name for name in SPLITS if name not in labelled and labelled]:
+        raise UserError(
+            f"{path} has labels in {labelled[0]!r}, but none in {lacking[0]!r}; "
+            "label some images of each split or none"
+        )
+    known = {UNLABELLED, *features.train.label.unique().tolist()}
     for name, part in parts.items():
-        where = f"split {name!r} of {path}"
-        if len(part.id.unique()) != len(part.id):
-            raise UserError(f"the {where} has an image twice: ids must be unique; prepare it again")
-        if labelled[name] != labelled["train"]:
-            has, lacks = ("train", name) if labelled["train"] else (name, "train")
+        where, kinds = f"{name!r} in {path}", set(part.label.unique().tolist())
+        if max(kinds) >= len(features.classes):
             raise UserError(
-                f"{path} has labels in {has!r}, but none in {lacks!r}; label some of each or none"
-            )
-        if part.label.max() >= len(features.classes):
-            raise UserError(
-                f"the {where} has the label {int(part.label.max())}, but the dataset names "
+                f"{where} has the label {max(kinds)}, but the dataset names "
                 f"{len(features.classes)} classes; name all of them when it is prepared"
             )
-        known = {UNLABELLED, *features.train.label.unique().tolist()}
-        if unknown := set(part.label.unique().tolist()) - known:
-            name = features.classes[min(unknown)]
+        if unknown := kinds - known:
             raise UserError(
-                f"the {where} has images of the class {name!r}, but 'train' has none; "
-                "split the dataset so that each class is in train"
+                f"{where} has images of the class {features.classes[min(unknown)]!r}, but 'train' "
+                "has none; split the dataset so that each class is in train"
             )

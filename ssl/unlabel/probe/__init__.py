@@ -29,7 +29,9 @@ def stratified(label: Tensor, fraction: float, seed: int) -> Tensor:
     smaller fraction is part of a larger one. Raises `UserError` unless 0 < fraction <= 1.
     """
     if not 0 < fraction <= 1:
-        raise UserError(f"a fraction of the labels is {fraction}, but must be above 0 and at most 1")
+        raise UserError(
+            f"a fraction of the labels is {fraction}, but must be above 0 and at most 1"
+        )
     chosen = []
     for kind in label[label != UNLABELLED].unique().tolist():
         members = (label == kind).nonzero().flatten().cpu()

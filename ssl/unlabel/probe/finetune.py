@@ -1,10 +1,13 @@
 """The whole network, trained on with few labels or all of them."""
 
 import copy
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
+from torch import Tensor
+from torch.optim.swa_utils import update_bn
 
 from unlabel.augment import Augment
 from unlabel.encoder import Encoder
@@ -14,11 +17,14 @@ from unlabel.images import UNLABELLED, Data, Images
 from unlabel.method.supervised import Supervised
 from unlabel.optimizer import adamw
 from unlabel.probe import percent, stratified
+from unlabel.probe.linear import axes, choose
 from unlabel.progress import Progress
 from unlabel.seeds import derive
 from unlabel.training import Training, fit
 
-EVALUATED = 1000  # images at a time
+BLOCK = 1000  # images of which features are made at a time
+BEGIN = 10_000  # images from which the linear classifier is found that training starts with
+L2 = (1e-1, 1e-2, 1e-3, 1e-4)  # its weight decay is one of these
 
 
 @dataclass(frozen=True)
@@ -32,20 +38,22 @@ class Steps(Training):
 
 
 class Finetune:
-    """Accuracy of the encoder and a linear classifier, trained together on a fraction of the labels.
+    """Accuracy of encoder and linear classifier, trained together on a fraction of the labels.
 
-    The fractions are those of `LowShot`'s first draw. Each is trained for its own number of steps
-    with a cosine schedule, once for each learning rate; which of these counts is chosen on the
-    validation split.
+    Training starts from a linear classifier of the frozen features (arXiv:2202.10054, section 4),
+    since a random one would spoil the features and takes hundreds of steps to learn; batch norm's
+    statistics are first taken from the images at hand, since an untrained encoder's are of none.
+    The labels are those of the first draw of `LowShot`. Each fraction has its own number of steps
+    with a cosine schedule. Where there are several learning rates, the validation split chooses.
     """
 
     def __init__(
         self,
         augment: Augment,
         fractions: Sequence[float] = (0.01, 0.1, 1.0),
-        steps: Sequence[int] = (100, 150, 200),
+        steps: Sequence[int] = (60, 100, 150),
         batch: int = 128,
-        lr: Sequence[float] = (1e-3,),
+        lr: Sequence[float] = (4e-3,),
         weight_decay: float = 1e-4,
         warmup: int = 10,
     ):
@@ -65,16 +73,18 @@ class Finetune:
         hardware: Hardware,
         seed: int,
     ) -> dict[str, float]:
-        """For 1 %: `finetune_1` and `validation_finetune_1`. The splits are train, validation, test."""
+        """For 1 %: `finetune_1`, `validation_finetune_1`. Splits: train, validation, test."""
         train, validation, test = splits
-        rounds = [self.batch * steps * len(self.lr) for steps in self.steps]
-        progress = Progress("finetune", sum(rounds))
+        progress = Progress("finetune", self.batch * len(self.lr) * sum(self.steps))
         measures = {}
         for fraction, steps in zip(self.fractions, self.steps, strict=True):
             few = train.take(stratified(train.label, fraction, derive(seed, "draw", 0)))
+            start = Supervised(copy.deepcopy(encoder), data, self.augment)
+            hardware.move(start)
+            begin(start, few, validation, hardware, seed)
             tuned = []
             for lr in self.lr:
-                model = Supervised(copy.deepcopy(encoder), data, self.augment)
+                model = copy.deepcopy(start)
                 self._train(model, few, steps, lr, hardware, seed, progress)
                 tuned.append((accuracy(model, validation, hardware), model))
             best, model = max(tuned, key=lambda each: each[0])
@@ -93,24 +103,49 @@ class Finetune:
         seed: int,
         progress: Progress,
     ) -> None:
-        torch.manual_seed(derive(seed, "classifier"))
-        model.classify.reset_parameters()
-        hardware.move(model)
         batch = min(self.batch, len(images.id))
-        per_epoch = len(images.id) // batch
-        training = Steps(epochs=0, batch=batch, warmup=self.warmup / per_epoch, number=steps)
+        warmup = self.warmup / (len(images.id) // batch)  # in epochs
+        training = Steps(epochs=0, batch=batch, warmup=warmup, number=steps)
         optimizer = adamw(model, lr, weight_decay=self.weight_decay)
         for _ in fit(model, hardware.hold(images), [optimizer], training, hardware, seed):
             progress.advance(self.batch)
 
 
-@torch.inference_mode()
-def accuracy(model: Supervised, images: Images, hardware: Hardware) -> float:
-    """The share of labelled images that `model` classifies right."""
+@torch.no_grad()
+def begin(
+    model: Supervised, images: Images, validation: Images, hardware: Hardware, seed: int
+) -> None:
+    """Give `model` the batch norm statistics of `images`, and their linear classifier."""
+    if len(images.id) > BEGIN:
+        images = images.take(stratified(images.label, BEGIN / len(images.id), seed))
+    validation = validation.take(validation.label != UNLABELLED)
+    torch.manual_seed(derive(seed, "statistics"))
+    # Parts of equal size: batch norm cannot do with a last part of one image.
+    parts = images.image.tensor_split(math.ceil(len(images.id) / BLOCK))
+    with hardware.autocast():
+        update_bn((model.augment(hardware.pixels(part)) for part in parts), model.encoder)
+    h, h_validation = (features(model, each, hardware) for each in (images, validation))
+    turned = axes(h)
+    label, truth = (each.label.to(h.device) for each in (images, validation))
+    classes = model.classify.out_features
+    best = choose(turned(h), label, turned(h_validation), truth, classes, L2, tolerance=1e-5)
+    weight, bias = turned.undo(best.weight)
+    model.classify.weight.copy_(weight)
+    model.classify.bias.copy_(bias)
+
+
+@torch.no_grad()
+def features(model: Supervised, images: Images, hardware: Hardware) -> Tensor:
+    """The encoder's features of N images, in float32 (N, D)."""
     model.eval()
-    right = 0
-    for x, y in zip(images.image.split(EVALUATED), images.label.split(EVALUATED), strict=True):
-        with hardware.autocast():
-            guess = model.classify(model.encoder(hardware.pixels(x))).argmax(1)
-        right += int((guess.cpu() == y).sum())
-    return right / int((images.label != UNLABELLED).sum())
+    with hardware.autocast():
+        parts = [model.encoder(hardware.pixels(x)) for x in images.image.split(BLOCK)]
+    return torch.cat(parts).float()
+
+
+@torch.no_grad()
+def accuracy(model: Supervised, images: Images, hardware: Hardware) -> float:
+    """The share of the labelled images that `model` classifies right."""
+    images = images.take(images.label != UNLABELLED)
+    guess = model.classify(features(model, images, hardware)).argmax(1)
+    return (guess.cpu() == images.label).double().mean().item()

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unlabel.features import Features, Split
+from unlabel.features import Features
 from unlabel.probe import Probe
 
 GROUP = 32  # neighbours are looked for in groups of so many
@@ -32,7 +32,7 @@ class KNN(Probe):
     def accuracy(self, bank: Tensor, label: Tensor, query: Tensor, truth: Tensor) -> float:
         """Features (N, D), their labels (N,), queries (M, D), their labels (M,) -> a share."""
         votes = vote(bank, label, query, self.k, self.temperature)
-        return (votes == truth).float().mean().item()
+        return (votes == truth).double().mean().item()
 
 
 def vote(bank: Tensor, label: Tensor, query: Tensor, k: int, temperature: float) -> Tensor:

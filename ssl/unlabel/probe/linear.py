@@ -28,17 +28,18 @@ class Linear(Probe):
     def measure(self, features: Features, seed: int) -> dict[str, float]:
         """`linear`, `validation_linear` and the chosen `linear_l2` on h; the same on z: `_z`."""
         parts = [s.labelled() for s in (features.train, features.validation, features.test)]
-        label, classes = [part.label for part in parts], len(features.classes)
         measures = {}
         for suffix, x in (("", [part.h for part in parts]), ("_z", [part.z for part in parts])):
-            if all(each is not None for each in x):
-                train, validation, test = standardised(*x)
-                best = choose(
-                    train, label[0], validation, label[1], classes, self.l2, self.tolerance
-                )
-                measures[f"linear{suffix}"] = accuracy(best.weight, test, label[2])
-                measures[f"validation_linear{suffix}"] = best.accuracy
-                measures[f"linear_l2{suffix}"] = best.l2
+            train, validation, test = x
+            if train is None or validation is None or test is None:
+                continue
+            turned = axes(train)
+            fitted = (turned(train), parts[0].label)
+            chosen = (turned(validation), parts[1].label)
+            best = choose(*fitted, *chosen, len(features.classes), self.l2, self.tolerance)
+            measures[f"linear{suffix}"] = accuracy(best.weight, turned(test), parts[2].label)
+            measures[f"validation_linear{suffix}"] = best.accuracy
+            measures[f"linear_l2{suffix}"] = best.l2
         return measures
 
 
@@ -50,24 +51,34 @@ class Classifier(NamedTuple):
     accuracy: float  # on the validation split
 
 
-def standardised(train: Tensor, *others: Tensor) -> list[Tensor]:
-    """Features (N, D) -> (D + 1, N): mean 0, deviation 1 and no correlation over `train`; then 1s.
+class Axes(NamedTuple):
+    """A change of coordinates after which features have mean 0, deviation 1 and no correlation.
 
     Each feature is standardised and all are turned to their principal axes. The turn changes no
     |W| and so no solution, but lets the optimizer scale each axis: half the iterations.
     """
-    mean, turn = _axes(train)
-    prepared = []
-    for x in (train, *others):
+
+    mean: Tensor  # (D,)
+    turn: Tensor  # (D, D)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Features (N, D) -> (D + 1, N), of which the last row is 1s."""
         out = x.new_ones(x.shape[1] + 1, len(x))
         for part, into in zip(x.split(_block(x)), out.split(_block(x), 1), strict=True):
-            into[:-1] = turn.T @ (part - mean).T
-        prepared.append(out)
-    return prepared
+            into[:-1] = self.turn.T @ (part - self.mean).T
+        return out
+
+    def undo(self, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """Weights on the new coordinates (C, D + 1) -> the same classifier of features as they are.
+
+        Its weights (C, D) and biases (C,).
+        """
+        turned = weight[:, :-1] @ self.turn.T
+        return turned, weight[:, -1] - turned @ self.mean
 
 
-def _axes(x: Tensor) -> tuple[Tensor, Tensor]:
-    """The mean (D,), and the matrix (D, D) that standardises what is left and turns it."""
+def axes(x: Tensor) -> Axes:
+    """The axes of features (N, D)."""
     zero = x.new_zeros(x.shape[1], x.shape[1], dtype=torch.float64)
     mean = (sum((part.double().sum(0) for part in x.split(_block(x))), zero[0]) / len(x)).to(x)
     covariance = zero
@@ -77,7 +88,7 @@ def _axes(x: Tensor) -> tuple[Tensor, Tensor]:
     # A feature that is the same for all images stays zero.
     scale = torch.where(deviation > 1e-6 * deviation.max(), 1 / deviation, 0)
     vectors = torch.linalg.eigh(scale[:, None] * covariance * scale).eigenvectors
-    return mean, (scale[:, None] * vectors).to(x)
+    return Axes(mean, (scale[:, None] * vectors).to(x))
 
 
 def choose(
@@ -147,7 +158,7 @@ def loss(weight: Tensor, x: Tensor, sums: Tensor, l2: float) -> tuple[float, Ten
 
 
 def curvature(weight: Tensor, x: Tensor) -> Tensor:
-    """The diagonal of the cross-entropy's second derivative: (C, D + 1), (D + 1, N) -> (C, D + 1)."""
+    """The diagonal of the cross-entropy's Hessian: (C, D + 1), (D + 1, N) -> (C, D + 1)."""
     total = torch.zeros_like(weight)
     for part in x.split(_block(x), 1):
         p = (weight @ part).softmax(0)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from unlabel.features import Features
 from unlabel.probe import Probe, percent, stratified
-from unlabel.probe.linear import accuracy, choose, standardised
+from unlabel.probe.linear import accuracy, axes, choose
 from unlabel.seeds import derive
 
 
@@ -29,9 +29,10 @@ class LowShot(Probe):
         self.l2, self.tolerance = l2, tolerance
 
     def measure(self, features: Features, seed: int) -> dict[str, float]:
-        """For 1 %: the means `lowshot_1` and `validation_lowshot_1`, the deviation `lowshot_1_std`."""
+        """For 1 %: the means `lowshot_1`, `validation_lowshot_1`; the deviation `lowshot_1_std`."""
         validation, test = features.validation.labelled(), features.test.labelled()
-        x, x_validation, x_test = standardised(features.train.h, validation.h, test.h)
+        turned = axes(features.train.h)
+        x, x_validation, x_test = (turned(h) for h in (features.train.h, validation.h, test.h))
         label, classes = features.train.label, len(features.classes)
         measures = {}
         for fraction in self.fractions:

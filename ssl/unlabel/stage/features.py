@@ -1,13 +1,14 @@
 """Run an encoder over a dataset."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from unlabel import checkpoint, encoder, features, images, resume
+from unlabel import checkpoint, features, images, resume
+from unlabel import encoder as encoders
 from unlabel.augment import Augment
 from unlabel.encoder import Encoder
 from unlabel.errors import UserError
@@ -30,88 +31,99 @@ class Extraction:
 
 
 def run(
-    params: Path, encoder: Path, method: Path, train: Path, validation: Path, test: Path,
-    out: Path, views: Path,
-) -> None:  # fmt: skip
+    params: Path,
+    encoder: Path,
+    method: Path,
+    train: Path,
+    validation: Path,
+    test: Path,
+    out: Path,
+    views: Path,
+) -> None:
     """Write the features of all images of three splits to `out`, and of pairs of views to `views`.
 
     `encoder` and `method` are a run's encoder.safetensors and method.safetensors. Raises
-    `UserError` if these are of different runs, or the images do not fit the encoder.
+    `UserError` if they are of different methods, or the images do not fit the encoder.
     """
     settings = load(params)
     hardware: Hardware = build(settings["hardware"], "hardware")
     how = {"_target_": f"{__name__}.Extraction"} | settings["features"]
     extraction: Extraction = build(how, "features")
-    model = _method(settings["method"], encoder, method)
+    model = restored(settings["method"], encoder, method)
     hardware.move(model)
-    splits = {}
-    for name, path in zip(SPLITS, (train, validation, test), strict=True):
-        splits[name], data = images.read(path)
-        _check(path, data, splits[name], model.encoder.data)
-    progress = Progress(out.stem, sum(len(split.id) for split in splits.values()))
+    splits, data = read_splits((train, validation, test), model.encoder)
+    progress = Progress("features", sum(len(split.id) for split in splits))
     parts = (
         (name, part)
-        for name, split in splits.items()
+        for name, split in zip(SPLITS, splits, strict=True)
         for part in extract(model, split, extraction.batch, hardware, progress)
     )
     features.write(out, parts, data.classes)
     progress.close()
-    pairs = splits["validation"].take(
-        torch.arange(min(extraction.pairs, len(splits["validation"].id)))
-    )
+    pairs = Images(*(each[: extraction.pairs] for each in splits[1]))
     features.write_views(views, compare(model.encoder, pairs, extraction, hardware))
 
 
-def extract(
-    method: Method, images: Images, batch: int, hardware: Hardware, progress: Progress
-) -> Iterator[Split]:
-    """The features of `images`, a batch at a time."""
-    method.eval()
-    for part in batches(images, batch):
-        with torch.inference_mode(), hardware.autocast():
-            h = method.encoder(hardware.pixels(part.image))
-            z = method.embed(h)
-        yield Split(part.id, part.label, h, z)
-        progress.advance(len(part.id))
+def restored(settings: Settings, encoder: Path, path: Path) -> Method:
+    """The trained method: its encoder, and from `path` what else it has learned.
 
-
-def compare(
-    encoder: Encoder, images: Images, extraction: Extraction, hardware: Hardware
-) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Ids, and the features of two random views of each image, which no run's seed changes."""
-    encoder.eval()
-    for number, part in enumerate(batches(images, extraction.batch)):
-        torch.manual_seed(derive("views", number))
-        with torch.inference_mode():
-            x = hardware.pixels(part.image)
-            pair = [extraction.augment(x), extraction.augment(x)]
-            with hardware.autocast():
-                yield part.id, encoder(pair[0]), encoder(pair[1])
-
-
-def batches(images: Images, size: int) -> Iterator[Images]:
-    """All images in order, `size` at a time."""
-    for start in range(0, len(images.id), size):
-        yield Images(*(each[start : start + size] for each in images))
-
-
-def _method(settings: Settings, encoder_path: Path, path: Path) -> Method:
-    """The trained method: its encoder and what else it has learned."""
-    backbone = encoder.load(encoder_path)
+    Raises `UserError` if a file is missing or damaged, or is not of the method of `settings`.
+    """
+    backbone = encoders.load(encoder)
     method: Method = build(settings, "method", encoder=backbone, data=backbone.data)
     rest, about = checkpoint.read(path)
     if difference := resume.first_difference(about.get("method"), dict(settings), "method"):
         raise UserError(f"{path} is of another method: {difference}; pass the same run's files")
     learned = {f"encoder.{name}": tensor for name, tensor in backbone.state_dict().items()}
     resume.restore(method, learned | rest, path)
-    return method
+    return method.eval()
 
 
-def _check(path: Path, data: Data, split: Images, known: Data) -> None:
-    if not len(split.id):
-        raise UserError(f"{path} has no images; prepare the dataset so that no split is empty")
-    if data.shape != known.shape:
-        raise UserError(
-            f"the images of {path} are {data.shape} (channels, height, width), but the encoder "
-            f"was trained on {known.shape}; prepare the dataset with the encoder's shape"
-        )
+def read_splits(paths: Sequence[Path], encoder: Encoder) -> tuple[list[Images], Data]:
+    """The images of each path, and what is to be known of the last.
+
+    Raises `UserError` if a file is missing, damaged or empty, or its images do not fit the encoder.
+    """
+    splits = []
+    for path in paths:
+        split, data = images.read(path)
+        if not len(split.id):
+            raise UserError(f"{path} has no images; prepare the dataset so that no split is empty")
+        if data.shape != encoder.data.shape:
+            raise UserError(
+                f"the images of {path} are {data.shape} (channels, height, width), but the encoder "
+                f"was trained on {encoder.data.shape}; prepare them in the encoder's shape"
+            )
+        splits.append(split)
+    return splits, data
+
+
+@torch.no_grad()
+def extract(
+    method: Method, images: Images, batch: int, hardware: Hardware, progress: Progress
+) -> Iterator[Split]:
+    """The features of `images`, `batch` at a time."""
+    for part in _batches(images, batch):
+        with hardware.autocast():
+            h = method.encoder(hardware.pixels(part.image))
+            z = method.embed(h)
+        yield Split(part.id, part.label, h, z)
+        progress.advance(len(part.id))
+
+
+@torch.no_grad()
+def compare(
+    encoder: Encoder, images: Images, extraction: Extraction, hardware: Hardware
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Ids, and the features of two random views of each image, which no run's seed changes."""
+    for number, part in enumerate(_batches(images, extraction.batch)):
+        torch.manual_seed(derive("views", number))
+        x = hardware.pixels(part.image)
+        view, view_ = extraction.augment(x), extraction.augment(x)
+        with hardware.autocast():
+            yield part.id, encoder(view), encoder(view_)
+
+
+def _batches(images: Images, size: int) -> Iterator[Images]:
+    for start in range(0, len(images.id), size):
+        yield Images(*(each[start : start + size] for each in images))

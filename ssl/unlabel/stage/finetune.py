@@ -1,20 +1,19 @@
 """Fine-tune an encoder."""
 
+import sys
 from pathlib import Path
 
 from unlabel import encoder as encoders
-from unlabel import files, images
-from unlabel.errors import UserError
+from unlabel import files
 from unlabel.hardware import Hardware
 from unlabel.images import UNLABELLED
 from unlabel.probe.finetune import Finetune
 from unlabel.settings import build, load
+from unlabel.stage.features import read_splits
 
 
-def run(
-    params: Path, encoder: Path, train: Path, validation: Path, test: Path, out: Path
-) -> None:
-    """Fine-tune `encoder` on fractions of the labels, and write the accuracies to `out`.
+def run(params: Path, encoder: Path, train: Path, validation: Path, test: Path, out: Path) -> None:
+    """Train the whole `encoder` on fractions of the labels, and write the accuracies to `out`.
 
     Of a dataset without labels there is nothing to write. Raises `UserError` for wrong settings,
     and if the images do not fit the encoder.
@@ -23,15 +22,10 @@ def run(
     hardware: Hardware = build(settings["hardware"], "hardware")
     finetune: Finetune = build(settings["finetune"], "finetune")
     model = encoders.load(encoder)
-    splits, data = [], model.data
-    for path in (train, validation, test):
-        split, data = images.read(path)
-        if data.shape != model.data.shape:
-            raise UserError(
-                f"{path} has images of the shape {data.shape}, but {encoder} was trained on "
-                f"{model.data.shape}; pass the dataset that it was trained on"
-            )
-        splits.append(split)
-    labelled = all((split.label != UNLABELLED).any() for split in splits)
-    measures = finetune.measure(model, data, splits, hardware, settings["seed"]) if labelled else {}
+    splits, data = read_splits((train, validation, test), model)
+    measures = {}
+    if all((split.label != UNLABELLED).any() for split in splits):
+        measures = finetune.measure(model, data, splits, hardware, settings["seed"])
+    else:
+        print("finetune: a split has no labels, so nothing is measured", file=sys.stderr)
     files.write_json(out, measures)

@@ -33,6 +33,8 @@ def run(params: Path, features: Path, views: Path, out: Path) -> None:
     for name, probe in probes.items():
         began = time.monotonic()
         usable = measured.labelled or not probe.labels
-        files.write_json(out / f"{name}.json", probe.measure(measured, settings["seed"]) if usable else {})
+        files.write_json(
+            out / f"{name}.json", probe.measure(measured, settings["seed"]) if usable else {}
+        )
         said = f"{time.monotonic() - began:.1f} s" if usable else "no image has a label"
         print(f"probe {name}: {said}", file=sys.stderr, flush=True)
