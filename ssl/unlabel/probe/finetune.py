@@ -124,11 +124,11 @@ def begin(
     parts = images.image.tensor_split(math.ceil(len(images.id) / BLOCK))
     with hardware.autocast():
         update_bn((model.augment(hardware.pixels(part)) for part in parts), model.encoder)
-    h, h_validation = (features(model, each, hardware) for each in (images, validation))
-    turned = axes(h)
-    label, truth = (each.label.to(h.device) for each in (images, validation))
-    classes = model.classify.out_features
-    best = choose(turned(h), label, turned(h_validation), truth, classes, L2, tolerance=1e-5)
+    # On the CPU, as a GPU in training multiplies too coarsely for L-BFGS.
+    h, h_validation = (features(model, each, hardware).cpu() for each in (images, validation))
+    turned, classes = axes(h), model.classify.out_features
+    fitted, chosen = (turned(h), images.label), (turned(h_validation), validation.label)
+    best = choose(*fitted, *chosen, classes, L2, tolerance=1e-5)
     weight, bias = turned.undo(best.weight)
     model.classify.weight.copy_(weight)
     model.classify.bias.copy_(bias)
