@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 .PHONY: reproduce test check bench format setup
 
 reproduce: setup
-	@$(BIN)/snakemake --cores $(CORES) --quiet rules host
+	@$(BIN)/snakemake --cores $(CORES) --workflow-profile workflow/profiles/default --quiet rules host
 	@$(BIN)/python -m unlabel leaderboard --results reports/results.parquet --report reports/index.html
 
 test: setup

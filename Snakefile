@@ -21,6 +21,8 @@ PROBES = compose.probes(PARAMS)
 GPUS = jobs.gpus() if config["gpu"] == "auto" else config["gpu"]
 
 jobs.use_this_python()
+if not jobs.is_job():
+    ALIVE = jobs.take_over()
 try:
     PLAN = Plan.current()
     STUDY = study.read(PARAMS, config["study"])

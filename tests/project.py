@@ -24,6 +24,7 @@ RESULTS = ("encoder.safetensors", "method.safetensors", "log.parquet", "metrics/
 
 def project(folder: Path, study: dict) -> Path:
     """A copy of the project with a study of its own as what is built."""
+    folder.mkdir(parents=True, exist_ok=True)
     for name in ("Snakefile", "workflow", "params", "ssl", "dvc.yaml", ".dvcignore", ".gitignore"):
         source = ROOT / name
         copy = shutil.copytree if source.is_dir() else shutil.copy
@@ -36,7 +37,8 @@ def project(folder: Path, study: dict) -> Path:
 
 
 def environment(**extra: str) -> dict[str, str]:
-    return {**os.environ, "UNLABEL_CHECKPOINT_SECONDS": "0.05", **extra}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, "UNLABEL_CHECKPOINT_SECONDS": "0.05", "PATH": path, **extra}
 
 
 def command(*arguments: str) -> list[str]:

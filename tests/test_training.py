@@ -1,6 +1,8 @@
 """The loop: schedules, optimizers, accumulation, divergence, and taking a run up again."""
 
 import math
+import threading
+import time
 
 import pytest
 import torch
@@ -170,12 +172,23 @@ def test_a_damaged_state_is_refused(state, damage):
     assert path.exists()
 
 
-def test_one_run_is_never_trained_twice_at_once(tmp_path):
-    with resume.lock(tmp_path), pytest.raises(UserError, match="another process"):
-        with resume.lock(tmp_path):
-            pass
-    with resume.lock(tmp_path):
-        pass
+def test_one_run_is_never_trained_twice_at_once(tmp_path, capsys):
+    order = []
+
+    def train(name):
+        with resume.lock(tmp_path / "state"):
+            order.append(f"{name} begins")
+            time.sleep(0.5)
+            order.append(f"{name} ends")
+
+    threads = [threading.Thread(target=train, args=(name,)) for name in "ab"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    first, second = order[0][0], order[2][0]
+    assert order == [f"{first} begins", f"{first} ends", f"{second} begins", f"{second} ends"]
+    assert "waiting for another process" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["resnet_mini", "resnet18", "resnet50", "vit_tiny", "vit_small"])

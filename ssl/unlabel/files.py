@@ -1,7 +1,9 @@
 """Files that are whole or not there."""
 
+import glob
 import json
 import os
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,8 +21,12 @@ def whole(path: Path) -> Iterator[Path]:
     new one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The suffix stays last: some writers choose their format by it.
-    part = path.with_name(f".{path.stem}.part{path.suffix}")
+    # Of this process alone. The suffix stays last: some writers choose their format by it.
+    host = platform.node()
+    part = path.with_name(f".{path.stem}.{host}-{os.getpid()}.part{path.suffix}")
+    for left in path.parent.glob(f".{glob.escape(path.stem)}.{host}-*.part{path.suffix}"):
+        if not _alive(int(left.name.removesuffix(f".part{path.suffix}").rpartition("-")[2])):
+            left.unlink(missing_ok=True)  # by a process that was killed
     try:
         yield part
         _sync(part)
@@ -48,6 +54,16 @@ def write_table(path: Path, rows: list[dict[str, Any]], schema: pa.Schema | None
     table = pa.table(columns) if schema is None else pa.Table.from_pylist(rows, schema)
     with whole(path) as part:
         pq.write_table(table, part)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _sync(path: Path) -> None:

@@ -1,8 +1,19 @@
 """What the Snakefile tells its jobs."""
 
+import fcntl
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
+from typing import IO
+
+from unlabel import records
+from unlabel.plan import ENVIRONMENT
+
+
+def is_job() -> bool:
+    """Is this process a job of a workflow that runs, and not the one who began it?"""
+    return ENVIRONMENT in os.environ
 
 
 def use_this_python() -> None:
@@ -11,6 +22,29 @@ def use_this_python() -> None:
     if here not in os.environ["PATH"].split(os.pathsep):
         os.environ["PATH"] = f"{here}{os.pathsep}{os.environ['PATH']}"
     os.environ["PYTHONPATH"] = str(Path(__file__).parents[1])
+
+
+def take_over(folder: Path = Path(".snakemake")) -> IO[str]:
+    """Clear away what a Snakemake that was killed has left: its locks, and half-made outputs.
+
+    Each Snakemake shares a lock of the operating system as long as it lives, and clears away only
+    where it is the only one. Keep what is returned.
+    """
+    folder.mkdir(exist_ok=True)
+    alive = (folder / "alive").open("w")
+    try:
+        fcntl.flock(alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # another one lives; whether it stands in the way, Snakemake will say
+        pass
+    else:
+        for lock in (folder / "locks").glob("*.lock"):
+            lock.unlink()
+        for output, mark in records.read(folder / "incomplete"):
+            Path(output).unlink(missing_ok=True)
+            mark.unlink()
+    with suppress(OSError):  # a network's file system may have no locks
+        fcntl.flock(alive, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    return alive
 
 
 def gpus() -> int:

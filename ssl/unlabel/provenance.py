@@ -6,34 +6,30 @@ to one file for git. `restore` puts a record back where the file on disk is that
 else is left for Snakemake to judge. For Snakemake 9 (record format 6).
 """
 
-import base64
 import hashlib
 import json
 import os
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from unlabel import files
+from unlabel import files, records
 from unlabel.errors import UserError
 
 RECORDS = Path(".snakemake/metadata")
 LOCAL = ("job_hash", "external_jobid", "incomplete")  # of one process or machine
-LONGEST = 254  # characters of a file's name; what is longer Snakemake makes folders of
 
 
 def export(path: Path = Path("provenance.json")) -> None:
     """Write the records of all outputs that are there."""
-    records = {
-        target: {key: value for key, value in record.items() if key not in LOCAL}
-        | {"sha256": _sha256(Path(target))}
-        for target, record in _records()
+    kept = {
+        target: _portable(record) | {"sha256": _sha256(Path(target))}
+        for target, record in records.read(RECORDS)
         if Path(target).is_file()
     }
-    files.write_json(path, records)
-    print(f"provenance: {len(records)} records in {path}", file=sys.stderr)
+    files.write_json(path, kept)
+    print(f"provenance: {len(kept)} records in {path}", file=sys.stderr)
 
 
 def restore(path: Path = Path("provenance.json")) -> None:
@@ -41,42 +37,31 @@ def restore(path: Path = Path("provenance.json")) -> None:
     if not path.exists():
         return
     try:
-        records = json.loads(path.read_text())
-        wanted = {target: record.pop("sha256") for target, record in records.items()}
+        kept = json.loads(path.read_text())
+        wanted = {target: record.pop("sha256") for target, record in kept.items()}
     except (ValueError, KeyError, AttributeError) as error:
         raise UserError(f"{path} is damaged; restore it with git, or delete it") from error
     genuine = [t for t, sha in wanted.items() if Path(t).is_file() and _sha256(Path(t)) == sha]
-    stale = [target for target in genuine if _stored(target) != records[target]]
+    stale = [target for target in genuine if _stored(target) != kept[target]]
     for target in stale:
-        place = _place(target)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        files.write_json(place, records[target] | {"job_hash": 0, "incomplete": False})
+        record = kept[target] | {"job_hash": 0, "incomplete": False}
+        files.write_json(records.place(RECORDS, target), record)
     # One time for all that are genuine: none is newer than another, and a file that is not the
     # recorded one stays older than its inputs, so that Snakemake makes it again.
     now = time.time()
     for target in genuine if stale else ():
         os.utime(target, (now, now))
-    print(f"provenance: {len(stale)} of {len(records)} records restored", file=sys.stderr)
-
-
-def _records() -> Iterator[tuple[str, dict[str, Any]]]:
-    for file in sorted(path for path in RECORDS.rglob("*") if path.is_file()):
-        name = "".join(part.removeprefix("@") for part in file.relative_to(RECORDS).parts)
-        yield base64.urlsafe_b64decode(name).decode(), json.loads(file.read_text())
-
-
-def _place(target: str) -> Path:
-    name = base64.urlsafe_b64encode(target.encode()).decode()
-    parts = [name[i : i + LONGEST] for i in range(0, len(name), LONGEST)]
-    return RECORDS.joinpath(*(f"@{part}" for part in parts[:-1]), parts[-1])
+    print(f"provenance: {len(stale)} of {len(kept)} records restored", file=sys.stderr)
 
 
 def _stored(target: str) -> dict[str, Any] | None:
-    place = _place(target)
-    if not place.exists():
-        return None
-    record = json.loads(place.read_text())
-    return {key: value for key, value in record.items() if key not in LOCAL}
+    place = records.place(RECORDS, target)
+    return _portable(place) if place.exists() else None
+
+
+def _portable(record: Path) -> dict[str, Any]:
+    content = json.loads(record.read_text())
+    return {key: value for key, value in content.items() if key not in LOCAL}
 
 
 def _sha256(path: Path) -> str:

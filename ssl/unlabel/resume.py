@@ -1,6 +1,7 @@
 """The training state: all that a run killed at any moment needs to go on to the same bits."""
 
 import fcntl
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -97,14 +98,14 @@ def first_difference(there: Any, here: Any, name: str = "") -> str:
 def lock(folder: Path) -> Iterator[None]:
     """Hold `folder` alone, until the block or the process ends, however it ends.
 
-    Raises `UserError` if another process holds it.
+    Waits where another process holds it: one that a killed Snakemake has left behind, say.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UserError(
-                f"another process is training the run of {folder}; wait for it or end it"
-            ) from error
+        except BlockingIOError:
+            print(f"waiting for another process, which trains the run of {folder}", file=sys.stderr)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        folder.mkdir(exist_ok=True)  # the other one may have ended, and taken it away
         yield

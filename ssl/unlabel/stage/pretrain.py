@@ -44,32 +44,39 @@ def run(params: Path, train: Path, state: Path, out: Path) -> None:
         print(f"{out} is trained already", file=sys.stderr)
         return
     with resume.lock(state):
-        hardware: Hardware = build(settings["hardware"], "hardware")
-        training: Training = build(settings["training"], "training")
-        examples, data = _examples(train, training, settings["seed"])
-        method = _method(settings, data, hardware, examples)
-        log, seconds = _train(method, examples, settings, training, hardware, state, identity)
-        out.mkdir(parents=True, exist_ok=True)
-        files.write_text(out / "params.yaml", yaml.safe_dump(settings, sort_keys=False))
-        encoder.save(out / "encoder.safetensors", method.encoder, settings["encoder"])
-        rest = {k: v for k, v in resume.weights(method).items() if not k.startswith("encoder.")}
-        checkpoint.write(out / "method.safetensors", rest, {"method": settings["method"]})
-        files.write_table(out / "log.parquet", log.rows)
-        pictures.draw(out / "pictures.parquet", method, examples, hardware, settings["seed"])
-        trained = log.steps * training.batch
-        about: dict[str, Any] = {**identity, **machine.describe(hardware.device)}
-        del about["settings"]  # they are in params.yaml
-        about |= {
-            "precision": hardware.precision,
-            "images": len(examples.id),
-            "parameters": sum(p.numel() for p in method.encoder.parameters()),
-            "labels": method.labels,
-            "seconds": round(seconds, 3),
-            "images_per_second": round(trained / seconds, 1) if trained else None,
-            "peak_memory": machine.peak_memory(hardware.device),
-        }
-        files.write_json(out / "run.json", about)
+        if not _done(out, identity):  # by whoever held the lock before
+            _run(settings, identity, train, state, out)
         shutil.rmtree(state)
+
+
+def _run(
+    settings: dict[str, Any], identity: dict[str, Any], train: Path, state: Path, out: Path
+) -> None:
+    hardware: Hardware = build(settings["hardware"], "hardware")
+    training: Training = build(settings["training"], "training")
+    examples, data = _examples(train, training, settings["seed"])
+    method = _method(settings, data, hardware, examples)
+    log, seconds = _train(method, examples, settings, training, hardware, state, identity)
+    out.mkdir(parents=True, exist_ok=True)
+    files.write_text(out / "params.yaml", yaml.safe_dump(settings, sort_keys=False))
+    encoder.save(out / "encoder.safetensors", method.encoder, settings["encoder"])
+    rest = {k: v for k, v in resume.weights(method).items() if not k.startswith("encoder.")}
+    checkpoint.write(out / "method.safetensors", rest, {"method": settings["method"]})
+    files.write_table(out / "log.parquet", log.rows)
+    pictures.draw(out / "pictures.parquet", method, examples, hardware, settings["seed"])
+    trained = log.steps * training.batch
+    about: dict[str, Any] = {**identity, **machine.describe(hardware.device)}
+    del about["settings"]  # they are in params.yaml
+    about |= {
+        "precision": hardware.precision,
+        "images": len(examples.id),
+        "parameters": sum(p.numel() for p in method.encoder.parameters()),
+        "labels": method.labels,
+        "seconds": round(seconds, 3),
+        "images_per_second": round(trained / seconds, 1) if trained else None,
+        "peak_memory": machine.peak_memory(hardware.device),
+    }
+    files.write_json(out / "run.json", about)
 
 
 def _done(out: Path, identity: dict[str, Any]) -> bool:
