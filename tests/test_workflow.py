@@ -130,7 +130,7 @@ def test_killed_at_random_it_ends_with_the_same_bits(tmp_path):
     while kills < 10 and not (killed / "reports/index.html").exists():
         running = start(killed)
         wait_for(lambda process=running: trainers(killed) or process.poll() is not None)
-        time.sleep(rng.uniform(0, 6))
+        time.sleep(rng.uniform(0, 12))
         resumed += len(list(killed.glob("data/runs/**/state.safetensors")))
         victims = trainers(killed)
         if kills % 2 or not victims:
