@@ -1,9 +1,12 @@
-"""Decoders: features in, images out."""
+"""Decoders, which draw images from features, and the discriminator that judges what they draw."""
 
 from itertools import pairwise
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+TIME = 32  # numbers that say which step it is
 
 
 class Decoder(nn.Module):
@@ -44,3 +47,66 @@ class _Double(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(self.norm(self.convolve(F.interpolate(x, scale_factor=2))))
+
+
+class Denoiser(nn.Module):
+    """A noisy image (B, C, H, W), its code (B, D) and its step t (B,) -> the noise (B, C, H, W).
+
+    What is drawn from the code and t is compared with the noisy image at full size, the one skip
+    connection of this U-Net; t scales and shifts the channels.
+    """
+
+    def __init__(self, dim: int, shape: tuple[int, int, int], width: int = 32):
+        super().__init__()
+        self.draw = Decoder(dim + TIME, shape, width)
+        self.see = nn.Conv2d(2 * shape[0], width, 5, padding=2)
+        self.compare = nn.Conv2d(width, width, 3, padding=1)
+        self.paint = nn.Conv2d(width, shape[0], 3, padding=1)
+        self.modulate = nn.Linear(TIME, 4 * width)
+
+    def forward(self, x: Tensor, h: Tensor, t: Tensor) -> Tensor:
+        time = sinusoids(t)
+        scale, shift, scale_, shift_ = self.modulate(time)[..., None, None].chunk(4, 1)
+        drawn = self.draw(torch.cat([h, time], 1))
+        y = F.relu(self.see(torch.cat([x, drawn], 1)) * (1 + scale) + shift)
+        y = F.relu(self.compare(y) * (1 + scale_) + shift_)
+        noise: Tensor = self.paint(y)
+        return noise
+
+
+def sinusoids(t: Tensor) -> Tensor:
+    """Steps (B,) -> (B, TIME): sines and cosines of wavelengths 2π to 20,000π."""
+    frequency = 1e4 ** (-torch.arange(TIME // 2, device=t.device) / (TIME // 2))
+    angle = t[:, None] * frequency
+    return torch.cat([angle.sin(), angle.cos()], 1)
+
+
+class Discriminator(nn.Module):
+    """Is an image real? (B, C, H, W) and, where it is asked of a pair, z (B, d) -> logits (B, 1).
+
+    Convolutions of stride 2 with leaky ReLU, and batch norm on all but the first
+    (arXiv:1511.06434, section 3).
+    """
+
+    def __init__(self, shape: tuple[int, int, int], width: int = 32, latent: int = 0):
+        super().__init__()
+        channels, *size = shape
+        halvings = max(1, (min(size) - 1).bit_length() - 2)  # to a map of 3 or 4 pixels
+        widths = [width * 2**i for i in range(halvings)]
+        blocks = [_halve(a, b) for a, b in pairwise(widths)]
+        first = nn.Sequential(nn.Conv2d(channels, width, 4, 2, 1), nn.LeakyReLU(0.2))
+        self.look = nn.Sequential(first, *blocks, nn.Flatten())
+        dim = widths[-1] * (size[0] >> halvings) * (size[1] >> halvings)
+        self.judge = nn.Sequential(
+            nn.Linear(dim + latent, 256), nn.LeakyReLU(0.2), nn.Linear(256, 1)
+        )
+
+    def forward(self, x: Tensor, z: Tensor | None = None) -> Tensor:
+        h = self.look(x)
+        logits: Tensor = self.judge(h if z is None else torch.cat([h, z], 1))
+        return logits
+
+
+def _halve(dim: int, out: int) -> nn.Sequential:
+    convolve = nn.Conv2d(dim, out, 4, 2, 1, bias=False)
+    return nn.Sequential(convolve, nn.BatchNorm2d(out), nn.LeakyReLU(0.2))

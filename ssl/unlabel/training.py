@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from unlabel.errors import UserError
 from unlabel.hardware import Hardware
 from unlabel.images import Images
+from unlabel.layers import Teacher
 from unlabel.method import Batch, Method
 from unlabel.seeds import derive, generator
 
@@ -106,6 +107,9 @@ def update(
     clip: float | None = None,
 ) -> list[Tensor]:
     """One step: each loss a method yields, over all parts of the batch, updates its player."""
+    for module in method.modules():
+        if isinstance(module, Teacher):
+            module.share = 1 / len(batches)  # it is told to follow once for each part
     turns = [method.step(batch) for batch in batches]
     losses = []
     for player, optimizer in zip(method.players(), optimizers, strict=True):

@@ -1,0 +1,58 @@
+"""Barlow Twins: Self-Supervised Learning via Redundancy Reduction. arXiv:2103.03230"""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from unlabel.augment import Augment
+from unlabel.encoder import Encoder
+from unlabel.images import Data
+from unlabel.layers import mlp
+from unlabel.method import Batch, Method
+from unlabel.views import compare
+
+
+class BarlowTwins(Method):
+    """Each number of an embedding is the same for both views, and unlike every other number."""
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        data: Data,
+        augment: Augment,
+        width: int = 8192,
+        dim: int = 8192,
+        redundancy: float = 0.0051,  # λ
+    ):
+        super().__init__(encoder, data)
+        self.augment = augment
+        self.project = mlp(encoder.dim, width, width, dim)
+        self.redundancy = redundancy
+
+    def step(self, batch: Batch) -> Iterator[Tensor]:
+        z = self.embed(self.encoder(self.augment(batch.x)))
+        z_ = self.embed(self.encoder(self.augment(batch.x)))
+        invariance, redundancy = barlow_twins(z, z_)
+        self.measures = {"invariance": invariance.detach(), "redundancy": redundancy.detach()}
+        yield invariance + self.redundancy * redundancy
+
+    def embed(self, h: Tensor) -> Tensor:
+        return self.project(h)
+
+    def show(self, x: Tensor) -> dict[str, Tensor]:
+        return compare(self, x, self.augment(x), self.augment(x))
+
+
+def barlow_twins(z: Tensor, z_: Tensor) -> tuple[Tensor, Tensor]:
+    """The two terms of equation 1: two views' embeddings, (B, D) each -> (), ()."""
+    c = cross_correlation(z, z_)
+    on = c.diagonal()
+    return (1 - on).square().sum(), c.square().sum() - on.square().sum()
+
+
+def cross_correlation(z: Tensor, z_: Tensor) -> Tensor:
+    """Equation 2: (B, D) each -> (D, D), in float32."""
+    with torch.autocast(z.device.type, enabled=False):
+        a, b = ((v - v.mean(0)) / (v.std(0, correction=0) + 1e-5) for v in (z.float(), z_.float()))
+        return a.T @ b / len(a)

@@ -1,0 +1,53 @@
+"""Adversarial Feature Learning. arXiv:1605.09782"""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from unlabel.decoders import Decoder, Discriminator
+from unlabel.encoder import Encoder
+from unlabel.images import Data
+from unlabel.layers import mlp
+from unlabel.method import Batch, Method
+from unlabel.method.gan import discriminator_loss, told_apart
+
+
+class BiGAN(Method):
+    """A discriminator tells (image, its code) from (drawing, the code it is drawn from).
+
+    To deceive it, the encoder must invert the generator (theorem 2).
+    """
+
+    def __init__(self, encoder: Encoder, data: Data, latent: int = 50, width: int = 32):
+        super().__init__(encoder, data)
+        self.latent = latent
+        # E is the encoder and this; its codes have the mean and the variance of the prior.
+        self.project = mlp(encoder.dim, latent, norm_out=True)
+        self.generate = nn.Sequential(Decoder(latent, data.shape, width), nn.Sigmoid())
+        self.discriminate = Discriminator(data.shape, width, latent)
+
+    def players(self) -> Sequence[nn.Module]:
+        return [self.discriminate, nn.ModuleList([self.encoder, self.project, self.generate])]
+
+    def step(self, batch: Batch) -> Iterator[Tensor]:
+        z = self.noise(batch.x)
+        drawn, code = self.generate(z), self.embed(self.encoder(batch.x))
+        real, fake = self.discriminate(batch.x, code.detach()), self.discriminate(drawn.detach(), z)
+        self.measures = {"told_apart": told_apart(real, fake)}
+        yield discriminator_loss(real, fake)  # equation 3
+        real = self.discriminate(batch.x, code)
+        yield discriminator_loss(self.discriminate(drawn, z), real)  # the labels exchanged
+
+    def noise(self, x: Tensor) -> Tensor:
+        """A code z for each image, from N(0, I)."""
+        return torch.randn(len(x), self.latent, device=x.device)
+
+    def embed(self, h: Tensor) -> Tensor:
+        code: Tensor = self.project(h)
+        return code
+
+    @torch.no_grad()
+    def show(self, x: Tensor) -> dict[str, Tensor]:
+        drawn = self.generate(self.embed(self.encoder(x)))
+        return {"image": x, "drawn from its code": drawn, "samples": self.generate(self.noise(x))}

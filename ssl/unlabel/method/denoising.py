@@ -1,0 +1,53 @@
+"""Extracting and Composing Robust Features with Denoising Autoencoders. Vincent et al. 2008"""
+
+from collections.abc import Iterator
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from unlabel.decoders import Decoder
+from unlabel.encoder import Encoder
+from unlabel.images import Data
+from unlabel.method import Batch, Method
+
+Corruption = Literal["masking", "gaussian", "salt_and_pepper"]
+
+
+class Denoising(Method):
+    """Encode a corrupted image as one short vector and draw the clean image from that alone."""
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        data: Data,
+        corruption: Corruption = "masking",
+        level: float = 0.25,
+        width: int = 32,
+    ):
+        super().__init__(encoder, data)
+        self.corruption, self.level = corruption, level
+        self.decode = Decoder(encoder.dim, data.shape, width)
+
+    def step(self, batch: Batch) -> Iterator[Tensor]:
+        corrupted = corrupt(batch.x, self.corruption, self.level)
+        yield F.mse_loss(self.decode(self.encoder(corrupted)), batch.x)
+
+    @torch.no_grad()
+    def show(self, x: Tensor) -> dict[str, Tensor]:
+        corrupted = corrupt(x, self.corruption, self.level)
+        drawn = self.decode(self.encoder(corrupted)).clamp(0, 1)
+        return {"image": x, "corrupted": corrupted.clamp(0, 1), "drawn from its code": drawn}
+
+
+def corrupt(x: Tensor, corruption: Corruption, level: float) -> Tensor:
+    """The stochastic mapping q_D of images in [0, 1] (B, C, H, W) -> (B, C, H, W).
+
+    Of the share `level` of the values, masking makes 0, and salt and pepper a fair draw of 0 or 1;
+    gaussian adds noise of deviation `level` to every value (Vincent et al. 2010, section 3.3).
+    """
+    if corruption == "gaussian":
+        return x + level * torch.randn_like(x)
+    value = torch.rand_like(x).round() if corruption == "salt_and_pepper" else torch.zeros_like(x)
+    return torch.where(torch.rand_like(x) < level, value, x)

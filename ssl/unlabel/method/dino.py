@@ -1,0 +1,68 @@
+"""Emerging Properties in Self-Supervised Vision Transformers (DINO). arXiv:2104.14294"""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from unlabel.augment import Augment
+from unlabel.encoder import Encoder
+from unlabel.images import Data
+from unlabel.layers import Prototypes, Teacher, cosine, mlp
+from unlabel.losses import cross_prediction
+from unlabel.method import Batch, Method
+from unlabel.views import compare
+
+
+class DINO(Method):
+    """Name a view as a slow copy of the network names another: centred and sharpened."""
+
+    centre: Tensor
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        data: Data,
+        augment: Augment,
+        local: Augment,
+        crops: int = 8,  # views of the student made by `local`, beside two by `augment`
+        width: int = 2048,
+        dim: int = 256,
+        prototypes: int = 65536,
+        momentum: float = 0.996,
+        momentum_centre: float = 0.9,
+        temperature: float = 0.1,
+        temperature_teacher: float = 0.04,
+        frozen: float = 0.01,  # for this share of training, the last layer stays as it is
+    ):
+        super().__init__(encoder, data)
+        self.augment, self.local, self.crops = augment, local, crops
+        self.project = mlp(encoder.dim, width, width, dim, norm=False, activation=nn.GELU)
+        self.prototypes = Prototypes(dim, prototypes)
+        self.student = nn.Sequential(encoder, self.project, self.prototypes)
+        self.teacher = Teacher(self.student)
+        self.register_buffer("centre", torch.zeros(prototypes))
+        self.momentum, self.momentum_centre = momentum, momentum_centre
+        self.temperature, self.temperature_teacher = temperature, temperature_teacher
+        self.frozen = frozen
+
+    def step(self, batch: Batch) -> Iterator[Tensor]:
+        self.prototypes.requires_grad_(batch.t >= self.frozen)
+        views = [self.augment(batch.x), self.augment(batch.x)]
+        t = torch.cat([self.teacher(view) for view in views])  # (2B, K)
+        views += [self.local(batch.x) for _ in range(self.crops)]
+        s = [self.student(view) for view in views]  # (B, K) each
+        p = ((t - self.centre) / self.temperature_teacher).softmax(1)
+        used = -(p.mean(0) * p.mean(0).clamp(min=1e-12).log()).sum()
+        self.measures = {"prototypes_used": used.exp()}
+        yield cross_prediction([each / self.temperature for each in s], p.chunk(2))  # equation 3
+        self.teacher.follow(self.student, cosine(self.momentum, 1, batch.t))
+        share = self.teacher.share  # of the step's batch
+        self.centre = self.centre.lerp(t.mean(0), 1 - self.momentum_centre**share)  # equation 4
+
+    def embed(self, h: Tensor) -> Tensor:
+        return self.project(h)
+
+    def show(self, x: Tensor) -> dict[str, Tensor]:
+        local = {"a local view": self.local(x)} if self.crops else {}
+        return compare(self, x, self.augment(x), self.augment(x)) | local

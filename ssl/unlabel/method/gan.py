@@ -1,0 +1,56 @@
+"""Deep Convolutional Generative Adversarial Networks. arXiv:1511.06434, of arXiv:1406.2661"""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from unlabel.decoders import Decoder
+from unlabel.encoder import Encoder
+from unlabel.images import Data
+from unlabel.method import Batch, Method
+
+
+class GAN(Method):
+    """A generator draws images, a discriminator tells them from real ones; its trunk encodes."""
+
+    def __init__(self, encoder: Encoder, data: Data, latent: int = 100, width: int = 32):
+        super().__init__(encoder, data)
+        self.latent = latent
+        self.discriminate = nn.Sequential(encoder, nn.Linear(encoder.dim, 1))  # logits of D
+        self.generate = nn.Sequential(Decoder(latent, data.shape, width), nn.Sigmoid())
+
+    def players(self) -> Sequence[nn.Module]:
+        return [self.discriminate, self.generate]
+
+    def step(self, batch: Batch) -> Iterator[Tensor]:
+        fake = self.generate(self.noise(batch.x))
+        real, drawn = self.discriminate(batch.x), self.discriminate(fake.detach())
+        self.measures = {"told_apart": told_apart(real, drawn)}
+        yield discriminator_loss(real, drawn)
+        yield generator_loss(self.discriminate(fake))
+
+    def noise(self, x: Tensor) -> Tensor:
+        """A code z for each image, uniform in [-1, 1]."""
+        return torch.empty(len(x), self.latent, device=x.device).uniform_(-1, 1)
+
+    @torch.no_grad()
+    def show(self, x: Tensor) -> dict[str, Tensor]:
+        return {"image": x, "samples": self.generate(self.noise(x))}
+
+
+def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """-log D(x) - log(1 - D(G(z))) from logits (B, 1), (B, 1) -> (). 1406.2661, equation 1."""
+    return F.softplus(-real.float()).mean() + F.softplus(fake.float()).mean()
+
+
+def generator_loss(fake: Tensor) -> Tensor:
+    """-log D(G(z)) from logits (B, 1) -> (): the form that does not saturate (section 3)."""
+    return F.softplus(-fake.float()).mean()
+
+
+@torch.no_grad()
+def told_apart(real: Tensor, fake: Tensor) -> Tensor:
+    """The share of images the discriminator is right about, from logits (B, 1), (B, 1) -> ()."""
+    return torch.cat([real > 0, fake < 0]).float().mean()

@@ -1,0 +1,80 @@
+"""Context Encoders: Feature Learning by Inpainting. arXiv:1604.07379"""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from unlabel.decoders import Decoder, Discriminator
+from unlabel.encoder import Encoder
+from unlabel.images import Data
+from unlabel.method import Batch, Method
+from unlabel.method.gan import discriminator_loss, generator_loss
+
+
+class Inpainting(Method):
+    """Fill in a square hole, half as wide as the image, from what is around it.
+
+    `adversarial` is the share in the loss of a discriminator that sees the holes' contents alone.
+    """
+
+    def __init__(self, encoder: Encoder, data: Data, adversarial: float = 1e-3, width: int = 32):
+        super().__init__(encoder, data)
+        self.side, self.adversarial = min(data.shape[1:]) // 2, adversarial
+        self.decode = Decoder(encoder.dim, data.shape, width)
+        if adversarial:
+            self.discriminate = Discriminator((data.shape[0], self.side, self.side), width)
+
+    def players(self) -> Sequence[nn.Module]:
+        fill = nn.ModuleList([self.encoder, self.decode])
+        return [self.discriminate, fill] if self.adversarial else [fill]
+
+    def step(self, batch: Batch) -> Iterator[Tensor]:
+        hole = holes(batch.x, self.side)
+        drawn = self.fill(batch.x, hole)
+        loss = reconstruction_loss(drawn, batch.x, hole)
+        if self.adversarial:
+            real, fake = contents(batch.x, hole), contents(drawn, hole)
+            yield discriminator_loss(self.discriminate(real), self.discriminate(fake.detach()))
+            deceive = generator_loss(self.discriminate(fake))  # equation 2
+            loss = (1 - self.adversarial) * loss + self.adversarial * deceive  # equation 3
+        yield loss
+
+    def fill(self, x: Tensor, hole: Tensor) -> Tensor:
+        """What the image might be (B, C, H, W), from all of it but the hole, which is mean grey."""
+        drawn: Tensor = self.decode(self.encoder(torch.where(hole, self.encoder.mean, x)))
+        return drawn
+
+    @torch.no_grad()
+    def show(self, x: Tensor) -> dict[str, Tensor]:
+        hole = holes(x, self.side)
+        filled = torch.where(hole, self.fill(x, hole).float(), x).clamp(0, 1)
+        return {
+            "image": x,
+            "with a hole": torch.where(hole, self.encoder.mean, x),
+            "filled": filled,
+        }
+
+
+def holes(x: Tensor, side: int) -> Tensor:
+    """A square anywhere in each image: (B, C, H, W) -> (B, C, H, W), true inside."""
+    b, c, height, width = x.shape
+
+    def within(size: int) -> Tensor:  # (B, size)
+        start = torch.randint(size - side + 1, (b, 1), device=x.device)
+        pixel = torch.arange(size, device=x.device)
+        return (pixel >= start) & (pixel < start + side)
+
+    square = within(height)[:, None, :, None] & within(width)[:, None, None, :]
+    return square.expand(b, c, height, width)
+
+
+def contents(x: Tensor, hole: Tensor) -> Tensor:
+    """What is inside each hole: (B, C, H, W) -> (B, C, side, side)."""
+    side = int(hole[0, 0].any(1).sum())
+    return x[hole].view(*x.shape[:2], side, side)
+
+
+def reconstruction_loss(drawn: Tensor, x: Tensor, hole: Tensor) -> Tensor:
+    """The mean squared error inside the holes: images, images, holes -> (). Equation 1."""
+    return (drawn - x)[hole].square().mean()

@@ -1,0 +1,80 @@
+"""Unsupervised Feature Learning via Non-Parametric Instance Discrimination. arXiv:1805.01978"""
+
+import math
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from unlabel.augment import Augment
+from unlabel.encoder import Encoder
+from unlabel.images import Data
+from unlabel.losses import cosine_similarities, retrieval
+from unlabel.method import Batch, Method
+from unlabel.views import compare
+
+
+class InstanceDiscrimination(Method):
+    """Every image is a class of its own, whose weights are the image's features of an epoch ago.
+
+    These are the rows of the memory bank. With `negatives`, an image is told from so many others
+    drawn at random, by noise-contrastive estimation; with null from all (the full softmax).
+    """
+
+    bank: Tensor
+    z: Tensor
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        data: Data,
+        augment: Augment,
+        dim: int = 128,
+        temperature: float = 0.07,
+        momentum: float = 0.5,
+        negatives: int | None = 4096,
+        proximal: float = 30.0,
+    ):
+        super().__init__(encoder, data)
+        self.augment = augment
+        self.project = nn.Linear(encoder.dim, dim)
+        self.temperature, self.momentum = temperature, momentum
+        self.negatives, self.proximal = negatives, proximal
+        self.register_buffer("bank", F.normalize(torch.randn(data.size, dim), dim=1))
+        self.register_buffer("z", torch.zeros(()))  # the constant of equation 8, once estimated
+
+    def step(self, batch: Batch) -> Iterator[Tensor]:
+        v, before = self.embed(self.encoder(self.augment(batch.x))), self.bank[batch.i]
+        if self.negatives is None:
+            logits = cosine_similarities(v, self.bank) / self.temperature
+            self.measures = retrieval(logits, batch.i)
+            loss = F.cross_entropy(logits, batch.i)  # equations 2 and 3
+        else:
+            n, drawn = len(self.bank), (len(v), self.negatives)
+            noise = self.similar(v, self.bank[torch.randint(n, drawn, device=v.device)])
+            self.z = torch.where(self.z > 0, self.z, n * noise.detach().exp().mean())
+            loss = nce(self.similar(v, before[:, None])[:, 0], noise, self.z, n)
+        yield loss + self.proximal * (v - before).square().sum(1).mean()  # equation 10
+        self.bank[batch.i] = F.normalize(before.lerp(v.detach(), 1 - self.momentum), dim=1)
+
+    def embed(self, h: Tensor) -> Tensor:
+        """Unit vectors, in float32 whatever autocast does."""
+        return F.normalize(self.project(h).float(), dim=1)
+
+    def similar(self, v: Tensor, rows: Tensor) -> Tensor:
+        """(B, d) and each one's own rows of the bank (B, m, d) -> cosines / T (B, m)."""
+        with torch.autocast(v.device.type, enabled=False):
+            return (rows @ v.unsqueeze(2)).squeeze(2) / self.temperature
+
+    def show(self, x: Tensor) -> dict[str, Tensor]:
+        return compare(self, x, self.augment(x), self.augment(x))
+
+
+def nce(positive: Tensor, noise: Tensor, z: Tensor, n: int) -> Tensor:
+    """Equations 5 to 7: s/T of v and its row (B,), of v and drawn rows (B, m), Z -> ().
+
+    A row is the image's own with h = P / (P + m / n), P = exp(s/T) / Z: a sigmoid of logarithms.
+    """
+    offset = z.log() + math.log(noise.shape[1] / n)
+    return -(F.logsigmoid(positive - offset) + F.logsigmoid(offset - noise).sum(1)).mean()

@@ -1,0 +1,80 @@
+"""What Should Not Be Contrastive in Contrastive Learning (LooC). arXiv:2008.05659"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from unlabel.augment import Augment, Draw
+from unlabel.encoder import Encoder
+from unlabel.errors import UserError, nearest
+from unlabel.images import Data
+from unlabel.layers import Heads, Teacher, mlp
+from unlabel.losses import cosine_similarities
+from unlabel.method import Batch, Method
+from unlabel.views import compare
+
+
+class LooC(Method):
+    """MoCo with a space invariant to all transforms and, for each left out, one sensitive to it."""
+
+    queue: Tensor
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        data: Data,
+        augment: Augment,
+        leave_out: Mapping[str, Sequence[str]],  # a name for each space -> transforms
+        width: int = 2048,
+        dim: int = 128,
+        queue: int = 16384,
+        momentum: float = 0.999,
+        temperature: float = 0.2,
+    ):
+        super().__init__(encoder, data)
+        known, self.left_out = augment.transforms, dict(leave_out)
+        for name in {name for names in leave_out.values() for name in names} - known.keys():
+            raise UserError(f"method.leave_out: no transform {name!r}; {nearest(name, known)}")
+        self.augment, self.temperature, self.momentum = augment, temperature, momentum
+        self.heads = Heads(mlp(encoder.dim, width, dim, norm=False) for _ in (None, *leave_out))
+        self.query = nn.Sequential(encoder, self.heads)
+        self.key = Teacher(self.query)
+        self.register_buffer("queue", F.normalize(torch.randn(len(self.heads), queue, dim), dim=2))
+
+    def draws(self, x: Tensor) -> list[Draw]:
+        """For the query, then for each space's key, which shares with it what is left out."""
+        query, kept = self.augment.draw(x), ((), *self.left_out.values())
+        return [query, *(self.augment.draw(x) | {n: query[n] for n in names} for names in kept)]
+
+    def step(self, batch: Batch) -> Iterator[Tensor]:
+        x_q, *x_k = (self.augment.apply(batch.x, draw) for draw in self.draws(batch.x))
+        q, k = self.query(x_q), torch.stack([self.key(x) for x in x_k])  # (S, B, d), (S, S, B, d)
+        losses = leave_one_out(q, k, self.queue, self.temperature)
+        self.measures = dict(zip(("invariant", *self.left_out), losses.detach(), strict=True))
+        yield losses.mean()
+        self.key.follow(self.query, self.momentum)
+        own = k.diagonal().movedim(2, 0)  # each space's key, there
+        self.queue = torch.cat([own, self.queue], 1)[:, : self.queue.shape[1]]
+
+    def embed(self, h: Tensor) -> Tensor:
+        return torch.cat(list(self.heads(h)), 1)  # LooC++
+
+    def show(self, x: Tensor) -> dict[str, Tensor]:
+        query, *keys = (self.augment.apply(x, draw) for draw in self.draws(x))
+        same = zip(self.left_out, keys[1:], strict=True)
+        return compare(self, x, query, keys[0]) | {f"of the same {n}": view for n, view in same}
+
+
+def leave_one_out(q: Tensor, k: Tensor, queue: Tensor, temperature: float) -> Tensor:
+    """Queries (S, B, d), keys (S keys, S spaces, B, d), queues (S, K, d) -> equation 2's sums (S,).
+
+    Of an image's own keys, space 0 matches each alone, and space i > 0 the i-th among all.
+    """
+    own = (q * k).sum(3) / temperature  # (S keys, S spaces, B)
+    other = [cosine_similarities(a, b) / temperature for a, b in zip(q, queue, strict=True)]
+    negative = torch.stack(other).logsumexp(2)  # (S, B)
+    invariant = (torch.logaddexp(own[:, 0], negative[0]) - own[:, 0]).sum(0)  # (B,)
+    sensitive = torch.logaddexp(own.logsumexp(0), negative) - own.diagonal().T  # (S, B)
+    return torch.stack([invariant, *sensitive[1:]]).mean(1)

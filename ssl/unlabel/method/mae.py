@@ -1,0 +1,80 @@
+"""Masked Autoencoders Are Scalable Vision Learners. arXiv:2111.06377"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from unlabel.encoder import Encoder
+from unlabel.errors import UserError
+from unlabel.images import Data
+from unlabel.method import Batch, Method
+from unlabel.patches import PatchDecoder, assemble, patchify
+from unlabel.tiles import take
+
+if TYPE_CHECKING:
+    from unlabel.encoder.vit import ViT
+
+
+class MAE(Method):
+    """Most of an image's patches are hidden: the encoder sees the rest, a decoder draws them."""
+
+    encoder: "ViT"
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        data: Data,
+        width: int = 512,
+        depth: int = 8,
+        heads: int = 16,
+        hidden: float = 0.75,
+        normalise: bool = True,
+    ):
+        super().__init__(encoder, data)
+        if not hasattr(encoder, "tokens"):
+            name = type(encoder).__name__
+            raise UserError(f"mae hides patches, which a {name} has not; choose encoder=vit_mini")
+        self.patch, grid = self.encoder.patch, self.encoder.grid
+        self.seen, self.normalise = round(grid**2 * (1 - hidden)), normalise
+        if not 0 < self.seen < grid**2:
+            raise UserError(f"method.hidden is {hidden}; hide some of {grid**2} patches, not all")
+        pixels = data.shape[0] * self.patch**2
+        self.decode = PatchDecoder(encoder.dim, grid, pixels, width, depth, heads)
+
+    def step(self, batch: Batch) -> Iterator[Tensor]:
+        patches = patchify(batch.x, self.patch)  # (B, N, P)
+        keep, hide = self.mask(patches)
+        guess = self.decode(self.encoder.tokens(batch.x, keep), keep)
+        yield masked_error(guess, standardise(patches) if self.normalise else patches, hide)
+
+    def mask(self, patches: Tensor) -> tuple[Tensor, Tensor]:
+        """A random part of each image's patches, and the others: (B, K) and (B, N - K)."""
+        order = torch.rand(patches.shape[:2], device=patches.device).argsort(1)
+        return order[:, : self.seen], order[:, self.seen :]
+
+    @torch.no_grad()
+    def show(self, x: Tensor) -> dict[str, Tensor]:
+        patches, size = patchify(x, self.patch), (x.shape[2], x.shape[3])
+        keep, _ = self.mask(patches)
+        guess = self.decode(self.encoder.tokens(x, keep), keep)
+        if self.normalise:  # a pattern was predicted, its mean and contrast are the patch's own
+            guess = guess * patches.std(2, keepdim=True, correction=0) + patches.mean(2, True)
+        seen = torch.zeros_like(patches[:, :, :1]).scatter(1, keep.unsqueeze(2), 1) > 0
+        pictures = {"what is seen of it": 0.5, "hidden patches filled in": guess.clamp(0, 1)}
+        filled = {
+            k: assemble(patches.where(seen, v), self.patch, size) for k, v in pictures.items()
+        }
+        return {"image": x} | filled
+
+
+def masked_error(guess: Tensor, target: Tensor, hide: Tensor) -> Tensor:
+    """The mean squared error on the hidden patches alone: (B, N, P) twice, (B, M) -> ()."""
+    return F.mse_loss(take(guess, hide), take(target, hide))
+
+
+def standardise(patches: Tensor) -> Tensor:
+    """Each patch (..., P) to mean 0 and variance 1 (section 4.1, reconstruction target)."""
+    return F.layer_norm(patches, patches.shape[-1:], eps=1e-6)

@@ -1,0 +1,79 @@
+"""Momentum Contrast for Unsupervised Visual Representation Learning. arXiv:1911.05722
+
+Version 2: Improved Baselines with Momentum Contrastive Learning. arXiv:2003.04297
+"""
+
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from unlabel.augment import Augment
+from unlabel.encoder import Encoder
+from unlabel.errors import UserError
+from unlabel.images import Data
+from unlabel.layers import Teacher, mlp
+from unlabel.losses import info_nce, retrieval
+from unlabel.method import Batch, Method
+from unlabel.views import compare
+
+
+class MoCo(Method):
+    """Find an image's key, which a slow copy of the encoder made, among those of earlier batches.
+
+    Batch norm sees queries and keys in `splits` parts, as on so many devices, and `shuffle` mixes
+    the keys' parts, so that its statistics do not give away which key belongs to a query. Without
+    a queue, the keys of the same batch are the negatives.
+    """
+
+    queue: Tensor
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        data: Data,
+        augment: Augment,
+        width: int | None = None,  # of version 2's hidden layer
+        dim: int = 128,
+        queue: int = 65536,
+        momentum: float = 0.999,
+        temperature: float = 0.07,
+        shuffle: bool = True,
+        splits: int = 8,
+    ):
+        super().__init__(encoder, data)
+        self.augment = augment
+        hidden = [] if width is None else [width]
+        self.project = mlp(encoder.dim, *hidden, dim, norm=False)
+        self.query = nn.Sequential(encoder, self.project)
+        self.key = Teacher(self.query)
+        self.register_buffer("queue", F.normalize(torch.randn(queue, dim), dim=1))
+        self.momentum, self.temperature = momentum, temperature
+        self.shuffle, self.splits = shuffle, splits
+
+    def step(self, batch: Batch) -> Iterator[Tensor]:
+        q = torch.cat([self.query(x) for x in self._split(self.augment(batch.x))])
+        order = (torch.randperm if self.shuffle else torch.arange)(len(q), device=q.device)
+        x_k = self.augment(batch.x)[order]
+        k = torch.cat([self.key(x) for x in self._split(x_k)])[order.argsort()]
+        k = F.normalize(k.float(), dim=1)
+        negatives = self.queue if len(self.queue) else None
+        logits, target = info_nce(q, k, self.temperature, negatives)
+        self.measures = retrieval(logits, target)
+        yield F.cross_entropy(logits, target)  # equation 1
+        self.key.follow(self.query, self.momentum)  # equation 2
+        self.queue = torch.cat([k, self.queue])[: len(self.queue)]  # enqueue, dequeue
+
+    def _split(self, x: Tensor) -> tuple[Tensor, ...]:
+        if len(x) < 2 * self.splits:
+            raise UserError(
+                f"method.splits is {self.splits}, too many for a batch of {len(x)}; set it lower"
+            )
+        return x.chunk(self.splits)
+
+    def embed(self, h: Tensor) -> Tensor:
+        return self.project(h)
+
+    def show(self, x: Tensor) -> dict[str, Tensor]:
+        return compare(self, x, self.augment(x), self.augment(x))

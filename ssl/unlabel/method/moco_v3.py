@@ -1,0 +1,66 @@
+"""An Empirical Study of Training Self-Supervised Vision Transformers. arXiv:2104.02057"""
+
+from collections.abc import Iterator
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from unlabel.augment import Augment
+from unlabel.encoder import Encoder
+from unlabel.errors import UserError
+from unlabel.images import Data
+from unlabel.layers import Teacher, cosine, mlp
+from unlabel.losses import info_nce, retrieval
+from unlabel.method import Batch, Method
+from unlabel.views import compare
+
+
+class MoCoV3(Method):
+    """MoCo without a queue: each view predicts the other's key among those of the batch."""
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        data: Data,
+        augment: Augment,
+        width: int = 4096,
+        dim: int = 256,
+        layers: int = 2,  # of the projector: 2 for a ResNet, 3 for a ViT
+        momentum: float = 0.99,
+        temperature: float = 1.0,  # 0.2 for a ViT
+        freeze_patches: bool = False,  # a ViT's patch projection stays random, section 4.3
+    ):
+        super().__init__(encoder, data)
+        self.augment = augment
+        self.project = mlp(encoder.dim, *[width] * (layers - 1), dim, norm_out=True)
+        self.query = nn.Sequential(encoder, self.project)
+        self.key = Teacher(self.query)
+        self.predict = mlp(dim, width, dim)
+        self.momentum, self.temperature = momentum, temperature
+        if freeze_patches:
+            patches = getattr(encoder, "conv_proj", None)
+            if patches is None:
+                raise UserError(
+                    "method.freeze_patches is true, but the encoder has no patches; set it to "
+                    "false, or choose encoder=vit_tiny"
+                )
+            patches.requires_grad_(False)
+
+    def step(self, batch: Batch) -> Iterator[Tensor]:
+        x1, x2 = self.augment(batch.x), self.augment(batch.x)
+        q1, q2 = self.predict(self.query(x1)), self.predict(self.query(x2))
+        k1, k2 = self.key(x1), self.key(x2)
+        self.measures = retrieval(*info_nce(q1, k2, self.temperature))
+        yield contrast(q1, k2, self.temperature) + contrast(q2, k1, self.temperature)
+        self.key.follow(self.query, cosine(self.momentum, 1, batch.t))
+
+    def embed(self, h: Tensor) -> Tensor:
+        return self.project(h)
+
+    def show(self, x: Tensor) -> dict[str, Tensor]:
+        return compare(self, x, self.augment(x), self.augment(x))
+
+
+def contrast(q: Tensor, k: Tensor, temperature: float) -> Tensor:
+    """Algorithm 1's `ctr`: predictions and keys (B, D) -> (), InfoNCE times 2 T."""
+    return 2 * temperature * F.cross_entropy(*info_nce(q, k, temperature))

@@ -1,0 +1,63 @@
+"""With a Little Help from My Friends: Nearest-Neighbor Contrastive Learning. arXiv:2104.14548"""
+
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from unlabel.augment import Augment
+from unlabel.encoder import Encoder
+from unlabel.images import Data
+from unlabel.layers import mlp
+from unlabel.losses import cosine_similarities, info_nce, retrieval
+from unlabel.method import Batch, Method
+from unlabel.views import compare
+
+
+class NNCLR(Method):
+    """A view's positive is not its partner, but the earlier embedding nearest to the partner's."""
+
+    queue: Tensor  # Q, the support set
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        data: Data,
+        augment: Augment,
+        width: int = 2048,
+        width_predictor: int = 4096,
+        dim: int = 256,
+        layers: int = 3,  # of the projector
+        queue: int = 98304,
+        temperature: float = 0.1,
+    ):
+        super().__init__(encoder, data)
+        self.augment = augment
+        self.project = mlp(encoder.dim, *[width] * (layers - 1), dim, norm_out=True)
+        self.predict = mlp(dim, width_predictor, dim)
+        self.register_buffer("queue", F.normalize(torch.randn(queue, dim), dim=1))
+        self.temperature = temperature
+
+    def step(self, batch: Batch) -> Iterator[Tensor]:
+        z1 = self.project(self.encoder(self.augment(batch.x)))
+        z2 = self.project(self.encoder(self.augment(batch.x)))
+        p1, p2 = self.predict(z1), self.predict(z2)
+        logits1, target = info_nce(nearest(z1, self.queue), p2, self.temperature)  # equation 3
+        logits2, target = info_nce(nearest(z2, self.queue), p1, self.temperature)
+        self.measures = retrieval(logits1, target)
+        yield (F.cross_entropy(logits1, target) + F.cross_entropy(logits2, target)) / 2
+        z1 = F.normalize(z1.detach().float(), dim=1)
+        self.queue = torch.cat([z1, self.queue])[: len(self.queue)]
+
+    def embed(self, h: Tensor) -> Tensor:
+        return self.project(h)
+
+    def show(self, x: Tensor) -> dict[str, Tensor]:
+        return compare(self, x, self.augment(x), self.augment(x))
+
+
+@torch.no_grad()
+def nearest(z: Tensor, queue: Tensor) -> Tensor:
+    """Equation 2: (B, D), unit vectors (K, D) -> of these the nearest to each (B, D)."""
+    return queue[cosine_similarities(z, queue).argmax(1)]

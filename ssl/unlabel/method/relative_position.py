@@ -1,0 +1,79 @@
+"""Unsupervised Visual Representation Learning by Context Prediction. arXiv:1505.05192"""
+
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from unlabel.augment import Augment
+from unlabel.encoder import Encoder
+from unlabel.images import Data
+from unlabel.layers import mlp
+from unlabel.method import Batch, Method
+from unlabel.tiles import cut, join, take
+
+CENTRE = 4  # of the 9 cells in reading order
+
+
+class RelativePosition(Method):
+    """Here are the patch at an image's centre and one of its eight neighbours: which is it?
+
+    Patches are `share` of a cell of a 3 x 3 grid, anywhere in it: the gap and jitter of section 3.
+    With `framed`, the encoder sees a patch amid an empty picture of the image's size.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        data: Data,
+        augment: Augment,
+        share: float = 2 / 3,
+        framed: bool = False,
+        width: int = 4096,
+    ):
+        super().__init__(encoder, data)
+        self.augment, self.share, self.framed = augment, share, framed
+        self.shape = data.shape[1:]
+        self.classify = mlp(2 * encoder.dim, width, 8)  # figure 3: the layers that see both
+
+    def step(self, batch: Batch) -> Iterator[Tensor]:
+        place = torch.randint(8, batch.i.shape, device=batch.x.device)  # in reading order
+        logits = self.look(self.pair(self.augment(batch.x), place))
+        self.measures = {"accuracy": (logits.argmax(1) == place).float().mean()}
+        yield F.cross_entropy(logits, place)
+
+    def pair(self, x: Tensor, place: Tensor) -> Tensor:
+        """Images and a place for each (B,) -> the patch and its neighbour there (B, 2, C, h, w)."""
+        cells = torch.stack([torch.full_like(place, CENTRE), cell(place)], 1)
+        return take(cut(x, 3, 3, self.share), cells)
+
+    def look(self, pair: Tensor) -> Tensor:
+        """(B, 2, C, h, w) -> logits (B, 8); each patch is encoded by itself."""
+        x = F.layer_norm(pair.float(), pair.shape[2:], eps=1e-3)  # or brightness would do
+        x = x.flatten(0, 1) * self.encoder.std + self.encoder.mean
+        if self.framed:
+            high, wide = (a - b for a, b in zip(self.shape, x.shape[2:], strict=True))
+            x = F.pad(x, (wide // 2, wide - wide // 2, high // 2, high - high // 2))
+        h: Tensor = self.encoder(x)
+        logits: Tensor = self.classify(h.view(len(pair), -1))
+        return logits
+
+    @torch.no_grad()
+    def show(self, x: Tensor) -> dict[str, Tensor]:
+        place = torch.arange(len(x), device=x.device) % 8
+        pair = self.pair(x, place)
+        guess = put(pair, self.look(pair).argmax(1))
+        return {"image": x, "a patch and its neighbour": put(pair, place), "as guessed": guess}
+
+
+def cell(place: Tensor) -> Tensor:
+    """One of the 8 places around the centre -> its cell among the 9."""
+    return place + (place >= CENTRE)
+
+
+def put(pair: Tensor, place: Tensor) -> Tensor:
+    """A patch and its neighbour (B, 2, C, h, w), in their cells of an empty grid."""
+    grid = torch.full_like(pair[:, :1], 0.5).repeat(1, 9, 1, 1, 1)
+    grid[:, CENTRE], grid[torch.arange(len(pair)), cell(place)] = pair[:, 0], pair[:, 1]
+    return join(grid, 3, line=1)

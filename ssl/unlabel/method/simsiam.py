@@ -1,0 +1,50 @@
+"""Exploring Simple Siamese Representation Learning. arXiv:2011.10566"""
+
+from collections.abc import Iterator
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from unlabel.augment import Augment
+from unlabel.encoder import Encoder
+from unlabel.images import Data
+from unlabel.layers import mlp
+from unlabel.method import Batch, Method
+from unlabel.spectrum import deviation
+from unlabel.views import compare
+
+
+class SimSiam(Method):
+    """Predict another view's projection, through which no gradient flows: that alone is enough."""
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        data: Data,
+        augment: Augment,
+        width: int = 512,  # of the predictor's hidden layer
+        dim: int = 2048,
+        layers: int = 3,  # of the projector
+    ):
+        super().__init__(encoder, data)
+        self.augment = augment
+        self.project = mlp(encoder.dim, *[dim] * layers, norm_out=True)  # f, after the encoder
+        self.predict = mlp(dim, width, dim)  # h
+
+    def step(self, batch: Batch) -> Iterator[Tensor]:
+        z1 = self.project(self.encoder(self.augment(batch.x)))
+        z2 = self.project(self.encoder(self.augment(batch.x)))
+        p1, p2 = self.predict(z1), self.predict(z2)
+        self.measures = {"projector_deviation": deviation(z1.detach())}
+        yield distance(p1, z2) / 2 + distance(p2, z1) / 2  # equation 2
+
+    def embed(self, h: Tensor) -> Tensor:
+        return self.project(h)
+
+    def show(self, x: Tensor) -> dict[str, Tensor]:
+        return compare(self, x, self.augment(x), self.augment(x))
+
+
+def distance(p: Tensor, z: Tensor) -> Tensor:
+    """Equation 1, gradient stopped at z: minus the cosine similarity, (B, D) each -> ()."""
+    return -F.cosine_similarity(p.float(), z.detach().float()).mean()

@@ -1,0 +1,69 @@
+"""DeepPermNet: Visual Permutation Learning. arXiv:1704.02729"""
+
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from unlabel.augment import Augment
+from unlabel.encoder import Encoder
+from unlabel.images import Data
+from unlabel.layers import mlp
+from unlabel.method import Batch, Method
+from unlabel.tiles import cut, join, take
+
+
+class Sorting(Method):
+    """An image's horizontal strips are shuffled: which place, from the top, does each have?
+
+    The encoder sees each strip by itself or, with `together`, the shuffled image as one picture.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        data: Data,
+        augment: Augment,
+        strips: int = 4,
+        share: float = 0.85,
+        together: bool = False,
+        width: int = 4096,
+        iterations: int = 5,
+    ):
+        super().__init__(encoder, data)
+        self.augment, self.strips, self.share = augment, strips, share
+        self.together, self.iterations = together, iterations
+        self.place = mlp((1 if together else strips) * encoder.dim, width, strips**2)
+
+    def step(self, batch: Batch) -> Iterator[Tensor]:
+        strips = cut(self.augment(batch.x), self.strips, 1, self.share)
+        order = torch.rand(strips.shape[:2], device=batch.x.device).argsort(1)
+        places = self.look(take(strips, order))  # the k-th strip now was the order[k]-th
+        self.measures = {"accuracy": (places.argmax(2) == order).float().mean()}
+        yield F.nll_loss(places.flatten(0, 1), order.flatten())
+
+    def look(self, strips: Tensor) -> Tensor:
+        """Shuffled strips (B, n, C, h, w) -> log of how likely each has each place (B, n, n)."""
+        h: Tensor = self.encoder(join(strips, 1) if self.together else strips.flatten(0, 1))
+        return sinkhorn(self.place(h.view(len(strips), -1)), self.iterations)
+
+    @torch.no_grad()
+    def show(self, x: Tensor) -> dict[str, Tensor]:
+        strips = cut(x, self.strips, 1, self.share)
+        strips = take(strips, torch.rand(strips.shape[:2], device=x.device).argsort(1))
+        guess = self.look(strips).exp() @ torch.arange(self.strips, device=x.device).float()
+        pictures = {"shuffled": strips, "sorted by expected place": take(strips, guess.argsort(1))}
+        return {"image": x} | {k: join(v, 1, line=1) for k, v in pictures.items()}
+
+
+def sinkhorn(scores: Tensor, iterations: int) -> Tensor:
+    """The log of a matrix whose rows and columns all sum to 1: scores (B, n²) -> (B, n, n).
+
+    The exponentials of the scores are divided by the sums of their columns and rows in turn.
+    """
+    n = round(scores.shape[1] ** 0.5)
+    log = scores.float().unflatten(1, (n, n))
+    for _ in range(iterations):
+        log = log.log_softmax(1).log_softmax(2)
+    return log

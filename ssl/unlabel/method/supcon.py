@@ -1,0 +1,39 @@
+"""Supervised Contrastive Learning. arXiv:2004.11362"""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from unlabel.losses import cosine_similarities
+from unlabel.method import Batch
+from unlabel.method.simclr import SimCLR
+from unlabel.views import compare
+
+
+class SupCon(SimCLR):
+    """SimCLR in which all views of all images of a class attract each other.
+
+    An image without a label is a class of its own.
+    """
+
+    labels = True
+
+    def step(self, batch: Batch) -> Iterator[Tensor]:
+        views = torch.cat([self.augment(batch.x), self.augment(batch.x)])
+        z = self.embed(self.encoder(views))  # (2B, d)
+        own = -1 - torch.arange(len(batch.y), device=z.device)
+        y = torch.where(batch.y < 0, own, batch.y)
+        yield supervised_contrastive(z, y.repeat(2), self.temperature)
+
+    def show(self, x: Tensor) -> dict[str, Tensor]:
+        return compare(self, x, self.augment(x), self.augment(x))
+
+
+def supervised_contrastive(z: Tensor, y: Tensor, temperature: float) -> Tensor:
+    """L_out, equation 2: vectors (N, D) and labels (N,), of which each is there twice -> ()."""
+    itself = torch.eye(len(z), dtype=torch.bool, device=z.device)
+    positive = (y[:, None] == y) & ~itself  # P(i)
+    logits = (cosine_similarities(z, z) / temperature).masked_fill(itself, -torch.inf)
+    log_p = logits.log_softmax(1).masked_fill(~positive, 0)
+    return -(log_p.sum(1) / positive.sum(1)).mean()

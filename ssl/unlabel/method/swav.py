@@ -1,0 +1,67 @@
+"""Unsupervised Learning of Visual Features by Contrasting Cluster Assignments. arXiv:2006.09882"""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from unlabel.augment import Augment
+from unlabel.encoder import Encoder
+from unlabel.images import Data
+from unlabel.layers import Prototypes, mlp
+from unlabel.losses import cross_prediction
+from unlabel.method import Batch, Method
+from unlabel.views import compare
+
+
+class SwAV(Method):
+    """From one view, predict to which prototypes another is assigned; all are used alike."""
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        data: Data,
+        augment: Augment,
+        local: Augment,
+        crops: int = 6,  # views made by `local`, beside two by `augment`
+        width: int = 2048,
+        dim: int = 128,
+        prototypes: int = 3000,
+        temperature: float = 0.1,
+        epsilon: float = 0.05,
+        iterations: int = 3,
+        frozen: float = 0.00125,  # for this share of training, the prototypes stay as they are
+    ):
+        super().__init__(encoder, data)
+        self.augment, self.local, self.crops = augment, local, crops
+        self.project = mlp(encoder.dim, width, dim)
+        self.prototypes = Prototypes(dim, prototypes)
+        self.temperature, self.epsilon, self.iterations = temperature, epsilon, iterations
+        self.frozen = frozen
+
+    def step(self, batch: Batch) -> Iterator[Tensor]:
+        self.prototypes.requires_grad_(batch.t >= self.frozen)
+        views = [self.augment(batch.x), self.augment(batch.x)]
+        views += [self.local(batch.x) for _ in range(self.crops)]
+        scores = [self.prototypes(self.embed(self.encoder(view))) for view in views]  # (B, K) each
+        codes = [sinkhorn(s, self.epsilon, self.iterations) for s in scores[:2]]
+        yield cross_prediction([s / self.temperature for s in scores], codes)  # equations 1, 2, 6
+
+    def embed(self, h: Tensor) -> Tensor:
+        return self.project(h)
+
+    def show(self, x: Tensor) -> dict[str, Tensor]:
+        local = {"a local view": self.local(x)} if self.crops else {}
+        return compare(self, x, self.augment(x), self.augment(x)) | local
+
+
+@torch.no_grad()
+def sinkhorn(scores: Tensor, epsilon: float, iterations: int) -> Tensor:
+    """Equations 3 to 5: similarities with prototypes (B, K) -> codes (B, K), rows that sum to 1.
+
+    Each prototype gets an equal share of the batch, the more nearly the more iterations.
+    """
+    log_q = scores.float() / epsilon
+    for _ in range(iterations):
+        log_q = log_q.log_softmax(0).log_softmax(1)
+    return log_q.exp()

@@ -1,0 +1,49 @@
+"""Auto-Encoding Variational Bayes. arXiv:1312.6114"""
+
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from unlabel.decoders import Decoder
+from unlabel.encoder import Encoder
+from unlabel.images import Data
+from unlabel.method import Batch, Method
+
+
+class VAE(Method):
+    """Encode an image as a Gaussian over codes, close to N(0, I), and draw it from a sample."""
+
+    def __init__(self, encoder: Encoder, data: Data, latent: int = 20, width: int = 32):
+        super().__init__(encoder, data)
+        self.latent = latent
+        self.infer = nn.Linear(encoder.dim, 2 * latent)  # h -> mean and log variance of q(z|x)
+        self.decode = Decoder(latent, data.shape, width)  # z -> logits of p(x|z)
+
+    def step(self, batch: Batch) -> Iterator[Tensor]:
+        mean, log_variance = self.infer(self.encoder(batch.x)).float().chunk(2, 1)
+        z = mean + (log_variance / 2).exp() * torch.randn_like(mean)  # section 2.4
+        kl, nll = divergence(mean, log_variance), surprise(self.decode(z), batch.x)
+        self.measures = {"kl": kl.detach(), "reconstruction": nll.detach()}  # nats per image
+        yield kl + nll  # equation 10, with L = 1 and the sign turned
+
+    def embed(self, h: Tensor) -> Tensor:
+        mean: Tensor = self.infer(h)[:, : self.latent]
+        return mean
+
+    @torch.no_grad()
+    def show(self, x: Tensor) -> dict[str, Tensor]:
+        z = torch.randn(len(x), self.latent, device=x.device)
+        drawn = self.decode(self.embed(self.encoder(x))).sigmoid()
+        return {"image": x, "drawn from its mean": drawn, "samples": self.decode(z).sigmoid()}
+
+
+def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """KL(q(z|x) || N(0, I)), the mean over images: (B, d), (B, d) -> (). Appendix B."""
+    return (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean() / 2
+
+
+def surprise(logits: Tensor, x: Tensor) -> Tensor:
+    """-log p(x|z) of pixels in [0, 1] as Bernoulli variables: images, images -> (). Equation 11."""
+    return F.binary_cross_entropy_with_logits(logits.float(), x, reduction="sum") / len(x)

@@ -1,0 +1,66 @@
+"""VICReg: Variance-Invariance-Covariance Regularization for Self-Supervised Learning.
+
+arXiv:2105.04906
+"""
+
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from unlabel.augment import Augment
+from unlabel.encoder import Encoder
+from unlabel.images import Data
+from unlabel.layers import mlp
+from unlabel.method import Batch, Method
+from unlabel.views import compare
+
+
+class VICReg(Method):
+    """Two views' embeddings are alike; each number varies over images; no two vary together."""
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        data: Data,
+        augment: Augment,
+        width: int = 8192,
+        dim: int = 8192,
+        invariance: float = 25.0,  # λ
+        variance: float = 25.0,  # μ
+        covariance: float = 1.0,  # ν
+    ):
+        super().__init__(encoder, data)
+        self.augment = augment
+        self.project = mlp(encoder.dim, width, width, dim)  # the paper's expander
+        self.invariance, self.variance, self.covariance = invariance, variance, covariance
+
+    def step(self, batch: Batch) -> Iterator[Tensor]:
+        z = self.embed(self.encoder(self.augment(batch.x))).float()
+        z_ = self.embed(self.encoder(self.augment(batch.x))).float()
+        s = F.mse_loss(z, z_)  # equation 5, also over dimensions, as the paper's algorithm 1
+        v = variance(z) + variance(z_)
+        c = covariance(z) + covariance(z_)
+        measured = {"invariance": s, "variance": v, "covariance": c}
+        self.measures = {name: value.detach() for name, value in measured.items()}
+        yield self.invariance * s + self.variance * v + self.covariance * c  # equation 6
+
+    def embed(self, h: Tensor) -> Tensor:
+        return self.project(h)
+
+    def show(self, x: Tensor) -> dict[str, Tensor]:
+        return compare(self, x, self.augment(x), self.augment(x))
+
+
+def variance(z: Tensor, least: float = 1.0) -> Tensor:
+    """Equation 1: what the deviation of each number lacks, (B, D) -> ()."""
+    return F.relu(least - (z.var(0) + 1e-4).sqrt()).mean()
+
+
+def covariance(z: Tensor) -> Tensor:
+    """Equations 3 and 4: squared covariances of different numbers, (B, D) -> (), in float32."""
+    with torch.autocast(z.device.type, enabled=False):
+        z = z.float() - z.float().mean(0)
+        c = z.T @ z / (len(z) - 1)
+    return (c.square().sum() - c.diagonal().square().sum()) / z.shape[1]

@@ -1,0 +1,57 @@
+"""Images as sequences of square patches, and a small transformer that draws hidden ones."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def patchify(x: Tensor, patch: int) -> Tensor:
+    """(B, C, H, W) -> the pixels of each patch (B, N, C * patch²), in reading order."""
+    return F.unfold(x, patch, stride=patch).mT
+
+
+def assemble(patches: Tensor, patch: int, size: tuple[int, int]) -> Tensor:
+    """The inverse of `patchify`: -> (B, C, *size)."""
+    return F.fold(patches.mT, size, patch, stride=patch)
+
+
+class PatchDecoder(nn.Module):
+    """A class token and the codes of some patches -> the pixels of all patches.
+
+    The other patches are one learned token, and all have the place where they stand added. The
+    places are fixed (MAE, arXiv:2111.06377, appendix A.1); the class token has none.
+    """
+
+    position: Tensor
+
+    def __init__(self, dim: int, grid: int, pixels: int, width: int, depth: int, heads: int):
+        super().__init__()
+        block = nn.TransformerEncoderLayer(
+            width, heads, 4 * width, 0.0, "gelu", batch_first=True, norm_first=True
+        )
+        self.narrow = nn.Linear(dim, width)
+        self.hidden = nn.Parameter(torch.randn(width) * 0.02)
+        self.register_buffer("position", F.pad(sincos(grid, width), (0, 0, 1, 0)))
+        norm = nn.LayerNorm(width)
+        self.blocks = nn.TransformerEncoder(block, depth, norm, enable_nested_tensor=False)
+        self.paint = nn.Linear(width, pixels)
+
+    def forward(self, tokens: Tensor, keep: Tensor) -> Tensor:
+        """Tokens (B, 1 + K, D), which patches they are (B, K) -> pixels (B, N, P), in float32."""
+        h = self.narrow(tokens)
+        place = F.pad(keep + 1, (1, 0)).unsqueeze(2).expand_as(h)
+        every = self.hidden.to(h.dtype).repeat(len(h), len(self.position), 1).scatter(1, place, h)
+        pixels: Tensor = self.paint(self.blocks(every + self.position)[:, 1:])
+        return pixels.float()
+
+
+def sincos(grid: int, dim: int) -> Tensor:
+    """Where each cell of a square grid is, as sines and cosines: (grid², dim), in reading order.
+
+    A row's number takes half of the dimensions and a column's the other half, as in MAE and
+    MoCo v3 (arXiv:2104.02057); frequencies as in arXiv:1706.03762, section 3.5.
+    """
+    k = torch.arange(dim // 4)
+    angle = torch.arange(grid)[:, None] / 10000 ** (k / (dim // 4))  # (grid, dim / 4)
+    line = torch.cat([angle.sin(), angle.cos()], 1)
+    return torch.cat([line.repeat_interleave(grid, 0), line.repeat(grid, 1)], 1)
