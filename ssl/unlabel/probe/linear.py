@@ -139,12 +139,12 @@ def minimum(
     while True:
         direction = -newton(gradient, pairs)
         slope = (gradient * direction).sum().item()
-        if -slope < tolerance:
+        if not -slope >= tolerance:  # nor if it is not a number
             return x
         below, there = function(x + direction)
         while not below <= value + 1e-4 * slope:
             direction, slope = direction / 2, slope / 2
-            if -slope < tolerance:
+            if not -slope >= tolerance:
                 return x
             below, there = function(x + direction)
         x = x + direction
