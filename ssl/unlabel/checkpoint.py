@@ -18,7 +18,7 @@ def write(path: Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> None
     """Write tensors and what is to be known `about` them, whole or not at all."""
     tensors = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
     # One key: safetensors writes several in an order that changes from process to process.
-    header = {"unlabel": json.dumps(about | {"sha256": _digest(tensors)}, sort_keys=True)}
+    header = {"unlabel": json.dumps(about | {"sha256": _digest(tensors)})}
     with whole(path) as part:
         # safetensors' own writing hides the reason when the disk is full.
         part.write_bytes(save(tensors, header))
