@@ -1,6 +1,8 @@
 """The loop: schedules, optimizers, accumulation, divergence, and taking a run up again."""
 
 import math
+import subprocess
+import sys
 import threading
 import time
 
@@ -53,6 +55,33 @@ def test_lars_is_algorithm_1():
         optimizer.step()
     assert torch.allclose(module.weight, w, atol=1e-6)
     assert torch.allclose(module.bias, b, atol=1e-6)
+
+
+@pytest.mark.parametrize("ours", [adamw, sgd])
+def test_optimizers_are_torchs_and_do_without_its_compiler(ours):
+    code = f"""if True:
+        import sys, torch
+        from unlabel.optimizer import {ours.__name__}
+        torch.manual_seed(0)
+        one, two = torch.nn.Linear(3, 2), torch.nn.Linear(3, 2)
+        two.load_state_dict(one.state_dict())
+        x = torch.rand(4, 3)
+        optimizer = {ours.__name__}(one, weight_decay=0.0)
+        for _ in range(3):
+            optimizer.zero_grad()
+            one(x).square().sum().backward()
+            optimizer.step()
+        assert "torch._dynamo" not in sys.modules
+        like = {{k: optimizer.defaults[k] for k in ("lr", "betas", "momentum") & optimizer.defaults.keys()}}
+        theirs = torch.optim.{"AdamW" if ours is adamw else "SGD"}(two.parameters(), weight_decay=0.0, **like)
+        for _ in range(3):
+            theirs.zero_grad()
+            two(x).square().sum().backward()
+            theirs.step()
+        assert torch.allclose(one.weight, two.weight, atol=1e-7)
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 class Linear(Method):

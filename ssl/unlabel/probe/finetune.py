@@ -23,8 +23,8 @@ from unlabel.seeds import derive
 from unlabel.training import Training, fit
 
 BLOCK = 1000  # images of which features are made at a time
-BEGIN = 10_000  # images from which the linear classifier is found that training starts with
-L2 = (1e-1, 1e-2, 1e-3, 1e-4)  # its weight decay is one of these
+BEGIN = 4_000  # images from which the linear classifier is found that training starts with
+L2 = (1e-1, 1e-2, 1e-3)  # its weight decay is one of these
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ class KNN(Probe):
         self.k, self.temperature = k, temperature
 
     def measure(self, features: Features, seed: int) -> dict[str, float]:
-        """`knn` and `validation_knn` on h; `knn_z` on z, where there is a projector."""
+        """`knn` and `validation_knn`, on h."""
         bank, validation, test = (
             part.labelled() for part in (features.train, features.validation, features.test)
         )
@@ -25,8 +25,6 @@ class KNN(Probe):
             "validation_knn": self.accuracy(bank.h, bank.label, validation.h, validation.label),
             "knn": self.accuracy(bank.h, bank.label, test.h, test.label),
         }
-        if bank.z is not None and test.z is not None:
-            measures["knn_z"] = self.accuracy(bank.z, bank.label, test.z, test.label)
         return measures
 
     def accuracy(self, bank: Tensor, label: Tensor, query: Tensor, truth: Tensor) -> float:
