@@ -94,6 +94,17 @@ def test_a_wrong_recipe_is_explained_in_one_line(params, addition, said):
     assert "\n" not in str(error.value)
 
 
+def test_a_recipe_for_a_budget_wins_at_that_budget_alone():
+    assert composed("simclr", budget="full")["method"]["width"] == 1024
+    assert composed("simclr", budget="quick")["method"]["width"] == 256
+    for recipe in (PARAMS / "method").glob("*/*.yaml"):
+        wanted = load(recipe).get("method", {})
+        got = composed(recipe.stem, budget=recipe.parent.name)["method"]
+        assert {key: got[key] for key in wanted if not isinstance(wanted[key], dict)} == {
+            key: value for key, value in wanted.items() if not isinstance(value, dict)
+        }
+
+
 def test_an_override_with_commas_in_brackets_is_one():
     variant = "method.augment.crop.scale=[0.1,0.5],method.temperature=0.1"
     parts = ["method.augment.crop.scale=[0.1,0.5]", "method.temperature=0.1"]

@@ -72,8 +72,10 @@ def test_optimizers_are_torchs_and_do_without_its_compiler(ours):
             one(x).square().sum().backward()
             optimizer.step()
         assert "torch._dynamo" not in sys.modules
-        like = {{k: optimizer.defaults[k] for k in ("lr", "betas", "momentum") & optimizer.defaults.keys()}}
-        theirs = torch.optim.{"AdamW" if ours is adamw else "SGD"}(two.parameters(), weight_decay=0.0, **like)
+        kept = {{"lr", "betas", "momentum"}} & optimizer.defaults.keys()
+        theirs = torch.optim.{"AdamW" if ours is adamw else "SGD"}(
+            two.parameters(), weight_decay=0.0, **{{key: optimizer.defaults[key] for key in kept}}
+        )
         for _ in range(3):
             theirs.zero_grad()
             two(x).square().sum().backward()

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
-# torch's optimizers load its compiler, only to keep themselves out of it: 1.2 to 2 s of each process.
+# torch's optimizers load its compiler, only to keep themselves out of it: 1.2 to 2 s a process.
 # Marked as kept out already, and with their steps unwrapped, they compute the same without it.
 for method in vars(Optimizer).values():
     if hasattr(method, "__wrapped__"):
