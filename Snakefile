@@ -30,7 +30,7 @@ try:
     REPORT = PLAN.report(STUDY, config["budget"])
     for target in sys.argv[1:]:
         if target.startswith("data/runs/"):  # a run of no study, asked for by its path
-            PLAN.add(Run.parse("/".join(target.split("/")[2:7])))
+            PLAN.add(Run.of(target))
     PLAN.keep()
 except UserError as error:
     sys.exit(f"error: {error}")

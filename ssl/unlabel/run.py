@@ -21,6 +21,11 @@ class Run:
         return f"{self.budget}/{self.dataset}/{self.method}/{self.variant}/{self.seed}"
 
     @classmethod
+    def of(cls, path: str) -> "Run":
+        """The run that a file below data/runs is of. Raises `UserError` if it is of none."""
+        return cls.parse("/".join(path.split("/")[2:7]))
+
+    @classmethod
     def parse(cls, folder: str) -> "Run":
         """From its folder. Raises `UserError` if that names no run."""
         try:
