@@ -255,7 +255,9 @@ def test_moco_without_a_queue_is_info_nce_in_the_batch(digits, batch):
     method = made("moco", digits, "method.queue=0,method.shuffle=false,method.splits=1")
     twin = copy.deepcopy(method)
     loss = next(method.step(batch))
-    expected = F.cross_entropy(*info_nce(twin.query(batch.x), twin.key(batch.x), 0.2))
+    expected = F.cross_entropy(
+        *info_nce(twin.query(batch.x), twin.key(batch.x), method.temperature)
+    )
     assert torch.allclose(loss, expected, atol=1e-6)
 
 

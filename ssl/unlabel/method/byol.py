@@ -26,10 +26,11 @@ class BYOL(Method):
         width: int = 4096,
         dim: int = 256,
         momentum: float = 0.996,
+        norm_out: bool = False,  # batch norm after the projector, as SimSiam has
     ):
         super().__init__(encoder, data)
         self.augment, self.augment_ = augment, augment_  # T and T', table 6
-        self.project = mlp(encoder.dim, width, dim)
+        self.project = mlp(encoder.dim, width, dim, norm_out=norm_out)
         self.online = nn.Sequential(encoder, self.project)
         self.target = Teacher(self.online)
         self.predict = mlp(dim, width, dim)

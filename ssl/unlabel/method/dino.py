@@ -33,11 +33,12 @@ class DINO(Method):
         momentum_centre: float = 0.9,
         temperature: float = 0.1,
         temperature_teacher: float = 0.04,
+        norm: bool = False,  # batch norm in the projector
         frozen: float = 0.01,  # for this share of training, the last layer stays as it is
     ):
         super().__init__(encoder, data)
         self.augment, self.local, self.crops = augment, local, crops
-        self.project = mlp(encoder.dim, width, width, dim, norm=False, activation=nn.GELU)
+        self.project = mlp(encoder.dim, width, width, dim, norm=norm, activation=nn.GELU)
         self.prototypes = Prototypes(dim, prototypes)
         self.student = nn.Sequential(encoder, self.project, self.prototypes)
         self.teacher = Teacher(self.student)
