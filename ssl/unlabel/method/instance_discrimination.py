@@ -5,21 +5,21 @@ from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from unlabel.augment import Augment
 from unlabel.encoder import Encoder
 from unlabel.images import Data
+from unlabel.layers import mlp
 from unlabel.losses import cosine_similarities, retrieval
 from unlabel.method import Batch, Method
 from unlabel.views import compare
 
 
 class InstanceDiscrimination(Method):
-    """Every image is a class of its own, whose weights are the image's features of an epoch ago.
+    """Every image is a class of its own, whose weights, a row of the bank, are its past features.
 
-    These are the rows of the memory bank. With `negatives`, an image is told from so many others
-    drawn at random, by noise-contrastive estimation; with null from all (the full softmax).
+    It is told from `negatives` others by noise-contrastive estimation, or from all (full softmax).
     """
 
     bank: Tensor
@@ -30,6 +30,7 @@ class InstanceDiscrimination(Method):
         encoder: Encoder,
         data: Data,
         augment: Augment,
+        width: int | None = None,  # of a hidden layer, which the paper has not
         dim: int = 128,
         temperature: float = 0.07,
         momentum: float = 0.5,
@@ -37,9 +38,8 @@ class InstanceDiscrimination(Method):
         proximal: float = 30.0,
     ):
         super().__init__(encoder, data)
-        self.augment = augment
-        self.project = nn.Linear(encoder.dim, dim)
-        self.temperature, self.momentum = temperature, momentum
+        self.project = mlp(encoder.dim, *([] if width is None else [width]), dim)
+        self.augment, self.temperature, self.momentum = augment, temperature, momentum
         self.negatives, self.proximal = negatives, proximal
         self.register_buffer("bank", F.normalize(torch.randn(data.size, dim), dim=1))
         self.register_buffer("z", torch.zeros(()))  # the constant of equation 8, once estimated
