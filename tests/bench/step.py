@@ -30,9 +30,10 @@ class Ready(torch.nn.Module):
         return self.views[self.turn % len(self.views)]
 
 
-def stepper(shape: tuple[int, int, int], encoder: str, ready: bool):
+def stepper(shape: tuple[int, int, int], encoder: str, precision: str, ready: bool):
     """A function that trains SimCLR for some steps."""
-    settings = compose.settings(PARAMS, "quick", "fashion_mnist", "simclr", f"encoder={encoder}")
+    variant = f"encoder={encoder},hardware.precision={precision}"
+    settings = compose.settings(PARAMS, "quick", "fashion_mnist", "simclr", variant)
     hardware: Hardware = build(settings["hardware"])
     n = BATCH * STEPS
     torch.manual_seed(0)
@@ -51,18 +52,25 @@ def stepper(shape: tuple[int, int, int], encoder: str, ready: bool):
 
 def main() -> None:
     keep_memory()
-    for shape, encoder in (
-        ((1, 28, 28), "resnet_mini"),
-        ((3, 32, 32), "resnet_mini"),
-        ((3, 32, 32), "resnet18"),
+    for shape, encoder, precision in (
+        ((1, 28, 28), "resnet_mini", "float32"),
+        ((1, 28, 28), "resnet_mini", "auto"),
+        ((3, 32, 32), "resnet_mini", "float32"),
+        ((3, 32, 32), "resnet_mini", "auto"),
+        ((3, 32, 32), "resnet18", "auto"),
     ):
         seconds = interleaved(
-            {name: stepper(shape, encoder, name == "ready") for name in ("ours", "ready")},
+            {
+                name: stepper(shape, encoder, precision, name == "ready")
+                for name in ("ours", "ready")
+            },
             rounds=21 if encoder == "resnet_mini" else 1,
         )
         ratio = seconds["ready"] / seconds["ours"]
         rate = BATCH * STEPS / seconds["ours"]
-        print(f"{encoder}, {shape}: {rate:,.0f} images/s, {ratio:.3f} of the step on ready views")
+        print(
+            f"{encoder}, {shape}, {precision}: {rate:,.0f} images/s, {ratio:.3f} of the step on ready views"
+        )
 
 
 if __name__ == "__main__":
