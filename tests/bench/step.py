@@ -68,9 +68,8 @@ def main() -> None:
         )
         ratio = seconds["ready"] / seconds["ours"]
         rate = BATCH * STEPS / seconds["ours"]
-        print(
-            f"{encoder}, {shape}, {precision}: {rate:,.0f} images/s, {ratio:.3f} of the step on ready views"
-        )
+        what = f"{encoder}, {shape}, {precision}: {rate:,.0f} images/s"
+        print(f"{what}, {ratio:.3f} of the step on ready views")
 
 
 if __name__ == "__main__":
