@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "ssl"))
 
-from unlabel import compose, jobs, study
+from unlabel import compose, forkserver, jobs, study
 from unlabel.errors import UserError
 from unlabel.plan import Plan
 from unlabel.run import Run
@@ -62,3 +62,8 @@ rule all:
             run=[run.folder for run in RUNS],
             file=["encoder.safetensors", "method.safetensors", "features.parquet"],
         ),
+
+
+onstart:
+    if workflow.local_exec and not (workflow.remote_exec or workflow.subprocess_exec):
+        forkserver.start(threads=1)  # of every rule

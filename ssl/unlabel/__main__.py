@@ -49,4 +49,8 @@ def _run(stage: str, arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    from unlabel import forkserver
+
+    if (status := forkserver.ask(sys.argv[1:])) is None:
+        main()
+    sys.exit(status)
