@@ -13,6 +13,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -32,8 +33,7 @@ def start(threads: int) -> None:
     import subprocess
     import tempfile
 
-    folder = tempfile.mkdtemp(prefix="unlabel-")
-    path = os.path.join(folder, "socket")
+    path = str(Path(tempfile.mkdtemp(prefix="unlabel-")) / "socket")
     counts = {f"{name}_NUM_THREADS": str(threads) for name in COUNTS}
     alive, _ = os.pipe()  # its other end closes when this process ends, and not before
     with socket.socket(socket.AF_UNIX) as listener:
@@ -55,9 +55,9 @@ def ask(arguments: Sequence[str]) -> int | None:
     with socket.socket(socket.AF_UNIX) as server:
         try:
             server.connect(os.environ[ENVIRONMENT])
-            job = {"arguments": arguments, "folder": os.getcwd(), "environment": dict(os.environ)}
+            here = {"folder": str(Path.cwd()), "environment": dict(os.environ)}
             socket.send_fds(server, [b"."], [0, 1, 2])
-            server.sendall(json.dumps(job).encode() + b"\n")
+            server.sendall(json.dumps({"arguments": arguments} | here).encode() + b"\n")
             answers = server.makefile()
             process = int(answers.readline())
         except (KeyError, OSError, ValueError):
@@ -155,7 +155,7 @@ def _main() -> None:
         with socket.socket(fileno=int(number)) as listener:
             serve(listener)
     finally:
-        shutil.rmtree(os.path.dirname(path), ignore_errors=True)
+        shutil.rmtree(Path(path).parent, ignore_errors=True)
 
 
 if __name__ == "__main__":
