@@ -65,5 +65,7 @@ rule all:
 
 
 onstart:
-    if workflow.local_exec and not (workflow.remote_exec or workflow.subprocess_exec):
+    if workflow.local_exec and not (
+        workflow.remote_exec or workflow.subprocess_exec
+    ):
         forkserver.start(threads=1)  # of every rule

@@ -1,6 +1,7 @@
 """Each stage as a command: a user's mistake is one sentence, exit 1, and nothing lost."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -8,9 +9,10 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
-from conftest import about, composed
+from conftest import METHODS, PARAMS, about, composed
 from unlabel import images
 from unlabel.__main__ import main
 
@@ -59,6 +61,30 @@ def test_a_run_is_written_whole_and_is_not_trained_again(folder, capsys):
     main(arguments(folder))
     assert "is trained already" in capsys.readouterr().err
     assert (folder / "run/encoder.safetensors").read_bytes() == before
+
+
+def test_a_collapsed_training_is_named_with_what_to_try(folder, digits, capsys):
+    images.write(folder / "train.arrow", digits.take(torch.zeros(300, dtype=int)), about(digits))
+    main(arguments(folder))
+    said = capsys.readouterr().err
+    assert "test collapsed: its features' deviation ended at 0.000, below 0.05. Try" in said
+
+
+def test_a_training_that_did_not_collapse_is_not_called_so(folder, capsys):
+    main(arguments(folder))
+    assert "collapsed" not in capsys.readouterr().err
+
+
+def test_the_methods_are_listed_with_what_they_need(capsys):
+    main(["methods", "--params", str(PARAMS)])
+    rows = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert rows.keys() == {"method", *METHODS} | {next(k for k in rows if k.startswith("─"))}
+    assert re.search(r"arXiv:2003.04297 +contrastive +2 +queue +yes +no$", rows["moco"])
+    assert re.search(r"arXiv:2004.11362 +contrastive +2 +batch +no +yes$", rows["supcon"])
+
+
+def test_no_methods_are_a_mistake(tmp_path, capsys):
+    assert "has no recipes" in refused(capsys, "methods", "--params", str(tmp_path))
 
 
 def test_a_run_of_other_settings_is_left_alone(folder, capsys):

@@ -43,7 +43,10 @@ def _run(stage: str, arguments: Sequence[str]) -> None:
     for name, parameter in signature(run).parameters.items():
         many = get_origin(parameter.annotation) is list
         flag = f"--{name.replace('_', '-')}"
-        parser.add_argument(flag, type=Path, required=True, nargs="+" if many else None)
+        needed = parameter.default is parameter.empty
+        default = None if needed else parameter.default
+        nargs = "+" if many else None
+        parser.add_argument(flag, type=Path, required=needed, default=default, nargs=nargs)
     keep_memory()
     run(**vars(parser.parse_args(arguments)))
 

@@ -11,13 +11,13 @@ import altair as alt
 import jinja2
 import vl_convert
 
+from unlabel.collapse import ADVICE, FLAT, LINE
 from unlabel.report import chart, lead, leaderboard
 from unlabel.report.arm import Arm, Setting
 from unlabel.report.brief import Brief
 from unlabel.report.chart import Chart
 from unlabel.report.leaderboard import Cell, Leaderboard
 from unlabel.report.measure import describe, duration, natural, number, size
-from unlabel.report.result import FLAT, LINE
 
 TEMPLATES = Path(__file__).parent / "template"
 
@@ -81,6 +81,7 @@ def render(brief: Brief, settings: Sequence[Setting]) -> str:
         parts=[_setting(setting, brief) for setting in settings],
         flat=FLAT,
         line=LINE,
+        advice=ADVICE,
         vega=vega(),
     )
 

@@ -10,11 +10,9 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
+from unlabel.collapse import collapse
 from unlabel.errors import UserError
 from unlabel.report.brief import Planned
-
-FLAT = 0.05  # deviation of the unit features' numbers; 1 where they point everywhere alike
-LINE = 1.5  # effective rank; 1 where all features lie on one line
 
 
 @dataclass(frozen=True)
@@ -48,14 +46,8 @@ class Result:
 
         Empty where it does not, and for an untrained encoder, which has nothing to collapse from.
         """
-        last = self.log.iloc[-1].to_dict() if self.trained and len(self.log) else {}
-        if last.get("deviation", 1.0) < FLAT:
-            return f"its features' deviation ended at {last['deviation']:.3f}, below {FLAT}"
-        if last.get("effective_rank", math.inf) < LINE:
-            return (
-                f"its features' effective rank ended at {last['effective_rank']:.2f}, below {LINE}"
-            )
-        return ""
+        rows = self.log.to_dict("records") if self.trained else []
+        return collapse(rows[-1]) if rows else ""
 
     def pictures(self) -> pd.DataFrame:
         """The table of `caption`, `index` and `png`; empty where the method shows nothing."""

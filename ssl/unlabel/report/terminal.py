@@ -33,7 +33,7 @@ def leaderboard(results: pd.DataFrame, width: int) -> str:
         columns = [["method", *arms.values()]]
         for name, title in names.items():
             columns.append([title, *(_shown(part, arm, name) for arm in arms)])
-        tables = [_aligned(each) for each in _folded(columns, width)]
+        tables = [aligned(each) for each in _folded(columns, width)]
         blocks.append(f"{dataset}\n" + "\n\n".join(tables) + "\n")
     seeds = results["seed"].nunique()
     spread = f"mean ± 95 % interval over {seeds} seeds" if seeds > 1 else "one seed: no interval"
@@ -85,8 +85,12 @@ def _width(columns: Sequence[list[str]]) -> int:
     return sum(max(map(len, column)) + len(GAP) for column in columns)
 
 
-def _aligned(columns: Sequence[list[str]]) -> str:
-    first, *rest = ([cell.rjust(max(map(len, column))) for cell in column] for column in columns)
-    first = [cell.strip().ljust(len(cell)) for cell in first]
-    lines = [GAP.join(row) for row in zip(first, *rest, strict=True)]
-    return "\n".join([lines[0], "─" * len(lines[0]), *lines[1:]])
+def aligned(columns: Sequence[list[str]], left: int = 1) -> str:
+    """A table of columns, each with its heading first; so many of them are flush left."""
+    cells = [
+        [cell.ljust(width) if number < left else cell.rjust(width) for cell in column]
+        for number, column in enumerate(columns)
+        for width in [max(map(len, column))]
+    ]
+    lines = [GAP.join(row).rstrip() for row in zip(*cells, strict=True)]
+    return "\n".join([lines[0], "─" * max(map(len, lines)), *lines[1:]])

@@ -16,6 +16,7 @@ import yaml
 
 from unlabel import checkpoint, encoder, files, images, machine, pictures, resume
 from unlabel.code import fingerprint, targets
+from unlabel.collapse import ADVICE, collapse
 from unlabel.errors import UserError
 from unlabel.hardware import Hardware
 from unlabel.images import Data, Images
@@ -169,4 +170,6 @@ def _train(
             print(f"stopped after step {step}; start again to go on from there", file=sys.stderr)
             raise SystemExit(128 + signal.SIGTERM)
     progress.close()
+    if players and (why := collapse(log.rows[-1])):
+        print(f"{settings['run']} collapsed: {why}. {ADVICE}", file=sys.stderr)
     return log, before + time.monotonic() - began

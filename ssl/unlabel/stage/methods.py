@@ -1,0 +1,39 @@
+"""List the methods."""
+
+from pathlib import Path
+from typing import Any
+
+from unlabel import compose
+from unlabel.errors import UserError
+from unlabel.report.measure import DASH
+from unlabel.report.terminal import aligned
+from unlabel.settings import load, target
+
+
+def run(params: Path = Path("params")) -> None:
+    """Print what each method of the folder `params` is: its paper, family, and what it needs.
+
+    Raises `UserError` if there is no method, or a recipe is wrong.
+    """
+    names = compose.names(params, "method")
+    if not names:
+        raise UserError(f"{params}/method has no recipes; name the folder with --params")
+    rows = sorted((_row(params, name) for name in names), key=lambda row: (row[2], row[0]))
+    head = ["method", "paper", "family", "views", "negatives", "momentum encoder", "labels"]
+    print(aligned([list(column) for column in zip(head, *rows, strict=True)], left=4))
+
+
+def _row(params: Path, name: str) -> list[str]:
+    recipe = load(params / "method" / f"{name}.yaml")
+    about: dict[str, Any] = recipe.get("about") or {}
+    paper = f"arXiv:{about['arxiv']}" if about.get("arxiv") else str(about.get("year") or DASH)
+    labels = target(recipe["method"], f"{name}: method").labels
+    return [
+        name,
+        paper,
+        str(about.get("family", DASH)),
+        str(about.get("views", DASH)),
+        str(about.get("negatives", DASH)),
+        "yes" if about.get("momentum_encoder") else "no",
+        "yes" if labels else "no",
+    ]
