@@ -26,9 +26,10 @@ class SuperResolution(Method):
         factor: int = 3,
         filters: tuple[int, int] = (64, 32),
         width: int = 32,
+        guide: float = 0.0,  # weight of the drawn image's own error
     ):
         super().__init__(encoder, data)
-        self.factor, channels = factor, data.shape[0]
+        self.factor, self.guide, channels = factor, guide, data.shape[0]
         self.draw = Decoder(encoder.dim, data.shape, width)
         self.restore = nn.Sequential(
             nn.Conv2d(2 * channels, filters[0], 9, padding=4),  # patch extraction
@@ -40,20 +41,23 @@ class SuperResolution(Method):
 
     def step(self, batch: Batch) -> Iterator[Tensor]:
         low = coarse(batch.x, self.factor)
-        restored = self.sharpen(low)
-        self.measures = {"gain": psnr(restored, batch.x) - psnr(low, batch.x)}  # decibels
-        yield F.mse_loss(restored, batch.x)  # equation 4
-
-    def sharpen(self, low: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, C, H, W)"""
         drawn = self.draw(self.encoder(low))
+        restored = self.sharpen(low, drawn)
+        self.measures = {"gain": psnr(restored, batch.x) - psnr(low, batch.x)}  # decibels
+        loss = F.mse_loss(restored, batch.x)  # equation 4
+        yield loss + self.guide * F.mse_loss(drawn, batch.x)
+
+    def sharpen(self, low: Tensor, drawn: Tensor) -> Tensor:
+        """The coarse image and the one drawn from its code -> the restored one, (B, C, H, W)."""
         return low + self.restore(torch.cat([low, drawn], 1))
 
     @torch.no_grad()
     def show(self, x: Tensor) -> dict[str, Tensor]:
         low = coarse(x, self.factor)
-        restored = self.sharpen(low).clamp(0, 1)
-        return {"image": x, f"{self.factor} times coarser": low, "restored": restored}
+        drawn = self.draw(self.encoder(low))
+        shown = {"drawn from its code": drawn, "restored": self.sharpen(low, drawn)}
+        coarser = {"image": x, f"{self.factor} times coarser": low}
+        return coarser | {caption: picture.clamp(0, 1) for caption, picture in shown.items()}
 
 
 def coarse(x: Tensor, factor: int) -> Tensor:

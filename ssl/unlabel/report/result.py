@@ -46,7 +46,7 @@ class Result:
 
         Empty where it does not, and for an untrained encoder, which has nothing to collapse from.
         """
-        rows = self.log.to_dict("records") if self.trained else []
+        rows = [dict(row) for row in self.log.to_dict("records")] if self.trained else []
         return collapse(rows[-1]) if rows else ""
 
     def pictures(self) -> pd.DataFrame:
