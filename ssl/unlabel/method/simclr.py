@@ -12,6 +12,7 @@ from unlabel.images import Data
 from unlabel.layers import mlp
 from unlabel.losses import cosine_similarities, retrieval
 from unlabel.method import Batch, Method
+from unlabel.views import compare
 
 
 class SimCLR(Method):
@@ -43,7 +44,7 @@ class SimCLR(Method):
         return z
 
     def show(self, x: Tensor) -> dict[str, Tensor]:
-        return {"image": x, "one view": self.augment(x), "another view": self.augment(x)}
+        return compare(self, x, self.augment(x), self.augment(x))
 
 
 def nt_xent(z: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
