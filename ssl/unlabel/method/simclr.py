@@ -31,7 +31,9 @@ class SimCLR(Method):
     ):
         super().__init__(encoder, data)
         self.augment = augment
-        head = mlp(encoder.dim, *[width] * (layers - 1), dim, norm=norm) if layers else nn.Identity()
+        head = (
+            mlp(encoder.dim, *[width] * (layers - 1), dim, norm=norm) if layers else nn.Identity()
+        )
         self.project, self.negatives = head, negatives  # g, section 4.2
         self.temperature = temperature
 
