@@ -77,6 +77,12 @@ def test_composed_transforms_equal_one_after_the_other():
     assert torch.allclose(augment.apply(x, draw), y, atol=1e-5)
 
 
+def test_a_transform_that_is_none_is_left_out(x):
+    augment = Augment(crop=None, flip=Flip(p=1))
+    assert list(augment.draw(x)) == ["flip"]
+    assert torch.equal(augment(x), Augment(flip=Flip(p=1))(x))
+
+
 def test_a_crop_of_the_whole_image_is_the_image(x):
     box = torch.tensor([[0.0, 0.0, 1.0, 1.0]]).expand(len(x), 4)
     assert torch.allclose(Augment(crop=Crop()).apply(x, {"crop": box}), x, atol=1e-6)

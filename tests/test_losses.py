@@ -1,12 +1,14 @@
 """Each loss against a plain-loop transcription of its paper's equation."""
 
 import math
+from itertools import chain
 
 import pytest
 import torch
 import torch.nn.functional as F
 
 from unlabel import spectrum
+from unlabel.layers import mlp, norms
 from unlabel.losses import retrieval
 from unlabel.method.simclr import nt_xent
 
@@ -45,6 +47,39 @@ def test_the_bound_on_mutual_information_is_log_n_minus_the_loss():
     assert math.isclose(measures["mutual_information_bound"].item(), bound, rel_tol=1e-5)
     right = sum(logits[i].argmax().item() == target[i].item() for i in range(8)) / 8
     assert measures["contrastive_accuracy"].item() == right
+
+
+def numbers(x: list[float]) -> list[float]:
+    """x with mean 0 and variance 1, as every norm's equation."""
+    mean = sum(x) / len(x)
+    variance = sum((each - mean) ** 2 for each in x) / len(x)
+    return [(each - mean) / math.sqrt(variance + 1e-5) for each in x]
+
+
+def test_norms_are_of_a_channel_over_the_batch_or_of_an_images_channels():
+    x = torch.randn(3, 16, generator=torch.Generator().manual_seed(0))
+    expected = {
+        "batch": [list(row) for row in zip(*map(numbers, x.T.tolist()), strict=True)],
+        "layer": [numbers(row) for row in x.tolist()],
+        "group": [
+            [*chain(*(numbers(row[i : i + 2]) for i in range(0, 16, 2)))] for row in x.tolist()
+        ],
+    }
+    for kind, values in expected.items():
+        (norm,) = norms(kind, 16)
+        assert torch.allclose(norm(x), torch.tensor(values), atol=1e-4)
+        (norm,) = norms(kind, 16, maps=True, affine=False)
+        assert torch.allclose(norm(x[:, :, None, None]).flatten(1), torch.tensor(values), atol=1e-4)
+        assert not list(norm.parameters())
+    assert norms("none", 16) == []
+
+
+@pytest.mark.parametrize("norm", ["batch", "group", "layer", "none"])
+def test_a_heads_offsets_stand_where_no_batch_norm_takes_them_off(norm):
+    head = mlp(5, 8, 8, norm=norm, norm_out=True)
+    linear = [layer for layer in head if isinstance(layer, torch.nn.Linear)]
+    assert [layer.bias is None for layer in linear] == [norm == "batch"] * 2
+    assert len(head) == (3 if norm == "none" else 5)
 
 
 def test_the_bound_saturates_at_log_n_for_perfect_matches():

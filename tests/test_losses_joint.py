@@ -480,6 +480,77 @@ def test_patches_cannot_be_frozen_where_there_are_none(digits):
         made("moco_v3", digits, "method.freeze_patches=true")
 
 
+def test_without_negatives_simclrs_loss_is_the_numerator_of_equation_1(digits, batch):
+    method = made("simclr", digits, "method.negatives=false")
+    twin = copy.deepcopy(method)
+    loss = next(method.step(batch))
+    z = twin.embed(twin.encoder(torch.cat([batch.x, batch.x])))
+    n = len(batch.x)
+    total = sum(cos(z[i], z[(i + n) % (2 * n)]) / method.temperature for i in range(2 * n))
+    assert close(loss, -total / (2 * n))
+
+
+def test_without_a_projector_simclrs_loss_is_on_the_features(digits, batch):
+    method = made("simclr", digits, "method.layers=0")
+    h = method.encoder(batch.x)
+    assert torch.equal(method.embed(h), h)
+    linear = made("simclr", digits, "method.layers=1").project
+    assert [type(layer) for layer in linear] == [nn.Linear]
+
+
+def test_without_a_predictor_byol_compares_the_projections(digits, batch):
+    method = made("byol", digits, "method.predictor=false")
+    twin = copy.deepcopy(method)
+    loss = next(method.step(batch))
+    assert close(loss, 2 * regression(twin.online(batch.x), twin.target(batch.x)).item())
+
+
+def test_without_stop_gradient_byols_target_is_the_online_network(digits, batch):
+    method = made("byol", digits, "method.stop_gradient=false")
+    twin = copy.deepcopy(method)
+    loss = next(method.step(batch))
+    z = twin.online(batch.x)
+    expected = 2 * regression(twin.predict(z), z)
+    assert close(loss, expected.item())
+    loss.backward()
+    expected.backward()
+    got, wanted = (m.encoder.stem[0].weight.grad for m in (method, twin))
+    assert torch.allclose(got, wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("momentum", [0, 0.9, 1])
+def test_byols_momentum_can_be_constant(momentum, digits, batch, hardware):
+    variant = f"method.momentum={momentum},method.momentum_end={momentum}"
+    method = made("byol", digits, variant)
+    before = [p.clone() for p in method.target.parameters()]
+    training.update(method, [batch._replace(t=0.7)], [sgd(method, lr=0.1)], hardware)
+    student = method.online.parameters()
+    for old, slow, fast in zip(before, method.target.parameters(), student, strict=True):
+        assert torch.allclose(slow, momentum * old + (1 - momentum) * fast, atol=1e-6)
+
+
+def test_byols_second_augmentation_lacks_what_its_first_lacks():
+    settings = composed("byol", "method.augment.jitter=null")["method"]
+    assert settings["augment"]["jitter"] is None
+    assert settings["augment_"]["jitter"] is None
+    assert settings["augment_"]["solarize"]["p"] == 0.2
+
+
+@pytest.mark.parametrize("kind", ["group", "layer", "none"])
+@pytest.mark.parametrize("name", ["simclr", "byol"])
+def test_there_can_be_no_batch_norm_at_all(name, kind, digits, batch, hardware):
+    variant = f"encoder.norm={kind},method.norm={kind}"
+    method = assembled(composed(name, variant), about(digits))
+    assert not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in method.modules())
+    losses = training.update(method, [batch], [sgd(method, lr=0.1)], hardware)
+    assert torch.stack(losses).isfinite().all()
+    method.eval()
+    h = method.encoder(batch.x)
+    z = method.embed(h)
+    alone = torch.cat([method.embed(method.encoder(x)) for x in batch.x.split(1)])
+    assert torch.allclose(z, alone, atol=1e-4)  # no image is told of another
+
+
 def test_a_transform_that_is_not_there_cannot_be_left_out(digits):
     settings = composed("looc")
     settings["method"]["leave_out"] = {"rotation": ["rotte"]}

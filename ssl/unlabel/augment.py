@@ -56,10 +56,10 @@ class Pointwise(Transform):
 
 
 class Augment:
-    """Named transforms, applied in order."""
+    """Named transforms, applied in order; one that is None is left out."""
 
-    def __init__(self, **transforms: Transform):
-        self.transforms = transforms
+    def __init__(self, **transforms: Transform | None):
+        self.transforms = {name: t for name, t in transforms.items() if t is not None}
 
     def draw(self, x: Tensor) -> dict[str, Tensor]:
         """What is random, by the transform's name."""

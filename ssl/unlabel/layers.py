@@ -3,6 +3,7 @@
 import copy
 import math
 from itertools import pairwise
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -10,26 +11,41 @@ from torch import Tensor, nn
 
 from unlabel.losses import cosine_similarities
 
+Norm = Literal["batch", "group", "layer", "none"]
+GROUPS = 8  # of group norm, where that many divide the channels
+
+
+def norms(kind: Norm, dim: int, maps: bool = False, affine: bool = True) -> list[nn.Module]:
+    """The layer that normalises vectors (B, dim) or, with `maps`, maps (B, dim, H, W), if any.
+
+    By the statistics of each channel over the batch (arXiv:1502.03167), or of one image's own
+    channels: in groups (arXiv:1803.08494), or all together, pixels included (arXiv:1607.06450).
+    """
+    if kind == "none":
+        return []
+    if kind == "batch":
+        return [(nn.BatchNorm2d if maps else nn.BatchNorm1d)(dim, affine=affine)]
+    groups = 1 if kind == "layer" else math.gcd(GROUPS, dim)
+    return [nn.GroupNorm(groups, dim, affine=affine)]
+
 
 def mlp(
     *dims: int,
-    norm: bool = True,
+    norm: Norm = "batch",
     norm_out: bool = False,
     activation: type[nn.Module] = nn.ReLU,
 ) -> nn.Sequential:
     """Linear layers between the sizes `dims`, with an activation on every hidden size.
 
-    Batch norm stands before each activation, or nowhere; with `norm_out` also at the end, where
-    it has no scale and offset to learn.
+    A norm stands before each activation; with `norm_out` also at the end, where it has no scale
+    and offset to learn.
     """
     layers: list[nn.Module] = []
     for dim, out in pairwise(dims[:-1]):
-        layers += [nn.Linear(dim, out, bias=not norm)]
-        layers += [nn.BatchNorm1d(out), activation()] if norm else [activation()]
-    layers.append(nn.Linear(dims[-2], dims[-1], bias=not norm_out))
-    if norm_out:
-        layers.append(nn.BatchNorm1d(dims[-1], affine=False))
-    return nn.Sequential(*layers)
+        layers += [nn.Linear(dim, out, bias=norm != "batch"), *norms(norm, out), activation()]
+    last = norms(norm, dims[-1], affine=False) if norm_out else []
+    bias = not (last and norm == "batch")  # batch norm would take it off again
+    return nn.Sequential(*layers, nn.Linear(dims[-2], dims[-1], bias=bias), *last)
 
 
 class Teacher(nn.Module):

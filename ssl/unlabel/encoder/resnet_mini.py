@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from unlabel.encoder import Encoder
 from unlabel.images import Data
+from unlabel.layers import Norm, norms
 
 
 class ResNetMini(Encoder):
@@ -13,12 +14,14 @@ class ResNetMini(Encoder):
     With width 16 the features are 64 numbers long and a 28x28 image ends as a map of 4x4.
     """
 
-    def __init__(self, data: Data, width: int = 16):
+    def __init__(self, data: Data, width: int = 16, norm: Norm = "batch"):
         super().__init__(data)
         self.dim = 4 * width
-        self.stem = _convolution(data.shape[0], width, 3, 2)
+        self.stem = _convolution(norm, data.shape[0], width, 3, 2)
         self.blocks = nn.Sequential(
-            _Block(width, width, 1), _Block(width, 2 * width, 2), _Block(2 * width, 4 * width, 2)
+            _Block(norm, width, width, 1),
+            _Block(norm, width, 2 * width, 2),
+            _Block(norm, 2 * width, 4 * width, 2),
         )
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
@@ -32,18 +35,18 @@ class ResNetMini(Encoder):
 class _Block(nn.Module):
     """relu(convolve(relu(convolve(x))) + shortcut(x))"""
 
-    def __init__(self, dim: int, out: int, stride: int):
+    def __init__(self, norm: Norm, dim: int, out: int, stride: int):
         super().__init__()
-        self.first = _convolution(dim, out, 3, stride)
-        self.second = _convolution(out, out, 3)
+        self.first = _convolution(norm, dim, out, 3, stride)
+        self.second = _convolution(norm, out, out, 3)
         same = dim == out and stride == 1
-        self.shortcut = nn.Identity() if same else _convolution(dim, out, 1, stride)
+        self.shortcut = nn.Identity() if same else _convolution(norm, dim, out, 1, stride)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(self.second(F.relu(self.first(x))) + self.shortcut(x))
 
 
-def _convolution(dim: int, out: int, size: int, stride: int = 1) -> nn.Sequential:
-    """A convolution followed by batch norm."""
-    convolve = nn.Conv2d(dim, out, size, stride, size // 2, bias=False)
-    return nn.Sequential(convolve, nn.BatchNorm2d(out))
+def _convolution(norm: Norm, dim: int, out: int, size: int, stride: int = 1) -> nn.Sequential:
+    """A convolution followed by a norm; without one, it has an offset to learn."""
+    convolve = nn.Conv2d(dim, out, size, stride, size // 2, bias=norm == "none")
+    return nn.Sequential(convolve, *norms(norm, out, maps=True))

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from unlabel.augment import Augment
 from unlabel.encoder import Encoder
 from unlabel.images import Data
-from unlabel.layers import Teacher, cosine, mlp
+from unlabel.layers import Norm, Teacher, cosine, mlp
 from unlabel.method import Batch, Method
 from unlabel.spectrum import deviation
 from unlabel.views import compare
@@ -26,25 +26,28 @@ class BYOL(Method):
         width: int = 4096,
         dim: int = 256,
         momentum: float = 0.996,
-        norm_out: bool = False,  # batch norm after the projector, as SimSiam has
+        momentum_end: float = 1.0,  # it grows to this as half a cosine wave
+        norm: Norm = "batch",  # of projector and predictor
+        norm_out: bool = False,  # the same after the projector, as SimSiam has
+        predictor: bool = True,
+        stop_gradient: bool = True,  # without, the target is the online network, and learns too
     ):
         super().__init__(encoder, data)
         self.augment, self.augment_ = augment, augment_  # T and T', table 6
-        self.project = mlp(encoder.dim, width, dim, norm_out=norm_out)
+        self.project = mlp(encoder.dim, width, dim, norm=norm, norm_out=norm_out)
         self.online = nn.Sequential(encoder, self.project)
         self.target = Teacher(self.online)
-        self.predict = mlp(dim, width, dim)
-        self.momentum = momentum
+        self.predict = mlp(dim, width, dim, norm=norm) if predictor else nn.Identity()
+        self.momentum, self.momentum_end = momentum, momentum_end
+        self.stop_gradient = stop_gradient
 
     def step(self, batch: Batch) -> Iterator[Tensor]:
         v, v_ = self.augment(batch.x), self.augment_(batch.x)
         z, z_ = self.online(v), self.online(v_)
         self.measures = {"projector_deviation": deviation(z.detach())}
-        yield (
-            regression(self.predict(z), self.target(v_))
-            + regression(self.predict(z_), self.target(v))
-        )
-        self.target.follow(self.online, cosine(self.momentum, 1, batch.t))
+        t_, t = (self.target(v_), self.target(v)) if self.stop_gradient else (z_, z)
+        yield regression(self.predict(z), t_) + regression(self.predict(z_), t)
+        self.target.follow(self.online, cosine(self.momentum, self.momentum_end, batch.t))
 
     def embed(self, h: Tensor) -> Tensor:
         return self.project(h)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from unlabel.augment import Augment
 from unlabel.encoder import Encoder
 from unlabel.images import Data
-from unlabel.layers import Prototypes, Teacher, cosine, mlp
+from unlabel.layers import Norm, Prototypes, Teacher, cosine, mlp
 from unlabel.losses import cross_prediction
 from unlabel.method import Batch, Method
 from unlabel.views import compare
@@ -38,7 +38,8 @@ class DINO(Method):
     ):
         super().__init__(encoder, data)
         self.augment, self.local, self.crops = augment, local, crops
-        self.project = mlp(encoder.dim, width, width, dim, norm=norm, activation=nn.GELU)
+        kind: Norm = "batch" if norm else "none"
+        self.project = mlp(encoder.dim, width, width, dim, norm=kind, activation=nn.GELU)
         self.prototypes = Prototypes(dim, prototypes)
         self.student = nn.Sequential(encoder, self.project, self.prototypes)
         self.teacher = Teacher(self.student)

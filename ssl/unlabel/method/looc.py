@@ -38,7 +38,7 @@ class LooC(Method):
         for name in {name for names in leave_out.values() for name in names} - known.keys():
             raise UserError(f"method.leave_out: no transform {name!r}; {nearest(name, known)}")
         self.augment, self.temperature, self.momentum = augment, temperature, momentum
-        self.heads = Heads(mlp(encoder.dim, width, dim, norm=False) for _ in (None, *leave_out))
+        self.heads = Heads(mlp(encoder.dim, width, dim, norm="none") for _ in (None, *leave_out))
         self.query = nn.Sequential(encoder, self.heads)
         self.key = Teacher(self.query)
         self.register_buffer("queue", F.normalize(torch.randn(len(self.heads), queue, dim), dim=2))

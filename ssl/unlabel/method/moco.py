@@ -45,7 +45,7 @@ class MoCo(Method):
         super().__init__(encoder, data)
         self.augment = augment
         hidden = [] if width is None else [width]
-        self.project = mlp(encoder.dim, *hidden, dim, norm=False)
+        self.project = mlp(encoder.dim, *hidden, dim, norm="none")
         self.query = nn.Sequential(encoder, self.project)
         self.key = Teacher(self.query)
         self.register_buffer("queue", F.normalize(torch.randn(queue, dim), dim=1))

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from unlabel.augment import Augment
 from unlabel.encoder import Encoder
 from unlabel.images import Data
-from unlabel.layers import mlp
+from unlabel.layers import Norm, mlp
 from unlabel.losses import cosine_similarities, retrieval
 from unlabel.method import Batch, Method
 from unlabel.views import compare
@@ -26,10 +26,16 @@ class SimCLR(Method):
         width: int = 2048,
         dim: int = 128,
         temperature: float = 0.1,
+        layers: int = 2,  # of the projector; without any, the loss is on the features themselves
+        norm: Norm = "batch",  # of the projector
+        negatives: bool = True,  # without, views of other images do not repel: alignment alone
     ):
         super().__init__(encoder, data)
         self.augment = augment
-        self.project = mlp(encoder.dim, width, dim)  # g, section 4.2
+        head = (
+            mlp(encoder.dim, *[width] * (layers - 1), dim, norm=norm) if layers else nn.Identity()
+        )
+        self.project, self.negatives = head, negatives  # g, section 4.2
         self.temperature = temperature
 
     def step(self, batch: Batch) -> Iterator[Tensor]:
@@ -37,7 +43,10 @@ class SimCLR(Method):
         z = self.embed(self.encoder(views))  # (2B, d)
         logits, partner = nt_xent(z, self.temperature)
         self.measures = retrieval(logits, partner)
-        yield F.cross_entropy(logits, partner)  # equation 1, the mean over all 2B views
+        if self.negatives:
+            yield F.cross_entropy(logits, partner)  # equation 1, the mean over all 2B views
+        else:
+            yield -logits.gather(1, partner[:, None]).mean()  # of equation 1, the numerator alone
 
     def embed(self, h: Tensor) -> Tensor:
         z: Tensor = self.project(h)
