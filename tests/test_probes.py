@@ -20,7 +20,7 @@ from conftest import PARAMS, about, assembled, composed
 from unlabel import checkpoint, compose, encoder, features, images, resume
 from unlabel.__main__ import main
 from unlabel.errors import UserError
-from unlabel.features import Features, Split
+from unlabel.features import Features, Split, Views
 from unlabel.images import Images
 from unlabel.probe import finetune, linear, stratified
 from unlabel.probe.knn import KNN, nearest, vote
@@ -31,18 +31,26 @@ from unlabel.settings import build
 
 SIZES = {"train": 400, "validation": 150, "test": 100}
 CLASSES = ("boot", "coat", "dress", "shirt")
-VIEWS = (torch.randn(20, 6, generator=torch.Generator().manual_seed(5)),) * 2
+FACTORS = {"hue": ("red", "green"), "size": ("small", "middling", "large")}
+H = torch.randn(20, 6, generator=torch.Generator().manual_seed(5))
+VIEWS = {"all": Views(torch.arange(20), H, H), "flip": Views(torch.arange(20), H, -H)}
 
 
 def split(size: int, start: int, projector: bool = True) -> Split:
-    """Four overlapping clouds in six dimensions; every ninth image is unlabelled."""
+    """Four overlapping clouds in six dimensions; every ninth image is unlabelled.
+
+    The first factor shows in the first dimension, the second nowhere; some values are unknown.
+    """
     draw = torch.Generator().manual_seed(start)
     label = torch.arange(size) % 4
     centre = torch.randn(4, 6, generator=torch.Generator().manual_seed(1)) * 0.7
     h = centre[label] + torch.randn(size, 6, generator=draw) + 3
+    factor = torch.stack([(h[:, 0] > h[:, 0].median()).long(), label % 3], 1)
+    factor[::7, 0], factor[::5, 1] = -1, -1
     label = label.where(torch.arange(size) % 9 != 8, -1)
     z = torch.tanh(h[:, :3] - 3) if projector else None
-    return Split(torch.arange(start, start + size), label, h * torch.logspace(-2, 2, 6), z)
+    scaled = h * torch.logspace(-2, 2, 6)
+    return Split(torch.arange(start, start + size), label, factor, scaled, z)
 
 
 def clouds(projector: bool = True) -> Features:
@@ -50,7 +58,7 @@ def clouds(projector: bool = True) -> Features:
     parts = [
         split(size, start, projector) for size, start in zip(SIZES.values(), starts, strict=False)
     ]
-    return Features(*parts, VIEWS, CLASSES)
+    return Features(*parts, VIEWS, CLASSES, FACTORS)
 
 
 def save(folder: Path, measured: Features, classes: tuple[str, ...] = CLASSES) -> tuple[Path, Path]:
@@ -60,9 +68,8 @@ def save(folder: Path, measured: Features, classes: tuple[str, ...] = CLASSES) -
         for name in SIZES
         for rows in torch.arange(len(getattr(measured, name).id)).split(64)
     ]
-    features.write(paths[0], parts, classes)
-    h, h_ = measured.views
-    features.write_views(paths[1], [(torch.arange(len(h)), h, h_)])
+    features.write(paths[0], parts, classes, measured.factors)
+    features.write_views(paths[1], measured.views.items(), list(measured.views))
     return paths
 
 
@@ -258,11 +265,15 @@ def test_features_come_back_as_they_were_written(tmp_path):
     for name in SIZES:
         for there, here in zip(getattr(back, name), getattr(measured, name), strict=True):
             assert torch.equal(there, here)
-    assert torch.equal(back.views[0], measured.views[0])
-    assert back.classes == CLASSES
+    assert back.views.keys() == measured.views.keys()
+    for name, views in measured.views.items():
+        for there, here in zip(back.views[name], views, strict=True):
+            assert there is here is None or torch.equal(there, here)
+    assert (back.classes, back.factors) == (CLASSES, FACTORS)
     table = pq.read_table(tmp_path / "features.parquet")
     assert table.schema.field("h").type == pa.list_(pa.float32(), 6)
     assert table["label"].null_count == sum(size // 9 for size in SIZES.values())
+    assert table["factor_hue"].null_count == sum(math.ceil(size / 7) for size in SIZES.values())
     assert set(table["split"].to_pylist()) == set(SIZES)
 
 
@@ -327,7 +338,8 @@ def test_files_that_are_no_features_are_refused(tmp_path):
     pq.ParquetWriter(tmp_path / "empty.parquet", table.schema).close()
     with pytest.raises(UserError, match="no rows"):
         features.read(tmp_path / "empty.parquet", paths[1])
-    features.write_views(tmp_path / "other.parquet", [(torch.arange(2), *torch.ones(2, 2, 5))])
+    others = ("all", Views(torch.arange(2), *torch.ones(2, 2, 5)))
+    features.write_views(tmp_path / "other.parquet", [others], ["all"])
     with pytest.raises(UserError, match="from one encoder"):
         features.read(paths[0], tmp_path / "other.parquet")
     paths[0].write_bytes(paths[0].read_bytes()[:-100])
@@ -379,8 +391,18 @@ def test_features_are_the_encoders_and_the_projectors(trained, digits, hardware)
     assert torch.allclose(measured.test.h, h.float(), atol=1e-2)
     assert torch.allclose(measured.test.z, z.float(), atol=1e-2)
     assert measured.test.id.tolist() == digits.id[400:].tolist()
-    assert measured.views[0].shape == (64, method.encoder.dim)
-    assert not torch.equal(*measured.views)
+    alone = {"crop", "flip", "jitter", "grey", "blur", "rotate"}
+    assert measured.views.keys() == {"all"} | alone
+    for name, views in measured.views.items():
+        assert views.id.tolist() == digits.id[300:364].tolist()
+        assert views.h.shape == views.h_.shape == (64, method.encoder.dim)
+        assert torch.equal(views.h, views.h_) == (name == "grey")  # as digits are
+        assert torch.equal(views.h, measured.validation.h[:64]) == (name != "all")
+    with torch.no_grad(), build(composed("simclr")["hardware"]).autocast():
+        flipped = method.encoder(hardware.pixels(digits.image[300:364].flip(3)))
+        assert torch.allclose(measured.views["flip"].h_, flipped.float(), atol=1e-2)
+        z_ = method.embed(measured.views["flip"].h_).float()
+    assert torch.allclose(measured.views["flip"].z_, z_, atol=2e-2)
 
 
 def test_the_same_features_twice(trained):
@@ -425,7 +447,7 @@ def test_every_probe_writes_its_numbers(trained, capsys):
 def unlabelled(folder: Path) -> None:
     for name in SIZES:
         part, data = images.read(folder / f"{name}.arrow")
-        part = Images(part.id.clone(), part.image.clone(), torch.full_like(part.label, -1))
+        part = Images.of(part.id.clone(), part.image.clone(), torch.full_like(part.label, -1))
         images.write(folder / f"{name}.arrow", part, data)
 
 
