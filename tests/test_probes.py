@@ -23,15 +23,19 @@ from unlabel.errors import UserError
 from unlabel.features import Features, Split, Views
 from unlabel.images import Images
 from unlabel.probe import finetune, linear, stratified
+from unlabel.probe.factors import Factors
+from unlabel.probe.invariance import Invariance
 from unlabel.probe.knn import KNN, nearest, vote
 from unlabel.probe.linear import Linear
 from unlabel.probe.lowshot import LowShot
+from unlabel.probe.projection import Projection
 from unlabel.probe.spectrum import Spectrum
 from unlabel.settings import build
 
 SIZES = {"train": 400, "validation": 150, "test": 100}
 CLASSES = ("boot", "coat", "dress", "shirt")
 FACTORS = {"hue": ("red", "green"), "size": ("small", "middling", "large")}
+PROJECTION = Projection([1e-2, 1e-3, 1e-4, 1e-5, 1e-6], 1e-5, Factors(images=99))
 H = torch.randn(20, 6, generator=torch.Generator().manual_seed(5))
 VIEWS = {"all": Views(torch.arange(20), H, H), "flip": Views(torch.arange(20), H, -H)}
 
@@ -45,7 +49,7 @@ def split(size: int, start: int, projector: bool = True) -> Split:
     label = torch.arange(size) % 4
     centre = torch.randn(4, 6, generator=torch.Generator().manual_seed(1)) * 0.7
     h = centre[label] + torch.randn(size, 6, generator=draw) + 3
-    factor = torch.stack([(h[:, 0] > h[:, 0].median()).long(), label % 3], 1)
+    factor = torch.stack([(h[:, 0] > h[:, 0].median()).long(), torch.arange(size) // 4 % 3], 1)
     factor[::7, 0], factor[::5, 1] = -1, -1
     label = label.where(torch.arange(size) % 9 != 8, -1)
     z = torch.tanh(h[:, :3] - 3) if projector else None
@@ -183,6 +187,75 @@ def test_spectrum_is_of_the_validation_split():
     assert "deviation_z" not in Spectrum().measure(clouds(projector=False), 0)
 
 
+def test_factors_are_told_from_those_that_do_not_show():
+    measures = Factors(images=300).measure(clouds(), 0)
+    assert {"linear_hue", "validation_linear_hue", "linear_size"} < measures.keys()
+    assert measures["linear_hue"] > 0.9
+    assert measures["linear_size"] < 0.5  # chance is 1 / 3
+    assert Factors().measure(replace(clouds(), factors={}), 0) == {}
+    unknown = clouds().test
+    unknown.factor[:, 0] = -1
+    assert "linear_hue" not in Factors().measure(replace(clouds(), test=unknown), 0)
+    few = [Factors(images=20).measure(clouds(), seed) for seed in (0, 0, 1)]
+    assert few[0] == few[1] != few[2]
+    assert few[0]["linear_hue"] < measures["linear_hue"]
+
+
+def test_the_projection_is_measured_as_the_representation_is():
+    measured = clouds()
+    parts = [
+        each._replace(h=each.z) for each in (measured.train, measured.validation, measured.test)
+    ]
+    as_h = replace(measured, train=parts[0], validation=parts[1], test=parts[2])
+    expected = {
+        "linear_z": Linear().measure(as_h, 3)["linear"],
+        "validation_linear_z": Linear().measure(as_h, 3)["validation_linear"],
+        "linear_z_hue": Factors(images=99).measure(as_h, 3)["linear_hue"],
+        "validation_linear_z_size": Factors(images=99).measure(as_h, 3)["validation_linear_size"],
+    }
+    measures = PROJECTION.measure(measured, 3)
+    assert {name: measures[name] for name in expected} == expected
+    assert PROJECTION.measure(clouds(projector=False), 3) == {}
+
+
+def test_invariance_is_the_mean_cosine_without_what_all_have_in_common():
+    measured = clouds()
+    draw = torch.Generator().manual_seed(3)
+    h, h_, z = (torch.randn(7, 4, generator=draw) + 5 for _ in range(3))
+    views = {"all": Views(torch.arange(7), h, h_, z, z), "blur": Views(torch.arange(7), h, h_)}
+    measures = Invariance().measure(replace(measured, views=views), 0)
+    mean = [sum(float(x) for x in column) / 7 for column in h.T]
+
+    def cosine(a, b):
+        a, b = ([float(x) - m for x, m in zip(each, mean, strict=True)] for each in (a, b))
+        return sum(x * y for x, y in zip(a, b, strict=True)) / math.hypot(*a) / math.hypot(*b)
+
+    positive = sum(cosine(h[i], h_[i]) for i in range(7)) / 7
+    negative = [cosine(h[i], h_[j]) for i in range(7) for j in range(7) if i != j]
+    assert math.isclose(measures["similarity_blur"], positive, rel_tol=1e-4)
+    assert math.isclose(measures["positive_similarity"], positive, rel_tol=1e-4)
+    assert math.isclose(measures["negative_similarity"], np.mean(negative), rel_tol=1e-4)
+    margin = positive - np.mean(negative)
+    assert math.isclose(measures["margin"], margin, rel_tol=1e-4)
+    assert math.isclose(measures["margin_ratio"], margin / np.std(negative, ddof=1), rel_tol=1e-4)
+    assert math.isclose(measures["positive_similarity_z"], 1, rel_tol=1e-5)
+    assert "margin_z" in measures
+    assert "similarity_blur_z" not in measures
+
+
+def test_unrelated_images_are_not_alike_and_a_common_offset_earns_nothing():
+    draw = torch.Generator().manual_seed(0)
+    h, h_ = torch.randn(500, 8, generator=draw) + 100, torch.randn(500, 8, generator=draw) + 100
+    for second, expected in ((h_, 0), (h, 1), (200 - h, -1)):
+        views = {"all": Views(torch.arange(500), h, second)}
+        measures = Invariance().measure(replace(clouds(), views=views), 0)
+        assert abs(measures["positive_similarity"] - expected) < 0.1
+        assert abs(measures["negative_similarity"]) < 0.01
+    flat = {"all": Views(torch.arange(9), *torch.full((2, 9, 8), 0.1))}
+    measures = Invariance().measure(replace(clouds(), views=flat), 0)
+    assert set(measures.values()) == {0.0}
+
+
 # Fractions of the labels
 
 
@@ -211,6 +284,7 @@ def test_a_fraction_lies_between_0_and_1(fraction):
 def test_probes_find_the_classes():
     measures = KNN(k=20).measure(clouds(), 0) | Linear().measure(clouds(), 0)
     measures |= LowShot(fractions=[0.1, 0.5]).measure(clouds(), 0)
+    measures |= PROJECTION.measure(replace(clouds(), factors={}), 0)
     accuracies = {k: v for k, v in measures.items() if "l2" not in k and "std" not in k}
     assert min(accuracies.values()) > 0.4  # chance is 0.25
     assert {"knn", "validation_knn", "linear", "linear_z", "linear_l2"} < measures.keys()
@@ -230,24 +304,25 @@ def collapsed() -> Features:
     """Features that say nothing."""
     parts = [getattr(clouds(), name) for name in SIZES]
     parts = [part._replace(h=torch.ones_like(part.h), z=None) for part in parts]
-    return Features(*parts, VIEWS, CLASSES)
+    return Features(*parts, VIEWS, CLASSES, FACTORS)
 
 
 def test_a_collapsed_encoder_is_measured_too():
-    probes = (KNN(), Linear(), LowShot(), Spectrum())
+    probes = (KNN(), Linear(), LowShot(), Spectrum(), Factors(), Invariance(), PROJECTION)
     for probe in probes:
         measures = probe.measure(collapsed(), 0)
         assert all(math.isfinite(value) for value in measures.values())
     assert Linear().measure(collapsed(), 0)["linear"] < 0.4
 
 
-@pytest.mark.parametrize("probe", [Linear(), LowShot(), KNN()])
+@pytest.mark.parametrize("probe", [Linear(), LowShot(), KNN(), Factors(), PROJECTION])
 def test_test_labels_only_count_right_answers(probe, monkeypatch):
     fitted, kept = linear.fit, []
     monkeypatch.setattr(linear, "fit", lambda *a: kept.append(fitted(*a)) or kept[-1])
     measured = clouds()
     first, number = probe.measure(measured, 0), len(kept)
-    permuted = measured.test._replace(label=measured.test.label.flip(0))
+    labels = {"label": measured.test.label.roll(1), "factor": measured.test.factor.roll(1, 0)}
+    permuted = measured.test._replace(**labels)
     second = probe.measure(replace(measured, test=permuted), 0)
     assert all(torch.equal(a, b) for a, b in zip(kept[:number], kept[number:], strict=True))
     chosen = [name for name in first if "validation" in name or "l2" in name]
