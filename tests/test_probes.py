@@ -22,7 +22,8 @@ from unlabel.__main__ import main
 from unlabel.errors import UserError
 from unlabel.features import Features, Split, Views
 from unlabel.images import Images
-from unlabel.probe import finetune, linear, stratified
+from unlabel.labels import stratified
+from unlabel.probe import finetune, linear
 from unlabel.probe.factors import Factors
 from unlabel.probe.invariance import Invariance
 from unlabel.probe.knn import KNN, nearest, vote
