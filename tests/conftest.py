@@ -29,7 +29,7 @@ def digits() -> Images:
     raw = load_digits()
     pixels = torch.tensor(raw.images[:500] / 16 * 255).to(torch.uint8)[:, None]
     pixels = pixels.repeat_interleave(2, 2).repeat_interleave(2, 3)
-    return Images(torch.arange(500), pixels, torch.tensor(raw.target[:500], dtype=torch.int64))
+    return Images.of(torch.arange(500), pixels, torch.tensor(raw.target[:500], dtype=torch.int64))
 
 
 def about(images: Images) -> Data:

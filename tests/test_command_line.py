@@ -104,6 +104,8 @@ def test_a_run_of_other_settings_is_left_alone(folder, capsys):
         ("training", {"batch": 300}, "training.batch is 300, but there are only 256 images"),
         ("training", {"images": 501}, "training.images is 501, but"),
         ("training", {"accumulate": 3}, "choose numbers that divide"),
+        ("training", {"labels": 0.0}, "training.labels is 0.0, but must be above 0"),
+        ("training", {"label_noise": 1.5}, "training.label_noise is 1.5, but must be from 0 to 1"),
         ("method", {"temperature": "hot"}, "method.temperature is 'hot', but must be a number"),
         ("method", {"temprature": 1.0}, "did you mean 'temperature'?"),
         ("hardware", {"device": "cuda:9"}, "hardware.device is 'cuda:9', which this machine has"),

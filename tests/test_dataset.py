@@ -39,6 +39,33 @@ class Partly(Digits):
         return every._replace(train=every.train._replace(label=label))
 
 
+class Tilted(Digits):
+    """Digits with two factors, of which one is not known of each image."""
+
+    def load(self, raw: Path) -> Raw:
+        train, test, *rest = super().load(raw)
+        known = {"parity": ("even", "odd"), "tilt": ("left", "none", "right")}
+        parts = []
+        for part in (train, test):
+            tilt = torch.where(part.id % 5 == 0, -1, part.id % 3)
+            parts.append(part._replace(factor=torch.stack([part.label % 2, tilt], 1)))
+        return Raw(*parts, *rest[:-1], known)
+
+
+class Misnamed(Tilted):
+    """A factor has more values than names."""
+
+    def load(self, raw: Path) -> Raw:
+        return super().load(raw)._replace(factors={"parity": ("even", "odd"), "tilt": ("left",)})
+
+
+class Nameless(Tilted):
+    """Factors that nobody names."""
+
+    def load(self, raw: Path) -> Raw:
+        return super().load(raw)._replace(factors={})
+
+
 def prepared(folder: Path, raw: Path = Path(), **recipe: object) -> list[tuple[Images, Data]]:
     params = folder / "params.yaml"
     params.write_text(yaml.safe_dump({"name": "mine", "dataset": recipe}))
@@ -53,7 +80,7 @@ def recipe(name: str) -> dict[str, object]:
 
 def some(labels: list[int]) -> Images:
     label = torch.tensor(labels)
-    return Images(torch.arange(len(label)), torch.zeros(len(label), 1, 2, 2).byte(), label)
+    return Images.of(torch.arange(len(label)), torch.zeros(len(label), 1, 2, 2).byte(), label)
 
 
 @pytest.fixture(scope="session")
@@ -199,6 +226,31 @@ def test_unlabelled_images_are_prepared(tmp_path: Path, monkeypatch: pytest.Monk
     assert (validation[0].label >= 0).all()
     assert (test[0].label >= 0).all()
     assert len(train[0].id) + len(validation[0].id) == 1438
+
+
+def test_factors_stay_with_their_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(digits, "Tilted", Tilted, raising=False)
+    for split, data in prepared(tmp_path, _target_="unlabel.dataset.digits.Tilted"):
+        assert data.factors == {"parity": ("even", "odd"), "tilt": ("left", "none", "right")}
+        assert torch.equal(split.factor[:, 0], split.label % 2)
+        assert torch.equal(split.factor[:, 1], torch.where(split.id % 5 == 0, -1, split.id % 3))
+        assert split.factor.dtype == torch.int64
+    assert prepared(tmp_path, **recipe("digits"))[0][0].factor.shape == (1295, 0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        (Misnamed, "mine has values of tilt in train that it does not name"),
+        (Nameless, "mine has factors in train that it does not name"),
+    ],
+)
+def test_factors_without_a_name_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type, message: str
+) -> None:
+    monkeypatch.setattr(digits, "Wrong", kind, raising=False)
+    with pytest.raises(UserError, match=message):
+        prepared(tmp_path, _target_="unlabel.dataset.digits.Wrong")
 
 
 def test_an_empty_split_is_written_and_read(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ ADVERSARIAL = [("gan", "base"), ("bigan", "base"), ("inpainting", "method.advers
 
 def images(shape: tuple[int, int, int] = (1, 16, 16), n: int = 8) -> Images:
     pixels = torch.randint(256, (n, *shape), dtype=torch.uint8, generator=generator())
-    return Images(torch.arange(n), pixels, torch.arange(n) % 4)
+    return Images.of(torch.arange(n), pixels, torch.arange(n) % 4)
 
 
 def generator(seed: int = 0) -> torch.Generator:

@@ -29,7 +29,9 @@ def random(*shape: int, seed: int = 0) -> torch.Tensor:
 
 
 def images(shape: tuple[int, int, int] = (1, 16, 16), n: int = 32) -> Images:
-    return Images(torch.arange(n), (random(n, *shape) * 255).to(torch.uint8), torch.arange(n) % 4)
+    return Images.of(
+        torch.arange(n), (random(n, *shape) * 255).to(torch.uint8), torch.arange(n) % 4
+    )
 
 
 def hamming(a, b) -> int:

@@ -20,7 +20,7 @@ TRAINING = Training(epochs=2, batch=16)
 def images(shape: tuple[int, int, int], n: int = 40) -> Images:
     generator = torch.Generator().manual_seed(0)
     pixels = torch.randint(256, (n, *shape), dtype=torch.uint8, generator=generator)
-    return Images(torch.arange(n), pixels, torch.arange(n) % 4)
+    return Images.of(torch.arange(n), pixels, torch.arange(n) % 4)
 
 
 def prepare(name, data, hardware):

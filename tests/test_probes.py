@@ -20,29 +20,42 @@ from conftest import PARAMS, about, assembled, composed
 from unlabel import checkpoint, compose, encoder, features, images, resume
 from unlabel.__main__ import main
 from unlabel.errors import UserError
-from unlabel.features import Features, Split
+from unlabel.features import Features, Split, Views
 from unlabel.images import Images
-from unlabel.probe import finetune, linear, stratified
+from unlabel.labels import stratified
+from unlabel.probe import finetune, linear
+from unlabel.probe.factors import Factors
+from unlabel.probe.invariance import Invariance
 from unlabel.probe.knn import KNN, nearest, vote
 from unlabel.probe.linear import Linear
 from unlabel.probe.lowshot import LowShot
+from unlabel.probe.projection import Projection
 from unlabel.probe.spectrum import Spectrum
 from unlabel.settings import build
 
 SIZES = {"train": 400, "validation": 150, "test": 100}
 CLASSES = ("boot", "coat", "dress", "shirt")
-VIEWS = (torch.randn(20, 6, generator=torch.Generator().manual_seed(5)),) * 2
+FACTORS = {"hue": ("red", "green"), "size": ("small", "middling", "large")}
+PROJECTION = Projection([1e-2, 1e-3, 1e-4, 1e-5, 1e-6], 1e-5, Factors(images=99))
+H = torch.randn(20, 6, generator=torch.Generator().manual_seed(5))
+VIEWS = {"all": Views(torch.arange(20), H, H), "flip": Views(torch.arange(20), H, -H)}
 
 
 def split(size: int, start: int, projector: bool = True) -> Split:
-    """Four overlapping clouds in six dimensions; every ninth image is unlabelled."""
+    """Four overlapping clouds in six dimensions; every ninth image is unlabelled.
+
+    The first factor shows in the first dimension, the second nowhere; some values are unknown.
+    """
     draw = torch.Generator().manual_seed(start)
     label = torch.arange(size) % 4
     centre = torch.randn(4, 6, generator=torch.Generator().manual_seed(1)) * 0.7
     h = centre[label] + torch.randn(size, 6, generator=draw) + 3
+    factor = torch.stack([(h[:, 0] > h[:, 0].median()).long(), torch.arange(size) // 4 % 3], 1)
+    factor[::7, 0], factor[::5, 1] = -1, -1
     label = label.where(torch.arange(size) % 9 != 8, -1)
     z = torch.tanh(h[:, :3] - 3) if projector else None
-    return Split(torch.arange(start, start + size), label, h * torch.logspace(-2, 2, 6), z)
+    scaled = h * torch.logspace(-2, 2, 6)
+    return Split(torch.arange(start, start + size), label, factor, scaled, z)
 
 
 def clouds(projector: bool = True) -> Features:
@@ -50,7 +63,7 @@ def clouds(projector: bool = True) -> Features:
     parts = [
         split(size, start, projector) for size, start in zip(SIZES.values(), starts, strict=False)
     ]
-    return Features(*parts, VIEWS, CLASSES)
+    return Features(*parts, VIEWS, CLASSES, FACTORS)
 
 
 def save(folder: Path, measured: Features, classes: tuple[str, ...] = CLASSES) -> tuple[Path, Path]:
@@ -60,9 +73,8 @@ def save(folder: Path, measured: Features, classes: tuple[str, ...] = CLASSES) -
         for name in SIZES
         for rows in torch.arange(len(getattr(measured, name).id)).split(64)
     ]
-    features.write(paths[0], parts, classes)
-    h, h_ = measured.views
-    features.write_views(paths[1], [(torch.arange(len(h)), h, h_)])
+    features.write(paths[0], parts, classes, measured.factors)
+    features.write_views(paths[1], measured.views.items(), list(measured.views))
     return paths
 
 
@@ -176,6 +188,75 @@ def test_spectrum_is_of_the_validation_split():
     assert "deviation_z" not in Spectrum().measure(clouds(projector=False), 0)
 
 
+def test_factors_are_told_from_those_that_do_not_show():
+    measures = Factors(images=300).measure(clouds(), 0)
+    assert {"linear_hue", "validation_linear_hue", "linear_size"} < measures.keys()
+    assert measures["linear_hue"] > 0.9
+    assert measures["linear_size"] < 0.5  # chance is 1 / 3
+    assert Factors().measure(replace(clouds(), factors={}), 0) == {}
+    unknown = clouds().test
+    unknown.factor[:, 0] = -1
+    assert "linear_hue" not in Factors().measure(replace(clouds(), test=unknown), 0)
+    few = [Factors(images=20).measure(clouds(), seed) for seed in (0, 0, 1)]
+    assert few[0] == few[1] != few[2]
+    assert few[0]["linear_hue"] < measures["linear_hue"]
+
+
+def test_the_projection_is_measured_as_the_representation_is():
+    measured = clouds()
+    parts = [
+        each._replace(h=each.z) for each in (measured.train, measured.validation, measured.test)
+    ]
+    as_h = replace(measured, train=parts[0], validation=parts[1], test=parts[2])
+    expected = {
+        "linear_z": Linear().measure(as_h, 3)["linear"],
+        "validation_linear_z": Linear().measure(as_h, 3)["validation_linear"],
+        "linear_z_hue": Factors(images=99).measure(as_h, 3)["linear_hue"],
+        "validation_linear_z_size": Factors(images=99).measure(as_h, 3)["validation_linear_size"],
+    }
+    measures = PROJECTION.measure(measured, 3)
+    assert {name: measures[name] for name in expected} == expected
+    assert PROJECTION.measure(clouds(projector=False), 3) == {}
+
+
+def test_invariance_is_the_mean_cosine_without_what_all_have_in_common():
+    measured = clouds()
+    draw = torch.Generator().manual_seed(3)
+    h, h_, z = (torch.randn(7, 4, generator=draw) + 5 for _ in range(3))
+    views = {"all": Views(torch.arange(7), h, h_, z, z), "blur": Views(torch.arange(7), h, h_)}
+    measures = Invariance().measure(replace(measured, views=views), 0)
+    mean = [sum(float(x) for x in column) / 7 for column in h.T]
+
+    def cosine(a, b):
+        a, b = ([float(x) - m for x, m in zip(each, mean, strict=True)] for each in (a, b))
+        return sum(x * y for x, y in zip(a, b, strict=True)) / math.hypot(*a) / math.hypot(*b)
+
+    positive = sum(cosine(h[i], h_[i]) for i in range(7)) / 7
+    negative = [cosine(h[i], h_[j]) for i in range(7) for j in range(7) if i != j]
+    assert math.isclose(measures["similarity_blur"], positive, rel_tol=1e-4)
+    assert math.isclose(measures["positive_similarity"], positive, rel_tol=1e-4)
+    assert math.isclose(measures["negative_similarity"], np.mean(negative), rel_tol=1e-4)
+    margin = positive - np.mean(negative)
+    assert math.isclose(measures["margin"], margin, rel_tol=1e-4)
+    assert math.isclose(measures["margin_ratio"], margin / np.std(negative, ddof=1), rel_tol=1e-4)
+    assert math.isclose(measures["positive_similarity_z"], 1, rel_tol=1e-5)
+    assert "margin_z" in measures
+    assert "similarity_blur_z" not in measures
+
+
+def test_unrelated_images_are_not_alike_and_a_common_offset_earns_nothing():
+    draw = torch.Generator().manual_seed(0)
+    h, h_ = torch.randn(500, 8, generator=draw) + 100, torch.randn(500, 8, generator=draw) + 100
+    for second, expected in ((h_, 0), (h, 1), (200 - h, -1)):
+        views = {"all": Views(torch.arange(500), h, second)}
+        measures = Invariance().measure(replace(clouds(), views=views), 0)
+        assert abs(measures["positive_similarity"] - expected) < 0.1
+        assert abs(measures["negative_similarity"]) < 0.01
+    flat = {"all": Views(torch.arange(9), *torch.full((2, 9, 8), 0.1))}
+    measures = Invariance().measure(replace(clouds(), views=flat), 0)
+    assert set(measures.values()) == {0.0}
+
+
 # Fractions of the labels
 
 
@@ -204,6 +285,7 @@ def test_a_fraction_lies_between_0_and_1(fraction):
 def test_probes_find_the_classes():
     measures = KNN(k=20).measure(clouds(), 0) | Linear().measure(clouds(), 0)
     measures |= LowShot(fractions=[0.1, 0.5]).measure(clouds(), 0)
+    measures |= PROJECTION.measure(replace(clouds(), factors={}), 0)
     accuracies = {k: v for k, v in measures.items() if "l2" not in k and "std" not in k}
     assert min(accuracies.values()) > 0.4  # chance is 0.25
     assert {"knn", "validation_knn", "linear", "linear_z", "linear_l2"} < measures.keys()
@@ -223,24 +305,25 @@ def collapsed() -> Features:
     """Features that say nothing."""
     parts = [getattr(clouds(), name) for name in SIZES]
     parts = [part._replace(h=torch.ones_like(part.h), z=None) for part in parts]
-    return Features(*parts, VIEWS, CLASSES)
+    return Features(*parts, VIEWS, CLASSES, FACTORS)
 
 
 def test_a_collapsed_encoder_is_measured_too():
-    probes = (KNN(), Linear(), LowShot(), Spectrum())
+    probes = (KNN(), Linear(), LowShot(), Spectrum(), Factors(), Invariance(), PROJECTION)
     for probe in probes:
         measures = probe.measure(collapsed(), 0)
         assert all(math.isfinite(value) for value in measures.values())
     assert Linear().measure(collapsed(), 0)["linear"] < 0.4
 
 
-@pytest.mark.parametrize("probe", [Linear(), LowShot(), KNN()])
+@pytest.mark.parametrize("probe", [Linear(), LowShot(), KNN(), Factors(), PROJECTION])
 def test_test_labels_only_count_right_answers(probe, monkeypatch):
     fitted, kept = linear.fit, []
     monkeypatch.setattr(linear, "fit", lambda *a: kept.append(fitted(*a)) or kept[-1])
     measured = clouds()
     first, number = probe.measure(measured, 0), len(kept)
-    permuted = measured.test._replace(label=measured.test.label.flip(0))
+    labels = {"label": measured.test.label.roll(1), "factor": measured.test.factor.roll(1, 0)}
+    permuted = measured.test._replace(**labels)
     second = probe.measure(replace(measured, test=permuted), 0)
     assert all(torch.equal(a, b) for a, b in zip(kept[:number], kept[number:], strict=True))
     chosen = [name for name in first if "validation" in name or "l2" in name]
@@ -258,11 +341,15 @@ def test_features_come_back_as_they_were_written(tmp_path):
     for name in SIZES:
         for there, here in zip(getattr(back, name), getattr(measured, name), strict=True):
             assert torch.equal(there, here)
-    assert torch.equal(back.views[0], measured.views[0])
-    assert back.classes == CLASSES
+    assert back.views.keys() == measured.views.keys()
+    for name, views in measured.views.items():
+        for there, here in zip(back.views[name], views, strict=True):
+            assert there is here is None or torch.equal(there, here)
+    assert (back.classes, back.factors) == (CLASSES, FACTORS)
     table = pq.read_table(tmp_path / "features.parquet")
     assert table.schema.field("h").type == pa.list_(pa.float32(), 6)
     assert table["label"].null_count == sum(size // 9 for size in SIZES.values())
+    assert table["factor_hue"].null_count == sum(math.ceil(size / 7) for size in SIZES.values())
     assert set(table["split"].to_pylist()) == set(SIZES)
 
 
@@ -327,7 +414,8 @@ def test_files_that_are_no_features_are_refused(tmp_path):
     pq.ParquetWriter(tmp_path / "empty.parquet", table.schema).close()
     with pytest.raises(UserError, match="no rows"):
         features.read(tmp_path / "empty.parquet", paths[1])
-    features.write_views(tmp_path / "other.parquet", [(torch.arange(2), *torch.ones(2, 2, 5))])
+    others = ("all", Views(torch.arange(2), *torch.ones(2, 2, 5)))
+    features.write_views(tmp_path / "other.parquet", [others], ["all"])
     with pytest.raises(UserError, match="from one encoder"):
         features.read(paths[0], tmp_path / "other.parquet")
     paths[0].write_bytes(paths[0].read_bytes()[:-100])
@@ -379,8 +467,18 @@ def test_features_are_the_encoders_and_the_projectors(trained, digits, hardware)
     assert torch.allclose(measured.test.h, h.float(), atol=1e-2)
     assert torch.allclose(measured.test.z, z.float(), atol=1e-2)
     assert measured.test.id.tolist() == digits.id[400:].tolist()
-    assert measured.views[0].shape == (64, method.encoder.dim)
-    assert not torch.equal(*measured.views)
+    alone = {"crop", "flip", "jitter", "grey", "blur", "rotate"}
+    assert measured.views.keys() == {"all"} | alone
+    for name, views in measured.views.items():
+        assert views.id.tolist() == digits.id[300:364].tolist()
+        assert views.h.shape == views.h_.shape == (64, method.encoder.dim)
+        assert torch.equal(views.h, views.h_) == (name == "grey")  # as digits are
+        assert torch.equal(views.h, measured.validation.h[:64]) == (name != "all")
+    with torch.no_grad(), build(composed("simclr")["hardware"]).autocast():
+        flipped = method.encoder(hardware.pixels(digits.image[300:364].flip(3)))
+        assert torch.allclose(measured.views["flip"].h_, flipped.float(), atol=1e-2)
+        z_ = method.embed(measured.views["flip"].h_).float()
+    assert torch.allclose(measured.views["flip"].z_, z_, atol=2e-2)
 
 
 def test_the_same_features_twice(trained):
@@ -425,7 +523,7 @@ def test_every_probe_writes_its_numbers(trained, capsys):
 def unlabelled(folder: Path) -> None:
     for name in SIZES:
         part, data = images.read(folder / f"{name}.arrow")
-        part = Images(part.id.clone(), part.image.clone(), torch.full_like(part.label, -1))
+        part = Images.of(part.id.clone(), part.image.clone(), torch.full_like(part.label, -1))
         images.write(folder / f"{name}.arrow", part, data)
 
 

@@ -11,13 +11,14 @@ import torch
 from torch import nn
 
 from conftest import about, assembled, composed
-from unlabel import resume
+from unlabel import images, labels, resume
 from unlabel.encoder import load, save
 from unlabel.errors import UserError
 from unlabel.hardware import Hardware
 from unlabel.log import Log
 from unlabel.method import Batch, Method
 from unlabel.optimizer import adamw, lars, sgd
+from unlabel.stage import pretrain
 from unlabel.training import Step, Training, fit, schedule, update
 
 
@@ -150,6 +151,53 @@ def test_a_method_that_yields_too_many_or_too_few_losses_is_an_error(hardware):
     method.players = lambda: [method.one]
     with pytest.raises(TypeError, match="more losses than players"):
         update(method, [batch], [sgd(method.one)], hardware)
+
+
+def test_a_share_of_the_labels_is_wrong_and_evenly_so():
+    label = torch.tensor([0] * 3000 + [1] * 3000 + [2] * 3000 + [-1] * 50)
+    changed = labels.noisy(label, 0.4, 3, 5)
+    wrong = changed != label
+    assert wrong.sum() == 3600
+    assert (changed[-50:] == -1).all()
+    for kind in range(3):
+        counts = torch.bincount(changed[(label == kind) & wrong], minlength=3).tolist()
+        assert counts[kind] == 0
+        assert all(500 < n < 700 for n in (*counts[:kind], *counts[kind + 1 :]))
+    torch.manual_seed(9)
+    assert torch.equal(changed, labels.noisy(label, 0.4, 3, 5))
+    assert not torch.equal(changed, labels.noisy(label, 0.4, 3, 6))
+    more = labels.noisy(label, 0.6, 3, 5)
+    assert torch.equal(more[wrong], changed[wrong])
+    assert torch.equal(labels.noisy(label, 0.0, 3, 5), label)
+    with pytest.raises(UserError, match=r"label_noise needs two classes"):
+        labels.noisy(label * 0, 0.1, 1, 5)
+
+
+def test_only_what_learns_from_labels_sees_fewer_and_wrong_ones(digits, tmp_path):
+    images.write(tmp_path / "train.arrow", digits, about(digits))
+    few = Training(epochs=1, batch=16, images=400, labels=0.2, label_noise=0.25)
+
+    def examples(method, training=few, seed=0):
+        settings = composed(method) | {"seed": seed}
+        return pretrain._examples(tmp_path / "train.arrow", training, settings)
+
+    every, data = examples("simclr")
+    assert (len(every.id), data.size) == (400, 400)
+    assert torch.equal(every.label, digits.label[every.id])
+    for method in ("supervised", "supcon"):
+        some, data = examples(method)
+        truth = digits.label[some.id]
+        sizes = every.label.bincount().tolist()
+        assert truth.bincount().tolist() == [int(0.2 * n + 0.5) for n in sizes]
+        assert data.size == len(some.id) == pytest.approx(80, abs=3)
+        assert (some.label != truth).sum() == int(0.25 * len(truth) + 0.5)
+        assert set(some.id.tolist()) < set(every.id.tolist())
+        assert torch.equal(some.image, digits.image[some.id])
+    assert examples("supervised", seed=1)[0].id.tolist() != some.id.tolist()
+    whole, _ = examples("supervised", Training(epochs=1, batch=16, images=400))
+    assert torch.equal(whole.label, every.label)
+    with pytest.raises(UserError, match="training.batch is 128, but there are only"):
+        examples("supervised", Training(epochs=1, batch=128, labels=0.1))
 
 
 def test_a_batch_larger_than_the_data_is_refused():

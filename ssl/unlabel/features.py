@@ -1,16 +1,18 @@
 """Features of a dataset's three splits, in memory and as a Parquet file.
 
-The file has the columns `id`, `split`, `label` (null where unlabelled), `h` (the encoder's output)
-and, where the method has a projector, `z` (the projector's). A second file has `id`, `h` and `h_`:
-the features of two random views of some validation images.
+The file has the columns `id`, `split`, `label` and, for each factor, `factor_NAME` (null where an
+image has none), `h` (the encoder's output) and, where the method has a projector, `z` (the
+projector's). A second file has `id`, `transform`, `h`, `h_` and, too, `z` and `z_`: the features of
+pairs of views of some validation images. Of the transform "all" these are two random views with all
+transforms; of any other they are the image as it is and with that transform alone.
 """
 
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -21,9 +23,10 @@ from torch import Tensor
 
 from unlabel.errors import UserError
 from unlabel.files import whole
-from unlabel.images import UNLABELLED
+from unlabel.images import UNLABELLED, known
 
 SPLITS = ("train", "validation", "test")
+ALL = "all"  # the views that all transforms have made
 GROUP = 1 << 26  # bytes of a row group, and so about what writing and reading need beside the data
 
 
@@ -32,6 +35,7 @@ class Split(NamedTuple):
 
     id: Tensor  # int64 (N,)
     label: Tensor  # int64 (N,), -1 where there is none
+    factor: Tensor  # int64 (N, F), the columns that `Features.factors` names; -1 as above
     h: Tensor  # float32 (N, D), the encoder's output
     z: Tensor | None = None  # float32 (N, d), the projector's output, where there is a projector
 
@@ -49,6 +53,20 @@ class Split(NamedTuple):
         return Split(*(None if each is None else each.to(device) for each in self))  # type: ignore[arg-type]
 
 
+class Views(NamedTuple):
+    """Features of two views of each of n images."""
+
+    id: Tensor  # int64 (n,)
+    h: Tensor  # float32 (n, D)
+    h_: Tensor
+    z: Tensor | None = None  # float32 (n, d), where there is a projector
+    z_: Tensor | None = None
+
+    def to(self, device: str) -> "Views":
+        """The same on `device`."""
+        return Views(*(None if each is None else each.to(device) for each in self))  # type: ignore[arg-type]
+
+
 @dataclass(frozen=True)
 class Features:
     """What an encoder makes of a dataset: all that a probe may measure."""
@@ -56,8 +74,9 @@ class Features:
     train: Split
     validation: Split
     test: Split
-    views: tuple[Tensor, Tensor]  # h of two views of n validation images, (n, D) each
+    views: Mapping[str, Views]  # of validation images, by the transform; "all" has all of them
     classes: tuple[str, ...]
+    factors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # name -> its values
 
     @property
     def labelled(self) -> bool:
@@ -67,22 +86,31 @@ class Features:
     def to(self, device: str) -> "Features":
         """The same on `device`."""
         train, validation, test = (s.to(device) for s in (self.train, self.validation, self.test))
-        views = (self.views[0].to(device), self.views[1].to(device))
-        return Features(train, validation, test, views, self.classes)
+        views = {name: each.to(device) for name, each in self.views.items()}
+        return Features(train, validation, test, views, self.classes, self.factors)
 
 
-def write(path: Path, parts: Iterable[tuple[str, Split]], classes: tuple[str, ...]) -> None:
+def write(
+    path: Path,
+    parts: Iterable[tuple[str, Split]],
+    classes: tuple[str, ...],
+    factors: Mapping[str, tuple[str, ...]],
+) -> None:
     """Write (name of the split, some of its features) one after another, in bounded memory.
 
     The splits come in the order of `SPLITS`. Equal features give equal bytes.
     """
-    _write(path, (_table(name, part) for name, part in parts), {"classes": list(classes)})
+    about = {"classes": list(classes), "factors": {k: list(v) for k, v in factors.items()}}
+    _write(path, (_table(name, part, factors) for name, part in parts), about)
 
 
-def write_views(path: Path, parts: Iterable[tuple[Tensor, Tensor, Tensor]]) -> None:
-    """Write ids (n,) and the features of two views of these images, (n, D) each."""
-    columns = ({"id": _numbers(i), "h": _vectors(h), "h_": _vectors(h_)} for i, h, h_ in parts)
-    _write(path, map(pa.table, columns), {})
+def write_views(path: Path, parts: Iterable[tuple[str, Views]], transforms: Sequence[str]) -> None:
+    """Write (name of the transform, some pairs that it has made) one after another.
+
+    The transforms come in the order of `transforms`.
+    """
+    tables = (_pairs(name, part, transforms) for name, part in parts)
+    _write(path, tables, {"transforms": list(transforms)})
 
 
 def read(path: Path, views: Path) -> Features:
@@ -93,7 +121,7 @@ def read(path: Path, views: Path) -> Features:
     finite, or a class is to be recognised that `train` has no image of.
     """
     columns, about = _read(path, ("id", "split", "label", "h"))
-    pairs = _read(views, ("id", "h", "h_"))[0]
+    pairs, transforms = _read(views, ("id", "transform", "h", "h_"))
     if pairs["h"].shape[1] != columns["h"].shape[1]:
         raise UserError(
             f"{views} has features of length {pairs['h'].shape[1]}, but {path} of length "
@@ -101,6 +129,10 @@ def read(path: Path, views: Path) -> Features:
         )
     if len(columns["id"].unique()) < len(columns["id"]):
         raise UserError(f"{path} has an image twice: ids must be unique; prepare the dataset again")
+    factors = {name: tuple(values) for name, values in about.get("factors", {}).items()}
+    columns["factor"] = torch.empty(len(columns["id"]), len(factors), dtype=torch.int64)
+    for place, name in enumerate(factors):
+        columns["factor"][:, place] = columns[f"factor_{name}"]
     order = [columns.get(name) for name in Split._fields]
     count = _counts(columns["split"], path)
     everything = Split(*order)  # type: ignore[arg-type]
@@ -108,18 +140,26 @@ def read(path: Path, views: Path) -> Features:
         everything.take(slice(end - number, end))
         for number, end in zip(count, accumulate(count), strict=True)
     )
-    views_ = (pairs["h"], pairs["h_"])
-    features = Features(train, validation, test, views_, tuple(about["classes"]))
+    views_ = {
+        name: Views(*(_some(pairs.get(key), pairs["transform"] == place) for key in Views._fields))  # type: ignore[arg-type]
+        for place, name in enumerate(transforms["transforms"])
+    }
+    features = Features(train, validation, test, views_, tuple(about["classes"]), factors)
     _check_labels(features, path)
     return features
 
 
-def _write(path: Path, tables: Iterator[pa.Table], about: dict[str, list[str]]) -> None:
+def _some(x: Tensor | None, rows: Tensor) -> Tensor | None:
+    return None if x is None else x[rows]
+
+
+def _write(path: Path, tables: Iterator[pa.Table], about: Mapping[str, Any]) -> None:
     first = next(tables)
     schema = first.schema.with_metadata({"unlabel": json.dumps(about)})
     # Compression saves a tenth of random mantissas and costs more than the disk; a column's
     # smallest vector is no use to anyone.
-    options = {"compression": "none", "use_dictionary": ["split"], "write_statistics": False}
+    names = ["split", "transform"]
+    options = {"compression": "none", "use_dictionary": names, "write_statistics": False}
     with whole(path) as part, pq.ParquetWriter(part, schema, **options) as writer:
         held = [first]
         for table in tables:
@@ -130,21 +170,31 @@ def _write(path: Path, tables: Iterator[pa.Table], about: dict[str, list[str]]) 
         writer.write_table(pa.concat_tables(held))
 
 
-def _table(name: str, part: Split) -> pa.Table:
-    codes = np.full(len(part.id), SPLITS.index(name), np.int8)
+def _table(name: str, part: Split, factors: Iterable[str]) -> pa.Table:
     columns = {
-        "id": _numbers(part.id),
-        "split": pa.DictionaryArray.from_arrays(codes, pa.array(SPLITS)),
-        "label": _numbers(part.label, part.label == UNLABELLED),
-        "h": _vectors(part.h),
+        "id": pa.array(part.id.cpu().numpy()),
+        "split": _all(name, len(part.id), SPLITS),
+        "label": known(part.label),
     }
-    if part.z is not None:
-        columns["z"] = _vectors(part.z)
-    return pa.table(columns)
+    for factor, values in zip(factors, part.factor.unbind(1), strict=True):
+        columns[f"factor_{factor}"] = known(values)
+    return pa.table(columns | _features(h=part.h, z=part.z))
 
 
-def _numbers(x: Tensor, null: Tensor | None = None) -> pa.Array:
-    return pa.array(x.cpu().numpy(), mask=None if null is None else null.cpu().numpy())
+def _pairs(name: str, part: Views, transforms: Sequence[str]) -> pa.Table:
+    names = _all(name, len(part.id), transforms)
+    columns = {"id": pa.array(part.id.cpu().numpy()), "transform": names}
+    return pa.table(columns | _features(h=part.h, h_=part.h_, z=part.z, z_=part.z_))
+
+
+def _all(name: str, size: int, names: Sequence[str]) -> pa.Array:
+    """A column that says `name` in each row, and is one of `names`."""
+    codes = np.full(size, list(names).index(name), np.int8)
+    return pa.DictionaryArray.from_arrays(codes, pa.array(names))
+
+
+def _features(**vectors: Tensor | None) -> dict[str, pa.Array]:
+    return {name: _vectors(x) for name, x in vectors.items() if x is not None}
 
 
 def _vectors(x: Tensor) -> pa.Array:
@@ -152,19 +202,20 @@ def _vectors(x: Tensor) -> pa.Array:
     return pa.FixedSizeListArray.from_arrays(flat, x.shape[1])
 
 
-def _read(path: Path, names: tuple[str, ...]) -> tuple[dict[str, Tensor], dict[str, list[str]]]:
-    """Each column as one tensor, filled row group by row group; splits as numbers."""
+def _read(path: Path, names: tuple[str, ...]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Each column as one tensor, filled row group by row group; splits, transforms as numbers."""
     try:
         with pq.ParquetFile(path) as file:
             about = json.loads(file.schema_arrow.metadata[b"unlabel"])
             if missing := set(names) - set(file.schema_arrow.names):
                 raise KeyError(f"no column {min(missing)}")
+            names_of = {"split": SPLITS, "transform": about.get("transforms")}
             columns: dict[str, Tensor] = {}
             start = 0
             for group in range(file.num_row_groups):
                 table = file.read_row_group(group)
                 for name in table.column_names:
-                    part = _tensor(table[name].combine_chunks())
+                    part = _tensor(table[name].combine_chunks(), names_of.get(name))
                     _check_finite(part, f"{name} in {path}")
                     if name not in columns:
                         shape = (file.metadata.num_rows, *part.shape[1:])
@@ -183,9 +234,9 @@ def _read(path: Path, names: tuple[str, ...]) -> tuple[dict[str, Tensor], dict[s
     return columns, about
 
 
-def _tensor(column: pa.Array) -> Tensor:
+def _tensor(column: pa.Array, names: Sequence[str] | None) -> Tensor:
     if pa.types.is_dictionary(column.type):
-        column = pc.index_in(column.cast(pa.string()), pa.array(SPLITS))
+        column = pc.index_in(column.cast(pa.string()), pa.array(names))
     if pa.types.is_fixed_size_list(column.type):
         if not column.type.list_size:
             raise ValueError("features of length 0")

@@ -27,13 +27,22 @@ class Training:
     images: int | None = None  # train on so many of the unlabelled images; null is all
     accumulate: int = 1  # a step's batch is worked through in so many parts
     clip: float | None = None  # the gradient's largest norm
+    labels: float = 1.0  # the share of each class's images that keep their label
+    label_noise: float = 0.0  # the share of these whose label is another class's
+
+    def __post_init__(self) -> None:
+        """Raise `UserError` for a share that is none."""
+        if not 0 < self.labels <= 1:
+            raise UserError(f"training.labels is {self.labels}, but must be above 0 and at most 1")
+        if not 0 <= self.label_noise <= 1:
+            raise UserError(f"training.label_noise is {self.label_noise}, but must be from 0 to 1")
 
     def steps(self, images: int) -> int:
         """How many steps the training takes. Raises `UserError` where a batch does not fit."""
         if self.batch > images:
             raise UserError(
                 f"training.batch is {self.batch}, but there are only {images} images to train on; "
-                "set it lower, or training.images higher"
+                "set it lower, or train on more of them"
             )
         if self.batch % self.accumulate:
             raise UserError(

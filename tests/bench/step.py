@@ -37,7 +37,7 @@ def stepper(shape: tuple[int, int, int], encoder: str, precision: str, ready: bo
     hardware: Hardware = build(settings["hardware"])
     n = BATCH * STEPS
     torch.manual_seed(0)
-    images = Images(
+    images = Images.of(
         torch.arange(n), torch.randint(256, (n, *shape), dtype=torch.uint8), torch.zeros(n).long()
     )
     data = Data("random", shape, (0.5,) * shape[0], (0.3,) * shape[0], ("a", "b"), n, "", {})

@@ -21,6 +21,7 @@ class Raw(NamedTuple):
     classes: tuple[str, ...]  # the name of each label
     source: str  # what the images are and who published them, however they got here
     sha256: dict[str, str]  # of the content of each raw file
+    factors: dict[str, tuple[str, ...]] = {}  # the columns of `Images.factor`, as `Data` has them
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -36,7 +36,7 @@ class Digits(Dataset):
         image = torch.from_numpy(digits.images).mul(255 / 16).round().to(torch.uint8)
         large = image.repeat_interleave(self.scale, 1).repeat_interleave(self.scale, 2)
         label = torch.from_numpy(digits.target).long()
-        every = Images(torch.arange(len(label)), large.unsqueeze(1), label)
+        every = Images.of(torch.arange(len(label)), large.unsqueeze(1), label)
         # Fixed, so that no setting changes what a result is measured on.
         train, test = hold_out(every, TEST, "digits", "test")
         return Raw(

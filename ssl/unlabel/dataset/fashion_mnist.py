@@ -94,7 +94,7 @@ class FashionMNIST(Dataset):
 
 
 def _images(image: Tensor, label: Tensor, first: int) -> Images:
-    return Images(torch.arange(first, first + len(label)), image.unsqueeze(1), label.long())
+    return Images.of(torch.arange(first, first + len(label)), image.unsqueeze(1), label.long())
 
 
 def _find(folders: Iterable[Path]) -> Iterator[tuple[str, Path]]:

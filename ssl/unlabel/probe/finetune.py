@@ -14,9 +14,10 @@ from unlabel.encoder import Encoder
 from unlabel.errors import UserError
 from unlabel.hardware import Hardware
 from unlabel.images import UNLABELLED, Data, Images
+from unlabel.labels import stratified
 from unlabel.method.supervised import Supervised
 from unlabel.optimizer import adamw
-from unlabel.probe import percent, stratified
+from unlabel.probe import percent
 from unlabel.probe.linear import axes, choose
 from unlabel.progress import Progress
 from unlabel.seeds import derive

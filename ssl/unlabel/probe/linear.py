@@ -9,8 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from unlabel.features import Features
+from unlabel.images import UNLABELLED
 from unlabel.probe import Probe
 
+Labelled = tuple[Tensor, Tensor]  # features (D + 1, N), their labels (N,)
 MEMORY = 20  # steps from which L-BFGS knows the curvature
 
 
@@ -27,21 +29,34 @@ class Linear(Probe):
         self.l2, self.tolerance = l2, tolerance
 
     def measure(self, features: Features, seed: int) -> dict[str, float]:
-        """`linear`, `validation_linear` and the chosen `linear_l2` on h; the same on z: `_z`."""
-        parts = [s.labelled() for s in (features.train, features.validation, features.test)]
-        measures = {}
-        for suffix, x in (("", [part.h for part in parts]), ("_z", [part.z for part in parts])):
-            train, validation, test = x
-            if train is None or validation is None or test is None:
-                continue
-            turned = axes(train)
-            fitted = (turned(train), parts[0].label)
-            chosen = (turned(validation), parts[1].label)
-            best = choose(*fitted, *chosen, len(features.classes), self.l2, self.tolerance)
-            measures[f"linear{suffix}"] = accuracy(best.weight, turned(test), parts[2].label)
-            measures[f"validation_linear{suffix}"] = best.accuracy
-            measures[f"linear_l2{suffix}"] = best.l2
-        return measures
+        """`linear`, `validation_linear` and the chosen `linear_l2`, on h."""
+        parts = (features.train, features.validation, features.test)
+        return self.of(features, [part.h for part in parts], "")
+
+    def of(self, features: Features, parts: Sequence[Tensor], suffix: str) -> dict[str, float]:
+        """The same on other vectors of the three splits, (N, D) each; the names have a suffix."""
+        splits = (features.train, features.validation, features.test)
+        known = [split.label != UNLABELLED for split in splits]
+        x = [part if rows.all() else part[rows] for part, rows in zip(parts, known, strict=True)]
+        turned = axes(x[0])
+        train, validation, test = (
+            (turned(part), split.label[rows])
+            for part, split, rows in zip(x, splits, known, strict=True)
+        )
+        found = measure(train, validation, test, len(features.classes), self.l2, self.tolerance)
+        return {
+            f"linear{suffix}": found.test,
+            f"validation_linear{suffix}": found.validation,
+            f"linear_l2{suffix}": found.l2,
+        }
+
+
+class Measured(NamedTuple):
+    """What `measure` finds."""
+
+    test: float  # accuracies
+    validation: float
+    l2: float
 
 
 class Classifier(NamedTuple):
@@ -90,6 +105,19 @@ def axes(x: Tensor) -> Axes:
     scale = torch.where(deviation > 1e-6 * deviation.max(), 1 / deviation, 0)
     vectors = torch.linalg.eigh(scale[:, None] * covariance * scale).eigenvectors
     return Axes(mean, (scale[:, None] * vectors).to(x))
+
+
+def measure(
+    train: Labelled,
+    validation: Labelled,
+    test: Labelled,
+    classes: int,
+    l2: Sequence[float],
+    tolerance: float,
+) -> Measured:
+    """Fit a classifier to `train`, choose its `l2` by `validation`, and measure it by `test`."""
+    best = choose(*train, *validation, classes, l2, tolerance)
+    return Measured(accuracy(best.weight, *test), best.accuracy, best.l2)
 
 
 def choose(

@@ -4,7 +4,8 @@ import statistics
 from collections.abc import Sequence
 
 from unlabel.features import Features
-from unlabel.probe import Probe, percent, stratified
+from unlabel.labels import stratified
+from unlabel.probe import Probe, percent
 from unlabel.probe.linear import accuracy, axes, choose
 from unlabel.seeds import derive
 

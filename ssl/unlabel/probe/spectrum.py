@@ -1,7 +1,7 @@
 """What can be told of features without any label."""
 
 from unlabel import spectrum
-from unlabel.features import Features
+from unlabel.features import ALL, Features
 from unlabel.probe import Probe
 
 
@@ -21,7 +21,8 @@ class Spectrum(Probe):
 
         Of the first `images` images; uniformity, which compares all pairs, of the first `pairs`.
         """
-        measures = {"alignment": float(spectrum.alignment(*features.views))}
+        views = features.views[ALL]
+        measures = {"alignment": float(spectrum.alignment(views.h, views.h_))}
         for suffix, x in (("", features.validation.h), ("_z", features.validation.z)):
             if x is not None:
                 x = x[: self.images]

@@ -12,7 +12,7 @@ from unlabel import encoder as encoders
 from unlabel.augment import Augment
 from unlabel.encoder import Encoder
 from unlabel.errors import UserError
-from unlabel.features import SPLITS, Split
+from unlabel.features import SPLITS, Split, Views
 from unlabel.hardware import Hardware
 from unlabel.images import Data, Images
 from unlabel.method import Method
@@ -26,8 +26,10 @@ class Extraction:
     """How to run an encoder over a dataset."""
 
     augment: Augment  # the two views that alignment compares; the same for all methods
+    transforms: Augment  # each of these is tried alone
     batch: int = 1000
     pairs: int = 2000  # images of the validation split that two views are made of
+    alone: int = 500  # images of the validation split that each transform is tried on
 
 
 def run(
@@ -58,10 +60,10 @@ def run(
         for name, split in zip(SPLITS, splits, strict=True)
         for part in extract(model, split, extraction.batch, hardware, progress)
     )
-    features.write(out, parts, data.classes)
+    features.write(out, parts, data.classes, data.factors)
     progress.close()
-    pairs = Images(*(each[: extraction.pairs] for each in splits[1]))
-    features.write_views(views, compare(model.encoder, pairs, extraction, hardware))
+    pairs = compare(model, splits[1], extraction, hardware)
+    features.write_views(views, pairs, [features.ALL, *extraction.transforms.transforms])
 
 
 def restored(settings: Settings, encoder: Path, path: Path) -> Method:
@@ -103,27 +105,45 @@ def extract(
     method: Method, images: Images, batch: int, hardware: Hardware, progress: Progress
 ) -> Iterator[Split]:
     """The features of `images`, `batch` at a time."""
-    for part in _batches(images, batch):
-        with hardware.autocast():
-            h = method.encoder(hardware.pixels(part.image))
-            z = method.embed(h)
-        yield Split(part.id, part.label, h, z)
+    for part in batches(images, batch):
+        h, z = _embed(method, hardware.pixels(part.image), hardware)
+        yield Split(part.id, part.label, part.factor, h, z)
         progress.advance(len(part.id))
 
 
 @torch.no_grad()
 def compare(
-    encoder: Encoder, images: Images, extraction: Extraction, hardware: Hardware
-) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Ids, and the features of two random views of each image, which no run's seed changes."""
-    for number, part in enumerate(_batches(images, extraction.batch)):
+    method: Method, images: Images, extraction: Extraction, hardware: Hardware
+) -> Iterator[tuple[str, Views]]:
+    """The features of pairs of views of the first images, which no run's seed changes.
+
+    Of "all", two random views; of each transform, the image as it is and transformed.
+    """
+
+    def views(name: str, id: Tensor, first: Tensor, second: Tensor) -> tuple[str, Views]:
+        (h, z), (h_, z_) = (_embed(method, x, hardware) for x in (first, second))
+        return name, Views(id, h, h_, z, z_)
+
+    pairs = Images(*(each[: extraction.pairs] for each in images))
+    for number, part in enumerate(batches(pairs, extraction.batch)):
         torch.manual_seed(derive("views", number))
         x = hardware.pixels(part.image)
-        view, view_ = extraction.augment(x), extraction.augment(x)
-        with hardware.autocast():
-            yield part.id, encoder(view), encoder(view_)
+        yield views(features.ALL, part.id, extraction.augment(x), extraction.augment(x))
+    some = Images(*(each[: extraction.alone] for each in images))
+    for name, transform in extraction.transforms.transforms.items():
+        for number, part in enumerate(batches(some, extraction.batch)):
+            torch.manual_seed(derive("views", name, number))
+            x = hardware.pixels(part.image)
+            yield views(name, part.id, x, Augment(**{name: transform})(x))
 
 
-def _batches(images: Images, size: int) -> Iterator[Images]:
+def _embed(method: Method, x: Tensor, hardware: Hardware) -> tuple[Tensor, Tensor | None]:
+    with hardware.autocast():
+        h = method.encoder(x)
+        return h, method.embed(h)
+
+
+def batches(images: Images, size: int) -> Iterator[Images]:
+    """The images, `size` at a time."""
     for start in range(0, len(images.id), size):
         yield Images(*(each[start : start + size] for each in images))

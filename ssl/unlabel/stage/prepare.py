@@ -32,7 +32,8 @@ def run(params: Path, raw: Path, train: Path, validation: Path, test: Path) -> N
     shape = (channels, height, width)
     for path, split in ((train, kept), (validation, held), (test, loaded.test)):
         about = (settings["name"], shape, mean, std, loaded.classes, len(split.id))
-        images.write(path, split, Data(*about, loaded.source, loaded.sha256))
+        data = Data(*about, loaded.source, loaded.sha256, loaded.factors)
+        images.write(path, split, data)
 
 
 def _check(raw: Raw, name: str) -> None:
@@ -42,6 +43,12 @@ def _check(raw: Raw, name: str) -> None:
             raise UserError(f"{name} has no images in {split}")
         if not UNLABELLED <= each.label.min() <= each.label.max() < len(raw.classes):
             raise UserError(f"{name} has labels in {split} that none of its classes stands for")
+        if each.factor.shape != (len(each.id), len(raw.factors)):
+            raise UserError(f"{name} has factors in {split} that it does not name, or names more")
+        for place, (factor, values) in enumerate(raw.factors.items()):
+            column = each.factor[:, place]
+            if not UNLABELLED <= column.min() <= column.max() < len(values):
+                raise UserError(f"{name} has values of {factor} in {split} that it does not name")
     if raw.train.image.shape[1:] != raw.test.image.shape[1:]:
         raise UserError(f"{name} has images of different shapes in train and test")
     ids = torch.cat([raw.train.id, raw.test.id])

@@ -20,11 +20,12 @@ from unlabel.collapse import ADVICE, collapse
 from unlabel.errors import UserError
 from unlabel.hardware import Hardware
 from unlabel.images import Data, Images
+from unlabel.labels import noisy, stratified
 from unlabel.log import Log
 from unlabel.method import Method
 from unlabel.progress import Progress
 from unlabel.seeds import derive, generator
-from unlabel.settings import build, load
+from unlabel.settings import build, load, target
 from unlabel.training import Training, fit
 
 SECONDS = float(os.environ.get("UNLABEL_CHECKPOINT_SECONDS", "10"))  # between states, at least
@@ -55,8 +56,8 @@ def _run(
 ) -> None:
     hardware: Hardware = build(settings["hardware"], "hardware")
     training: Training = build(settings["training"], "training")
-    examples, data = _examples(train, training, settings["seed"])
-    method = _method(settings, data, hardware, examples)
+    examples, data = _examples(train, training, settings)
+    method = _method(settings, data, hardware)
     log, seconds = _train(method, examples, settings, training, hardware, state, identity)
     out.mkdir(parents=True, exist_ok=True)
     files.write_text(out / "params.yaml", yaml.safe_dump(settings, sort_keys=False))
@@ -94,8 +95,13 @@ def _done(out: Path, identity: dict[str, Any]) -> bool:
     return True
 
 
-def _examples(train: Path, training: Training, seed: int) -> tuple[Images, Data]:
-    """The images to train on: all, or a random subset that depends on the seed alone."""
+def _examples(train: Path, training: Training, settings: dict[str, Any]) -> tuple[Images, Data]:
+    """The images to train on: all, or a random subset that depends on the seed alone.
+
+    A method that learns from labels is given those that it may see; where these are some only, it
+    is trained on their images only.
+    """
+    seed = settings["seed"]
     examples, data = images.read(train)
     size = len(examples.id)
     if training.images is not None:
@@ -107,19 +113,31 @@ def _examples(train: Path, training: Training, seed: int) -> tuple[Images, Data]
         size = training.images
         order = torch.randperm(len(examples.id), generator=generator(seed, "subset"))
         examples = examples.take(order[:size].sort().values)
+    if target(settings["method"], "method").labels:
+        examples = _labelled(examples, training, data, settings)
+        size = len(examples.id)
     training.steps(size)  # raises where a batch does not fit
     return examples, dataclasses.replace(data, size=size)
 
 
-def _method(settings: dict[str, Any], data: Data, hardware: Hardware, examples: Images) -> Method:
-    torch.manual_seed(derive(settings["seed"], "weights"))
-    backbone = build(settings["encoder"], "encoder", data=data)
-    method: Method = build(settings["method"], "method", encoder=backbone, data=data)
-    if method.labels and not (examples.label >= 0).any():
+def _labelled(examples: Images, training: Training, data: Data, settings: dict[str, Any]) -> Images:
+    """What a method that learns from labels is trained on."""
+    if not (examples.label >= 0).any():
         raise UserError(
             f"{settings['method']['_target_']} learns from labels, but no image of {data.name} "
             "has one; choose a method that needs none"
         )
+    seed = settings["seed"]
+    if training.labels < 1:
+        examples = examples.take(stratified(examples.label, training.labels, seed))
+    label = noisy(examples.label, training.label_noise, len(data.classes), seed)
+    return examples._replace(label=label)
+
+
+def _method(settings: dict[str, Any], data: Data, hardware: Hardware) -> Method:
+    torch.manual_seed(derive(settings["seed"], "weights"))
+    backbone = build(settings["encoder"], "encoder", data=data)
+    method: Method = build(settings["method"], "method", encoder=backbone, data=data)
     hardware.move(method)
     return method
 

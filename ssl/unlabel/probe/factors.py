@@ -1,0 +1,66 @@
+"""What else can be told from a representation, beside the class: each factor of a dataset."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from unlabel.features import Features, Split
+from unlabel.images import UNLABELLED
+from unlabel.probe import Probe
+from unlabel.probe.linear import Labelled, axes, measure
+from unlabel.seeds import generator
+
+
+class Factors(Probe):
+    """Accuracy of a linear classifier of each factor, fitted to some of the training images.
+
+    These depend on the seed alone, so methods are compared on the same images.
+    """
+
+    labels = False  # a factor is no class
+
+    def __init__(
+        self,
+        images: int = 10_000,
+        l2: Sequence[float] = (1e-2, 1e-4, 1e-6),
+        tolerance: float = 1e-5,
+    ):
+        self.images, self.l2, self.tolerance = images, l2, tolerance
+
+    def measure(self, features: Features, seed: int) -> dict[str, float]:
+        """Of each factor `linear_FACTOR` and `validation_linear_FACTOR` on h.
+
+        A factor that is known of no image of a split is left out.
+        """
+        parts = [each.h for each in (features.train, features.validation, features.test)]
+        return self.of(features, parts, "linear", seed)
+
+    def of(
+        self, features: Features, parts: Sequence[Tensor], name: str, seed: int
+    ) -> dict[str, float]:
+        """The same on other vectors of the three splits, (N, D) each, as `NAME_FACTOR`."""
+        if not features.factors:
+            return {}
+        order = torch.randperm(len(parts[0]), generator=generator(seed, "factors"))
+        rows = order[: self.images].to(parts[0].device)
+        turned = axes(parts[0][rows])
+        x = [turned(part) for part in (parts[0][rows], *parts[1:])]
+        splits = (features.train.take(rows), features.validation, features.test)
+        measures = {}
+        for place, (factor, values) in enumerate(features.factors.items()):
+            train, validation, test = (
+                _known(each, split, place) for each, split in zip(x, splits, strict=True)
+            )
+            if all(len(label) for _, label in (train, validation, test)):
+                found = measure(train, validation, test, len(values), self.l2, self.tolerance)
+                measures[f"{name}_{factor}"] = found.test
+                measures[f"validation_{name}_{factor}"] = found.validation
+        return measures
+
+
+def _known(x: Tensor, split: Split, place: int) -> Labelled:
+    """Of x (D + 1, N), the images whose factor is known, and its values."""
+    label = split.factor[:, place]
+    known = label != UNLABELLED
+    return (x, label) if known.all() else (x[:, known], label[known])

@@ -1,0 +1,62 @@
+"""How alike an image and its transformed self are, and how unlike all other images."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from unlabel.features import ALL, Features
+from unlabel.probe import Probe
+
+
+class Invariance(Probe):
+    """Cosine similarities of views of the validation split's images.
+
+    The mean feature is subtracted first: unrelated images have a similarity near 0, and no encoder
+    is credited for what all of its features have in common. It is that of the first views: where a
+    transform moves all features alike, they are not invariant to it.
+    """
+
+    labels = False
+
+    def measure(self, features: Features, seed: int) -> dict[str, float]:
+        """Of each transform alone `similarity_TRANSFORM`, the mean over images and their views.
+
+        Of pairs that all transforms have made `positive_similarity`, `negative_similarity` (of
+        views of different images), the difference `margin`, and `margin_ratio`, in standard
+        deviations of the negatives. The same on z where there is one: `margin_z`.
+        """
+        measures = {}
+        for name, views in features.views.items():
+            for suffix, first, second in (("", views.h, views.h_), ("_z", views.z, views.z_)):
+                if first is None or second is None:
+                    continue
+                similarity = similarities(first, second)
+                positive = float(similarity.diagonal().mean())
+                if name != ALL:
+                    measures[f"similarity_{name}{suffix}"] = positive
+                    continue
+                negatives = similarity[
+                    ~torch.eye(len(first), dtype=torch.bool, device=first.device)
+                ]
+                negative, spread = float(negatives.mean()), float(negatives.std())
+                measures[f"positive_similarity{suffix}"] = positive
+                measures[f"negative_similarity{suffix}"] = negative
+                measures[f"margin{suffix}"] = positive - negative
+                measures[f"margin_ratio{suffix}"] = (
+                    (positive - negative) / spread if spread else 0.0
+                )
+        return measures
+
+
+def similarities(first: Tensor, second: Tensor) -> Tensor:
+    """Cosines after the mean of the first has been subtracted: (n, D), (n, D) -> (n, n).
+
+    A vector that is the mean, but for rounding, is like no other: 0.
+    """
+    mean = first.double().mean(0)
+    unit = []
+    for x in (first, second):
+        centred = x.double() - mean
+        length = centred.norm(dim=1, keepdim=True)
+        unit.append(F.normalize(centred, dim=1).where(length > 1e-6 * mean.norm(), 0).float())
+    return unit[0] @ unit[1].T
