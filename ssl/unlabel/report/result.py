@@ -46,8 +46,8 @@ class Result:
 
         Empty where it does not, and for an untrained encoder, which has nothing to collapse from.
         """
-        rows = [dict(row) for row in self.log.to_dict("records")] if self.trained else []
-        return collapse(rows[-1]) if rows else ""
+        last = self.log.iloc[-1] if self.trained and len(self.log) else {}
+        return collapse({str(name): value for name, value in last.items()})
 
     def pictures(self) -> pd.DataFrame:
         """The table of `caption`, `index` and `png`; empty where the method shows nothing."""
