@@ -46,7 +46,7 @@ class Result:
 
         Empty where it does not, and for an untrained encoder, which has nothing to collapse from.
         """
-        last: Mapping[Any, Any] = self.log.iloc[-1] if self.trained and len(self.log) else {}
+        last = self.log.iloc[-1].to_dict() if self.trained and len(self.log) else {}
         return collapse({str(name): value for name, value in last.items()})
 
     def pictures(self) -> pd.DataFrame:
