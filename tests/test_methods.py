@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 
 from conftest import METHODS, PARAMS, about, assembled, composed
 from unlabel import resume
+from unlabel.errors import UserError
 from unlabel.images import Images
 from unlabel.settings import build
 from unlabel.training import Training, fit
@@ -21,6 +22,10 @@ def images(shape: tuple[int, int, int], n: int = 40) -> Images:
     generator = torch.Generator().manual_seed(0)
     pixels = torch.randint(256, (n, *shape), dtype=torch.uint8, generator=generator)
     return Images.of(torch.arange(n), pixels, torch.arange(n) % 4)
+
+
+def encoder_of(name: str) -> str:
+    return composed(name)["encoder"]["_target_"]
 
 
 def prepare(name, data, hardware):
@@ -46,6 +51,22 @@ def test_losses_are_finite_and_the_encoder_moves(name, shape, hardware):
     assert torch.tensor(losses).isfinite().all()
     after = method.encoder.state_dict()
     assert any(not torch.equal(before[key], after[key]) for key in before)
+
+
+@pytest.mark.parametrize("name", [name for name in TRAINED if "vit" not in encoder_of(name)])
+@pytest.mark.parametrize("shape", [(3, 27, 27), (3, 21, 27)], ids=str)
+def test_images_may_be_of_any_size_and_batches_small(name, shape, hardware):
+    data = images(shape, n=11)  # three are left over in an epoch
+    try:
+        method, losses = train(name, data, hardware, Training(epochs=2, batch=8))
+    except UserError as error:  # of methods that turn images
+        assert shape[1] != shape[2]
+        assert "choose a square size" in str(error)
+        return
+    assert len(losses) == 2
+    assert torch.tensor(losses).isfinite().all()
+    shown = method.eval().show(torch.rand(3, *shape))
+    assert all(picture.isfinite().all() for picture in shown.values())
 
 
 @pytest.mark.parametrize("name", TRAINED)
