@@ -60,8 +60,8 @@ def test_images_may_be_of_any_size_and_batches_small(name, shape, hardware):
     try:
         method, losses = train(name, data, hardware, Training(epochs=2, batch=8))
     except UserError as error:  # of methods that turn images
-        assert shape[1] != shape[2]
-        assert "choose a square size" in str(error)
+        if shape[1] == shape[2] or "choose a square size" not in str(error):
+            raise
         return
     assert len(losses) == 2
     assert torch.tensor(losses).isfinite().all()
