@@ -24,10 +24,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from unlabel.augment import rotate
 from unlabel.dataset import Dataset, Raw
 from unlabel.errors import UserError
 from unlabel.files import whole
 from unlabel.images import Images
+from unlabel.seeds import derive
 
 CLASSES = (
     *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
@@ -53,6 +55,7 @@ FILES = {
         "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
     ),
 }
+ROTATIONS = ("0", "90", "180", "270")  # degrees, counter-clockwise
 PACKAGE = "dataset-fashion-mnist"  # Debian's and Ubuntu's
 INSTALLED = Path("/usr/share/datasets/fashion-mnist")
 LARGEST = 1 << 26  # bytes of an archive; the largest has 26 million
@@ -70,10 +73,12 @@ class Unavailable(Exception):
 class FashionMNIST(Dataset):
     """60,000 pictures of clothes to train on and 10,000 to test on, (1, 28, 28), ten classes.
 
-    Xiao, Rasul and Vollgraf, 2017 (arXiv:1708.07747).
+    Xiao, Rasul and Vollgraf, 2017 (arXiv:1708.07747). Where they are `rotated`, each picture is
+    turned by as many quarter turns as its id says, which are its factor `rotation`.
     """
 
     root: str | None = None  # a folder with the files, or torchvision's `root`
+    rotated: bool = False
 
     def load(self, raw: Path) -> Raw:
         """All images: from `raw`, `root` or Debian's package, else fetched into `raw`.
@@ -81,6 +86,7 @@ class FashionMNIST(Dataset):
         Raises `UserError` naming a damaged file, or all that was tried where none can be had.
         """
         roots = [raw, *([Path(self.root).expanduser()] if self.root else [])]
+        roots += sorted(raw.parent.glob("fashion_mnist*"))  # fetched for another recipe
         folders = [*roots, *(root / "FashionMNIST" / "raw" for root in roots), INSTALLED]
         arrays = {name: _read(path, name) for name, path in _find(folders)}
         if missing := [name for name in FILES if name not in arrays]:
@@ -90,11 +96,23 @@ class FashionMNIST(Dataset):
             for split, at in (("train", 0), ("t10k", 60_000))
         )
         checksums = {name: checksum for name, (_, checksum) in FILES.items()}
-        return Raw(train, test, CLASSES, "Fashion-MNIST (arXiv:1708.07747)", checksums)
+        source = "Fashion-MNIST (arXiv:1708.07747)"
+        if self.rotated:
+            factors = {"rotation": ROTATIONS}
+            return Raw(
+                _turned(train), _turned(test), CLASSES, f"{source}, turned", checksums, factors
+            )
+        return Raw(train, test, CLASSES, source, checksums)
 
 
 def _images(image: Tensor, label: Tensor, first: int) -> Images:
     return Images.of(torch.arange(first, first + len(label)), image.unsqueeze(1), label.long())
+
+
+def _turned(images: Images) -> Images:
+    # A hash of the id, so that no split and no library changes how an image is turned.
+    turns = torch.tensor([derive("rotation", i) % len(ROTATIONS) for i in images.id.tolist()])
+    return images._replace(image=rotate(images.image, turns), factor=turns[:, None])
 
 
 def _find(folders: Iterable[Path]) -> Iterator[tuple[str, Path]]:

@@ -1,0 +1,202 @@
+"""Drawn images of which everything is known: what a representation keeps can be asked of each."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor
+
+from unlabel.dataset import Dataset, Raw
+from unlabel.errors import UserError
+from unlabel.images import Images
+from unlabel.seeds import generator
+
+SIDE = 32  # pixels
+BLOCK = 1000  # images drawn at a time, always as many: so fewer images are the first of more
+FIRST = 1 << 40  # id of the first test image, above any of train
+FACTORS = {
+    "hue": ("red", "yellow", "green", "cyan", "blue", "magenta"),
+    "orientation": ("up", "left", "down", "right"),
+    "position": ("top left", "top right", "bottom left", "bottom right"),
+    "size": ("small", "middling", "large"),
+    "texture": ("plain", "striped", "chequered", "dotted"),
+}
+RADIUS = (0.42, 0.56, 0.75)  # of each size; half the image's side is 1
+OFFSET = 0.24  # of the centre from the image's, each way
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shapes(Dataset):
+    """A shape on a cluttered ground, (3, 32, 32); the class is its kind, all else is a factor.
+
+    Kind and factors are independent of each other and evenly spread. Each value of a factor is a
+    range: hue, angle, place and size vary within it. `seed` changes the images, too. Raises
+    `UserError` unless there are images to train on and to test on.
+    """
+
+    size: int = 20_000  # images to train on, of which some are held out
+    test: int = 4_000
+    clutter: int = 3  # spots behind the shape
+    noise: float = 0.05  # deviation of each pixel's noise; white is 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("size", "test"):
+            if getattr(self, name) < 100:
+                raise UserError(
+                    f"dataset.{name} is {getattr(self, name)}, but must be 100 or more, so that "
+                    "each class has some images"
+                )
+        for name in ("clutter", "noise"):
+            if getattr(self, name) < 0:
+                raise UserError(
+                    f"dataset.{name} is {getattr(self, name)}, but must not be negative"
+                )
+
+    def load(self, raw: Path) -> Raw:
+        """All images, drawn anew; `raw` is not used."""
+        train = self._drawn("train", self.size, 0)
+        test = self._drawn("test", self.test, FIRST)
+        pixels = sha256(train.image.numpy().tobytes() + test.image.numpy().tobytes())
+        checksum = {"shapes": pixels.hexdigest()}
+        return Raw(train, test, tuple(KINDS), "shapes, drawn by unlabel", checksum, FACTORS)
+
+    def _drawn(self, split: str, size: int, first: int) -> Images:
+        blocks = []
+        for number in range(math.ceil(size / BLOCK)):
+            draw = generator("shapes", self.seed, split, number)
+            blocks.append(picture(draw, BLOCK, self.clutter, self.noise))
+        kind, factor, image = (torch.cat(part)[:size] for part in zip(*blocks, strict=True))
+        return Images(torch.arange(first, first + size), image, kind, factor)
+
+
+def picture(draw: Generator, n: int, clutter: int, noise: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Kinds (n,), factors (n, 5) and images (n, 3, 32, 32) in uint8."""
+
+    def uniform(low: float, high: float, *size: int) -> Tensor:
+        return torch.rand(n, *(size or (1,)), generator=draw) * (high - low) + low
+
+    kind = torch.randint(len(KINDS), (n,), generator=draw)
+    columns = [torch.randint(len(names), (n,), generator=draw) for names in FACTORS.values()]
+    hue, orientation, position, size, texture = (column[:, None] for column in columns)
+
+    axis = (torch.arange(SIDE) + 0.5) * 2 / SIDE - 1
+    grid = torch.stack([axis.expand(SIDE, SIDE), -axis[:, None].expand(SIDE, SIDE)])  # right, up
+    place = torch.cat([position % 2 * 2 - 1, 1 - position // 2 * 2], 1) * OFFSET
+    place = place + uniform(-0.12, 0.12, 2)
+    radius = torch.tensor(RADIUS)[size] * uniform(0.88, 1.12)
+    angle = (orientation * 90 + uniform(-15, 15)) * math.pi / 180
+    u, v = turned(grid - place[:, :, None, None], angle)
+    u, v = u / radius[:, :, None], v / radius[:, :, None]
+    outside = torch.empty(n, SIDE, SIDE)
+    for number, distance in enumerate(KINDS.values()):
+        rows = kind == number
+        outside[rows] = distance(u[rows], v[rows])
+    cover = (0.5 - outside * radius[:, :, None] * SIDE / 2).clamp(0, 1)  # about a pixel's edge
+
+    colour = saturated((hue + uniform(-0.33, 0.33)) / len(FACTORS["hue"]))
+    colour = 1 - uniform(0.4, 0.8) * (1 - colour)
+    light = pattern(grid, texture, uniform(0, math.pi), uniform(3.5, 5), uniform(0, 1, 2))
+    light = uniform(0.8, 1)[:, :, None] * (1 - uniform(0.4, 0.7)[:, :, None] * light)
+    light = light * (0.7 + 0.3 * v).clamp(0.4, 1)  # darker at its foot, so that turns show
+    x = ground(n, grid, clutter, uniform)
+    x = x + cover[:, None] * (colour[:, :, None, None] * light[:, None] - x)
+    x = x + noise * torch.randn(x.shape, generator=draw)
+    return kind, torch.stack(columns, 1), x.clamp(0, 1).mul(255).round().to(torch.uint8)
+
+
+def ground(n: int, grid: Tensor, clutter: int, uniform: Callable[..., Tensor]) -> Tensor:
+    """Dull colours that change slowly, and spots of other such colours: (n, 3, 32, 32)."""
+    slow = uniform(-0.1, 0.1, 3, 3, 3) + uniform(0.1, 0.4, 1, 1, 1)
+    x = F.interpolate(slow, (SIDE, SIDE), mode="bilinear", align_corners=True)
+    for _ in range(clutter):
+        u, v = turned(grid - uniform(-1, 1, 2, 1, 1), uniform(0, math.pi))
+        long, wide = (uniform(low, high)[:, :, None] for low, high in ((0.1, 0.5), (0.06, 0.2)))
+        cover = (0.5 - (torch.hypot(u / long, v / wide) - 1) * wide * SIDE / 2).clamp(0, 1)
+        spot = uniform(-0.1, 0.1, 3, 1, 1) + uniform(0.1, 0.5, 1, 1, 1)
+        x = x + cover[:, None] * (spot - x)
+    return x
+
+
+def pattern(grid: Tensor, kind: Tensor, angle: Tensor, period: Tensor, phase: Tensor) -> Tensor:
+    """How dark the texture is at each pixel, (n, 32, 32) in [0, 1]; its period is in pixels."""
+    u, v = turned(grid * SIDE / 2, angle)
+    a, b = (
+        (2 * math.pi * (x / period[:, :, None] + phase[:, at, None, None])).sin()
+        for at, x in enumerate((u, v))
+    )
+    kind = kind[:, :, None]
+    plain = torch.full_like(a, -1)
+    wave = torch.where(kind == 1, a, torch.where(kind == 2, a * b * 2, a + b - 0.5))
+    return (0.5 + 1.5 * torch.where(kind == 0, plain, wave)).clamp(0, 1)
+
+
+def turned(x: Tensor, angle: Tensor) -> tuple[Tensor, Tensor]:
+    """Places (n or none, 2, 32, 32) as seen by what is turned counter-clockwise (n, 1)."""
+    right, up = x.unbind(-3)
+    cos, sin = angle.cos()[:, :, None], angle.sin()[:, :, None]
+    return cos * right + sin * up, cos * up - sin * right
+
+
+def saturated(hue: Tensor) -> Tensor:
+    """Hues in turns (n, 1) -> pure colours (n, 3)."""
+    apart = (hue * 6 - torch.tensor([0.0, 2.0, 4.0])).remainder(6)
+    return (apart.minimum(6 - apart).neg() + 2).clamp(0, 1)
+
+
+# How far a place is outside a shape of radius 1 that stands upright, about: all are symmetrical
+# from left to right and look different after any turn.
+
+
+def triangle(u: Tensor, v: Tensor) -> Tensor:
+    return torch.maximum(-v - 0.6, 0.882 * u.abs() + 0.471 * v - 0.424)
+
+
+def half_disc(u: Tensor, v: Tensor) -> Tensor:
+    return torch.maximum(torch.hypot(u, v + 0.45) - 0.95, -v - 0.45)
+
+
+def crescent(u: Tensor, v: Tensor) -> Tensor:
+    return torch.maximum(torch.hypot(u, v) - 0.9, 0.7 - torch.hypot(u, v + 0.4))
+
+
+def cup(u: Tensor, v: Tensor) -> Tensor:
+    return torch.maximum(
+        torch.maximum(u.abs(), v.abs()) - 0.75, -torch.maximum(u.abs() - 0.35, -v - 0.3)
+    )
+
+
+def tee(u: Tensor, v: Tensor) -> Tensor:
+    bar = torch.maximum(u.abs() - 0.8, (v - 0.5).abs() - 0.28)
+    return torch.minimum(bar, torch.maximum(u.abs() - 0.28, (v + 0.1).abs() - 0.75))
+
+
+def arrow(u: Tensor, v: Tensor) -> Tensor:
+    head = torch.maximum(0.1 - v, 0.75 * u.abs() + 0.66 * v - 0.63)
+    return torch.minimum(head, torch.maximum(u.abs() - 0.25, (v + 0.35).abs() - 0.55))
+
+
+def heart(u: Tensor, v: Tensor) -> Tensor:
+    point = torch.maximum(v - 0.3, 0.76 * u.abs() - 0.65 * v - 0.55)
+    return torch.minimum(point, torch.hypot(u.abs() - 0.42, v - 0.3) - 0.45)
+
+
+def drop(u: Tensor, v: Tensor) -> Tensor:
+    point = torch.maximum(-v - 0.1, 0.87 * u.abs() + 0.49 * v - 0.47)
+    return torch.minimum(point, torch.hypot(u, v + 0.3) - 0.6)
+
+
+KINDS = {
+    "triangle": triangle,
+    "half disc": half_disc,
+    "crescent": crescent,
+    "cup": cup,
+    "tee": tee,
+    "arrow": arrow,
+    "heart": heart,
+    "drop": drop,
+}
