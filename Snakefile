@@ -31,6 +31,8 @@ try:
     for target in sys.argv[1:]:
         if target.startswith("data/runs/"):  # a run of no study, asked for by its path
             PLAN.add(Run.of(target))
+            if "/transfer/" in target:
+                PLAN.dataset(Path(target).stem)
     PLAN.keep()
 except UserError as error:
     sys.exit(f"error: {error}")
@@ -42,6 +44,7 @@ wildcard_constraints:
     method="[^/]+",
     variant="[^/]+",
     seed=r"\d+",
+    target="[^/]+",
 
 
 include: "workflow/rules/prepare.smk"
@@ -49,6 +52,7 @@ include: "workflow/rules/pretrain.smk"
 include: "workflow/rules/features.smk"
 include: "workflow/rules/probe.smk"
 include: "workflow/rules/finetune.smk"
+include: "workflow/rules/transfer.smk"
 include: "workflow/rules/report.smk"
 
 

@@ -117,6 +117,11 @@ def _check(params: Path, resolved: Mapping[Any, Any], where: str) -> None:
         for name, probe in resolved["probe"].items():
             check(probe, f"probe.{name}")
         check(resolved["finetune"], "finetune")
+        for name in resolved["transfer"]["probes"]:
+            if name not in resolved["probe"]:
+                raise UserError(
+                    f"transfer.probes names {name!r}; {nearest(str(name), resolved['probe'])}"
+                )
     except UserError as error:
         raise UserError(f"in the settings of {where}: {error}") from error
 

@@ -98,7 +98,7 @@ class FashionMNIST(Dataset):
         checksums = {name: checksum for name, (_, checksum) in FILES.items()}
         source = "Fashion-MNIST (arXiv:1708.07747)"
         if self.rotated:
-            factors = {"rotation": ROTATIONS}
+            factors: dict[str, tuple[str, ...]] = {"rotation": ROTATIONS}
             return Raw(
                 _turned(train), _turned(test), CLASSES, f"{source}, turned", checksums, factors
             )

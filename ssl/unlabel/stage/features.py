@@ -81,17 +81,17 @@ def restored(settings: Settings, encoder: Path, path: Path) -> Method:
     return method.eval()
 
 
-def read_splits(paths: Sequence[Path], encoder: Encoder) -> tuple[list[Images], Data]:
+def read_splits(paths: Sequence[Path], encoder: Encoder | None = None) -> tuple[list[Images], Data]:
     """The images of each path, and what is to be known of the last.
 
-    Raises `UserError` if a file is missing, damaged or empty, or its images do not fit the encoder.
+    Raises `UserError` if a file is missing, damaged or empty, or its images do not fit an encoder.
     """
     splits = []
     for path in paths:
         split, data = images.read(path)
         if not len(split.id):
             raise UserError(f"{path} has no images; prepare the dataset so that no split is empty")
-        if data.shape != encoder.data.shape:
+        if encoder is not None and data.shape != encoder.data.shape:
             raise UserError(
                 f"the images of {path} are {data.shape} (channels, height, width), but the encoder "
                 f"was trained on {encoder.data.shape}; prepare them in the encoder's shape"

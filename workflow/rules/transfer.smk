@@ -1,0 +1,21 @@
+rule transfer:
+    input:
+        encoder=f"{RUN}/encoder.safetensors",
+        train="data/prepared/{target}/train.arrow",
+        validation="data/prepared/{target}/validation.arrow",
+        test="data/prepared/{target}/test.arrow",
+    output:
+        f"{RUN}/transfer/{{target}}.json",
+    log:
+        "logs/transfer/{budget}-{dataset}-{method}-{variant}-{seed}-{target}.log",
+    threads: 1
+    resources:
+        gpu=GPUS,
+        mem_mb=8000,
+        runtime=60,
+    params:
+        plan=PLAN.parameters("transfer"),
+    shell:
+        "python -m unlabel transfer --params {params.plan[settings]:q}"
+        " --encoder {input.encoder:q} --train {input.train:q}"
+        " --validation {input.validation:q} --test {input.test:q} --out {output:q} 2> {log:q}"
