@@ -1,7 +1,7 @@
 """A fingerprint of the code that a result depends on; comments and docstrings do not count."""
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -13,14 +13,21 @@ PACKAGE = Path(__file__).parent
 @cache
 def fingerprint(*modules: str) -> str:
     """Of modules of this package and of all that they import from it, directly or not."""
-    todo, seen = list(modules), set[str]()
-    while todo:
-        module = todo.pop()
-        if module not in seen and _file(module) is not None:
-            seen.add(module)
-            todo += _parsed(module)[1]
-    text = "".join(f"{module} {_parsed(module)[0]}\n" for module in sorted(seen))
+    text = "".join(f"{module} {_parsed(module)[0]}\n" for module in sorted(_closure(modules)))
     return sha256(text.encode()).hexdigest()[:16]
+
+
+@cache
+def words(*modules: str) -> frozenset[str]:
+    """The names that stand as text in modules and in all that they import from this package."""
+    found = set[str]()
+    for module in _closure(modules):
+        path = _file(module)
+        assert path is not None
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.add(node.value)
+    return frozenset(word for word in found if word.isidentifier())
 
 
 def targets(settings: Any) -> Iterator[str]:
@@ -30,6 +37,17 @@ def targets(settings: Any) -> Iterator[str]:
             yield target.rpartition(".")[0]
         for value in settings.values():
             yield from targets(value)
+
+
+def _closure(modules: Iterable[str]) -> set[str]:
+    """Modules of this package, and all that they import from it, directly or not."""
+    todo, seen = list(modules), set[str]()
+    while todo:
+        module = todo.pop()
+        if module not in seen and _file(module) is not None:
+            seen.add(module)
+            todo += _parsed(module)[1]
+    return seen
 
 
 def _file(module: str) -> Path | None:

@@ -8,7 +8,7 @@ nothing, and a running workflow goes on with the settings it started with.
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from unlabel import compose, files
 from unlabel.code import fingerprint, targets
 from unlabel.run import Run
 from unlabel.settings import load
-from unlabel.study import Study
+from unlabel.study import Study, needs, read
 
 Stage = dict[str, Any]  # its frozen "settings", a file, and the "modules" they name
 
@@ -94,6 +94,59 @@ class Plan:
 
     def report(self, study: Study, budget: str) -> dict[str, str]:
         """What the rule `report` of a study has as its parameters."""
+        return self._parameters({"report": self._freeze(self._brief(study, budget))}, "report")
+
+    def study(self, name: str, budget: str) -> dict[str, str]:
+        """What the rule `study` of params/study/NAME.yaml has as its parameters.
+
+        Raises `UserError` if anything is wrong with the study, its runs or its claims.
+        """
+        key = f"study {budget}/{name}"
+        if key not in self.stages:
+            study = read(self.params, name)
+            claims = study.claimed(self.params)
+            content = self._brief(study, budget)
+            metrics = study.metrics(self.params)
+            self._rehearse(study, budget, metrics)
+            # Fine-tuning and transfer are jobs of their own, so they are not done for nothing.
+            stages = needs(metrics, study.transfer)
+            content |= {"name": name, "claims": [each.written() for each in claims]}
+            content |= {"metrics": metrics, "stages": stages | {"transfer": bool(study.transfer)}}
+            self.stages[key] = {"study": self._freeze(content)}
+        return self._parameters(self.stages[key], "study")
+
+    def brief(self, name: str, budget: str) -> dict[str, Any]:
+        """What `study` has frozen: the study, its runs, and the stages they need."""
+        return load(Path(self.study(name, budget)["settings"]))
+
+    def inputs(self, name: str, budget: str) -> list[str]:
+        """The files below data/runs that a study reads."""
+        brief = self.brief(name, budget)
+        wanted = ["params.yaml", "run.json", "log.parquet"]
+        if brief["stages"]["probe"]:
+            wanted += [f"metrics/{probe}.json" for probe in compose.probes(self.params)]
+        if brief["stages"]["finetune"]:
+            wanted.append("metrics/finetune.json")
+        wanted += [f"transfer/{target}.json" for target in brief["transfer"]]
+        folders = dict.fromkeys(run["folder"] for run in brief["runs"])
+        return [f"data/runs/{folder}/{file}" for folder in folders for file in wanted]
+
+    def _rehearse(self, study: Study, budget: str, metrics: list[str]) -> None:
+        """Raise `UserError` if a run has too few images, or a metric will be measured of none."""
+        from unlabel import rehearsal  # loads torch, which a plan that is kept has no need of
+
+        runs = study.runs(self.params, budget)
+        for variant in dict.fromkeys(replace(run, seed=0) for _, run in runs):
+            rehearsal.check_size(self.settings(variant), variant.folder)
+        for metric in metrics:
+            terms = [term for each in study.claimed(self.params) for term in each.terms]
+            methods = [term.method for term in terms if term.metric == metric]
+            for method in dict.fromkeys(methods or [runs[0][1].method]):
+                run = next(run for _, run in runs if run.method == method)
+                where = f"the study {study.title!r}"
+                rehearsal.check(metric, self.settings(run), study.transfer, where)
+
+    def _brief(self, study: Study, budget: str) -> dict[str, Any]:
         runs = []
         for arm, run in study.runs(self.params, budget):
             self.add(run)
@@ -106,13 +159,14 @@ class Plan:
                     "encoder": settings["encoder"]["_target_"].split(".")[-2],
                     "epochs": settings["training"]["epochs"],
                     "images": settings["training"]["images"],
+                    "batch": settings["training"]["batch"],
                 }
             )
         content = asdict(study) | {"budget": budget, "runs": runs}
         content["methods"] = {
             method: self._about(method) for method in sorted({r["method"] for r in runs})
         }
-        return self._parameters({"report": self._freeze(content)}, "report")
+        return content
 
     def settings(self, run: Run) -> dict[str, Any]:
         """All settings of a run, resolved and checked."""
