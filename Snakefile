@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "ssl"))
 
-from unlabel import compose, forkserver, jobs, study
+from unlabel import compose, forecast, forkserver, jobs, study
 from unlabel.errors import UserError
 from unlabel.plan import Plan
 from unlabel.run import Run
@@ -18,6 +18,7 @@ PARAMS = Path("params")
 RUN = "data/runs/{budget}/{dataset}/{method}/{variant}/{seed}"
 PREPARED = "data/prepared/{dataset}"
 PROBES = compose.probes(PARAMS)
+BUDGET = config["budget"]
 GPUS = jobs.gpus() if config["gpu"] == "auto" else config["gpu"]
 
 jobs.use_this_python()
@@ -26,14 +27,21 @@ if not jobs.is_job():
 try:
     PLAN = Plan.current()
     STUDY = study.read(PARAMS, config["study"])
-    RUNS = [run for _, run in STUDY.runs(PARAMS, config["budget"])]
-    REPORT = PLAN.report(STUDY, config["budget"])
+    RUNS = [run for _, run in STUDY.runs(PARAMS, BUDGET)]
+    REPORT = PLAN.report(STUDY, BUDGET)
+    ASKED = []
     for target in sys.argv[1:]:
         if target.startswith("data/runs/"):  # a run of no study, asked for by its path
-            PLAN.add(Run.of(target))
+            ASKED.append(Run.of(target))
+            PLAN.add(ASKED[-1])
             if "/transfer/" in target:
                 PLAN.dataset(Path(target).stem)
+    for name in jobs.studies(sys.argv[1:], PARAMS):
+        ASKED += [Run.parse(run["folder"]) for run in PLAN.brief(name, BUDGET)["runs"]]
     PLAN.keep()
+    DRY, CORES = forecast.asked(sys.argv[1:])
+    if DRY and PLAN.main:
+        print(forecast.forecast(PLAN, ASKED or RUNS).sentence(CORES), file=sys.stderr)
 except UserError as error:
     sys.exit(f"error: {error}")
 
@@ -44,7 +52,17 @@ wildcard_constraints:
     method="[^/]+",
     variant="[^/]+",
     seed=r"\d+",
-    target="[^/]+",
+    RUNS = [run for _, run in STUDY.runs(PARAMS, BUDGET)]
+    REPORT = PLAN.report(STUDY, BUDGET)
+    ASKED = []
+    for target in sys.argv[1:]:
+        if target.startswith("data/runs/"):  # a run of no study, asked for by its path
+            ASKED.append(Run.of(target))
+            PLAN.add(ASKED[-1])
+            if "/transfer/" in target:
+                PLAN.dataset(Path(target).stem)
+    for name in jobs.studies(sys.argv[1:], PARAMS):
+        ASKED += [Run.parse(run["folder"]) for run in PLAN.brief(name, BUDGET)["runs"]]
 
 
 include: "workflow/rules/prepare.smk"
@@ -54,6 +72,7 @@ include: "workflow/rules/probe.smk"
 include: "workflow/rules/finetune.smk"
 include: "workflow/rules/transfer.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/study.smk"
 
 
 rule all:

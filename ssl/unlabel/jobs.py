@@ -3,11 +3,12 @@
 import fcntl
 import os
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from unlabel import records
+from unlabel import records, study
 from unlabel.plan import ENVIRONMENT
 
 
@@ -45,6 +46,17 @@ def take_over(folder: Path = Path(".snakemake")) -> IO[str]:
     with suppress(OSError):  # a network's file system may have no locks
         fcntl.flock(alive, fcntl.LOCK_SH | fcntl.LOCK_NB)
     return alive
+
+
+def studies(targets: Iterable[str], params: Path) -> list[str]:
+    """The studies of params/study that Snakemake's `targets` are about."""
+    found = []
+    for target in targets:
+        if target.startswith("reports/study/"):
+            found.append(Path(target).stem)
+        elif target.startswith("reports/statements."):
+            found += study.stated(params)
+    return list(dict.fromkeys(found))
 
 
 def gpus() -> int:

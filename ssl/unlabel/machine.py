@@ -5,6 +5,7 @@ import platform
 import resource
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 import torch
@@ -17,6 +18,7 @@ def describe(device: str) -> dict[str, str]:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "commit": commit(),
+        "lock": lock(),
         "system": f"{platform.system()} {platform.machine()}",
         "device": torch.cuda.get_device_name(device) if cuda else processor(),
     }
@@ -39,6 +41,12 @@ def commit() -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.strip()
+
+
+def lock() -> str:
+    """The hash of the lock that this environment is made from; empty where there is none."""
+    path = Path("requirements.lock")
+    return sha256(path.read_bytes()).hexdigest()[:12] if path.is_file() else ""
 
 
 def peak_memory(device: str) -> int:

@@ -17,13 +17,13 @@ import yaml
 
 from unlabel import compose, files
 from unlabel.code import fingerprint, targets
+from unlabel.records import FROZEN
 from unlabel.run import Run
 from unlabel.settings import load
 from unlabel.study import Study, needs, read
 
 Stage = dict[str, Any]  # its frozen "settings", a file, and the "modules" they name
 
-FROZEN = Path(".snakemake/unlabel")
 ENVIRONMENT = "UNLABEL_PLAN"  # names the frozen plan to the jobs of a running workflow
 
 
@@ -114,6 +114,10 @@ class Plan:
             content |= {"metrics": metrics, "stages": stages | {"transfer": bool(study.transfer)}}
             self.stages[key] = {"study": self._freeze(content)}
         return self._parameters(self.stages[key], "study")
+
+    def statements(self) -> dict[str, str]:
+        """What the rule `statements` has as its parameters."""
+        return {"code": fingerprint("unlabel.stage.statements")}
 
     def brief(self, name: str, budget: str) -> dict[str, Any]:
         """What `study` has frozen: the study, its runs, and the stages they need."""

@@ -4,6 +4,7 @@ import base64
 from collections.abc import Iterator
 from pathlib import Path
 
+FROZEN = Path(".snakemake/unlabel")  # what this package keeps there itself
 LONGEST = 254  # characters of a file's name; what is longer becomes folders
 
 

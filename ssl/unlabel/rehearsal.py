@@ -29,7 +29,7 @@ def check(metric: str, settings: Mapping[str, Any], transfer: Iterable[str], whe
     if kind in ("log", "run") and name:
         modules = {"log": ["unlabel.log", *targets(settings["method"])], "run": []}[kind]
         known = words("unlabel.stage.pretrain", *modules)
-        fits = name in known or re.fullmatch(r"loss(_\d+)?", name)
+        fits = name in known or re.fullmatch(r"loss(_\d+)?", name) is not None
         prefix = f"{kind}."
     else:
         names = measured(settings)
@@ -82,4 +82,5 @@ def _features() -> Features:
         for start in (0, IMAGES, 2 * IMAGES)
     ]
     views = torch.randn(2, IMAGES, 3, generator=draw)
-    return Features(*splits, (views[0], views[1]), tuple(map(str, range(CLASSES))))
+    classes = tuple(map(str, range(CLASSES)))
+    return Features(splits[0], splits[1], splits[2], (views[0], views[1]), classes)

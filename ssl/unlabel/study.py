@@ -129,6 +129,12 @@ def read(params: Path, name: str) -> Study:
     return study
 
 
+def stated(params: Path) -> list[str]:
+    """The studies that test a statement."""
+    files = {name: params / "study" / f"{name}.yaml" for name in compose.names(params, "study")}
+    return [name for name, file in files.items() if load(file).get("statement")]
+
+
 def sources(source: Any, where: str = "source") -> list[dict[str, str]]:
     """Each source's title, arxiv number and place. Raises `UserError` for another form."""
     found = []
@@ -139,7 +145,7 @@ def sources(source: Any, where: str = "source") -> list[dict[str, str]]:
         for key in each:
             if key not in SOURCE:
                 raise UserError(f"{where}.{key} is not known; {nearest(str(key), SOURCE)}")
-        found.append({key: str(value) for key, value in each.items()})
+        found.append({key: str(each.get(key, "")) for key in SOURCE})
     return found
 
 

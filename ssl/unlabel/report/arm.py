@@ -1,7 +1,7 @@
 """Runs that differ in nothing but the seed, and the arms that can be compared with each other."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from unlabel.errors import UserError, nearest
@@ -9,6 +9,7 @@ from unlabel.report import result
 from unlabel.report.brief import BASE, About, Brief
 from unlabel.report.estimate import Estimate, difference, estimate
 from unlabel.report.result import Result
+from unlabel.run import Run
 
 BASELINE = "random"  # what every method must beat
 
@@ -60,7 +61,8 @@ class Arm:
 
     def values(self, metric: str) -> dict[int, float]:
         """The seeds' values, where there is one."""
-        return {e.seed: e.metrics[metric] for e in self.results if metric in e.metrics}
+        found = {each.seed: each.value(metric) for each in self.results}
+        return {seed: value for seed, value in found.items() if value is not None}
 
     def estimate(self, metric: str) -> Estimate | None:
         """Over the seeds; None where none has this metric."""
@@ -95,7 +97,8 @@ class Setting:
         None for the untrained encoder itself.
         """
         found = {each.variant: each for each in self.arms if each.method == BASELINE}
-        return None if arm.method == BASELINE else found.get(arm.variant, found.get(BASE))
+        default = found.get(BASE, next(iter(found.values()), None))
+        return None if arm.method == BASELINE else found.get(arm.variant, default)
 
     def gain(self, arm: Arm, metric: str) -> Estimate | None:
         """How much better than its baseline, seed by seed."""
@@ -116,7 +119,7 @@ def gather(brief: Brief, runs: Path) -> list[Setting]:
     """
     results = {planned.run: result.read(planned, runs) for planned in brief.runs}
     known = {name for each in results.values() for name in each.metrics}
-    if brief.metric not in known:
+    if brief.metric not in known and not brief.metric.startswith(("log.", "run.")):
         raise UserError(f"no run has the metric {brief.metric!r}; {nearest(brief.metric, known)}")
     settings: dict[tuple[str, str], dict[str, list[Result]]] = {}
     for each in results.values():
@@ -126,6 +129,33 @@ def gather(brief: Brief, runs: Path) -> list[Setting]:
     return [
         Setting(dataset, encoder, tuple(_arm(arm, brief.methods) for arm in arms.values()))
         for (dataset, encoder), arms in settings.items()
+    ]
+
+
+def compare(brief: Brief, runs: Path) -> list[Setting]:
+    """Read all runs of a study, by the arms that it names; a dataset is one setting.
+
+    A run may be in several arms. Raises `UserError` for a broken run.
+    """
+
+    def wanted(probe: str) -> bool:
+        return brief.stages.get("finetune" if probe == "finetune" else "probe", False)
+
+    results: dict[Run, Result] = {}
+    settings: dict[str, dict[tuple[str, str], list[Result]]] = {}
+    for planned in brief.runs:
+        if planned.run not in results:
+            results[planned.run] = result.read(planned, runs, wanted, brief.transfer)
+        arms = settings.setdefault(planned.dataset, {})
+        found = replace(results[planned.run], planned=planned)
+        arms.setdefault((planned.method, planned.arm), []).append(found)
+    return [
+        Setting(
+            dataset,
+            ", ".join(sorted({each.planned.encoder for arm in arms.values() for each in arm})),
+            tuple(_arm(arm, brief.methods) for arm in arms.values()),
+        )
+        for dataset, arms in settings.items()
     ]
 
 

@@ -1,13 +1,14 @@
 """What a report is about, as the plan wrote it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 from unlabel.errors import UserError
 from unlabel.run import Run
 from unlabel.settings import load
+from unlabel.study import sources
 
 BASE = "base"
 T = TypeVar("T")
@@ -25,6 +26,7 @@ class Planned:
     arm: str  # the study's name for the variant
     encoder: str
     epochs: int
+    batch: int | None = None
 
     @property
     def run(self) -> Run:
@@ -45,16 +47,34 @@ class About:
 
 @dataclass(frozen=True)
 class Brief:
-    """A study's question, and the runs and methods that answer it, in the order of display."""
+    """A study's question, and the runs and methods that answer it, in the order of display.
+
+    What stands from `name` on, only a study's own page has.
+    """
 
     title: str
     question: str
     statement: str
-    source: str
+    source: Any  # as `study.sources` takes it
     metric: str  # the one that answers the question
     budget: str
     runs: tuple[Planned, ...]
     methods: Mapping[str, About]
+    name: str = ""  # of its file
+    expected: str = ""
+    remark: str = ""
+    axis: str = ""
+    references: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()  # overrides of all its runs
+    transfer: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()  # what the verdict and the charts are made from
+    stages: Mapping[str, bool] = field(default_factory=dict)  # which of them it reads
+    claims: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def sources(self) -> list[dict[str, str]]:
+        """Each source's title, arxiv number and place."""
+        return sources(self.source)
 
 
 def read(path: Path) -> Brief:

@@ -61,7 +61,7 @@ def accuracy(setting: Setting, metric: str) -> Chart:
     ]
     words = "; ".join(f"{point.method} {point.shown}" for point in points)
     description = f"{measure.title} of each method: {words}"
-    return Chart(measure.title.capitalize(), description, _finish(layers, _height(points)))
+    return Chart(measure.title.capitalize(), description, finish(layers, _height(points)))
 
 
 def cost(setting: Setting, metric: str) -> Chart | None:
@@ -96,7 +96,7 @@ def cost(setting: Setting, metric: str) -> Chart | None:
     ]
     words = "; ".join(f"{p.method} {p.shown} in {duration(p.seconds)}" for p in points)
     heading = f"{measure.title.capitalize()} against training time"
-    return Chart(heading, f"{heading}: {words}", _finish(layers, _height(points)))
+    return Chart(heading, f"{heading}: {words}", finish(layers, _height(points)))
 
 
 def curves(setting: Setting, arm: Arm) -> list[Chart]:
@@ -121,7 +121,7 @@ def _curve(setting: Setting, arm: Arm, log: pd.DataFrame, name: str) -> Chart:
     means = data.groupby("epoch")["value"].mean()
     first, last = (number(value) for value in (means.iloc[0], means.iloc[-1]))
     words = f"{measure.heading} of {arm.name} by epoch: from {first} to {last}"
-    return Chart(measure.heading, words, _finish(layers, 110))
+    return Chart(measure.heading, words, finish(layers, 110))
 
 
 def _range(setting: Setting, measure: Measure) -> alt.Scale:
@@ -209,7 +209,7 @@ def _colour() -> alt.Color:
     return alt.Color("kind:N", scale=scale, legend=None)
 
 
-def _finish(layers: Sequence[alt.Chart], height: int) -> dict[str, Any]:
+def finish(layers: Sequence[alt.Chart], height: int) -> dict[str, Any]:
     """As wide as its place on the page, and as quiet as the page."""
     axis = {"domainColor": GREY, "tickColor": GREY, "gridColor": GREY, "gridOpacity": 0.2}
     axis |= {"titleFontWeight": "normal", "titleFontSize": 12, "labelFontSize": 12}

@@ -7,8 +7,9 @@ DASH = "–"
 PROBES = {"knn": "kNN", "linear": "linear", "lowshot": "linear", "finetune": "fine-tuned"}
 ACCURACY = re.compile(
     r"(?P<split>validation_)?(?P<probe>knn|linear|lowshot|finetune)(_(?P<share>\d+(\.\d+)?))?"
-    r"(?P<projector>_z)?(?P<deviation>_std)?"
+    r"(?P<projector>_z)?(?P<factor>_(?!l2|std)[a-z]\w*?)?(?P<deviation>_std)?"
 )
+TRANSFERRED = re.compile(rf"(?P<target>\w+?)_(?P<measure>{ACCURACY.pattern})")
 NUMBER = re.compile(r"\d+(\.\d+)?")
 TITLES = {
     "accuracy": "accuracy at the pretext task",
@@ -17,6 +18,11 @@ TITLES = {
     "mutual_information_bound": "mutual information bound (nats)",
 }
 SHARES = {"accuracy", "contrastive_accuracy"}
+RUN = {
+    "seconds": "time to train one run (s)",
+    "images_per_second": "images/s",
+    "peak_memory": "peak memory (bytes)",
+}
 
 
 @dataclass(frozen=True)
@@ -56,9 +62,19 @@ def describe(name: str) -> Measure:
     if found := ACCURACY.fullmatch(name):
         title = f"{PROBES[found['probe']]} accuracy"
         title += f", {found['share']} % of labels" if found["share"] else ""
+        title += f" for {found['factor'][1:].replace('_', ' ')}" if found["factor"] else ""
         title += ", on z" if found["projector"] else ""
         title += ", validation" if found["split"] else ""
         title += ", deviation over draws" if found["deviation"] else ""
+        return Measure(name, title, share=True)
+    kind, _, rest = name.partition(".")
+    if kind == "log" and rest:
+        last = describe(rest)
+        return Measure(name, f"{last.title} at the end of training", last.share)
+    if kind == "run" and rest:
+        return Measure(name, RUN.get(rest, rest.replace("_", " ")), share=False)
+    if found := TRANSFERRED.fullmatch(name):
+        title = f"{describe(found['measure']).title}, on {found['target'].replace('_', ' ')}"
         return Measure(name, title, share=True)
     return Measure(name, TITLES.get(name, name.replace("_", " ")), share=name in SHARES)
 

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,15 @@ class Result:
         """All probes' metrics; no two probes have one of the same name."""
         return {name: value for probe in self.probes.values() for name, value in probe.items()}
 
+    def value(self, name: str) -> float | None:
+        """A metric; `log.NAME` is of the log's last row, `run.NAME` of run.json. None if absent."""
+        kind, _, rest = name.partition(".")
+        if kind == "log" and rest:
+            last = self.log[rest].iloc[-1] if rest in self.log and len(self.log) else math.nan
+            return None if math.isnan(last) else float(last)
+        found = self.about.get(rest) if kind == "run" else self.metrics.get(name)
+        return float(found) if isinstance(found, int | float) else None
+
     @property
     def trained(self) -> bool:
         """Did it train at all?"""
@@ -55,16 +64,23 @@ class Result:
         return _table(path, ["caption", "index", "png"])
 
 
-def read(planned: Planned, runs: Path) -> Result:
-    """Read a run's folder below `runs`.
+def read(
+    planned: Planned,
+    runs: Path,
+    wanted: Callable[[str], bool] = lambda _: True,
+    transfer: Sequence[str] = (),
+) -> Result:
+    """Read a run's folder below `runs`: of its probes the `wanted`, and its `transfer` to datasets.
 
     Raises `UserError` for a file that is missing or damaged, and for a metric that is no number.
     """
     folder = runs / planned.run.folder
     probes, origin = {}, dict[str, Path]()
-    for path in sorted((folder / "metrics").glob("*.json")):
-        probes[path.stem] = _metrics(path)
-        for name in probes[path.stem]:
+    paths = [p for p in sorted((folder / "metrics").glob("*.json")) if wanted(p.stem)]
+    for path in [*paths, *(folder / "transfer" / f"{target}.json" for target in transfer)]:
+        kind = path.stem if path in paths else f"transfer to {path.stem}"
+        probes[kind] = _metrics(path)
+        for name in probes[kind]:
             if name in origin:
                 raise UserError(f"{origin[name]} and {path} both have {name!r}; rename one of them")
             origin[name] = path

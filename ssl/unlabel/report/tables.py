@@ -67,6 +67,23 @@ def leaderboard(settings: Iterable[Setting]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=first + rest).sort_values(first, ignore_index=True)
 
 
+def arms(settings: Iterable[Setting]) -> pd.DataFrame:
+    """One row for each arm of a study: of each metric the mean, and half its 95 % interval."""
+    rows, names = [], set[str]()
+    for setting in settings:
+        for arm in setting.arms:
+            row: dict[str, Any] = {"dataset": setting.dataset, "method": arm.method}
+            row |= {"arm": arm.label, "variant": arm.variant, "seeds": len(arm.results)}
+            for name in arm.metrics:
+                if found := arm.estimate(name):
+                    row |= {name: found.mean, f"{name}_interval": found.interval}
+            names |= set(arm.metrics)
+            rows.append(row)
+    first = ["dataset", "method", "arm", "variant", "seeds"]
+    rest = [f"{name}{end}" for name in sorted(names, key=natural) for end in ("", "_interval")]
+    return pd.DataFrame(rows, columns=first + rest)
+
+
 def training(settings: Iterable[Setting]) -> pd.DataFrame:
     """The training logs of all runs, one below the other, as `dvc plots` draws them."""
     logs = [

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
 
-from scipy.special import stdtr
+from scipy.special import stdtr, stdtrit
 
 from unlabel.claim import Claim
 from unlabel.report.estimate import CONFIDENCE, Estimate, estimate
@@ -87,6 +87,22 @@ def verdict(judged: Sequence[Judged]) -> Verdict:
     p_against = min(1.0, len(judged) * min(each.p_against for each in judged))
     p = min(1.0, 2 * min(p_for, p_against))
     return Verdict(p_for, p_against, p, corrected=p)
+
+
+def seeds_needed(judged: Sequence[Judged], most: int = 200) -> int | None:
+    """How many seeds would decide, were means and deviations to stay; None for more than `most`."""
+    for n in range(2, most + 1):
+        tried = []
+        for each in judged:
+            effect = each.effect
+            quantile = float(stdtrit(effect.n - 1, (1 + CONFIDENCE) / 2))
+            spread = (effect.interval or 0.0) / quantile * math.sqrt(effect.n)
+            tested = same if each.claim.kind == "same" else higher
+            tried.append(tested(effect.mean, spread / math.sqrt(n), n, each.claim.margin))
+        p_for = max(p for p, _ in tried)
+        if 2 * min(p_for, len(tried) * min(p for _, p in tried)) < LEVEL:
+            return n
+    return None
 
 
 def holm(p: Sequence[float]) -> list[float]:

@@ -1,9 +1,29 @@
 "use strict";
 
-for (const figure of document.querySelectorAll("figure.chart")) {
+/* Charts are drawn as they come near the window, and then the rest, one by one: a page of many is
+   there at once. What is folded has no width yet, so it is drawn when it is unfolded. */
+const charts = [...document.querySelectorAll("figure.chart")];
+
+function draw(figure) {
+  if (figure.dataset.drawn) return;
+  figure.dataset.drawn = "yes";
   const spec = JSON.parse(figure.querySelector("script").textContent);
   vegaEmbed(figure.querySelector(".plot"), spec, { actions: false, renderer: "svg" });
 }
+
+function drawRest() {
+  const next = charts.find((figure) => !figure.dataset.drawn && figure.offsetWidth);
+  if (!next) return;
+  draw(next);
+  setTimeout(drawRest, 20);
+}
+
+const watcher = new IntersectionObserver(
+  (entries) => entries.filter((entry) => entry.isIntersecting).forEach((entry) => draw(entry.target)),
+  { rootMargin: "600px" },
+);
+charts.forEach((figure) => watcher.observe(figure));
+setTimeout(drawRest, 100);
 
 /* Below zero, zero or above: how two cells compare. A cell without a value is always last. */
 function compare(a, b, direction) {
@@ -31,7 +51,50 @@ for (const button of document.querySelectorAll("table.leaderboard button")) {
   button.addEventListener("click", () => sort(button.closest("table"), button.closest("th")));
 }
 
+/* Every table as text: its last row of headings, and the rows that are no headings. */
+function cells(table) {
+  const rows = [...table.tHead.rows].slice(-1);
+  for (const body of table.tBodies) rows.push(...body.rows);
+  const text = (cell) => cell.textContent.trim().replace(/\s+/g, " ");
+  return rows.filter((row) => !row.classList.contains("heading")).map((row) => [...row.cells].map(text));
+}
+
+const WRITTEN = {
+  CSV: (rows) => rows.map((row) => row.map((cell) => `"${cell.replaceAll('"', '""')}"`).join(",")).join("\n"),
+  Markdown: ([head, ...rows]) =>
+    [head, head.map(() => "---"), ...rows]
+      .map((row) => `| ${row.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`)
+      .join("\n"),
+};
+
+for (const table of document.querySelectorAll("table")) {
+  const line = document.createElement("p");
+  line.className = "export screen";
+  line.append("This table as");
+  for (const form of Object.keys(WRITTEN)) {
+    const link = document.createElement("a");
+    link.textContent = form;
+    link.href = "#";
+    link.download = `table.${form === "CSV" ? "csv" : "md"}`;
+    link.addEventListener("click", () => {
+      link.href = `data:text/plain;charset=utf-8,${encodeURIComponent(WRITTEN[form](cells(table)) + "\n")}`;
+    });
+    line.append(" ", link);
+  }
+  table.closest(".scroll").after(line);
+}
+
+/* A link to what is folded unfolds it. */
+function unfold() {
+  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  for (let each = target; each; each = each.parentElement) if (each.tagName === "DETAILS") each.open = true;
+  if (target) target.scrollIntoView();
+}
+addEventListener("hashchange", unfold);
+if (location.hash) unfold();
+
 /* On paper nothing can be unfolded. */
 addEventListener("beforeprint", () => {
-  for (const details of document.querySelectorAll("details")) details.open = true;
+  for (const details of document.querySelectorAll("details:not(.settings)")) details.open = true;
+  charts.forEach(draw);
 });

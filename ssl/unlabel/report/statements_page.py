@@ -1,0 +1,150 @@
+"""The page of all statements, from the records of their studies."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pandas as pd
+
+from unlabel.report import site
+from unlabel.report.estimate import Estimate
+from unlabel.report.measure import duration
+from unlabel.report.parts import markdown
+from unlabel.report.study_page import difference, kind, probability, told
+from unlabel.report.verdict import FAILS, HOLDS, OPEN, Verdict, holm
+
+ORDER = (HOLDS, FAILS, OPEN)
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A study's record, and its verdict among all."""
+
+    record: Mapping[str, Any]
+    verdict: Verdict
+
+
+def judge(records: Sequence[Mapping[str, Any]]) -> list[Statement]:
+    """Correct the verdicts for being so many (Holm); sorted by title."""
+    records = sorted(records, key=lambda record: str(record["title"]))
+    own = [Verdict(r["p_for"], r["p_against"], r["p"], r["p"]) for r in records]
+    corrected = holm([each.p for each in own])
+    return [
+        Statement(record, replace(each, corrected=p))
+        for record, each, p in zip(records, own, corrected, strict=True)
+    ]
+
+
+def render(statements: Sequence[Statement]) -> str:
+    """The page as HTML."""
+    rows = [_row(each) for each in statements]
+    return site.render(
+        "statements.html", rows=rows, lead=lead(statements), facts=_facts(statements)
+    )
+
+
+def lead(statements: Sequence[Statement]) -> str:
+    """How many statements there are of each verdict."""
+    counts = Counter(each.verdict.word for each in statements)
+    if not statements:
+        return "No study of params/study has a statement."
+    many = f"{len(statements)} statements" if len(statements) > 1 else "One statement"
+    said = ", ".join(
+        f"{counts[word]} {_plural(word, counts[word])}" for word in ORDER if counts[word]
+    )
+    return f"{many} tested: {said}."
+
+
+def text(statements: Sequence[Statement]) -> str:
+    """The table as Markdown."""
+    rows = [
+        [
+            row["title"],
+            row["statement"],
+            f"**{row['word']}**",
+            row["p"],
+            "; ".join(f"{each['says']}: {each['effect']}" for each in row["listed"]),
+            "; ".join(row["conditions"]),
+        ]
+        for row in map(_row, statements)
+    ]
+    names = ["study", "statement", "verdict", "p (Holm)", "differences", "tested on"]
+    return f"{lead(statements)}\n\n" + markdown(names, rows)
+
+
+def table(statements: Sequence[Statement]) -> pd.DataFrame:
+    """One row for each claim on each dataset, with its statement's verdict."""
+    rows = []
+    for each in statements:
+        verdict = each.verdict
+        whole = {"verdict": verdict.word, "p": verdict.p, "p_holm": verdict.corrected}
+        for claim in each.record["claims"]:
+            keys = ("says", "formula", "dataset", "effect", "low", "high", "seeds")
+            own = {key: claim[key] for key in (*keys, "p_for", "p_against")}
+            rows.append({"study": each.record["name"]} | own | whole)
+    return pd.DataFrame(rows)
+
+
+def record(statements: Sequence[Statement]) -> dict[str, Any]:
+    """As JSON has it, and `dvc metrics` shows it."""
+    return {
+        each.record["name"]: {
+            "verdict": each.verdict.word,
+            "p": each.verdict.p,
+            "p_holm": float(f"{each.verdict.corrected:.6g}"),
+            "claims": {c["says"]: c["effect"] for c in each.record["claims"]},
+        }
+        for each in statements
+    }
+
+
+def _row(statement: Statement) -> dict[str, Any]:
+    record, verdict = statement.record, statement.verdict
+    claims = record["claims"]
+    seeds = {len(condition["seeds"]) for condition in record["conditions"]}
+    return {
+        **record,
+        "word": verdict.word,
+        "kind": kind(verdict.word),
+        "order": ORDER.index(verdict.word),
+        "p": probability(verdict.corrected),
+        "corrected": verdict.corrected,
+        "holding": sum(claim["word"] == HOLDS for claim in claims),
+        "claims": len(claims),
+        "listed": [_claim(claim) for claim in claims],
+        "many": len(record["conditions"]) > 1,
+        "conditions": [told(condition) for condition in record["conditions"]],
+        "seeds": min(seeds),
+    }
+
+
+def _claim(claim: Mapping[str, Any]) -> dict[str, Any]:
+    effect = Estimate(claim["effect"], (claim["high"] - claim["low"]) / 2, claim["seeds"])
+    unit = " points" if claim["share"] else ""
+    shown = difference(effect, claim["share"], unit)
+    return {**claim, "effect": shown, "kind": kind(claim["word"])}
+
+
+def _facts(statements: Sequence[Statement]) -> list[tuple[str, str]]:
+    made = [each.record["made"] for each in statements]
+
+    def listed(name: str) -> str:
+        return ", ".join(sorted({value for each in made for value in each[name]}))
+
+    facts = [
+        ("Runs", f"{sum(m['runs'] for m in made)}, those that studies share counted in each"),
+        ("Time to train them", duration(sum(m["seconds"] for m in made))),
+        ("Device", listed("device")),
+        ("Precision", listed("precision")),
+        ("Software", f"torch {listed('torch')}"),
+        ("Commit", listed("commit")),
+        ("Lock of the environment", listed("lock")),
+    ]
+    return [(term, said) for term, said in facts if said]
+
+
+def _plural(word: str, count: int) -> str:
+    if count == 1:
+        return word
+    return {HOLDS: "hold here", FAILS: "do not hold here"}.get(word, word)

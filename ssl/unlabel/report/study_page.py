@@ -1,0 +1,190 @@
+"""The page of a study: its question, the chart that answers it, and whether its statement holds."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from unlabel.report import arms_chart, leaderboard, parts, site
+from unlabel.report.arm import Arm, Setting
+from unlabel.report.brief import BASE, Brief
+from unlabel.report.chart import Chart
+from unlabel.report.estimate import Estimate, estimate
+from unlabel.report.leaderboard import Cell
+from unlabel.report.measure import describe, duration, number
+from unlabel.report.outcome import Outcome, conditions, unit
+from unlabel.report.parts import Part, markdown
+from unlabel.report.verdict import HOLDS, OPEN, Judged, seeds_needed
+
+KINDS = {HOLDS: "holds", OPEN: "open"}  # the class of a verdict's word; else "fails"
+
+
+@dataclass(frozen=True)
+class ArmTable:
+    """Each column's heading and kind, and each arm's cells."""
+
+    columns: tuple[tuple[str, str], ...]
+    rows: tuple[tuple[Arm, tuple[Cell, ...]], ...]
+
+
+@dataclass(frozen=True)
+class StudyPart(Part):
+    """What the page tells of one dataset."""
+
+    charts: tuple[Chart, ...]
+    table: ArmTable
+
+
+def render(outcome: Outcome) -> str:
+    """The page as HTML."""
+    brief = outcome.brief
+    shown = [_setting(setting, brief) for setting in outcome.settings]
+    return site.render("study.html", brief=brief, parts=shown, verdict=_verdict(outcome))
+
+
+def text(outcome: Outcome) -> str:
+    """The page's tables and its verdict as Markdown."""
+    brief, found = outcome.brief, _verdict(outcome)
+    lines = [f"# {brief.title}\n\n{brief.question}\n"]
+    if found:
+        where = "; on ".join(found["conditions"])
+        lines.append(f"> {brief.statement}\n\nThe statement **{found['word']}** on {where}.\n")
+        names = ["claim", "dataset", "measure", "difference", "must be", "seeds", "p for"]
+        keys = ["says", "dataset", "measure", "effect", "margin", "seeds", "p_for", "p_against"]
+        rows = [[row[key] for key in [*keys, "word"]] for row in found["rows"]]
+        lines.append(markdown([*names, "p against", "alone, it"], rows))
+    for setting in outcome.settings:
+        table = _table(setting, brief)
+        rows = [
+            [arm.method, *(f"{c.text} ± {c.interval}" if c.interval else c.text for c in cells)]
+            for arm, cells in table.rows
+        ]
+        lines.append(f"## {setting.dataset}\n")
+        lines.append(markdown(["method", *(heading for heading, _ in table.columns)], rows))
+    return "\n".join(lines)
+
+
+def kind(word: str) -> str:
+    """The class that colours a verdict's word."""
+    return KINDS.get(word, "fails")
+
+
+def told(condition: dict[str, Any]) -> str:
+    """A dataset and all that a verdict on it must be read with, in words."""
+
+    def count(name: str, word: str) -> str:
+        return f"{' / '.join(number(each, 0) for each in condition[name])} {word}"
+
+    encoder = " / ".join(condition["encoder"])
+    seeds = len(condition["seeds"])
+    return (
+        f"{condition['dataset']} with {encoder} at budget {condition['budget']}: "
+        f"{count('images', 'images')}, {count('epochs', 'epochs')}, {seeds} seeds"
+    )
+
+
+def difference(effect: Estimate, share: bool, unit: str) -> str:
+    """An effect with its sign and its interval."""
+    scaled = 100 if share else 1
+    mean, half = scaled * effect.mean, scaled * (effect.interval or 0.0)
+    # As many decimals as tell the interval from 0, where the mean itself may be near 0.
+    places = 1 if share else None
+    plus = "+" if mean > 0 else ""
+    return f"{plus}{number(mean, places)} ± {number(half, places)}{unit}"
+
+
+def probability(p: float) -> str:
+    """A p-value, as precise as it is worth."""
+    return "< 0.001" if p < 0.001 else number(p, 3 if p < 0.1 else 2)
+
+
+def _setting(setting: Setting, brief: Brief) -> StudyPart:
+    charts = [arms_chart.by_arm(setting, metric, brief) for metric in brief.metrics]
+    return StudyPart(
+        setting,
+        parts.facts(setting, brief),
+        parts.measures(setting),
+        parts.settings(setting),
+        tuple(each for each in charts if each is not None),
+        _table(setting, brief),
+    )
+
+
+def _verdict(outcome: Outcome) -> dict[str, Any] | None:
+    """What the page says of the statement; None where the study has none."""
+    found = outcome.verdict
+    if found is None:
+        return None
+    where = [told(conditions(setting, outcome.brief)) for setting in outcome.settings]
+    needed = seeds_needed(outcome.judged) if found.word == OPEN else None
+    return {
+        "word": found.word,
+        "kind": kind(found.word),
+        "conditions": where,
+        "many": len(where) > 1,
+        "p": probability(found.p),
+        "p_for": probability(found.p_for),
+        "p_against": probability(found.p_against),
+        "rows": [_claim(each) for each in outcome.judged],
+        "needed": f"Should differences and their spread stay as they are, about {needed} seeds "
+        "would decide it."
+        if needed
+        else "",
+    }
+
+
+def _claim(judged: Judged) -> dict[str, str]:
+    claimed, measure = judged.claim, unit(judged.claim)
+    points = " points" if measure.share else ""
+    margin = number(measure.scaled(claimed.margin), 1 if measure.share else None)
+    must = f"within ±{margin}" if claimed.kind == "same" else f"> {margin if claimed.margin else 0}"
+    return {
+        "says": claimed.says,
+        "formula": claimed.formula(),
+        "dataset": judged.dataset,
+        "measure": " and ".join(describe(name).title for name in claimed.metrics),
+        "effect": difference(judged.effect, measure.share, points),
+        "margin": f"{must}{points if claimed.margin else ''}",
+        "seeds": str(judged.effect.n),
+        "p_for": probability(judged.p_for),
+        "p_against": probability(judged.p_against),
+        "word": judged.word,
+        "kind": kind(judged.word),
+    }
+
+
+def _table(setting: Setting, brief: Brief) -> ArmTable:
+    """The measures that the study is about, of each arm, and what its training cost."""
+    columns = [(brief.axis or "arm", "words", _label)]
+    if {arm.label for arm in setting.arms} == {BASE}:
+        columns = []
+    for name in brief.metrics:
+        measure = describe(name)
+        heading = f"{measure.heading[0].upper()}{measure.heading[1:]}"
+        columns.append(
+            (heading, "number", lambda arm, m=measure: leaderboard.cell(arm.estimate(m.name), m))  # type: ignore[misc]
+        )
+    for title, fact in (("images", "images"), ("epochs", "epochs"), ("batch", "batch")):
+        columns.append((title, "number", lambda arm, f=fact: _fact(arm, f)))  # type: ignore[misc]
+    columns.append(
+        ("seeds", "number", lambda arm: Cell(str(len(arm.results)), "", len(arm.results)))
+    )
+    columns.append(("time", "number", _time))
+    rows = tuple((arm, tuple(cell(arm) for *_, cell in columns)) for arm in setting.arms)
+    return ArmTable(tuple((heading, side) for heading, side, _ in columns), rows)
+
+
+def _label(arm: Arm) -> Cell:
+    found = arms_chart.LABEL.fullmatch(arm.label)
+    return Cell(arm.label, value=float(found[1]) if found else arm.label)
+
+
+def _fact(arm: Arm, name: str) -> Cell:
+    first = arm.results[0]
+    found = first.about.get("images") if name == "images" else getattr(first.planned, name)
+    if not arm.trained or found is None:
+        return Cell()
+    return Cell(number(found, 0), value=found)
+
+
+def _time(arm: Arm) -> Cell:
+    mean = estimate(arm.facts("seconds")) if arm.trained else None
+    return Cell(duration(mean.mean), value=mean.mean) if mean else Cell()

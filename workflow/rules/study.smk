@@ -1,0 +1,64 @@
+# A study's page is built alone by its name: snakemake reports/study/batch_size.html
+rule study:
+    input:
+        lambda wildcards: PLAN.inputs(wildcards.study, BUDGET),
+    output:
+        page=report(
+            "reports/study/{study}.html",
+            caption="../report/study.rst",
+            category="Studies",
+            labels={"study": "{study}", "form": "page"},
+        ),
+        record="reports/study/{study}.json",
+        table=report(
+            "reports/study/{study}.csv",
+            caption="../report/study.rst",
+            category="Studies",
+            labels={"study": "{study}", "form": "table"},
+        ),
+        text="reports/study/{study}.md",
+    log:
+        "logs/study/{study}.log",
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        plan=lambda wildcards: PLAN.study(wildcards.study, BUDGET),
+    shell:
+        "python -m unlabel study --params {params.plan[settings]:q} --runs data/runs"
+        " --page {output.page:q} --record {output.record:q} --table {output.table:q}"
+        " --text {output.text:q} 2> {log:q}"
+
+
+rule statements:
+    input:
+        lambda wildcards: expand(
+            "reports/study/{study}.json", study=study.stated(PARAMS)
+        ),
+    output:
+        page=report(
+            "reports/statements.html",
+            caption="../report/statements.rst",
+            category="Studies",
+            labels={"study": "all statements", "form": "page"},
+        ),
+        record="reports/statements.json",
+        table=report(
+            "reports/statements.csv",
+            caption="../report/statements.rst",
+            category="Studies",
+            labels={"study": "all statements", "form": "table"},
+        ),
+        text="reports/statements.md",
+    log:
+        "logs/statements.log",
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        plan=PLAN.statements(),
+    shell:
+        "python -m unlabel statements --records {input:q} --page {output.page:q}"
+        " --record {output.record:q} --table {output.table:q} --text {output.text:q} 2> {log:q}"
