@@ -8,7 +8,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "ssl"))
 from unlabel import compose, forecast, forkserver, jobs, study
 from unlabel.errors import UserError
 from unlabel.plan import Plan
-from unlabel.run import Run
+from unlabel.run import BASELINE, Run
 
 
 configfile: "params/workflow.yaml"
@@ -72,6 +72,7 @@ include: "workflow/rules/probe.smk"
 include: "workflow/rules/finetune.smk"
 include: "workflow/rules/transfer.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/method.smk"
 include: "workflow/rules/study.smk"
 
 
@@ -79,6 +80,7 @@ rule all:
     default_target: True
     input:
         rules.report.output,
+        sorted({f"reports/method/{run.method}.html" for run in RUNS}),
         # also what no report reads, so that it is made again where it is missing
         expand(
             "data/runs/{run}/{file}",

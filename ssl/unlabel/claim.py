@@ -98,7 +98,8 @@ class Claim:
     def formula(self) -> str:
         """In one line, for people."""
         if self.kind == "same":
-            return f"|{self.left} - ({self.right})| < {self.margin:g}"
+            right = f"({self.right})" if len(self.right.parts) > 1 else str(self.right)
+            return f"|{self.left} - {right}| < {self.margin:g}"
         more = f" + {self.margin:g}" if self.margin else ""
         return f"{self.left} > {self.right}{more}"
 

@@ -18,7 +18,7 @@ import yaml
 from unlabel import compose, files
 from unlabel.code import fingerprint, targets
 from unlabel.records import FROZEN
-from unlabel.run import Run
+from unlabel.run import BASELINE, Run
 from unlabel.settings import load
 from unlabel.study import Study, needs, read
 
@@ -95,6 +95,15 @@ class Plan:
     def report(self, study: Study, budget: str) -> dict[str, str]:
         """What the rule `report` of a study has as its parameters."""
         return self._parameters({"report": self._freeze(self._brief(study, budget))}, "report")
+
+    def page(self, study: Study, budget: str, method: str) -> dict[str, str]:
+        """What the rule `method` has as its parameters: a method's runs, and the untrained ones."""
+        content = self._brief(study, budget)
+        kept = (method, BASELINE)
+        content["runs"] = [run for run in content["runs"] if run["method"] in kept]
+        content["methods"] = {key: each for key, each in content["methods"].items() if key in kept}
+        frozen = self._freeze(content | {"method": method})
+        return self._parameters({"method": frozen}, "method")
 
     def study(self, name: str, budget: str) -> dict[str, str]:
         """What the rule `study` of params/study/NAME.yaml has as its parameters.

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from unlabel.errors import UserError
 
+BASELINE = "random"  # the untrained encoder, which every method must beat
+
 
 @dataclass(frozen=True, order=True)
 class Run:

@@ -7,7 +7,12 @@ rule report:
             + [f"metrics/{probe}.json" for probe in PROBES + ["finetune"]],
         ),
     output:
-        page="reports/index.html",
+        page=report(
+            "reports/index.html",
+            caption="../report/leaderboard.rst",
+            category="Leaderboard",
+            labels={"form": "page"},
+        ),
         results="reports/results.parquet",
         metrics="reports/metrics.json",
         plots=multiext("reports/plots/", "leaderboard.csv", "training.csv"),

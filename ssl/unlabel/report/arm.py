@@ -9,9 +9,7 @@ from unlabel.report import result
 from unlabel.report.brief import BASE, About, Brief
 from unlabel.report.estimate import Estimate, difference, estimate
 from unlabel.report.result import Result
-from unlabel.run import Run
-
-BASELINE = "random"  # what every method must beat
+from unlabel.run import BASELINE, Run
 
 
 @dataclass(frozen=True)

@@ -127,21 +127,13 @@ def _lines(
     title: str,
 ) -> list[alt.Chart]:
     """The arms from left to right, joined for each method."""
-    x_axis: dict[str, Any] = {
-        "values": [placed.numbers[label] for label in placed.labels],
-        "format": "~g",
-    }
-    scale = alt.Scale(type="log", nice=False) if placed.log else alt.Scale(zero=False, nice=False)
-    if placed.kind == "order":
-        names = "".join(
-            f"datum.value == {at} ? '{each}' : " for at, each in enumerate(placed.labels)
-        )
-        x_axis = {"values": list(range(len(placed.labels))), "labelExpr": f"{names}''"}
-        scale = alt.Scale(nice=False, padding=16)
-    else:
-        scale = scale.copy()
-        scale["padding"] = 16
-    x = alt.X("x:Q", title=title, scale=scale).axis(grid=False, **x_axis)
+    at = [_place(label, placed, 0, 1) for label in placed.labels]
+    pairs = zip(at, placed.labels, strict=True)
+    names = "".join(f"abs(datum.value - {place!r}) < 1e-9 ? '{label}' : " for place, label in pairs)
+    marks: dict[str, Any] = {"values": at, "labelExpr": f"{names}''"}
+    log = {"type": "log"} if placed.log else {"zero": False}
+    scale = alt.Scale(nice=False, padding=16, **log)
+    x = alt.X("x:Q", title=title, scale=scale).axis(grid=False, **marks)
     y = alt.Y("low:Q", title=measure.heading, scale=ROOM).axis(tickCount=6)
     base = alt.Chart(pd.DataFrame(rows)).encode(x=x)
     each = alt.Chart(pd.DataFrame(seeds)).mark_point(size=14, opacity=0.55, filled=True)
@@ -187,7 +179,9 @@ def _levels(setting: Setting, brief: Brief, measure: Measure, placed: Axis) -> l
         data = pd.DataFrame({"level": [measure.scaled(found.mean)], "name": [arm.method]})
         base = alt.Chart(data)
         rule = base.mark_rule(strokeDash=[4, 3])
-        text = base.mark_text(align="left", dx=3).encode(text="name:N")
+        text = base.mark_text(align="left", dx=3, dy=0 if placed.kind == "names" else -7).encode(
+            text="name:N"
+        )
         if placed.kind == "names":
             layers += [
                 rule.encode(x="level:Q", color=alt.value(GREY)),
@@ -196,9 +190,7 @@ def _levels(setting: Setting, brief: Brief, measure: Measure, placed: Axis) -> l
         else:
             layers += [
                 rule.encode(y="level:Q", color=alt.value(GREY)),
-                text.encode(
-                    y="level:Q", x=alt.value(0), yOffset=alt.value(-7), color=alt.value(GREY)
-                ),
+                text.encode(y="level:Q", x=alt.value(0), color=alt.value(GREY)),
             ]
     return layers
 

@@ -43,6 +43,23 @@ class About:
     year: int | None = None
     family: str = ""
     summary: str = ""
+    views: int | None = None  # of each image in a step
+    negatives: str = ""
+    momentum_encoder: bool = False
+
+    @property
+    def sentence(self) -> str:
+        """What its objective is made of."""
+        views = {0: "", 1: "one view", None: ""}.get(self.views, f"{self.views} views")
+        told = [f"a step makes {views} of each image"] if views else []
+        if self.negatives and self.negatives != "none":
+            told.append(f"negatives are from the {self.negatives}")
+        elif views and self.views != 1:
+            told.append("there are no negatives")
+        if self.momentum_encoder:
+            told.append("a slow copy of the encoder gives the targets")
+        said = ", ".join(told)
+        return f"{said[0].upper()}{said[1:]}." if said else ""
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,9 @@ def text(outcome: Outcome) -> str:
     lines = [f"# {brief.title}\n\n{brief.question}\n"]
     if found:
         where = "; on ".join(found["conditions"])
-        lines.append(f"> {brief.statement}\n\nThe statement **{found['word']}** on {where}.\n")
+        lines.append(
+            f"> {brief.statement}\n\nThe statement {found['is']}**{found['word']}** on {where}.\n"
+        )
         names = ["claim", "dataset", "measure", "difference", "must be", "seeds", "p for"]
         keys = ["says", "dataset", "measure", "effect", "margin", "seeds", "p_for", "p_against"]
         rows = [[row[key] for key in [*keys, "word"]] for row in found["rows"]]
@@ -118,6 +120,7 @@ def _verdict(outcome: Outcome) -> dict[str, Any] | None:
     return {
         "word": found.word,
         "kind": kind(found.word),
+        "is": "is " if found.word == OPEN else "",
         "conditions": where,
         "many": len(where) > 1,
         "p": probability(found.p),
@@ -153,7 +156,7 @@ def _claim(judged: Judged) -> dict[str, str]:
 
 def _table(setting: Setting, brief: Brief) -> ArmTable:
     """The measures that the study is about, of each arm, and what its training cost."""
-    columns = [(brief.axis or "arm", "words", _label)]
+    columns = [(brief.axis or "arm", "words", lambda arm: _label(arm, brief))]
     if {arm.label for arm in setting.arms} == {BASE}:
         columns = []
     for name in brief.metrics:
@@ -172,7 +175,9 @@ def _table(setting: Setting, brief: Brief) -> ArmTable:
     return ArmTable(tuple((heading, side) for heading, side, _ in columns), rows)
 
 
-def _label(arm: Arm) -> Cell:
+def _label(arm: Arm, brief: Brief) -> Cell:
+    if arms_chart.alone(arm, brief):
+        return Cell()
     found = arms_chart.LABEL.fullmatch(arm.label)
     return Cell(arm.label, value=float(found[1]) if found else arm.label)
 
