@@ -113,6 +113,8 @@ class Plan:
         key = f"study {budget}/{name}"
         if key not in self.stages:
             study = read(self.params, name)
+            for target in study.transfer:
+                self.dataset(target)
             claims = study.claimed(self.params)
             content = self._brief(study, budget)
             metrics = study.metrics(self.params)

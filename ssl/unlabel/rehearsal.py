@@ -13,14 +13,15 @@ import torch
 
 from unlabel.code import targets, words
 from unlabel.errors import UserError, nearest
-from unlabel.features import Features, Split
+from unlabel.features import ALL, Features, Split, Views
 from unlabel.probe import Probe, percent
 from unlabel.probe.finetune import Finetune
 from unlabel.settings import build
+from unlabel.stage.transfer import named
 from unlabel.training import Training
 
 IMAGES, CLASSES = 40, 4  # of each split
-FACTOR = "FACTOR"  # stands for those of a dataset that is not prepared yet
+FACTOR = "FACTOR"  # stands for those of a dataset, which nobody knows before it is prepared
 
 
 def check(metric: str, settings: Mapping[str, Any], transfer: Iterable[str], where: str) -> None:
@@ -32,18 +33,13 @@ def check(metric: str, settings: Mapping[str, Any], transfer: Iterable[str], whe
         fits = name in known or re.fullmatch(r"loss(_\d+)?", name) is not None
         prefix = f"{kind}."
     else:
-        names = measured(settings)
-        known = frozenset(names | {f"{target}_{each}" for target in transfer for each in names})
+        known, prefix, name = measured(settings, transfer), "", metric
         fits = metric in known or any(
-            re.fullmatch(re.escape(each).replace(FACTOR, r"\w+"), metric) for each in known
+            re.fullmatch(re.escape(each).replace(FACTOR, r"[a-z]\w*"), metric) for each in known
         )
-        prefix, name = "", metric
     if not fits:
-        near = nearest(name, known)
-        raise UserError(
-            f"{where} is about the metric {metric!r}, which no run has; "
-            + (near.replace("did you mean '", f"did you mean '{prefix}") if prefix else near)
-        )
+        near = nearest(name, known).replace("did you mean '", f"did you mean '{prefix}")
+        raise UserError(f"{where} is about the metric {metric!r}, which no run has; {near}")
 
 
 def check_size(settings: Mapping[str, Any], where: str) -> None:
@@ -56,31 +52,42 @@ def check_size(settings: Mapping[str, Any], where: str) -> None:
             raise UserError(f"in {where}: {error}") from error
 
 
-def measured(settings: Mapping[str, Any]) -> set[str]:
-    """The names of all metrics of the probes and of fine-tuning in a run's settings."""
-    return set(_measured(json.dumps({key: settings[key] for key in ("probe", "finetune")})))
-
-
-@cache
-def _measured(text: str) -> frozenset[str]:
-    settings, names = json.loads(text), set[str]()
-    for name, recipe in settings["probe"].items():
-        probe: Probe = build(recipe, f"probe.{name}")
-        names.update(probe.measure(_features(), 0))
+def measured(settings: Mapping[str, Any], transfer: Iterable[str] = ()) -> frozenset[str]:
+    """The names of all metrics of the probes, of fine-tuning and of transfer to other datasets."""
+    transforms = [key for key in settings["features"]["transforms"] if key != "_target_"]
+    names = set(_measured(json.dumps(settings["probe"]), (ALL, *transforms)))
     finetune: Finetune = build(settings["finetune"], "finetune")
     for fraction in finetune.fractions:
         names |= {f"finetune_{percent(fraction)}", f"validation_finetune_{percent(fraction)}"}
+    probes = {name: settings["probe"][name] for name in settings["transfer"]["probes"]}
+    moved = _measured(json.dumps(probes), ())
+    return frozenset(names | {named(each, target) for target in transfer for each in moved})
+
+
+@cache
+def _measured(probes: str, transforms: tuple[str, ...]) -> frozenset[str]:
+    names = set[str]()
+    for name, recipe in json.loads(probes).items():
+        probe: Probe = build(recipe, f"probe.{name}")
+        names.update(probe.measure(_features(transforms), 0))
     return frozenset(names)
 
 
-def _features() -> Features:
-    """Random features of a few images, with a projector."""
+def _features(transforms: Iterable[str]) -> Features:
+    """Random features of a few images with a label and a factor, and a projector's."""
     draw = torch.Generator().manual_seed(0)
     label = torch.arange(IMAGES) % CLASSES
-    splits = [
-        Split(torch.arange(IMAGES) + start, label, *torch.randn(2, IMAGES, 3, generator=draw))
+
+    def random() -> torch.Tensor:
+        return torch.randn(IMAGES, 3, generator=draw)
+
+    train, validation, test = (
+        Split(torch.arange(IMAGES) + start, label, label[:, None] // 2, random(), random())
         for start in (0, IMAGES, 2 * IMAGES)
-    ]
-    views = torch.randn(2, IMAGES, 3, generator=draw)
+    )
+    views = {
+        name: Views(torch.arange(IMAGES), random(), random(), random(), random())
+        for name in transforms
+    }
     classes = tuple(map(str, range(CLASSES)))
-    return Features(splits[0], splits[1], splits[2], (views[0], views[1]), classes)
+    return Features(train, validation, test, views, classes, {FACTOR: ("a", "b")})

@@ -13,9 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from unlabel import features, images
-from unlabel.features import Features, Split
+from unlabel.features import ALL, Features, Split
 from unlabel.images import UNLABELLED, Images
 from unlabel.pictures import png
+from unlabel.probe.invariance import similarities
 from unlabel.probe.knn import nearest, vote
 from unlabel.report import chart, parts
 from unlabel.report.arm import Arm, Setting
@@ -79,7 +80,7 @@ def portrait(setting: Setting, arm: Arm, prepared: Path) -> Portrait:
 
 
 def _views(found: Features) -> tuple[Tensor, Tensor]:
-    return found.views[0], found.views[1]
+    return found.views[ALL].h, found.views[ALL].h_
 
 
 def _map(found: Features) -> Chart:
@@ -163,8 +164,7 @@ def _similarities(when: str, h: Tensor, h_: Tensor) -> Chart:
     Cosines after the mean feature is taken away, which all images share; without that an untrained
     encoder finds any two images alike.
     """
-    middle = torch.cat([h, h_]).mean(0)
-    similarity = F.normalize(h - middle, dim=1) @ F.normalize(h_ - middle, dim=1).T
+    similarity = similarities(h, h_)
     positive = similarity.diagonal()
     negative = similarity[~torch.eye(len(h), dtype=torch.bool)]
     rows = []
