@@ -52,17 +52,6 @@ wildcard_constraints:
     method="[^/]+",
     variant="[^/]+",
     seed=r"\d+",
-    RUNS = [run for _, run in STUDY.runs(PARAMS, BUDGET)]
-    REPORT = PLAN.report(STUDY, BUDGET)
-    ASKED = []
-    for target in sys.argv[1:]:
-        if target.startswith("data/runs/"):  # a run of no study, asked for by its path
-            ASKED.append(Run.of(target))
-            PLAN.add(ASKED[-1])
-            if "/transfer/" in target:
-                PLAN.dataset(Path(target).stem)
-    for name in jobs.studies(sys.argv[1:], PARAMS):
-        ASKED += [Run.parse(run["folder"]) for run in PLAN.brief(name, BUDGET)["runs"]]
 
 
 include: "workflow/rules/prepare.smk"
