@@ -36,9 +36,15 @@ from unlabel.settings import build
 SIZES = {"train": 400, "validation": 150, "test": 100}
 CLASSES = ("boot", "coat", "dress", "shirt")
 FACTORS = {"hue": ("red", "green"), "size": ("small", "middling", "large")}
-PROJECTION = Projection([1e-2, 1e-3, 1e-4, 1e-5, 1e-6], 1e-5, Factors(images=99))
 H = torch.randn(20, 6, generator=torch.Generator().manual_seed(5))
 VIEWS = {"all": Views(torch.arange(20), H, H), "flip": Views(torch.arange(20), H, -H)}
+
+
+def projection(images: int) -> Projection:
+    return Projection(images, [1e-2, 1e-3, 1e-4, 1e-5, 1e-6], 1e-5, Factors(images=99))
+
+
+PROJECTION = projection(1000)
 
 
 def split(size: int, start: int, projector: bool = True) -> Split:
@@ -209,14 +215,23 @@ def test_the_projection_is_measured_as_the_representation_is():
     ]
     as_h = replace(measured, train=parts[0], validation=parts[1], test=parts[2])
     expected = {
+        "linear_h": Linear().measure(measured, 3)["linear"],
         "linear_z": Linear().measure(as_h, 3)["linear"],
         "validation_linear_z": Linear().measure(as_h, 3)["validation_linear"],
         "linear_z_hue": Factors(images=99).measure(as_h, 3)["linear_hue"],
         "validation_linear_z_size": Factors(images=99).measure(as_h, 3)["validation_linear_size"],
     }
     measures = PROJECTION.measure(measured, 3)
-    assert {name: measures[name] for name in expected} == expected
+    assert {name: round(measures[name], 2) for name in expected} == {
+        name: round(value, 2) for name, value in expected.items()
+    }
     assert PROJECTION.measure(clouds(projector=False), 3) == {}
+
+
+def test_the_projection_is_compared_on_some_images():
+    few = [projection(30).measure(clouds(), seed)["linear_h"] for seed in (0, 0, 1)]
+    assert few[0] == few[1] != few[2]
+    assert few[0] < PROJECTION.measure(clouds(), 0)["linear_h"]
 
 
 def test_invariance_is_the_mean_cosine_without_what_all_have_in_common():

@@ -252,6 +252,9 @@ def test_measures_have_titles():
     assert describe("validation_knn").heading == "kNN accuracy, validation (%)"
     assert describe("lowshot_1").title == "linear accuracy, 1 % of labels"
     assert describe("linear_z").title == "linear accuracy, on z"
+    assert describe("linear_h").title == "linear accuracy, on h"
+    assert describe("linear_hue").title == "linear accuracy for hue"
+    assert describe("linear_z_hue").title == "linear accuracy for hue, on z"
     assert describe("finetune_100").share
     assert describe("half_life").heading == "half life"
     assert describe("lowshot_0.5").title == "linear accuracy, 0.5 % of labels"

@@ -1,23 +1,31 @@
 """What the projector leaves of a representation."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
 
 from unlabel.features import Features
 from unlabel.probe import Probe
 from unlabel.probe.factors import Factors
 from unlabel.probe.linear import Linear
+from unlabel.seeds import generator
 
 
 class Projection(Probe):
-    """The linear classifiers of `Linear` and `Factors`, on the projector's output z."""
+    """The linear classifiers of `Linear` and `Factors`, before and after the projector.
+
+    Both are fitted to the same random training images, as z may be long. These depend on the seed
+    alone.
+    """
 
     labels = False  # factors can do without
 
-    def __init__(self, l2: Sequence[float], tolerance: float, factors: Factors):
-        self.linear, self.factors = Linear(l2, tolerance), factors
+    def __init__(self, images: int, l2: Sequence[float], tolerance: float, factors: Factors):
+        self.images, self.linear, self.factors = images, Linear(l2, tolerance), factors
 
     def measure(self, features: Features, seed: int) -> dict[str, float]:
-        """`linear_z`, `validation_linear_z`, `linear_l2_z`; of each factor `linear_z_FACTOR`.
+        """`linear_h` and `linear_z`, with `validation_` and `linear_l2_`; `linear_z_FACTOR`.
 
         Of a method without a projector there is nothing to measure.
         """
@@ -25,5 +33,12 @@ class Projection(Probe):
         parts = [each for each in z if each is not None]
         if len(parts) < 3:
             return {}
-        measures = self.linear.of(features, parts, "_z") if features.labelled else {}
-        return measures | self.factors.of(features, parts, "linear_z", seed)
+        measures = self.factors.of(features, parts, "linear_z", seed)
+        if features.labelled:
+            train = features.train.labelled()
+            order = torch.randperm(len(train.id), generator=generator(seed, "projection"))
+            few = replace(features, train=train.take(order[: self.images].to(train.h.device)))
+            for name in ("h", "z"):
+                vectors = [getattr(each, name) for each in (few.train, few.validation, few.test)]
+                measures |= self.linear.of(few, vectors, f"_{name}")
+        return measures

@@ -7,7 +7,7 @@ DASH = "–"
 PROBES = {"knn": "kNN", "linear": "linear", "lowshot": "linear", "finetune": "fine-tuned"}
 ACCURACY = re.compile(
     r"(?P<split>validation_)?(?P<probe>knn|linear|lowshot|finetune)(_(?P<share>\d+(\.\d+)?))?"
-    r"(?P<projector>_z)?(?P<factor>_(?!l2|std)[a-z]\w*?)?(?P<deviation>_std)?"
+    r"(_(?P<vector>[hz]))?(?P<factor>_(?!l2|std)[a-z]\w+?)?(?P<deviation>_std)?"
 )
 TRANSFERRED = re.compile(rf"(?P<target>\w+?)_(?P<measure>{ACCURACY.pattern})")
 NUMBER = re.compile(r"\d+(\.\d+)?")
@@ -63,7 +63,7 @@ def describe(name: str) -> Measure:
         title = f"{PROBES[found['probe']]} accuracy"
         title += f", {found['share']} % of labels" if found["share"] else ""
         title += f" for {found['factor'][1:].replace('_', ' ')}" if found["factor"] else ""
-        title += ", on z" if found["projector"] else ""
+        title += f", on {found['vector']}" if found["vector"] else ""
         title += ", validation" if found["split"] else ""
         title += ", deviation over draws" if found["deviation"] else ""
         return Measure(name, title, share=True)
