@@ -555,8 +555,7 @@ def test_without_labels_only_what_needs_none_is_measured(trained):
 def test_a_wrong_probe_is_refused(trained):
     extracted(trained)
     settings = composed("simclr")
-    settings["probe"] = {"mine": settings["encoder"] | {"_target_": "unlabel.hardware.Hardware"}}
-    del settings["probe"]["mine"]["width"]
+    settings["probe"] = {"mine": {"_target_": "unlabel.hardware.Hardware"}}
     (trained / "params.yaml").write_text(yaml.safe_dump(settings))
     call = ["probe", *flags(trained, **FEATURES, out="metrics")]
     assert "probe.mine._target_ is unlabel.hardware.Hardware, which is no probe" in refused(call)
