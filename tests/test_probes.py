@@ -228,6 +228,13 @@ def test_the_projection_is_measured_as_the_representation_is():
     assert PROJECTION.measure(clouds(projector=False), 3) == {}
 
 
+@pytest.mark.parametrize(("probe", "name"), [(KNN, "knn"), (Linear, "linear")])
+def test_a_classifier_may_have_some_images_only(probe, name):
+    few = [probe(images=12).measure(clouds(), seed)[name] for seed in (0, 0, 1)]
+    assert few[0] == few[1] != few[2]
+    assert probe(images=10**6).measure(clouds(), 0) == probe().measure(clouds(), 0)
+
+
 def test_the_projection_is_compared_on_some_images():
     few = [projection(30).measure(clouds(), seed)["linear_h"] for seed in (0, 0, 1)]
     assert few[0] == few[1] != few[2]

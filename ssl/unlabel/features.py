@@ -24,6 +24,7 @@ from torch import Tensor
 from unlabel.errors import UserError
 from unlabel.files import whole
 from unlabel.images import UNLABELLED, known
+from unlabel.seeds import generator
 
 SPLITS = ("train", "validation", "test")
 ALL = "all"  # the views that all transforms have made
@@ -47,6 +48,13 @@ class Split(NamedTuple):
         """The features of the images that have a label."""
         known = self.label != UNLABELLED
         return self if known.all() else self.take(known)
+
+    def some(self, images: int | None, seed: int, purpose: str) -> "Split":
+        """So many of the images, which seed and purpose choose; all, where there are no more."""
+        if images is None or images >= len(self.id):
+            return self
+        order = torch.randperm(len(self.id), generator=generator(seed, purpose))
+        return self.take(order[:images].to(self.id.device))
 
     def to(self, device: str) -> "Split":
         """The same on `device`."""

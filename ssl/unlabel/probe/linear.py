@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -20,16 +21,22 @@ class Linear(Probe):
     """Accuracy of a linear classifier whose weight decay is chosen on the validation split.
 
     Minimised is the mean cross-entropy + l2 / 2 |W|², on features standardised by `train`, until a
-    step of L-BFGS lowers it by less than `tolerance`.
+    step of L-BFGS lowers it by less than `tolerance`. Fitted to all labelled training images, or to
+    `images` that the seed alone chooses.
     """
 
     def __init__(
-        self, l2: Sequence[float] = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6), tolerance: float = 1e-5
+        self,
+        l2: Sequence[float] = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6),
+        tolerance: float = 1e-5,
+        images: int | None = None,
     ):
-        self.l2, self.tolerance = l2, tolerance
+        self.l2, self.tolerance, self.images = l2, tolerance, images
 
     def measure(self, features: Features, seed: int) -> dict[str, float]:
         """`linear`, `validation_linear` and the chosen `linear_l2`, on h."""
+        train = features.train.labelled().some(self.images, seed, "linear")
+        features = replace(features, train=train)
         parts = (features.train, features.validation, features.test)
         return self.of(features, [part.h for part in parts], "")
 

@@ -3,13 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-import torch
-
 from unlabel.features import Features
 from unlabel.probe import Probe
 from unlabel.probe.factors import Factors
 from unlabel.probe.linear import Linear
-from unlabel.seeds import generator
 
 
 class Projection(Probe):
@@ -35,9 +32,8 @@ class Projection(Probe):
             return {}
         measures = self.factors.of(features, parts, "linear_z", seed)
         if features.labelled:
-            train = features.train.labelled()
-            order = torch.randperm(len(train.id), generator=generator(seed, "projection"))
-            few = replace(features, train=train.take(order[: self.images].to(train.h.device)))
+            train = features.train.labelled().some(self.images, seed, "projection")
+            few = replace(features, train=train)
             for name in ("h", "z"):
                 vectors = [getattr(each, name) for each in (few.train, few.validation, few.test)]
                 measures |= self.linear.of(few, vectors, f"_{name}")
