@@ -218,5 +218,5 @@ def finish(layers: Sequence[alt.Chart], height: int) -> dict[str, Any]:
         layer=list(layers), width="container", height=height, autosize=fit, background="transparent"
     )
     finished = chart.configure(font=FONT, aria=False, axis=axis, text={"fontSize": 12})
-    spec: dict[str, Any] = finished.configure_view(stroke=None).to_dict()
+    spec: dict[str, Any] = finished.configure_view(stroke=None).to_dict(validate=False)
     return spec

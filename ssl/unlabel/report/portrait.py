@@ -194,7 +194,8 @@ def _similarities(when: str, h: Tensor, h_: Tensor) -> Chart:
 def _invariance(setting: Setting, arm: Arm) -> Chart | None:
     """How alike an image and its transformed self are; None where no probe has measured that."""
     untrained = setting.baseline(arm)
-    names = [name for name in arm.metrics if name.startswith("similarity_")]
+    named = [name for name in arm.metrics if name.startswith("similarity_")]
+    names = [name for name in named if not name.endswith("_z")]  # of the encoder's own output
     rows: list[dict[str, Any]] = []
     for name in names:
         for kind, each in (("trained", arm), ("untrained", untrained)):

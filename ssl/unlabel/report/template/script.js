@@ -12,7 +12,7 @@ function draw(figure) {
 }
 
 function drawRest() {
-  const next = charts.find((figure) => !figure.dataset.drawn && figure.offsetWidth);
+  const next = charts.find((figure) => !figure.dataset.drawn && !figure.closest("details:not([open])"));
   if (!next) return;
   draw(next);
   setTimeout(drawRest, 20);
