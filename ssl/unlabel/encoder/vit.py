@@ -18,9 +18,17 @@ class ViT(Encoder):
     begin as sines and cosines and are learned from there: a short training needs them at once.
     """
 
-    def __init__(self, data: Data, patch: int = 4, dim: int = 192, depth: int = 12, heads: int = 3):
+    def __init__(
+        self,
+        data: Data,
+        patch: int | None = 4,  # pixels; null is a quarter of the image
+        dim: int = 192,
+        depth: int = 12,
+        heads: int = 3,
+    ):
         super().__init__(data)
         channels, height, width = data.shape
+        patch = max(1, height // 4) if patch is None else patch
         if height != width or height % patch:
             raise UserError(
                 f"encoder.patch is {patch}, but images of {height} x {width} pixels do not divide "
