@@ -52,6 +52,8 @@ wildcard_constraints:
     method="[^/]+",
     variant="[^/]+",
     seed=r"\d+",
+    target="[^/]+",
+    study="[^/]+",
 
 
 include: "workflow/rules/prepare.smk"

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from pages import CHROMIUM, Page, browse, dead
 from project import STUDY, command, digests, environment, planned, project, snakemake
 
 
@@ -105,6 +106,93 @@ def test_a_mistake_is_one_sentence_and_loses_nothing(copy, arguments, said):
     assert said in printed
     assert "Traceback" not in printed
     assert digests(copy) == before
+
+
+COMPARED = STUDY | {
+    "statement": "SimCLR beats an untrained encoder.",
+    "methods": ["simclr"],
+    "references": ["random"],
+    "seeds": [0, 1, 2],
+    "claims": [{"says": "It does", "higher": "simclr", "than": "random"}],
+}
+
+
+def test_runs_that_studies_share_are_planned_once_and_forecast(tmp_path):
+    folder = project(tmp_path, COMPARED)
+    for path in (folder / "params/study").glob("*.yaml"):
+        if path.stem != "test":
+            path.unlink()
+    other = COMPARED | {"title": "Other", "methods": ["simclr", "rotation"]}
+    (folder / "params/study/other.yaml").write_text(yaml.safe_dump(other))
+    printed = snakemake(folder, "-n", "--quiet", "rules", "--cores", "2", "reports/statements.html")
+    assert "9 runs, 9 of them to be trained" in printed
+    jobs = {rule: int(n) for rule, n in re.findall(r"^(\w+) +(\d+)$", printed, re.MULTILINE)}
+    assert jobs["pretrain_simclr"] == jobs["pretrain_random"] == jobs["pretrain_rotation"] == 3
+    assert jobs["study"] == 2
+    assert jobs["statements"] == 1
+    assert "finetune" not in jobs
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"seeds": [0]}, "study.broken has claims, but one seed"),
+        ({"arms": {"base": ["method.temperatur=1"]}}, "did you mean 'method.temperature'"),
+        ({"datasets": []}, "has nothing to run"),
+        ({"metric": "linaer"}, "the metric 'linaer', which no run has; did you mean 'linear'"),
+        ({"claims": [{"says": "so", "higher": "byol", "than": "random"}]}, "about 'byol', which"),
+    ],
+)
+def test_a_broken_study_is_one_sentence_and_trains_nothing(tmp_path, change, said):
+    folder = project(tmp_path, COMPARED)
+    broken = folder / "params/study/broken.yaml"
+    broken.write_text(yaml.safe_dump(COMPARED | {"methods": ["simclr"]} | change))
+    printed = snakemake(folder, "--cores", "2", "reports/study/broken.html", fails=True)
+    assert said in printed
+    assert "Traceback" not in printed
+    assert not (folder / "data").exists()
+
+
+def test_a_study_of_runs_that_are_there_only_looks_at_them(copy):
+    ask = {key: value for key, value in STUDY.items() if key != "methods"}
+    study = copy / "params/study/mine.yaml"
+    study.write_text(yaml.safe_dump(ask | {"title": "Mine", "methods": ["simclr", "rotation"]}))
+    target = "reports/study/mine.html"
+    printed = snakemake(copy, "-n", "--quiet", "rules", target)
+    assert dict(re.findall(r"^(\w+) +(\d+)$", printed, re.MULTILINE)) == {
+        "study": "1",
+        "total": "1",
+    }
+    assert "2 runs, none of them to be trained" in printed
+    snakemake(copy, "--cores", "1", target)
+    assert dead(copy / target) == []
+    assert "Nothing to be done" in snakemake(copy, "-n", target)
+
+
+def test_every_page_is_there_and_leads_somewhere(made):
+    for page in ("index", "method/simclr", "method/rotation", "method/random"):
+        assert dead(made / f"reports/{page}.html") == []
+    page = Page((made / "reports/method/simclr.html").read_text())
+    headings = [each["text"] for each in page.all("h3")]
+    assert headings == ["Nearest neighbours", "Confusion", "Training"]
+    charts = [each["text"] for each in page.all("figcaption")]
+    assert "Invariance to each transform" in charts
+    assert "Positives and negatives, untrained" in charts
+    assert len([each for each in page.all("img") if each.get("class") == "query"]) == 10
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
+def test_a_methods_page_in_a_browser(made, tmp_path):
+    page = browse(made / "reports/method/simclr.html", tmp_path)
+    drawn = [each for each in page.all("svg") if "marks" in each.get("class", "")]
+    assert len(drawn) == len([e for e in page.all("div") if e.get("class") == "plot"]) >= 9
+
+
+def test_snakemakes_own_report_has_captions_and_categories(copy):
+    snakemake(copy, "--report", "report.html")
+    report = (copy / "report.html").read_text()
+    for word in ("Leaderboard", "Methods", "Every method of the study under the same conditions"):
+        assert word in report
 
 
 def trainers(folder: Path) -> list[int]:
