@@ -23,7 +23,7 @@ from unlabel.report.arm import Arm, Setting
 from unlabel.report.chart import BLUE, GREY, Chart
 from unlabel.report.parts import Picture
 
-MAPPED, ASKED, JUDGED = 1000, 10, 2000  # test images of the map, the neighbours and the confusions
+MAPPED, ASKED, JUDGED = 600, 10, 2000  # test images of the map, the neighbours and the confusions
 NEIGHBOURS, K, TEMPERATURE = 8, 20, 0.07
 BINS = 60
 
@@ -90,7 +90,7 @@ def _map(found: Features) -> Chart:
     part = found.test.take(slice(MAPPED))
     h = F.normalize(part.h, dim=1).numpy()
     perplexity = min(30, max(2, len(h) // 8))
-    tsne = TSNE(perplexity=perplexity, init="pca", max_iter=500, random_state=0)
+    tsne = TSNE(perplexity=perplexity, init="pca", max_iter=300, random_state=0)
     places = tsne.fit_transform(h)
     names = [found.classes[y] if y != UNLABELLED else "no label" for y in part.label.tolist()]
     data = pd.DataFrame(np.round(places, 2), columns=["x", "y"]).assign(label=names)
