@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from conftest import PARAMS, composed
-from unlabel import compose, study
+from unlabel import code, compose, study
 from unlabel.code import fingerprint
 from unlabel.errors import UserError
 from unlabel.plan import Plan
@@ -198,24 +198,43 @@ def test_settings_that_cannot_be_read_are_explained(tmp_path):
         load(tmp_path / "code.yaml")
 
 
-def test_a_fingerprint_follows_imports_and_not_comments(tmp_path, monkeypatch):
-    from unlabel import code
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A copy of the package, and what gives the fingerprint of one of its modules now."""
 
-    shutil.copytree(code.PACKAGE, tmp_path / "unlabel")
-    monkeypatch.setattr(code, "PACKAGE", tmp_path / "unlabel")
-
-    def now():
+    def now(module):
         code._parsed.cache_clear()
         fingerprint.cache_clear()
-        return fingerprint("unlabel.method.simclr"), fingerprint("unlabel.method.rotation")
+        return fingerprint(module)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(code, "PACKAGE", shutil.copytree(code.PACKAGE, tmp_path / "unlabel"))
+        yield code.PACKAGE, now
+    now("unlabel.errors")
+
+
+def test_a_fingerprint_is_of_a_packages_own_templates_alone(package):
+    folder, now = package
+    stages = ("unlabel.stage.report", "unlabel.stage.pretrain", "unlabel.stage.prepare")
+    first = [now(stage) for stage in stages]
+    template = folder / "report/template/index.html"
+    template.write_text(template.read_text() + "<p>")
+    second = [now(stage) for stage in stages]
+    assert second[0] != first[0]
+    assert second[1:] == first[1:]
+
+
+def test_a_fingerprint_follows_imports_and_not_comments(package):
+    folder, fingerprint_of = package
+
+    def now():
+        return fingerprint_of("unlabel.method.simclr"), fingerprint_of("unlabel.method.rotation")
 
     first = now()
-    losses = tmp_path / "unlabel/losses.py"
+    losses = folder / "losses.py"
     losses.write_text(losses.read_text().replace('"""What', '"""Oh what', 1) + "\n# a comment\n")
     assert now() == first
     losses.write_text(losses.read_text() + "\nX = 1\n")
     second = now()
     assert second[0] != first[0]
     assert second[1] == first[1]
-    code._parsed.cache_clear()
-    fingerprint.cache_clear()

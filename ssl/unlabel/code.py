@@ -74,7 +74,16 @@ def _parsed(module: str) -> tuple[str, list[str]]:
             if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
                 first.value.value = None
     digest = sha256(ast.dump(tree).encode())
-    if path.name == "__init__.py":  # what a package has beside code, such as templates
-        for file in sorted(f for f in path.parent.rglob("*.*") if f.suffix not in (".py", ".pyc")):
+    if path.name == "__init__.py":
+        for file in sorted(_beside(path.parent)):
             digest.update(file.read_bytes())
     return digest.hexdigest(), imports
+
+
+def _beside(folder: Path) -> Iterator[Path]:
+    """What a package has beside code, such as templates; not what packages inside it have."""
+    for path in folder.iterdir():
+        if path.is_dir() and not (path / "__init__.py").exists():
+            yield from _beside(path)
+        elif path.is_file() and path.suffix not in (".py", ".pyc"):
+            yield path
