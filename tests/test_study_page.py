@@ -227,6 +227,8 @@ def test_the_chart_shows_each_arm(made: Study):
         (["0.1", "0.2", "0.5"], "scale", False),
         (["1 %", "10 %", "100 %"], "scale", True),
         (["0", "0.9", "0.99", "0.999", "0.9999"], "order", False),
+        (["32", "1024", "64 in equal steps", "512 in equal steps"], "scale", True),
+        (["3x", "4x"], "names", False),
         (["no crop", "no flip"], "names", False),
         (["32", "many"], "names", False),
         (["32"], "names", False),
@@ -236,7 +238,7 @@ def test_arms_are_numbers_an_order_or_names(labels, kind, log):
     found = arms_chart.axis(labels)
     assert (found.kind, found.log) == (kind, log)
     if kind != "names":
-        numbers = [float(label.removesuffix(" %")) for label in found.labels]
+        numbers = [float(label.split()[0]) for label in found.labels]
         assert numbers == sorted(numbers)
 
 

@@ -34,6 +34,7 @@ class Plan:
         self.params, self.frozen = params, frozen
         self.main = ENVIRONMENT not in os.environ  # or is this process one of a workflow's jobs?
         self.stages: dict[str, dict[str, Stage]] = {}  # of each run's folder, and each dataset
+        self.briefs: dict[str, dict[str, Any]] = {}
         self.composed: dict[tuple[str, str, str, str], dict[str, Any]] = {}
 
     @classmethod
@@ -162,6 +163,13 @@ class Plan:
                 rehearsal.check(metric, self.settings(run), study.transfer, where)
 
     def _brief(self, study: Study, budget: str) -> dict[str, Any]:
+        """What the pages of a study are about, anew for each caller."""
+        key = json.dumps([asdict(study), budget])
+        if key not in self.briefs:
+            self.briefs[key] = self._described(study, budget)
+        return dict(self.briefs[key])
+
+    def _described(self, study: Study, budget: str) -> dict[str, Any]:
         runs = []
         for arm, run in study.runs(self.params, budget):
             self.add(run)

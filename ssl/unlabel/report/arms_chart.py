@@ -1,5 +1,6 @@
 """The chart of a study: a measure over the arms, a line for each method."""
 
+import json
 import math
 import re
 from collections.abc import Sequence
@@ -18,8 +19,17 @@ from unlabel.report.measure import Measure, describe
 
 # Told apart by those who see few colours, on white and on black; the shapes say the same in grey.
 COLOURS = ["#2f78b7", "#d0701c", "#2a9461", "#b8489a", "#a8870f", "#3a9fb8", "#c9473a", "#7d68c4"]
-SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "stroke", "wedge"]
-LABEL = re.compile(r"([-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)\s*%?")
+SHAPES = [
+    "circle",
+    "square",
+    "triangle-up",
+    "diamond",
+    "cross",
+    "triangle-down",
+    "triangle-left",
+    "triangle-right",
+]
+LABEL = re.compile(r"([-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)(?:(?=\s|%)\s*(.*))?")
 LOG = 8  # numbers that span more than so many times are shown on a logarithmic axis
 CROWDED = 0.03  # of the axis: numbers nearer than that stand at equal distances instead
 
@@ -31,22 +41,28 @@ class Axis:
     kind: str  # "scale", "order" or "names"
     labels: tuple[str, ...]
     numbers: dict[str, float]
+    series: dict[str, str]  # what follows a number, where that differs: each is a line of its own
     log: bool = False
+
+    def shown(self, label: str) -> str:
+        """What the axis says of an arm."""
+        return f"{self.numbers[label]:g}" if len(set(self.series.values())) > 1 else label
 
 
 def axis(labels: Sequence[str]) -> Axis:
     """How to place arms of these labels."""
     found = {label: LABEL.fullmatch(label) for label in labels}
     if len(labels) < 2 or not all(found.values()):
-        return Axis("names", tuple(labels), {})
+        return Axis("names", tuple(labels), {}, {})
+    series = {label: match[2] or "" for label, match in found.items() if match}
     numbers = {label: float(match[1]) for label, match in found.items() if match}
     labels = sorted(labels, key=lambda label: numbers[label])
-    values = [numbers[label] for label in labels]
+    values = sorted(set(numbers.values()))
     log = values[0] > 0 and values[-1] > LOG * values[0]
     places = [math.log(value) if log else value for value in values]
     gaps = [b - a for a, b in pairwise(places)]
-    crowded = min(gaps) < CROWDED * (places[-1] - places[0])
-    return Axis("order" if crowded else "scale", tuple(labels), numbers, log)
+    crowded = bool(gaps) and min(gaps) < CROWDED * (places[-1] - places[0])
+    return Axis("order" if crowded else "scale", tuple(labels), numbers, series, log)
 
 
 def by_arm(setting: Setting, metric: str, brief: Brief) -> Chart | None:
@@ -96,6 +112,7 @@ def _rows(
         row = {
             "method": arm.method,
             "arm": arm.label,
+            "series": placed.series.get(arm.label, ""),
             "x": _place(arm.label, placed, methods.index(arm.method), len(methods)),
             "shown": f"{measure.write(found.mean)}{around}{measure.unit}",
         }
@@ -110,10 +127,9 @@ def _place(label: str, placed: Axis, at: int, of: int) -> float:
     if placed.kind == "names":
         return float(placed.labels.index(label))
     beside = (at - (of - 1) / 2) * 0.008
+    number, numbers = placed.numbers[label], sorted(set(placed.numbers.values()))
     if placed.kind == "order":
-        return placed.labels.index(label) + beside * (len(placed.labels) - 1)
-    numbers = list(placed.numbers.values())
-    number = placed.numbers[label]
+        return numbers.index(number) + beside * (len(numbers) - 1)
     if placed.log:
         return float(number * (max(numbers) / min(numbers)) ** beside)
     return number + beside * (max(numbers) - min(numbers))
@@ -127,20 +143,28 @@ def _lines(
     title: str,
 ) -> list[alt.Chart]:
     """The arms from left to right, joined for each method."""
-    at = [_place(label, placed, 0, 1) for label in placed.labels]
-    pairs = zip(at, placed.labels, strict=True)
-    names = "".join(f"abs(datum.value - {place!r}) < 1e-9 ? '{label}' : " for place, label in pairs)
-    marks: dict[str, Any] = {"values": at, "labelExpr": f"{names}''"}
+    at = {_place(label, placed, 0, 1): placed.shown(label) for label in placed.labels}
+    names = "".join(
+        f"abs(datum.value - {x!r}) < 1e-9 ? {json.dumps(name)} : " for x, name in at.items()
+    )
+    marks: dict[str, Any] = {"values": list(at), "labelExpr": f"{names}''"}
     log = {"type": "log"} if placed.log else {"zero": False}
     scale = alt.Scale(nice=False, padding=16, **log)
     x = alt.X("x:Q", title=title, scale=scale).axis(grid=False, **marks)
     y = alt.Y("low:Q", title=measure.heading, scale=ROOM).axis(tickCount=6)
     base = alt.Chart(pd.DataFrame(rows)).encode(x=x)
+    line = base.mark_line(strokeWidth=2)
+    series = list(dict.fromkeys(row["series"] for row in rows))
+    if len(series) > 1:
+        legend = alt.Legend(
+            orient="top", title=None, labelExpr="datum.label == '' ? 'otherwise' : datum.label"
+        )
+        line = line.encode(strokeDash=alt.StrokeDash("series:N", sort=series, legend=legend))
     each = alt.Chart(pd.DataFrame(seeds)).mark_point(size=14, opacity=0.55, filled=True)
     return [
         each.encode(x=x, y=alt.Y("value:Q", scale=ROOM)),
         base.mark_rule(strokeWidth=1.5).encode(y=y, y2="high:Q"),
-        base.mark_line(strokeWidth=2).encode(y="mean:Q"),
+        line.encode(y="mean:Q"),
         base.mark_point(filled=True, size=80, opacity=1).encode(
             y="mean:Q", tooltip=["method", "arm", "shown"]
         ),
