@@ -335,6 +335,8 @@ def test_names_of_measures():
         found = measure.describe(name)
         assert found.title == title
         assert found.share == name.startswith(("linear", "digits", "shapes"))
+    assert measure.capital("kNN accuracy") == "kNN accuracy"
+    assert measure.capital("linear accuracy, on z") == "Linear accuracy, on z"
     assert not measure.describe("linear_l2").share
     assert not measure.describe("linear_l2_z").share
     assert not measure.describe("positive_similarity").share

@@ -172,7 +172,7 @@ def test_a_study_of_runs_that_are_there_only_looks_at_them(copy):
     study = copy / "params/study/mine.yaml"
     study.write_text(yaml.safe_dump(ask | {"title": "Mine", "methods": ["simclr", "rotation"]}))
     target = "reports/study/mine.html"
-    printed = snakemake(copy, "-n", "--quiet", "rules", target)
+    printed = snakemake(copy, "-n", target, "--quiet", "rules")
     assert dict(re.findall(r"^(\w+) +(\d+)$", printed, re.MULTILINE)) == {
         "study": "1",
         "total": "1",

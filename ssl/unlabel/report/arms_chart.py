@@ -15,7 +15,7 @@ from unlabel.report import chart
 from unlabel.report.arm import Arm, Setting
 from unlabel.report.brief import BASE, Brief
 from unlabel.report.chart import GREY, ROOM, Chart
-from unlabel.report.measure import Measure, describe
+from unlabel.report.measure import Measure, capital, describe
 
 # Told apart by those who see few colours, on white and on black; the shapes say the same in grey.
 COLOURS = ["#2f78b7", "#d0701c", "#2a9461", "#b8489a", "#a8870f", "#3a9fb8", "#c9473a", "#7d68c4"]
@@ -91,7 +91,7 @@ def by_arm(setting: Setting, metric: str, brief: Brief) -> Chart | None:
     }
     _colour(spec, encoding, len(methods) > 1)
     description = f"{measure.heading} by {title}: {words}"
-    return Chart(f"{measure.title[0].upper()}{measure.title[1:]}", description, spec)
+    return Chart(capital(measure.title), description, spec)
 
 
 def alone(arm: Arm, brief: Brief) -> bool:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from unlabel.report.arm import Arm, Setting
 from unlabel.report.estimate import estimate
-from unlabel.report.measure import Measure, describe, duration, number
+from unlabel.report.measure import Measure, capital, describe, duration, number
 
 BLUE, GREY = "#2f78b7", "#808790"  # both are told apart in grey print, and on white and on black
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, Inter, 'Helvetica Neue', Arial, sans-serif"
@@ -61,7 +61,7 @@ def accuracy(setting: Setting, metric: str) -> Chart:
     ]
     words = "; ".join(f"{point.method} {point.shown}" for point in points)
     description = f"{measure.title} of each method: {words}"
-    return Chart(measure.title.capitalize(), description, finish(layers, _height(points)))
+    return Chart(capital(measure.title), description, finish(layers, _height(points)))
 
 
 def cost(setting: Setting, metric: str) -> Chart | None:
@@ -95,7 +95,7 @@ def cost(setting: Setting, metric: str) -> Chart | None:
         early.mark_text(align="left", dx=9).encode(**name),
     ]
     words = "; ".join(f"{p.method} {p.shown} in {duration(p.seconds)}" for p in points)
-    heading = f"{measure.title.capitalize()} against training time"
+    heading = f"{capital(measure.title)} against training time"
     return Chart(heading, f"{heading}: {words}", finish(layers, _height(points)))
 
 

@@ -79,6 +79,11 @@ def describe(name: str) -> Measure:
     return Measure(name, TITLES.get(name, name.replace("_", " ")), share=name in SHARES)
 
 
+def capital(text: str) -> str:
+    """To begin a heading with; what has a capital of its own, as kNN, stays as it is."""
+    return text if any(map(str.isupper, text.split()[0])) else f"{text[0].upper()}{text[1:]}"
+
+
 def natural(name: str) -> list[tuple[float, str]]:
     """To sort by: lowshot_1 before lowshot_10, and both before lowshot_1_std."""
     parts = [(float(p), "") if NUMBER.fullmatch(p) else (0.0, p) for p in name.split("_")]

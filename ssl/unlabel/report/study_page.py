@@ -9,7 +9,7 @@ from unlabel.report.brief import BASE, Brief
 from unlabel.report.chart import Chart
 from unlabel.report.estimate import Estimate, estimate
 from unlabel.report.leaderboard import Cell
-from unlabel.report.measure import describe, duration, number
+from unlabel.report.measure import capital, describe, duration, number
 from unlabel.report.outcome import Outcome, conditions, unit
 from unlabel.report.parts import Part, markdown
 from unlabel.report.verdict import HOLDS, OPEN, Judged, seeds_needed
@@ -161,7 +161,7 @@ def _table(setting: Setting, brief: Brief) -> ArmTable:
         columns = []
     for name in brief.metrics:
         measure = describe(name)
-        heading = f"{measure.heading[0].upper()}{measure.heading[1:]}"
+        heading = capital(measure.heading)
         columns.append(
             (heading, "number", lambda arm, m=measure: leaderboard.cell(arm.estimate(m.name), m))  # type: ignore[misc]
         )
