@@ -115,7 +115,8 @@ def _columns(setting: Setting, metric: str) -> list[Column]:
         measured.insert(0, ("Headline", describe(metric).heading, metric))
     columns = [Column("", "family", "family of methods", _family, words=True)]
     for group, title, name in measured:
-        columns.append(_measured(group, title, name))
+        if any(arm.estimate(name) for arm in setting.arms) or name == metric:
+            columns.append(_measured(group, title, name))
         if name == metric:
             columns.append(_gain(setting, metric, group))
     return [*columns, *COST]
