@@ -199,7 +199,8 @@ def test_every_page_is_there_and_leads_somewhere(made):
 def test_a_methods_page_in_a_browser(made, tmp_path):
     page = browse(made / "reports/method/simclr.html", tmp_path)
     drawn = [each for each in page.all("svg") if "marks" in each.get("class", "")]
-    assert len(drawn) == len([e for e in page.all("div") if e.get("class") == "plot"]) >= 9
+    charts = [each for each in page.all("figure") if each.get("class") == "chart"]
+    assert len(drawn) == len(charts) >= 9
 
 
 def test_snakemakes_own_report_has_captions_and_categories(copy):

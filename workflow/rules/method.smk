@@ -13,7 +13,6 @@ rule method:
             dataset=STUDY.datasets,
             split=["train", "test"],
         ),
-        ancient(rules.report.output.page),  # which the page leads back to
     output:
         page=report(
             "reports/method/{method}.html",
