@@ -526,6 +526,14 @@ def test_page_in_a_browser(made: Study, tmp_path: Path):
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
+def test_one_method_in_a_browser(study: Study, tmp_path: Path):
+    """A chart of one point has no empty layer, of which Vega would warn."""
+    study.brief["runs"] = [run for run in study.brief["runs"] if run["method"] == "simclr"]
+    study.report()
+    assert list(browse(study.out / "index.html", tmp_path).rows()) == ["simclr"]
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
 def test_many_methods_are_folded(study: Study, tmp_path: Path):
     """With 30 methods, the page is as quick: what each shows is drawn when it is unfolded."""
     for at in range(25):

@@ -91,9 +91,12 @@ def cost(setting: Setting, metric: str) -> Chart | None:
         *_level(setting, measure, "y"),
         base.mark_rule(strokeWidth=2).encode(y=y, y2="high:Q"),
         point.encode(y="mean:Q", tooltip=["method", "shown", "trained"]),
-        late.mark_text(align="right", dx=-9).encode(**name),
-        early.mark_text(align="left", dx=9).encode(**name),
     ]
+    # Vega warns of a layer without a point.
+    if any(data["late"]):
+        layers.append(late.mark_text(align="right", dx=-9).encode(**name))
+    if not all(data["late"]):
+        layers.append(early.mark_text(align="left", dx=9).encode(**name))
     words = "; ".join(f"{p.method} {p.shown} in {duration(p.seconds)}" for p in points)
     heading = f"{capital(measure.title)} against training time"
     return Chart(heading, f"{heading}: {words}", finish(layers, _height(points)))
