@@ -85,7 +85,7 @@ def test_after_a_pull_a_changed_value_reruns_just_its_jobs(pulled):
     provenance(pulled, "restore")
     probe = pulled / "params/probe/knn.yaml"
     probe.write_text(probe.read_text().replace("k: 20", "k: 10"))
-    assert planned(pulled) == {"probe": 3, "report": 1, "all": 1}
+    assert planned(pulled) == {"probe": 3, "report": 1, "method": 3, "all": 1}
 
 
 def test_a_file_that_is_not_the_recorded_one_is_made_again(pulled):
