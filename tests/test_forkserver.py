@@ -120,6 +120,7 @@ def test_who_asks_is_killed_and_so_is_the_fork(server, folder):
     asked = job(folder, server)
     wait_for(lambda: (folder / "state").exists())
     fork = fork_of(asked, folder)
+    assert fork
     asked.kill()
     asked.wait()
     wait_for(lambda: not Path(f"/proc/{fork}").exists())
@@ -128,7 +129,9 @@ def test_who_asks_is_killed_and_so_is_the_fork(server, folder):
 def test_a_killed_fork_is_told_of_by_the_exit_status(server, folder):
     asked = job(folder, server)
     wait_for(lambda: (folder / "state").exists())
-    os.kill(fork_of(asked, folder), signal.SIGKILL)
+    fork = fork_of(asked, folder)
+    assert fork  # 0 would be this process and all that it started
+    os.kill(fork, signal.SIGKILL)
     assert asked.wait() == 128 + signal.SIGKILL
 
 
