@@ -1,6 +1,5 @@
 """A finished run, read from its folder."""
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,10 @@ import pyarrow as pa
 
 from unlabel.collapse import collapse
 from unlabel.errors import UserError
+from unlabel.report import written
 from unlabel.report.brief import Planned
+
+FIRST = "finish the run"  # where a file of it is missing
 
 
 @dataclass(frozen=True)
@@ -84,12 +86,12 @@ def read(
             if name in origin:
                 raise UserError(f"{origin[name]} and {path} both have {name!r}; rename one of them")
             origin[name] = path
-    about = _json(folder / "run.json")
+    about = written.read(folder / "run.json", FIRST)
     return Result(planned, folder, about, probes, _table(folder / "log.parquet", ["epoch"]))
 
 
 def _metrics(path: Path) -> dict[str, float]:
-    metrics = _json(path)
+    metrics = written.read(path, FIRST)
     for name, value in metrics.items():
         if (
             not isinstance(value, int | float)
@@ -101,20 +103,6 @@ def _metrics(path: Path) -> dict[str, float]:
                 "delete the file and measure again"
             )
     return {name: float(value) for name, value in metrics.items()}
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}; finish the run first") from error
-    except ValueError as error:
-        raise UserError(
-            f"{path} is not valid JSON ({error}); delete it and make it again"
-        ) from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path} holds no JSON object; delete it and make it again")
-    return content
 
 
 def _table(path: Path, columns: list[str]) -> pd.DataFrame:

@@ -1,11 +1,11 @@
 """Gather the verdicts of all studies that test a statement."""
 
-import json
 from pathlib import Path
+from typing import Any
 
 from unlabel import files
 from unlabel.errors import UserError
-from unlabel.report import tables
+from unlabel.report import tables, written
 
 
 def run(records: list[Path], page: Path, record: Path, table: Path, text: Path) -> None:
@@ -24,15 +24,8 @@ def run(records: list[Path], page: Path, record: Path, table: Path, text: Path) 
     files.write_text(page, html)
 
 
-def _read(path: Path) -> dict:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}; make the study first") from error
-    except ValueError as error:
-        raise UserError(
-            f"{path} is not valid JSON ({error}); delete it and make it again"
-        ) from error
-    if not isinstance(content, dict) or not content.get("verdict"):
+def _read(path: Path) -> dict[str, Any]:
+    content = written.read(path, "make the study")
+    if not content.get("verdict"):
         raise UserError(f"{path} holds no verdict; give its study a statement and claims")
     return content
