@@ -32,6 +32,7 @@ from unlabel.probe.lowshot import LowShot
 from unlabel.probe.projection import Projection
 from unlabel.probe.spectrum import Spectrum
 from unlabel.settings import build
+from unlabel.stage.features import some
 
 SIZES = {"train": 400, "validation": 150, "test": 100}
 CLASSES = ("boot", "coat", "dress", "shirt")
@@ -228,11 +229,16 @@ def test_the_projection_is_measured_as_the_representation_is():
     assert PROJECTION.measure(clouds(projector=False), 3) == {}
 
 
-@pytest.mark.parametrize(("probe", "name"), [(KNN, "knn"), (Linear, "linear")])
-def test_a_classifier_may_have_some_images_only(probe, name):
-    few = [probe(images=12).measure(clouds(), seed)[name] for seed in (0, 0, 1)]
-    assert few[0] == few[1] != few[2]
-    assert probe(images=10**6).measure(clouds(), 0) == probe().measure(clouds(), 0)
+def test_a_share_of_the_labels_is_of_all_there_are_not_of_those_with_features():
+    everything = clouds()
+    known = int((everything.train.label >= 0).sum())
+    half = replace(everything, labels=2 * known)  # `train` has half the images with a label
+    expected = LowShot([0.2]).measure(everything, 0)
+    assert LowShot([0.1]).measure(half, 0) == {
+        name.replace("20", "10"): value for name, value in expected.items()
+    }
+    with pytest.raises(UserError, match="set features.images to more, to null for all, or give a"):
+        LowShot([0.6]).measure(half, 0)
 
 
 def test_the_projection_is_compared_on_some_images():
@@ -501,6 +507,32 @@ def test_features_are_the_encoders_and_the_projectors(trained, digits, hardware)
         assert torch.allclose(measured.views["flip"].h_, flipped.float(), atol=1e-2)
         z_ = method.embed(measured.views["flip"].h_).float()
     assert torch.allclose(measured.views["flip"].z_, z_, atol=2e-2)
+
+
+def test_the_probes_may_have_some_training_images_only(trained):
+    extracted(trained)
+    settings = yaml.safe_load((trained / "params.yaml").read_text())
+    settings["features"]["images"] = 80
+    (trained / "params.yaml").write_text(yaml.safe_dump(settings))
+    paths = extracted(trained, "some.parquet"), trained / "views.parquet"
+    some, everything = features.read(*paths), features.read(trained / "features.parquet", paths[1])
+    assert some.labels == everything.labels == 300
+    assert len(set(some.train.id.tolist())) == 80
+    place = {id: row for row, id in enumerate(everything.train.id.tolist())}
+    rows = [place[id] for id in some.train.id.tolist()]
+    assert torch.allclose(some.train.h, everything.train.h[rows], atol=1e-2)
+    assert torch.equal(some.train.label, everything.train.label[rows])
+    assert torch.equal(some.test.id, everything.test.id)
+    assert paths[0].read_bytes() == extracted(trained, "again.parquet").read_bytes()
+
+
+def test_images_without_a_label_come_where_those_with_one_are_too_few(digits):
+    known = digits.label[:100].where(torch.arange(100) % 4 == 0, -1)
+    images = Images.of(digits.id[:100], digits.image[:100], known)
+    assert (some(images, 20).label >= 0).all()
+    assert len(set(some(images, 20).label.tolist())) > 3
+    assert int((some(images, 60).label >= 0).sum()) == 25
+    assert some(images, 100) is some(images, None) is images
 
 
 def test_the_same_features_twice(trained):

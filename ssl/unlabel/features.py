@@ -9,7 +9,7 @@ transforms; of any other they are the image as it is and with that transform alo
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -49,9 +49,9 @@ class Split(NamedTuple):
         known = self.label != UNLABELLED
         return self if known.all() else self.take(known)
 
-    def some(self, images: int | None, seed: int, purpose: str) -> "Split":
+    def some(self, images: int, seed: int, purpose: str) -> "Split":
         """So many of the images, which seed and purpose choose; all, where there are no more."""
-        if images is None or images >= len(self.id):
+        if images >= len(self.id):
             return self
         order = torch.randperm(len(self.id), generator=generator(seed, purpose))
         return self.take(order[:images].to(self.id.device))
@@ -85,6 +85,7 @@ class Features:
     views: Mapping[str, Views]  # of validation images, by the transform; "all" has all of them
     classes: tuple[str, ...]
     factors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # name -> its values
+    labels: int | None = None  # how many training images have one, where `train` has not them all
 
     @property
     def labelled(self) -> bool:
@@ -95,7 +96,7 @@ class Features:
         """The same on `device`."""
         train, validation, test = (s.to(device) for s in (self.train, self.validation, self.test))
         views = {name: each.to(device) for name, each in self.views.items()}
-        return Features(train, validation, test, views, self.classes, self.factors)
+        return replace(self, train=train, validation=validation, test=test, views=views)
 
 
 def write(
@@ -103,12 +104,15 @@ def write(
     parts: Iterable[tuple[str, Split]],
     classes: tuple[str, ...],
     factors: Mapping[str, tuple[str, ...]],
+    labels: int | None = None,
 ) -> None:
     """Write (name of the split, some of its features) one after another, in bounded memory.
 
-    The splits come in the order of `SPLITS`. Equal features give equal bytes.
+    The splits come in the order of `SPLITS`. Of fewer than all training images, `labels` says how
+    many have a label. Equal features give equal bytes.
     """
-    about = {"classes": list(classes), "factors": {k: list(v) for k, v in factors.items()}}
+    values = {name: list(each) for name, each in factors.items()}
+    about = {"classes": list(classes), "factors": values, "labels": labels}
     _write(path, (_table(name, part, factors) for name, part in parts), about)
 
 
@@ -152,7 +156,8 @@ def read(path: Path, views: Path) -> Features:
         name: Views(*(_some(pairs.get(key), pairs["transform"] == place) for key in Views._fields))  # type: ignore[arg-type]
         for place, name in enumerate(transforms["transforms"])
     }
-    features = Features(train, validation, test, views_, tuple(about["classes"]), factors)
+    classes, labels = tuple(about["classes"]), about.get("labels")
+    features = Features(train, validation, test, views_, classes, factors, labels)
     _check_labels(features, path)
     return features
 

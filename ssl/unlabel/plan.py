@@ -204,13 +204,13 @@ class Plan:
         def part(*sections: str) -> dict[str, Any]:
             return {section: settings[section] for section in sections}
 
-        transfer = {name: settings["probe"][name] for name in settings["transfer"]["probes"]}
+        moved = {name: settings["probe"][name] for name in settings["transfer"]["probes"]}
         training = part("seed", "hardware", "training", "optimizer", "encoder", "method")
         return {
             "pretrain": self._freeze({"run": run.folder, **training}),
             "features": self._freeze(part("hardware", "method", "features")),
             "probe": self._freeze(part("seed", "hardware", "probe")),
-            "transfer": self._freeze({**part("seed", "hardware"), "probe": transfer}),
+            "transfer": self._freeze(part("seed", "hardware", "transfer") | {"probe": moved}),
             "finetune": self._freeze(part("seed", "hardware", "encoder", "finetune")),
         }
 

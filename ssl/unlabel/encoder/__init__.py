@@ -41,7 +41,8 @@ class Encoder(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) in [0, 1] -> (B, D)"""
-        return self.maps(x).mean((2, 3))
+        # As rows of channels, which is how they lie in memory: so the gradient does, too.
+        return self.maps(x).permute(0, 2, 3, 1).flatten(1, 2).mean(1)
 
 
 def save(path: Path, encoder: Encoder, settings: Mapping[str, Any]) -> None:

@@ -44,8 +44,9 @@ class Finetune:
     Training starts from a linear classifier of the frozen features (arXiv:2202.10054, section 4),
     since a random one would spoil the features and takes hundreds of steps to learn; batch norm's
     statistics are first taken from the images at hand, since an untrained encoder's are of none.
-    The labels are those of the first draw of `LowShot`. Each fraction has its own number of steps
-    with a cosine schedule. Where there are several learning rates, the validation split chooses.
+    The seed alone chooses the labels, so methods are compared on the same ones. Each fraction has
+    its own number of steps with a cosine schedule. Where there are several learning rates, the
+    validation split chooses.
     """
 
     def __init__(

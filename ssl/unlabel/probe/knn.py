@@ -11,20 +11,16 @@ GROUP = 32  # neighbours are looked for in groups of so many
 
 
 class KNN(Probe):
-    """Accuracy of a weighted vote of the k nearest labelled training images.
+    """Accuracy of a weighted vote of the k nearest labelled training images."""
 
-    Of all of these, or of `images` that the seed alone chooses.
-    """
-
-    def __init__(self, k: int = 200, temperature: float = 0.07, images: int | None = None):
-        self.k, self.temperature, self.images = k, temperature, images
+    def __init__(self, k: int = 200, temperature: float = 0.07):
+        self.k, self.temperature = k, temperature
 
     def measure(self, features: Features, seed: int) -> dict[str, float]:
         """`knn` and `validation_knn`, on h."""
         bank, validation, test = (
             part.labelled() for part in (features.train, features.validation, features.test)
         )
-        bank = bank.some(self.images, seed, "knn")
         measures = {
             "validation_knn": self.accuracy(bank.h, bank.label, validation.h, validation.label),
             "knn": self.accuracy(bank.h, bank.label, test.h, test.label),

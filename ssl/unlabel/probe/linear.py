@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -21,22 +20,18 @@ class Linear(Probe):
     """Accuracy of a linear classifier whose weight decay is chosen on the validation split.
 
     Minimised is the mean cross-entropy + l2 / 2 |W|², on features standardised by `train`, until a
-    step of L-BFGS lowers it by less than `tolerance`. Fitted to all labelled training images, or to
-    `images` that the seed alone chooses.
+    step of L-BFGS lowers it by less than `tolerance`.
     """
 
     def __init__(
         self,
         l2: Sequence[float] = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6),
         tolerance: float = 1e-5,
-        images: int | None = None,
     ):
-        self.l2, self.tolerance, self.images = l2, tolerance, images
+        self.l2, self.tolerance = l2, tolerance
 
     def measure(self, features: Features, seed: int) -> dict[str, float]:
         """`linear`, `validation_linear` and the chosen `linear_l2`, on h."""
-        train = features.train.labelled().some(self.images, seed, "linear")
-        features = replace(features, train=train)
         parts = (features.train, features.validation, features.test)
         return self.of(features, [part.h for part in parts], "")
 
@@ -170,7 +165,7 @@ def minimum(
     are halved until they lower it. torch's own takes two seconds to import.
     """
     value, gradient = function(x)
-    pairs: deque[tuple[Tensor, Tensor]] = deque(maxlen=MEMORY)
+    pairs: deque[Pair] = deque(maxlen=MEMORY)
     while True:
         direction = -newton(gradient, pairs)
         slope = (gradient * direction).sum().item()
@@ -183,26 +178,41 @@ def minimum(
                 return x
             below, there = function(x + direction)
         x = x + direction
-        if (direction * (there - gradient)).sum() > 0:
-            pairs.append((direction, there - gradient))
+        pair = Pair.of(direction, there - gradient)
+        if pair.product > 0:
+            pairs.append(pair)
         if value - below < tolerance:
             return x
         value, gradient = below, there
 
 
-def newton(gradient: Tensor, pairs: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+class Pair(NamedTuple):
+    """A past step (n,), how it changed the gradient (n,), and the product of the two ()."""
+
+    step: Tensor
+    change: Tensor
+    product: Tensor
+
+    @classmethod
+    def of(cls, step: Tensor, change: Tensor) -> "Pair":
+        """Of tensors of any shape."""
+        step, change = step.flatten(), change.flatten()
+        return cls(step, change, step.dot(change))
+
+
+def newton(gradient: Tensor, pairs: Sequence[Pair]) -> Tensor:
     """The inverse Hessian times `gradient`, from past steps and how each changed the gradient."""
-    scales = []
-    for step, change in reversed(pairs):
-        scales.append((step * gradient).sum() / (step * change).sum())
-        gradient = gradient - scales[-1] * change
+    # These vectors are short, so what counts is the number of operations.
+    q, scales = gradient.flatten(), []
+    for step, change, product in reversed(pairs):
+        scales.append(step.dot(q) / product)
+        q = q.addcmul(scales[-1], change, value=-1)
     if pairs:
-        step, change = pairs[-1]
-        gradient = gradient * ((step * change).sum() / change.square().sum())
-    for step, change in pairs:
-        back = (change * gradient).sum() / (step * change).sum()
-        gradient = gradient + (scales.pop() - back) * step
-    return gradient
+        _, change, product = pairs[-1]
+        q = q * (product / change.dot(change))
+    for step, change, product in pairs:
+        q = q.addcmul(scales.pop() - change.dot(q) / product, step)
+    return q.view_as(gradient)
 
 
 def loss(weight: Tensor, x: Tensor, sums: Tensor, l2: float) -> tuple[float, Tensor]:

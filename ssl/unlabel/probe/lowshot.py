@@ -3,7 +3,9 @@
 import statistics
 from collections.abc import Sequence
 
+from unlabel.errors import UserError
 from unlabel.features import Features
+from unlabel.images import UNLABELLED
 from unlabel.labels import stratified
 from unlabel.probe import Probe, percent
 from unlabel.probe.linear import accuracy, axes, choose
@@ -15,8 +17,9 @@ class LowShot(Probe):
 
     The mean over several random draws of the labels, with the same fraction of each class. The
     draws depend on the seed, so methods are compared on the same labels. The features are
-    standardised by all training images, labelled or not, and each draw's weight decay is chosen on
-    the whole validation split: the share of labels is that which the classifier is fitted to.
+    standardised by all training images that there are features of, and each draw's weight decay is
+    chosen on the whole validation split: the share of labels is that which the classifier is fitted
+    to.
     """
 
     def __init__(
@@ -35,11 +38,20 @@ class LowShot(Probe):
         turned = axes(features.train.h)
         x, x_validation, x_test = (turned(h) for h in (features.train.h, validation.h, test.h))
         label, classes = features.train.label, len(features.classes)
+        known = int((label != UNLABELLED).sum())
+        labels = known if features.labels is None else features.labels
         measures = {}
         for fraction in self.fractions:
+            share = fraction * labels / known
+            if fraction <= 1 < share:
+                raise UserError(
+                    f"probe.lowshot.fractions has {fraction:g}, which is {fraction * labels:.0f} "
+                    f"labels, but there are features of {known} training images with a label; "
+                    "set features.images to more, to null for all, or give a smaller fraction"
+                )
             chosen, tested = [], []
             for draw in range(self.draws):
-                index = stratified(label, fraction, derive(seed, "draw", draw)).to(label.device)
+                index = stratified(label, share, derive(seed, "draw", draw)).to(label.device)
                 few, truth = (x[:, index], label[index]), (x_validation, validation.label)
                 best = choose(*few, *truth, classes, self.l2, self.tolerance)
                 chosen.append(best.accuracy)

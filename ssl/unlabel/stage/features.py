@@ -14,10 +14,10 @@ from unlabel.encoder import Encoder
 from unlabel.errors import UserError
 from unlabel.features import SPLITS, Split, Views
 from unlabel.hardware import Hardware
-from unlabel.images import Data, Images
+from unlabel.images import UNLABELLED, Data, Images
 from unlabel.method import Method
 from unlabel.progress import Progress
-from unlabel.seeds import derive
+from unlabel.seeds import derive, generator
 from unlabel.settings import Settings, build, load
 
 
@@ -28,6 +28,7 @@ class Extraction:
     augment: Augment  # the two views that alignment compares; the same for all methods
     transforms: Augment  # each of these is tried alone
     batch: int = 1000
+    images: int | None = None  # of the training split, for probes; which ones no seed changes
     pairs: int = 2000  # images of the validation split that two views are made of
     alone: int = 500  # images of the validation split that each transform is tried on
 
@@ -42,7 +43,7 @@ def run(
     out: Path,
     views: Path,
 ) -> None:
-    """Write the features of all images of three splits to `out`, and of pairs of views to `views`.
+    """Write the features of the images of three splits to `out`, and of pairs of views to `views`.
 
     `encoder` and `method` are a run's encoder.safetensors and method.safetensors. Raises
     `UserError` if they are of different methods, or the images do not fit the encoder.
@@ -54,13 +55,15 @@ def run(
     model = restored(settings["method"], encoder, method)
     hardware.move(model)
     splits, data = read_splits((train, validation, test), model.encoder)
+    labels = int((splits[0].label != UNLABELLED).sum())
+    splits[0] = some(splits[0], extraction.images)
     progress = Progress("features", sum(len(split.id) for split in splits))
     parts = (
         (name, part)
         for name, split in zip(SPLITS, splits, strict=True)
         for part in extract(model, split, extraction.batch, hardware, progress)
     )
-    features.write(out, parts, data.classes, data.factors)
+    features.write(out, parts, data.classes, data.factors, labels)
     progress.close()
     pairs = compare(model, splits[1], extraction, hardware)
     features.write_views(views, pairs, [features.ALL, *extraction.transforms.transforms])
@@ -98,6 +101,19 @@ def read_splits(paths: Sequence[Path], encoder: Encoder | None = None) -> tuple[
             )
         splits.append(split)
     return splits, data
+
+
+def some(images: Images, number: int | None) -> Images:
+    """So many random images, the same each time; all, where there are no more.
+
+    Those without a label only where those with one are too few.
+    """
+    if number is None or number >= len(images.id):
+        return images
+    order = torch.randperm(len(images.id), generator=generator("features"))
+    unlabelled = images.label[order] == UNLABELLED
+    order = order[unlabelled.int().argsort(stable=True)]
+    return images.take(order[:number].sort().values)
 
 
 @torch.no_grad()

@@ -13,10 +13,10 @@ from unlabel.encoder import Encoder
 from unlabel.errors import UserError
 from unlabel.features import Features, Split
 from unlabel.hardware import Hardware
-from unlabel.images import Images
+from unlabel.images import UNLABELLED, Images
 from unlabel.progress import Progress
 from unlabel.settings import build, load
-from unlabel.stage.features import batches, read_splits
+from unlabel.stage.features import batches, read_splits, some
 from unlabel.stage.probe import built, measured
 
 BATCH = 1000
@@ -35,10 +35,12 @@ def run(params: Path, encoder: Path, train: Path, validation: Path, test: Path, 
     model = encoders.load(encoder)
     hardware.move(model)
     splits, data = read_splits((train, validation, test))
+    labels = int((splits[0].label != UNLABELLED).sum())
+    splits[0] = some(splits[0], settings["transfer"]["images"])
     progress = Progress(f"transfer to {data.name}", sum(len(split.id) for split in splits))
     parts = [extract(model, split, hardware, progress) for split in splits]
     progress.close()
-    features = Features(parts[0], parts[1], parts[2], {}, data.classes, data.factors)
+    features = Features(parts[0], parts[1], parts[2], {}, data.classes, data.factors, labels)
     torch.backends.cuda.matmul.allow_tf32 = False  # as the stage `probe` does
     measures: dict[str, float] = {}
     for _, numbers in measured(probes, features, settings["seed"]):
