@@ -85,3 +85,6 @@ onstart:
         workflow.remote_exec or workflow.subprocess_exec
     ):
         forkserver.start(threads=1)  # of every rule
+        # Snakemake 9 looks for jobs to start once a second, and once more each second for each job
+        # that has ended, in case so many were started that it had to wait: a core's time after 500.
+        workflow.scheduler.job_rate_limiter = None
