@@ -98,6 +98,8 @@ def _done(out: Path, identity: dict[str, Any]) -> bool:
 def _examples(train: Path, training: Training, settings: dict[str, Any]) -> tuple[Images, Data]:
     """The images to train on: all, or a random subset that depends on the seed alone.
 
+    Where there are fewer than a budget asks for, all; fewer than a variant asks for are refused.
+
     A method that learns from labels is given those that it may see; where these are some only, it
     is trained on their images only.
     """
@@ -105,12 +107,15 @@ def _examples(train: Path, training: Training, settings: dict[str, Any]) -> tupl
     examples, data = images.read(train)
     size = len(examples.id)
     if training.images is not None:
-        if training.images > size:
+        # A budget's number is as many as it has time for; a variant's is what the run is about.
+        if training.images > size and "training.images=" in settings["run"]:
             raise UserError(
                 f"training.images is {training.images}, but {train} has only {size}; "
                 "set it lower, or to null for all"
             )
-        size = training.images
+        if training.images > size:
+            print(f"{settings['run']}: {train} has {size} images; all are used", file=sys.stderr)
+        size = min(training.images, size)
         order = torch.randperm(len(examples.id), generator=generator(seed, "subset"))
         examples = examples.take(order[:size].sort().values)
     if target(settings["method"], "method").labels:
