@@ -10,16 +10,18 @@ import yaml
 from PIL import Image
 
 import project
+from conftest import PARAMS
 from pixels import folder, picture
-from unlabel import images
+from unlabel import images, own
 from unlabel.collection import Collection
 from unlabel.contents import fingerprint
 from unlabel.dataset.folder import Folder
 from unlabel.errors import UserError
 from unlabel.images import Data, Images
+from unlabel.plan import Plan
 from unlabel.stage import prepare
 
-RECIPE = Path(__file__).parents[1] / "params/dataset/folder.yaml"
+RECIPE = PARAMS / "dataset/folder.yaml"
 SPLITS = ("train", "validation", "test")
 
 
@@ -284,8 +286,8 @@ def test_unlabelled_images_go_through_the_whole_workflow(tmp_path: Path) -> None
     root = folder(tmp_path / "images", _=range(110))
     study = project.STUDY | {"methods": ["random", "supervised", "rotation"]}
     work = project.project(tmp_path / "work", study)
-    own = ("--config", "dataset=folder", f"path={root}", "size=16")
-    said = project.snakemake(work, "--cores", "1", "reports/index.html", *own)
+    asked = ("--config", "dataset=folder", f"path={root}", "size=16")
+    said = project.snakemake(work, "--cores", "1", "reports/index.html", *asked)
     assert "folder has no labels: left out supervised" in said
     measures = json.loads((work / "reports/metrics.json").read_text())["folder"]
     assert set(measures) == {"random", "rotation"}
@@ -298,35 +300,42 @@ def test_unlabelled_images_go_through_the_whole_workflow(tmp_path: Path) -> None
     def again(*arguments: str) -> str:
         return project.snakemake(work, "-n", "reports/index.html", *arguments)
 
-    assert "Nothing to be done" in again(*own)
+    assert "Nothing to be done" in again(*asked)
     (root / "new.png").write_bytes(picture(200))
-    assert "rule prepare:" in again(*own)
+    assert "rule prepare:" in again(*asked)
     root.rename(tmp_path / "elsewhere")  # as on another machine: what was prepared counts
     (tmp_path / "elsewhere/new.png").unlink()
-    assert "Nothing to be done" in again(*own)
+    assert "Nothing to be done" in again(*asked)
 
 
-def test_mistakes_are_one_sentence_before_anything_is_done(tmp_path: Path, classes: Path) -> None:
-    work = project.project(tmp_path / "work", project.STUDY)
-    path = f"path={classes}"
-    for arguments, said in (
-        (["dataset=folder"], "the dataset 'folder' has no path; say where your images are"),
-        (["dataset=folder", "path=/no/where"], "/no/where does not exist"),
-        (["dataset=foldr", path], "unknown dataset 'foldr': did you mean 'folder'?"),
-        (["dataset=folder", path, "sise=16"], "neither the workflow's nor folder's; did you mean"),
-        ([path], "not the workflow's"),
-        (["dataset=folder", path, "size=big"], "dataset.size is 'big', but must be"),
-    ):
-        assert said in project.snakemake(work, "-n", "--config", *arguments, fails=True)
-    assert not (work / "data").exists()
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"dataset": "folder"}, "the dataset 'folder' has no path; say where your images are"),
+        ({"dataset": "foldr", "path": "x"}, "unknown dataset 'foldr': did you mean 'folder'?"),
+        ({"dataset": "folder", "sise": 16}, "neither the workflow's nor folder's; did you mean"),
+        ({"path": "x"}, r"--config path=\.\.\. is not the workflow's"),
+        ({"dataset": "folder", "path": "/no/where"}, "/no/where does not exist; set the path"),
+        ({"dataset": "folder", "path": "/", "size": "big"}, "dataset.size is 'big', but must be"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_known_before_anything_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: dict, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if config.get("path") == "/":
+        config = config | {"path": str(folder(tmp_path / "images", _=range(9)))}
+    with pytest.raises(UserError, match=said):
+        Plan(PARAMS, tmp_path / "frozen", own.asked(config, PARAMS)).dataset("folder")
+    assert not (tmp_path / "data").exists()
 
 
 def test_a_study_of_labels_is_refused_without_any(tmp_path: Path) -> None:
     root = folder(tmp_path / "images", _=range(9))
     work = project.project(tmp_path / "work", project.STUDY)
     page = "reports/study/supervised_contrastive.html"
-    own = ("--config", "dataset=folder", f"path={root}")
-    assert "has no labels" in project.snakemake(work, "-n", page, *own, fails=True)
+    asked = ("--config", "dataset=folder", f"path={root}")
+    assert "has no labels" in project.snakemake(work, "-n", page, *asked, fails=True)
 
 
 def test_ids_are_whole_and_unique(classes: Path) -> None:
