@@ -100,26 +100,27 @@ def download(file: File, url: str, raw: Path) -> Path:
     """
     path, partial = raw / file.name, raw / f"{file.name}.partial"
     with _alone(partial) as part:
-        for _ in range(TRIES):
+        for left in reversed(range(TRIES)):
             if path.exists():  # by another process, which this one has waited for
-                break
+                partial.unlink()
+                return check(path, file.checksum)
             before = part.tell()
             try:
                 _append(part, file, url)
             except Unavailable:
-                if part.tell() <= before:
-                    raise
-                continue  # it broke, but more of it came
+                if left and part.tell() > before:
+                    continue  # it broke, but more of it came
+                if not part.tell():
+                    partial.unlink()
+                raise
             if digest(partial, file.checksum) == file.checksum:
                 os.fsync(part.fileno())
                 return partial.rename(path)
             part.truncate(0)
             part.seek(0)
-            if not before:
+            if not before:  # or else what was there already may have been wrong
                 break
-    partial.unlink(missing_ok=True)
-    if path.exists():
-        return check(path, file.checksum)
+        partial.unlink()
     raise Unavailable("its checksum is wrong")
 
 
@@ -197,7 +198,8 @@ def _alone(path: Path) -> Iterator[BinaryIO]:
     path.parent.mkdir(parents=True, exist_ok=True)
     while True:
         with path.open("ab") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            with suppress(OSError):  # a network's file system may have no locks
+                fcntl.flock(file, fcntl.LOCK_EX)
             with suppress(FileNotFoundError):  # who had it before may have renamed it
                 if os.path.samestat(os.fstat(file.fileno()), path.stat()):
                     yield file

@@ -83,7 +83,10 @@ class Imagenette(Dataset):
         train, test = (
             Images.of(*part)
             for part in zip(
-                *(each.split([*SIZES.values()]) for each in (torch.arange(len(label)), image, label)),
+                *(
+                    each.split([*SIZES.values()])
+                    for each in (torch.arange(len(label)), image, label)
+                ),
                 strict=True,
             )
         )

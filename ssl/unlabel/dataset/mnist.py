@@ -34,7 +34,18 @@ class KMNIST(IDX):
     name: ClassVar[str] = "kmnist"
     torchvision: ClassVar[str] = "KMNIST"
     source: ClassVar[str] = "Kuzushiji-MNIST (arXiv:1812.01718)"
-    classes: ClassVar[tuple[str, ...]] = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
+    classes: ClassVar[tuple[str, ...]] = (
+        "o",
+        "ki",
+        "su",
+        "tsu",
+        "na",
+        "ha",
+        "ma",
+        "ya",
+        "re",
+        "wo",
+    )
     files: ClassVar = files(
         archives=(
             "51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4",

@@ -70,7 +70,9 @@ class STL10(Dataset):
     def _splits(self, path: Path, files: Mapping[str, str]) -> tuple[Images, Images]:
         train, extra, test = SIZES.values()
         size = {"train": train + extra if self.unlabelled else train, "test": test}
-        image = {split: torch.empty(n, 3, SIDE, SIDE, dtype=torch.uint8) for split, n in size.items()}
+        image = {
+            split: torch.empty(n, 3, SIDE, SIDE, dtype=torch.uint8) for split, n in size.items()
+        }
         label = {split: torch.full((n,), UNLABELLED) for split, n in size.items()}
         # The images without a label are written behind the others, and nothing is held twice.
         into = {
@@ -97,7 +99,9 @@ class STL10(Dataset):
 def _read(member: Member, into: Tensor) -> None:
     """Labels (N,), counted from 1; or images (N, 3, H, W), of which each is stored by columns."""
     if into.dim() == 1:
-        into[:] = torch.from_numpy(np.frombuffer(member.read(len(into)), np.uint8).copy()).long() - 1
+        into[:] = (
+            torch.from_numpy(np.frombuffer(member.read(len(into)), np.uint8).copy()).long() - 1
+        )
         return
     for part in into.split(BLOCK):
         pixels = np.frombuffer(member.read(part.numel()), np.uint8).reshape(part.shape)
