@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import torchvision
@@ -880,5 +881,7 @@ def test_a_study_is_built_on_a_fetched_dataset(tmp_path: Path) -> None:
     assert (folder / "data/raw/cifar10" / packed.archive.name).read_bytes() == content
     train, data = images.read(folder / "data/prepared/cifar10/train.arrow")
     assert (data.shape, data.classes, len(train.id)) == ((3, 32, 32), CIFAR10.classes, 450)
-    assert "simclr" in (folder / "reports/leaderboard.md").read_text()
+    results = pd.read_parquet(folder / "reports/results.parquet")
+    assert set(results.dataset) == {"cifar10"}
+    assert set(results.method) == {"random", "simclr"}
     assert "Nothing to be done" in snakemake(folder, "-n")

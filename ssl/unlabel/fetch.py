@@ -1,4 +1,4 @@
-"""Files of published datasets: found where there is a copy, else fetched, and checked either way."""
+"""Files of published datasets: found where there is a copy, else fetched, and checked."""
 
 import fcntl
 import hashlib

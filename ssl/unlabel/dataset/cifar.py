@@ -1,4 +1,4 @@
-"""CIFAR-10 and CIFAR-100, from the binary version or, where that is what there is, the python one."""
+"""CIFAR-10 and CIFAR-100, from the binary version or a copy of the python one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,8 +26,8 @@ class Packed(NamedTuple):
 
     archive: File  # of the binary version
     folder: str  # in the archive
-    train: Mapping[str, str]  # the sha256 of each file in it
-    test: Mapping[str, str]
+    train: dict[str, str]  # the sha256 of each file in it
+    test: dict[str, str]
 
 
 # sha256 as torchvision's port to Ruby and TensorFlow Datasets have them; torchvision itself has
@@ -60,6 +60,16 @@ HUNDRED = Packed(
     {"train.bin": "f31298fc616915fa142368359df1c4ca2ae984d6915ca468b998a5ec6aeebf29"},
     {"test.bin": "d8b1e6b7b3bee4020055f0699b111f60b1af1e262aeb93a0b659061746f8224a"},
 )
+HUNDRED_CLASSES = """
+apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly
+camel can castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile
+cup dinosaur dolphin elephant flatfish forest fox girl hamster house kangaroo keyboard lamp
+lawn_mower leopard lion lizard lobster man maple_tree motorcycle mountain mouse mushroom oak_tree
+orange orchid otter palm_tree pear pickup_truck pine_tree plain plate poppy porcupine possum
+rabbit raccoon ray road rocket rose sea seal shark shrew skunk skyscraper snail snake spider
+squirrel streetcar sunflower sweet_pepper table tank telephone television tiger tractor train
+trout tulip turtle wardrobe whale willow_tree wolf woman worm
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,16 +96,17 @@ class CIFAR10(Dataset):
         Raises `UserError` naming what is damaged, or all that was tried where nothing can be had.
         """
         records = self._records(raw)
-        first, splits = 0, []
-        for names in (self.packed.train, self.packed.test):
+        packed, first, splits = self.packed, 0, []
+        for names in (packed.train, packed.test):
             split = np.concatenate([records[name] for name in names])
             image = torch.from_numpy(split[:, -PIXELS:].reshape(-1, *SHAPE).copy())
             label = torch.from_numpy(split[:, len(self.labels) - 1].astype(np.int64))
             splits.append(Images.of(torch.arange(first, first + len(split)), image, label))
             first += len(split)
-        checksums = {name: sha256(records[name]).hexdigest() for name in records}
+        checksums = {name: sha256(records[name].tobytes()).hexdigest() for name in records}
         source = f"{self.title} (Krizhevsky, 2009)"
-        return Raw(*splits, self.classes, source, checksums)
+        train, test = splits
+        return Raw(train, test, self.classes, source, checksums)
 
     def _records(self, raw: Path) -> dict[str, np.ndarray]:
         """What is in each file of the binary version: an image's labels and pixels in a row."""
@@ -110,14 +121,14 @@ class CIFAR10(Dataset):
         if path.name in forms[2:]:
             batches = dict(python.train_list + python.test_list)
             read = _members(path, python.tgz_md5, batches)
-            rows = [self._pickled(batch, path / name) for name, batch in read.items()]
+            rows = [self._rows(batch, path / name) for name, batch in read.items()]
         else:
             read = _members(path, packed.archive.checksum, wanted)
             width = len(self.labels) + PIXELS
             rows = [np.frombuffer(each, np.uint8).reshape(-1, width) for each in read.values()]
         return dict(zip(wanted, rows, strict=True))
 
-    def _pickled(self, batch: bytes, path: Path) -> np.ndarray:
+    def _rows(self, batch: bytes, path: Path) -> np.ndarray:
         try:
             plain = python_batch.read(batch)
             data = plain[b"data"]
@@ -141,110 +152,7 @@ class CIFAR100(CIFAR10):
     packed: ClassVar[Packed] = HUNDRED
     torchvision: ClassVar[str] = "CIFAR100"
     labels: ClassVar[tuple[str, ...]] = ("coarse_labels", "fine_labels")
-    classes: ClassVar[tuple[str, ...]] = tuple(
-        [
-            "apple",
-            "aquarium_fish",
-            "baby",
-            "bear",
-            "beaver",
-            "bed",
-            "bee",
-            "beetle",
-            "bicycle",
-            "bottle",
-            "bowl",
-            "boy",
-            "bridge",
-            "bus",
-            "butterfly",
-            "camel",
-            "can",
-            "castle",
-            "caterpillar",
-            "cattle",
-            "chair",
-            "chimpanzee",
-            "clock",
-            "cloud",
-            "cockroach",
-            "couch",
-            "crab",
-            "crocodile",
-            "cup",
-            "dinosaur",
-            "dolphin",
-            "elephant",
-            "flatfish",
-            "forest",
-            "fox",
-            "girl",
-            "hamster",
-            "house",
-            "kangaroo",
-            "keyboard",
-            "lamp",
-            "lawn_mower",
-            "leopard",
-            "lion",
-            "lizard",
-            "lobster",
-            "man",
-            "maple_tree",
-            "motorcycle",
-            "mountain",
-            "mouse",
-            "mushroom",
-            "oak_tree",
-            "orange",
-            "orchid",
-            "otter",
-            "palm_tree",
-            "pear",
-            "pickup_truck",
-            "pine_tree",
-            "plain",
-            "plate",
-            "poppy",
-            "porcupine",
-            "possum",
-            "rabbit",
-            "raccoon",
-            "ray",
-            "road",
-            "rocket",
-            "rose",
-            "sea",
-            "seal",
-            "shark",
-            "shrew",
-            "skunk",
-            "skyscraper",
-            "snail",
-            "snake",
-            "spider",
-            "squirrel",
-            "streetcar",
-            "sunflower",
-            "sweet_pepper",
-            "table",
-            "tank",
-            "telephone",
-            "television",
-            "tiger",
-            "tractor",
-            "train",
-            "trout",
-            "tulip",
-            "turtle",
-            "wardrobe",
-            "whale",
-            "willow_tree",
-            "wolf",
-            "woman",
-            "worm",
-        ]
-    )
+    classes: ClassVar[tuple[str, ...]] = tuple(HUNDRED_CLASSES.split())
 
 
 def _members(path: Path, checksum: str, wanted: Mapping[str, str]) -> dict[str, bytes]:
