@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "ssl"))
 
-from unlabel import compose, forecast, forkserver, jobs, own, study
+from unlabel import compose, forecast, forkserver, jobs, own, provenance, study
 from unlabel.errors import UserError
 from unlabel.plan import Plan
 from unlabel.run import BASELINE, Run
@@ -22,9 +22,11 @@ BUDGET = config["budget"]
 GPUS = jobs.gpus() if config["gpu"] == "auto" else config["gpu"]
 
 jobs.use_this_python()
-if not jobs.is_job():
-    ALIVE = jobs.take_over()
+jobs.overwrite_links()
 try:
+    if not jobs.is_job():
+        ALIVE = jobs.take_over()
+        provenance.restore(thorough=False)
     PLAN = Plan.current(own=own.asked(config, PARAMS))
     STUDY = PLAN.fitted(study.read(PARAMS, config["study"]), BUDGET)
     RUNS = [run for _, run in STUDY.runs(PARAMS, BUDGET)]

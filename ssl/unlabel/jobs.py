@@ -25,6 +25,20 @@ def use_this_python() -> None:
     os.environ["PYTHONPATH"] = str(Path(__file__).parents[1])
 
 
+def overwrite_links() -> None:
+    """Let Snakemake replace outputs that are write-protected, as DVC's hard links are.
+
+    It removes an output before its job, and a stage writes to a new file, so what they link to is
+    left alone. No rule here asks Snakemake itself to protect anything.
+    """
+    from snakemake.io import _IOFile
+
+    async def protected(_: _IOFile) -> bool:
+        return False
+
+    _IOFile.protected = protected
+
+
 def take_over(folder: Path = Path(".snakemake")) -> IO[str]:
     """Clear away what a Snakemake that was killed has left: its locks, and half-made outputs.
 
