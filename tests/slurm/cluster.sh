@@ -15,7 +15,9 @@ start() {
     host=$(hostname -s) user=$(id -un)
     port=${SLURM_TEST_PORT:-16817} # and the two after it
     mkdir -p "$folder"/{state,log,bin,spool/cpu1,spool/gpu1}
-    echo "NodeName=gpu1 Name=gpu Count=2" >"$folder/gres.conf"
+    for device in /dev/null /dev/zero; do # slurmd takes a character device for a GPU
+        echo "NodeName=gpu1 Name=gpu Flags=nvidia_gpu_env File=$device"
+    done >"$folder/gres.conf"
     # The plugin's step drops SLURM_CONF before it calls srun.
     printf '#!/bin/sh\nSLURM_CONF=%s exec %s "$@"\n' "$SLURM_CONF" "$(command -v srun)" >"$folder/bin/srun"
     chmod +x "$folder/bin/srun"
@@ -66,7 +68,7 @@ PartitionName=gpu-urgent Nodes=gpu1 MaxTime=3-0 State=UP PriorityTier=10
 CONF
     slurmctld -c
     for node in cpu1 gpu1; do slurmd -N "$node" -c; done
-    for _ in $(seq 300); do
+    for _ in $(seq 100); do
         [ "$(sinfo -h -N -o '%N %t' 2>/dev/null | sort -u | grep -c ' idle$')" = 2 ] && {
             echo "export SLURM_CONF='$SLURM_CONF' PATH='$folder/bin':\"\$PATH\""
             return
