@@ -19,14 +19,15 @@ RUN = "data/runs/{budget}/{dataset}/{method}/{variant}/{seed}"
 PREPARED = "data/prepared/{dataset}"
 PROBES = compose.probes(PARAMS)
 BUDGET = config["budget"]
-CLUSTER = workflow.resource_settings.nodes is not None
+CLUSTER = workflow.resource_settings.nodes is not None  # jobs run on other machines
 GPUS = jobs.gpus(CLUSTER) if config["gpu"] == "auto" else config["gpu"]
 DRY, CORES = forecast.asked(sys.argv[1:])
+LOOKING = DRY or not (CLUSTER or workflow.resource_settings.cores)  # it runs no jobs
 
 jobs.use_this_python()
 try:
     if not jobs.is_job():
-        ALIVE = jobs.take_over(CLUSTER, DRY)
+        ALIVE = jobs.take_over(LOOKING)
     PLAN = Plan.current()
     STUDY = study.read(PARAMS, config["study"])
     RUNS = [run for _, run in STUDY.runs(PARAMS, BUDGET)]
@@ -91,6 +92,6 @@ onstart:
         workflow.scheduler.job_rate_limiter = None
     if workflow.executor_plugin.name == "slurm":
         try:
-            slurm.check(slurm.partitions(workflow))
+            slurm.start(workflow)
         except UserError as error:
             sys.exit(f"error: {error}")

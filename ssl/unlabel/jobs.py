@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import IO, Any
 
 from unlabel import records, slurm, study
-from unlabel.errors import UserError
 from unlabel.plan import ENVIRONMENT
 from unlabel.run import ASIDE, TRAINED
 
@@ -27,12 +26,12 @@ def use_this_python() -> None:
     os.environ["PYTHONPATH"] = str(Path(__file__).parents[1])
 
 
-def take_over(cluster: bool, dry: bool, folder: Path = Path(".snakemake")) -> IO[str]:
+def take_over(looking: bool, folder: Path = Path(".snakemake")) -> IO[str]:
     """Clear away what a Snakemake that was killed has left: its locks, jobs and half-made outputs.
 
     Each Snakemake shares a lock of the operating system as long as it lives, and clears away only
-    where it is the only one. Keep what is returned. Jobs that still run on a cluster are ended, or
-    in a dry run are left alone with all else. Raises `UserError` where `cluster` does not answer.
+    where it is the only one. Keep what is returned. One that is only `looking`, such as a dry run,
+    leaves all as it is while jobs are in Slurm's queue. Raises `UserError` where there may be some, but Slurm does not answer.
     """
     folder.mkdir(exist_ok=True)
     alive = (folder / "alive").open("w")
@@ -41,33 +40,22 @@ def take_over(cluster: bool, dry: bool, folder: Path = Path(".snakemake")) -> IO
     except OSError:  # another one lives; whether it stands in the way, Snakemake will say
         pass
     else:
-        _clear(folder, cluster, dry)
+        if looking and (left := slurm.left(Path.cwd())):
+            print(f"an earlier Snakemake left {len(left)} jobs in Slurm", file=sys.stderr)
+        else:
+            slurm.end(Path.cwd())
+            _clear(folder)
     with suppress(OSError):  # a network's file system may have no locks
         fcntl.flock(alive, fcntl.LOCK_SH | fcntl.LOCK_NB)
     return alive
 
 
-def _clear(folder: Path, cluster: bool, dry: bool) -> None:
-    incomplete = list(records.read(folder / "incomplete"))
-    if incomplete and (jobs := _left(cluster)):
-        if dry:
-            print(f"of an earlier Snakemake, Slurm still has {len(jobs)} jobs", file=sys.stderr)
-            return
-        slurm.end(Path.cwd())
+def _clear(folder: Path) -> None:
     for lock in (folder / "locks").glob("*.lock"):
         lock.unlink()
-    for output, mark in incomplete:
+    for output, mark in records.read(folder / "incomplete"):
         _remove(Path(output))
         mark.unlink()
-
-
-def _left(cluster: bool) -> list[str]:
-    try:
-        return slurm.left(Path.cwd())
-    except UserError:
-        if cluster:
-            raise
-        return []
 
 
 def _remove(output: Path) -> None:
@@ -96,7 +84,7 @@ def studies(targets: Iterable[str], params: Path) -> list[str]:
 
 
 def gpus(cluster: bool) -> int:
-    """What a training job asks for: 1 on a cluster and where this machine has an NVIDIA GPU, else 0.
+    """What a training asks for: 1 on a cluster, and where this machine has an NVIDIA GPU, else 0.
 
     Asked of the system, as loading torch takes two seconds.
     """

@@ -105,12 +105,14 @@ def first_difference(there: Any, here: Any, name: str = "") -> str:
 
 
 def take_back(out: Path, identity: dict[str, Any]) -> bool:
-    """Put a finished training that was put aside back into `out`, if it is the one of `identity`."""
+    """Put back into `out` a finished training that was put aside, if it is that of `identity`."""
     aside = out / ASIDE
-    same = not difference(aside, identity) if all((aside / f).exists() for f in TRAINED) else False
-    for name in TRAINED if same else ():
-        with files.whole(out / name) as part:
-            shutil.copyfile(aside / name, part)
+    whole = all((aside / name).exists() for name in TRAINED)
+    if same := whole and not difference(aside, identity):
+        print(f"{out} was trained while no Snakemake looked on: taken back", file=sys.stderr)
+        for name in TRAINED:
+            with files.whole(out / name) as part:
+                shutil.copyfile(aside / name, part)
     shutil.rmtree(aside, ignore_errors=True)
     return same
 
