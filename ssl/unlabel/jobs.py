@@ -31,7 +31,8 @@ def take_over(looking: bool, folder: Path = Path(".snakemake")) -> IO[str]:
 
     Each Snakemake shares a lock of the operating system as long as it lives, and clears away only
     where it is the only one. Keep what is returned. One that is only `looking`, such as a dry run,
-    leaves all as it is while jobs are in Slurm's queue. Raises `UserError` where there may be some, but Slurm does not answer.
+    leaves all as it is while jobs are in Slurm's queue. Raises `UserError` where there may be some,
+    but Slurm does not answer.
     """
     folder.mkdir(exist_ok=True)
     alive = (folder / "alive").open("w")

@@ -1,4 +1,4 @@
-"""What is asked of Slurm before a workflow starts: is it there, and what did an earlier one leave?"""
+"""What Slurm is asked before a workflow starts: is it there, and what did an earlier one leave?"""
 
 import subprocess
 import sys
