@@ -4,8 +4,9 @@ from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
-from unlabel import settings
 from unlabel.errors import UserError
+from unlabel.hardware import Hardware
+from unlabel.settings import Settings, build, load
 
 
 def encoder_file(run: Path) -> Path:
@@ -22,10 +23,17 @@ def encoder_file(run: Path) -> Path:
 
 def settings_of(run: Path) -> dict[str, Any]:
     """The settings that the run was trained with. Raises `UserError` if they cannot be read."""
-    return settings.load(run / "params.yaml")
+    return load(run / "params.yaml")
 
 
 def digest(path: Path) -> str:
     """The sha256 of a file, which tells encoders apart."""
     with path.open("rb") as file:
         return file_digest(file, "sha256").hexdigest()
+
+
+def hardware_of(settings: Settings, device: str | None) -> Hardware:
+    """What the run was trained on, or with another `device`. Raises `UserError` if it is not here."""
+    changed = {} if device is None else {"device": device}
+    hardware: Hardware = build({**settings["hardware"], **changed}, "hardware")
+    return hardware
