@@ -202,7 +202,7 @@ def test_a_mistake_is_one_sentence_and_writes_nothing(made, tmp_path, capsys):
         tmp_path / "no.parquet": "cannot read",
         tmp_path / "other.parquet": "has no column 'image'",
         tmp_path / "no.arrow": "does not exist",
-        photo: "is neither a folder nor an .arrow or .parquet file",
+        photo: "is no folder, .arrow or .parquet file",
     }.items():
         words = ["--run", str(made / "run"), "--images", str(source), "--out", str(out)]
         assert said in refused(capsys, "embed", *words)
@@ -225,7 +225,7 @@ def test_a_mistake_is_one_sentence_and_writes_nothing(made, tmp_path, capsys):
     lost = neighbours(made, tmp_path / "no.parquet", "--query", str(photo))
     assert "does not exist: embed some images first" in refused(capsys, *lost)
     wrong = neighbours(made, tmp_path / "other.parquet", "--query", str(photo))
-    assert "is no whole file that `unlabel embed` wrote" in refused(capsys, *wrong)
+    assert "is no whole file of `unlabel embed` (it names no encoder)" in refused(capsys, *wrong)
     with pytest.raises(SystemExit) as stopped:
         main([*ask, "--number", "many"])
     assert stopped.value.code == 2

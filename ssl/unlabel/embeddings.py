@@ -1,8 +1,8 @@
 """Features of any images, as a Parquet file that says whose they are.
 
 The file has the column `path` or `id`, which names each image, `h` (the encoder's output) and,
-where the method has a projector, `z` (the projector's), as fixed-size lists of float32. Its metadata
-say which encoder made them, and from what.
+where the method has a projector, `z` (the projector's), as fixed-size lists of float32. Its
+metadata say which encoder made them, and from what.
 """
 
 import json
@@ -45,14 +45,18 @@ def write(
 def read_about(path: Path) -> dict[str, Any]:
     """What `write` was told about the features. Raises `UserError` for another or damaged file."""
     with _opened(path) as file:
-        about: dict[str, Any] = json.loads(file.schema_arrow.metadata[b"unlabel"])
-        return {"encoder_sha256": about["encoder_sha256"], **about}
+        told = (file.schema_arrow.metadata or {}).get(b"unlabel", b"{}")
+        about: dict[str, Any] = json.loads(told)
+        if "encoder_sha256" not in about:
+            raise ValueError("it names no encoder")
+        return about
 
 
 def neighbours(path: Path, query: Tensor, number: int) -> list[list[Neighbour]]:
     """For each query (Q, D) the images whose h is the most alike, the nearest first.
 
-    Reads a part of the file at a time. Raises `UserError` if the file is missing or damaged, or its features are of another length.
+    Reads a part of the file at a time. Raises `UserError` if it is missing or damaged, or its
+    features are of another length.
     """
     query = F.normalize(query, dim=1)
     values, rows, start = query.new_empty(len(query), 0), torch.empty(len(query), 0).long(), 0

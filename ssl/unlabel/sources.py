@@ -18,7 +18,7 @@ from torch import Tensor
 from unlabel import decode
 from unlabel.decode import Shape, Unreadable
 from unlabel.errors import UserError
-from unlabel.stage.features import batches, read_splits
+from unlabel.stage.features import read_splits
 
 BATCH = 256  # images in memory at a time
 
@@ -55,9 +55,7 @@ def read(path: Path, shape: Shape, fit: str, wanted: Wanted = lambda name: True)
     if path.suffix == ".parquet":
         return _table(path, shape, fit, wanted)
     if path.is_file():
-        raise UserError(
-            f"{path} is neither a folder nor an .arrow or .parquet file; give its folder"
-        )
+        raise UserError(f"{path} is no folder, .arrow or .parquet file; give the folder it is in")
     files = [(str(each), each) for each in decode.find(path)]
     if not files:
         endings = ", ".join(sorted(decode.EXTENSIONS))

@@ -10,7 +10,7 @@ from unlabel.settings import Settings, build, load
 
 
 def encoder_file(run: Path) -> Path:
-    """The weights of a run's encoder. Raises `UserError` if the folder `run` is of no trained run."""
+    """Where a run's encoder is. Raises `UserError` if the folder `run` is of no trained run."""
     path = run / "encoder.safetensors"
     if not path.is_file():
         problem = "has no encoder.safetensors" if run.is_dir() else "is no folder"
@@ -33,7 +33,7 @@ def digest(path: Path) -> str:
 
 
 def hardware_of(settings: Settings, device: str | None) -> Hardware:
-    """What the run was trained on, or with another `device`. Raises `UserError` if it is not here."""
+    """What the run was trained on, or `device`. Raises `UserError` if this machine has it not."""
     changed = {} if device is None else {"device": device}
     hardware: Hardware = build({**settings["hardware"], **changed}, "hardware")
     return hardware
