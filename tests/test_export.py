@@ -20,18 +20,22 @@ from unlabel import checkpoint, compose, resume
 from unlabel import encoder as encoders
 from unlabel.__main__ import main
 from unlabel.encoder import Encoder
+from unlabel.images import Images
+from unlabel.stage.export import FORMATS
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
 
 def a_run(
-    folder: Path, digits, name: str, channels: int = 1, repeat: int = 1
+    folder: Path, digits: Images, name: str, channels: int = 1, repeat: int = 1
 ) -> tuple[Path, Encoder]:
     """A run's folder as `pretrain` leaves it, but that its encoder has only seen images go by."""
     pixels = digits.image[:8].repeat(1, channels, 1, 1)
     pixels = pixels.repeat_interleave(repeat, 2).repeat_interleave(repeat, 3)
     data = about(digits.take(torch.arange(8))._replace(image=pixels))
-    settings = composed("simclr", f"encoder={name}", "quick")
+    # Two layers of a transformer show what twelve would.
+    deep = ",encoder.depth=2" if name.startswith("vit") else ""
+    settings = composed("simclr", f"encoder={name}{deep}", "quick")
     settings = {"run": "test", **{key: settings[key] for key in PRETRAIN}}
     method = assembled(settings, data)
     method.train().encoder(pixels / 255)  # for the statistics of batch norm
@@ -80,17 +84,19 @@ def test_weights_have_torchvisions_names(digits, tmp_path):
         assert torch.equal(encoders.load(out)(x), encoder(x))
 
 
-@pytest.fixture
-def small(digits, tmp_path):
-    return a_run(tmp_path / "run", digits, "resnet_mini")[0]
+@pytest.fixture(scope="module")
+def small(digits, tmp_path_factory):
+    """The exported files of a run, by their suffix."""
+    run, _ = a_run(tmp_path_factory.mktemp("export") / "run", digits, "resnet_mini")
+    return {suffix: export(run, suffix) for suffix in FORMATS}
 
 
 def test_files_say_what_they_are_of(small):
-    settings = yaml.safe_load((small / "params.yaml").read_text())
+    settings = yaml.safe_load((small[".pt2"].parent / "params.yaml").read_text())
     extra = {"unlabel.json": ""}
-    torch.export.load(export(small, ".pt2"), extra_files=extra)
-    properties = {p.key: p.value for p in onnx.load(export(small, ".onnx")).metadata_props}
-    _, weights = checkpoint.read(export(small, ".safetensors"))
+    torch.export.load(small[".pt2"], extra_files=extra)
+    properties = {p.key: p.value for p in onnx.load(small[".onnx"]).metadata_props}
+    _, weights = checkpoint.read(small[".safetensors"])
     for said in (json.loads(extra["unlabel.json"]), json.loads(properties["unlabel"]), weights):
         assert said["settings"] == settings
         assert said["data"]["classes"] == [str(digit) for digit in range(10)]
@@ -99,19 +105,20 @@ def test_files_say_what_they_are_of(small):
 
 
 def test_onnx_is_valid_and_names_what_goes_in_and_out(small):
-    model = onnx.load(export(small, ".onnx"))
+    model = onnx.load(small[".onnx"])
     onnx.checker.check_model(model, full_check=True)
     session = onnxruntime.InferenceSession(model.SerializeToString())
     (images,), (h,) = session.get_inputs(), session.get_outputs()
     assert (images.name, images.shape) == ("images", ["batch", 1, 16, 16])
     assert (h.name, h.shape) == ("h", ["batch", 64])
-    assert [path.name for path in small.glob("*.data")] == []  # its weights are inside
+    assert not list(small[".onnx"].parent.glob("*.data"))  # its weights are inside
 
 
 def test_a_program_needs_no_unlabel(small):
     code = (
         "import sys, torch; sys.modules['unlabel'] = None; "
-        f"print(torch.export.load({str(export(small, '.pt2'))!r}).module()(torch.rand(3, 1, 16, 16)).shape)"
+        f"program = torch.export.load({str(small['.pt2'])!r}).module(); "
+        "print(program(torch.rand(3, 1, 16, 16)).shape)"
     )
     done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "torch.Size([3, 64])", done.stderr
@@ -119,7 +126,7 @@ def test_a_program_needs_no_unlabel(small):
 
 def test_a_program_carries_no_code(small):
     """What torch.export.load would unpickle: a part marked so, or the example inputs."""
-    with zipfile.ZipFile(export(small, ".pt2")) as archive:
+    with zipfile.ZipFile(small[".pt2"]) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
     for name, content in parts.items():
         assert not content.startswith((b"\x80", b"PK")), name  # a pickle, and torch.save's archive
@@ -129,12 +136,12 @@ def test_a_program_carries_no_code(small):
     assert not any(each["use_pickle"] for each in tensors)
 
 
-@pytest.mark.parametrize("suffix", [".safetensors", ".pt2", ".onnx"])
+@pytest.mark.parametrize("suffix", FORMATS)
 def test_the_same_run_gives_the_same_bytes_and_names_no_folder(suffix, small):
-    before = export(small, suffix).read_bytes()
-    assert export(small, suffix).read_bytes() == before
+    run, before = small[suffix].parent, small[suffix].read_bytes()
+    assert export(run, suffix).read_bytes() == before
     assert str(Path(encoders.__file__).parents[2]).encode() not in before
-    assert str(small).encode() not in before
+    assert str(run).encode() not in before
 
 
 def lines(beginning: str) -> str:
@@ -153,7 +160,8 @@ def test_the_readmes_lines_load_an_encoder_into_plain_torchvision(digits, tmp_pa
         assert torch.allclose(names["net"].eval()((x - 0.3) / 0.37), encoder(x), atol=1e-5)
 
 
-def test_a_mistake_is_one_sentence_and_writes_nothing(small, tmp_path, capsys, monkeypatch):
+def test_a_mistake_is_one_sentence_and_writes_nothing(digits, tmp_path, capsys, monkeypatch):
+    small, _ = a_run(tmp_path / "run", digits, "resnet_mini")
     words = ["export", "--run", str(small), "--out"]
     out = tmp_path / "out"
     assert "must end in .safetensors, .pt2, .onnx" in refused(capsys, *words, str(out / "e.pth"))
