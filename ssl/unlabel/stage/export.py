@@ -42,7 +42,8 @@ def run(run: Path, out: Path) -> None:
         "encoder_sha256": digest(path),
     }
     FORMATS[out.suffix](out, encoder, about)
-    print(f"{out}: images {('B', *encoder.data.shape)} in [0, 1] -> h {('B', encoder.dim)}")
+    size = ", ".join(map(str, encoder.data.shape))
+    print(f"{out}: images (B, {size}) in [0, 1] -> h (B, {encoder.dim})")
 
 
 def write_weights(path: Path, encoder: Encoder, about: Mapping[str, Any]) -> None:
@@ -69,6 +70,7 @@ def write_onnx(path: Path, encoder: Encoder, about: Mapping[str, Any]) -> None:
         trace(encoder),
         input_names=["images"],
         output_names=["h"],
+        dynamic_shapes={"x": {0: "batch"}},  # its name in the file
         opset_version=OPSET,
         verbose=False,
     )
