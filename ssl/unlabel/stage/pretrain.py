@@ -1,7 +1,6 @@
 """Train a method's encoder."""
 
 import dataclasses
-import json
 import os
 import shutil
 import signal
@@ -46,7 +45,8 @@ def run(params: Path, train: Path, state: Path, out: Path) -> None:
         print(f"{out} is trained already", file=sys.stderr)
         return
     with resume.lock(state):
-        if not _done(out, identity):  # by whoever held the lock before
+        # by whoever held the lock before, or while no Snakemake looked on
+        if not _done(out, identity) and not resume.take_back(out, identity):
             _run(settings, identity, train, state, out)
         shutil.rmtree(state)
 
@@ -85,9 +85,7 @@ def _done(out: Path, identity: dict[str, Any]) -> bool:
     """Is the run in `out` finished? Raises `UserError` if it is a run of other settings or code."""
     if not (out / "run.json").exists():
         return False
-    about = json.loads((out / "run.json").read_text())
-    there = {key: about.get(key) for key in identity} | {"settings": load(out / "params.yaml")}
-    if difference := resume.first_difference(there, identity):
+    if difference := resume.difference(out, identity):
         raise UserError(
             f"{out} holds a run of other settings: {difference}; "
             "choose another folder, or delete it to train anew"
