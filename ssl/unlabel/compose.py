@@ -59,6 +59,11 @@ def variant(overrides: Sequence[str]) -> str:
     return ",".join(sorted(overrides)) or "base"
 
 
+def own(params: Path) -> list[str]:
+    """The datasets of one's own images: those of a path."""
+    return [name for name in names(params, "dataset") if "path" in recipe(params, name)]
+
+
 def recipe(params: Path, name: str, **changes: Any) -> dict[str, Any]:
     """The settings of a dataset, with changes. Raises `UserError` if there is none of that name."""
     return load(params / "dataset" / f"{choose(params, 'dataset', name)}.yaml") | changes

@@ -67,9 +67,13 @@ class Plan:
 
     def add(self, run: Run) -> None:
         """Plan a run, and its dataset. Raises `UserError` if there is no such run."""
+        self.add_training(run)
+        self.dataset(run.dataset)
+
+    def add_training(self, run: Run) -> None:
+        """Plan a run of a dataset that is prepared. Raises `UserError` if there is no such run."""
         if run.folder not in self.stages:
             self.stages[run.folder] = self._freeze_run(run)
-        self.dataset(run.dataset)
 
     def of(self, run: Run, stage: str) -> dict[str, str]:
         """What the rule `stage` of a run has as its parameters."""
