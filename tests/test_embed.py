@@ -240,7 +240,7 @@ def test_names_that_no_table_can_hold_are_left_out(made, tmp_path, capsys):
         Path(folder.as_posix(), name.decode("utf-8", "surrogateescape")).write_bytes(photo)
     table = embed(made, str(folder), tmp_path / "features.parquet")
     assert [Path(name).name for name in table["path"].to_pylist()] == ["-a b;'\"<i>é.png"]
-    assert "its name is not UTF-8" in capsys.readouterr().err
+    assert r"\udcff.png: its name is not UTF-8" in capsys.readouterr().err
 
 
 def test_a_picture_tells_of_images_that_are_gone(made, tmp_path, capsys):

@@ -3,7 +3,7 @@
 Each has a name: in a folder its path, as it can be typed; in a file its `id`.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,7 +89,7 @@ def _table(path: Path, shape: Shape, fit: str, wanted: Wanted) -> Source:
 
 
 def _decoded(
-    groups: Iterable[list[tuple[Any, Path | bytes | None]]], shape: Shape, fit: str
+    groups: Iterable[Sequence[tuple[Any, Path | bytes | None]]], shape: Shape, fit: str
 ) -> Iterator[Part]:
     """Names with encoded images, or the files that have them -> parts, decoded side by side."""
 
@@ -112,5 +112,9 @@ def _decoded(
             found = list(zip(names, pool.map(pixels, group), strict=True))
             right = [(name, each) for name, each in found if not isinstance(each, str)]
             stack = np.array([each for _, each in right], np.uint8).reshape(-1, *shape)
-            wrong = [f"{name}: {why}" for name, why in found if isinstance(why, str)]
+            wrong = [f"{_shown(name)}: {why}" for name, why in found if isinstance(why, str)]
             yield Part([name for name, _ in right], torch.from_numpy(stack), wrong)
+
+
+def _shown(name: Any) -> str:
+    return str(name).encode(errors="backslashreplace").decode()
