@@ -192,6 +192,9 @@ def test_a_mistake_is_one_sentence_and_writes_nothing(made, tmp_path, capsys):
     (tmp_path / "broken/a.png").write_text("hello")
     (tmp_path / "cut.parquet").write_bytes(b"PAR1")
     pq.write_table(pa.table({"id": [1], "pixels": [b""]}), tmp_path / "other.parquet")
+    pq.write_table(pa.table({"id": [1], "image": ["a.png"]}), tmp_path / "text.parquet")
+    whole = (made / "table.parquet").read_bytes()
+    (tmp_path / "damaged.parquet").write_bytes(whole[:40] + bytes(4000) + whole[4040:])
     photo = next((made / "photos").rglob("*.png"))
     out = tmp_path / "out/features.parquet"
     for source, said in {
@@ -201,6 +204,8 @@ def test_a_mistake_is_one_sentence_and_writes_nothing(made, tmp_path, capsys):
         tmp_path / "cut.parquet": "cannot read",
         tmp_path / "no.parquet": "cannot read",
         tmp_path / "other.parquet": "has no column 'image'",
+        tmp_path / "text.parquet": "holds string, not the bytes of files",
+        tmp_path / "damaged.parquet": "cannot read",
         tmp_path / "no.arrow": "does not exist",
         photo: "is no folder, .arrow or .parquet file",
     }.items():

@@ -80,12 +80,21 @@ def _table(path: Path, shape: Shape, fit: str, wanted: Wanted) -> Source:
         raise UserError(f"cannot read {path}: {str(error).splitlines()[0]}") from error
     if missing := {"id", "image"} - set(file.schema_arrow.names):
         raise UserError(f"{path} has no column {min(missing)!r}; it needs `id` and `image`")
+    kind = file.schema_arrow.field("image").type
+    if kind not in (pa.binary(), pa.large_binary()):
+        raise UserError(f"the column 'image' of {path} holds {kind}, not the bytes of files")
     if not file.metadata.num_rows:
         raise UserError(f"{path} has no images")
-    rows = (each.to_pydict() for each in file.iter_batches(BATCH, columns=["id", "image"]))
-    pairs = (zip(each["id"], each["image"], strict=True) for each in rows)
-    groups = ([pair for pair in each if wanted(pair[0])] for each in pairs)
+    groups = ([pair for pair in each if wanted(pair[0])] for each in _pairs(file, path))
     return Source("id", file.metadata.num_rows, _decoded(groups, shape, fit))
+
+
+def _pairs(file: pq.ParquetFile, path: Path) -> Iterator[Iterable[tuple[Any, bytes | None]]]:
+    try:
+        for rows in file.iter_batches(BATCH, columns=["id", "image"]):
+            yield zip(rows["id"].to_pylist(), rows["image"].to_pylist(), strict=True)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise UserError(f"cannot read {path}: {str(error).splitlines()[0]}") from error
 
 
 def _decoded(
