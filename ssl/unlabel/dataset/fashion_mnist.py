@@ -112,7 +112,7 @@ def _images(image: Tensor, label: Tensor, first: int) -> Images:
 def _turned(images: Images) -> Images:
     # A hash of the id, so that no split and no library changes how an image is turned.
     turns = torch.tensor([derive("rotation", i) % len(ROTATIONS) for i in images.id.tolist()])
-    return images._replace(image=rotate(images.image, turns), factor=turns[:, None])
+    return images._replace(image=rotate(images.pixels, turns), factor=turns[:, None])
 
 
 def _find(folders: Iterable[Path]) -> Iterator[tuple[str, Path]]:

@@ -6,8 +6,9 @@ import torch
 
 from unlabel import images
 from unlabel.dataset import Dataset, Raw, hold_out, moments
+from unlabel.encoded import Encoded, Format, encode, spool
 from unlabel.errors import UserError
-from unlabel.images import UNLABELLED, Data
+from unlabel.images import UNLABELLED, Data, Images
 from unlabel.settings import build, load
 
 
@@ -26,6 +27,8 @@ def run(params: Path, raw: Path, train: Path, validation: Path, test: Path) -> N
         raise UserError(f"dataset._target_ is {settings['dataset']['_target_']}, no dataset")
     loaded = dataset.load(raw)
     _check(loaded, settings["name"])
+    if dataset.encoded is not None:
+        loaded = _encoded(loaded, dataset.encoded, raw)
     kept, held = hold_out(loaded.train, dataset.validation, dataset.seed, "validation")
     mean, std = moments(kept.image)
     channels, height, width = kept.image.shape[1:]
@@ -34,6 +37,20 @@ def run(params: Path, raw: Path, train: Path, validation: Path, test: Path) -> N
         about = (settings["name"], shape, mean, std, loaded.classes, len(split.id))
         data = Data(*about, loaded.source, loaded.sha256, loaded.factors)
         images.write(path, split, data)
+
+
+def _encoded(raw: Raw, format: Format, folder: Path) -> Raw:
+    """With images in files of a `format`, that stay in `folder` while this process goes on."""
+
+    def stored(images: Images) -> Images:
+        if isinstance(images.image, Encoded):  # as the dataset has read them
+            return images
+        files = spool((encode(pixels, format) for pixels in images.image.numpy()), folder)
+        channels, height, width = images.image.shape[1:]
+        shape = (channels, height, width)
+        return images._replace(image=Encoded(files, images.id, shape, "the dataset"))
+
+    return raw._replace(train=stored(raw.train), test=stored(raw.test))
 
 
 def _check(raw: Raw, name: str) -> None:
