@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "ssl"))
 
-from unlabel import compose, forecast, forkserver, jobs, study
+from unlabel import compose, forecast, forkserver, jobs, own, study
 from unlabel.errors import UserError
 from unlabel.plan import Plan
 from unlabel.run import BASELINE, Run
@@ -25,8 +25,8 @@ jobs.use_this_python()
 if not jobs.is_job():
     ALIVE = jobs.take_over()
 try:
-    PLAN = Plan.current()
-    STUDY = study.read(PARAMS, config["study"])
+    PLAN = Plan.current(own=own.asked(config, PARAMS))
+    STUDY = PLAN.fitted(study.read(PARAMS, config["study"]), BUDGET)
     RUNS = [run for _, run in STUDY.runs(PARAMS, BUDGET)]
     REPORT = PLAN.report(STUDY, BUDGET)
     ASKED = []

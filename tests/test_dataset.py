@@ -54,7 +54,7 @@ class Tilted(Digits):
         for part in (train, test):
             tilt = torch.where(part.id % 5 == 0, -1, part.id % 3)
             parts.append(part._replace(factor=torch.stack([part.label % 2, tilt], 1)))
-        return Raw(*parts, *rest[:-1], known)
+        return Raw(*parts, *rest[:3], known)
 
 
 class Misnamed(Tilted):
@@ -157,7 +157,13 @@ def test_unlabelled_images_are_kept() -> None:
     kept, held = hold_out(some([-1, 0, -1, 0]), 0.5, 0)
     assert kept.label.tolist().count(-1) == 2
     assert held.label.tolist() == [0]
-    assert hold_out(some([-1, -1]), 0.5, 0)[1].id.tolist() == []
+
+
+def test_where_no_image_is_labelled_all_are_split() -> None:
+    kept, held = hold_out(some([-1] * 10), 0.3, 0)
+    assert (len(kept.id), len(held.id)) == (7, 3)
+    with pytest.raises(UserError, match="there is one image to train on"):
+        hold_out(some([-1]), 0.3, 0)
 
 
 def test_the_split_depends_on_the_seed_and_ids_alone() -> None:

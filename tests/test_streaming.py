@@ -133,7 +133,8 @@ def test_offsets_that_lead_out_of_the_file_are_refused(png: Images, tmp_path: Pa
 
 def prepared(folder: Path, **recipe: object) -> list[tuple[Images, images.Data]]:
     digits = yaml.safe_load((PARAMS / "dataset/digits.yaml").read_text())
-    (folder / "params.yaml").write_text(yaml.safe_dump({"name": "d", "dataset": digits | recipe}))
+    recipe = recipe if "_target_" in recipe else digits | recipe
+    (folder / "params.yaml").write_text(yaml.safe_dump({"name": "d", "dataset": recipe}))
     paths = [folder / f"{split}.arrow" for split in SPLITS]
     prepare.run(folder / "params.yaml", folder / "raw", *paths)
     return [images.read(path) for path in paths]
@@ -153,6 +154,63 @@ def test_any_dataset_is_prepared_encoded(tmp_path: Path) -> None:
     assert not any((tmp_path / "raw").iterdir())
     with pytest.raises(UserError, match=r"dataset.encoded is 'gif', but must be one of 'jpeg'"):
         prepared(tmp_path, encoded="gif")
+
+
+def folder_of(files: dict[str, bytes], root: Path) -> dict[str, object]:
+    for name, content in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(content)
+    return {"_target_": "unlabel.dataset.folder.Folder", "path": str(root), "size": 16}
+
+
+def test_a_folder_is_encoded_as_it_is_read_with_the_same_pixels(
+    tmp_path: Path, small_blocks: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files of the right size are kept as they are, of any other are made anew, and png is exact."""
+    draw = np.random.default_rng(0)
+    sizes = ((16, 16), (24, 20), (16, 16), (9, 9))
+    files = {
+        f"{kind}/{n}.jpg": encode(draw.integers(0, 256, (3, *size), np.uint8), "jpeg")
+        for kind in "ab"
+        for n, size in enumerate(sizes * 10)
+    }
+    grey = encode(draw.integers(0, 256, (1, 16, 16), np.uint8), "jpeg")
+    files |= {"a/grey.jpg": grey, "a/again.jpg": grey, "b/damaged.jpg": grey[:99]}
+    recipe = folder_of(files, tmp_path / "mine") | {"unreadable": 0.1}
+    plain = prepared(tmp_path, **recipe)
+    monkeypatch.setattr(np, "empty", None)  # there is never a place for all pixels
+    found = prepared(tmp_path, **recipe, encoded="png")
+    for (ours, same), (theirs, data) in zip(found, plain, strict=True):
+        assert same == data
+        assert isinstance(ours.image, Encoded)
+        assert torch.equal(ours.pixels, theirs.image)
+        assert torch.equal(ours.id, theirs.id)
+    kept = [content for ours, _ in found for content in ours.image.encoded()]
+    assert sum(content in files.values() for content in kept) == 42
+    assert sum(content.startswith(b"\x89PNG") for content in kept) == 40
+    assert not any((tmp_path / "raw").iterdir())
+
+
+def test_a_file_that_is_turned_or_takes_more_than_its_pixels_is_made_anew() -> None:
+    from io import BytesIO
+
+    from PIL import Image
+
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 16, 24), np.uint8)
+    image = Image.fromarray(pixels.transpose(1, 2, 0))
+    turned, large = BytesIO(), BytesIO()
+    image.getexif()[0x0112] = 8
+    image.save(turned, "PNG", exif=image.getexif())
+    image.save(large, "BMP")
+    for file, size in ((turned, (3, 16, 24)), (large, (3, 16, 24))):
+        shown = encoded.decode(file.getvalue(), size)
+        anew = encoded.fitting(file.getvalue(), shown, "png")
+        assert anew != file.getvalue()
+        assert (encoded.decode(anew, size) == shown).all()
+    grey = np.broadcast_to(pixels[:1], pixels.shape)
+    one = encoded.fitting(large.getvalue(), grey, "png")
+    assert len(one) < 0.6 * len(encode(pixels, "png"))
+    assert (encoded.decode(one, pixels.shape) == grey).all()
 
 
 # Decoding ahead

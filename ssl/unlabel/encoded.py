@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from unlabel.decode import Unreadable, decode
+from unlabel.decode import FORMATS, Unreadable, decode
 from unlabel.errors import UserError
 
 Format = Literal["jpeg", "png"]
@@ -85,6 +85,18 @@ def encode(pixels: np.ndarray, format: Format) -> bytes:
     image = Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)).squeeze())
     image.save(buffer, format, **OPTIONS[format])
     return buffer.getvalue()
+
+
+def fitting(encoded: bytes, pixels: np.ndarray, format: Format) -> bytes:
+    """The file of an image of which `pixels` (C, H, W) are to be kept: as it is where it can be.
+
+    That is where it has their size and takes no more bytes; else they are encoded anew.
+    """
+    with Image.open(BytesIO(encoded), formats=FORMATS) as image:
+        same = image.size == pixels.shape[:0:-1] and len(encoded) <= pixels.nbytes
+    if same and np.array_equal(decode(encoded, pixels.shape), pixels):  # not so if it is turned
+        return encoded
+    return encode(pixels[:1] if (pixels == pixels[:1]).all() else pixels, format)
 
 
 def spool(images: Iterable[bytes], folder: Path) -> pa.ChunkedArray:
