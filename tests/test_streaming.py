@@ -160,21 +160,26 @@ def folder_of(files: dict[str, bytes], root: Path) -> dict[str, object]:
     for name, content in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(content)
-    return {"_target_": "unlabel.dataset.folder.Folder", "path": str(root), "size": 16}
+    return {"_target_": "unlabel.dataset.folder.Folder", "path": str(root), "size": 64}
 
 
 def test_a_folder_is_encoded_as_it_is_read_with_the_same_pixels(
     tmp_path: Path, small_blocks: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Files of the right size are kept as they are, of any other are made anew, and png is exact."""
+    """Files of the right size are kept as they are, of any other are made anew; png is exact."""
     draw = np.random.default_rng(0)
-    sizes = ((16, 16), (24, 20), (16, 16), (9, 9))
+    sizes = ((64, 64), (72, 80), (64, 64), (40, 40))
+
+    def smooth(channels: int, height: int, width: int) -> np.ndarray:
+        few = draw.integers(0, 256, (channels, height // 8, width // 8))
+        return np.kron(few, np.ones((8, 8))).astype(np.uint8)
+
     files = {
-        f"{kind}/{n}.jpg": encode(draw.integers(0, 256, (3, *size), np.uint8), "jpeg")
+        f"{kind}/{n}.jpg": encode(smooth(3, *size), "jpeg")
         for kind in "ab"
         for n, size in enumerate(sizes * 10)
     }
-    grey = encode(draw.integers(0, 256, (1, 16, 16), np.uint8), "jpeg")
+    grey = encode(smooth(1, 64, 64), "jpeg")
     files |= {"a/grey.jpg": grey, "a/again.jpg": grey, "b/damaged.jpg": grey[:99]}
     recipe = folder_of(files, tmp_path / "mine") | {"unreadable": 0.1}
     plain = prepared(tmp_path, **recipe)
@@ -421,7 +426,8 @@ def test_a_damaged_image_ends_a_run_with_one_sentence(
 
 # Memory
 
-SIDE, SIZE, LIMIT = 256, 1024, 48 << 20  # 192 MiB of pixels
+SIDE, SIZE = 512, 416
+LIMIT = SIZE * 3 * SIDE**2 // 4  # 78 MiB
 LIMITED = """
     import resource, sys
     from pathlib import Path
@@ -429,7 +435,6 @@ LIMITED = """
     from torch import nn
     from unlabel import images
     from unlabel.hardware import Hardware
-    from unlabel.loading import batches
     from unlabel.method import Method
     from unlabel.optimizer import sgd
     from unlabel.training import Training, fit
@@ -445,6 +450,7 @@ LIMITED = """
     path, workers, limit = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     found, data = images.read(path)
     hardware = Hardware(device="cpu", precision="float32", workers=workers)
+    torch.manual_seed(0)
     method = Mean(data)
     now = next(line for line in Path("/proc/self/status").open() if line.startswith("VmData"))
     most = int(now.split()[1]) * 1024 + limit
@@ -453,11 +459,10 @@ LIMITED = """
         found.pixels.clone()
     except RuntimeError:
         print("does not fit", end=" ")
-    training = Training(epochs=1, batch=4)
+    found = found.take(found.label >= 0)
+    training = Training(epochs=1, batch=2)
     steps = sum(1 for _ in fit(method, found, [sgd(method)], training, hardware, 0))
-    every = batches(found.take(found.label >= 0), 4, workers)
-    total = sum(int(part.image.sum()) for part in every)
-    print(steps, total, f"{method.head.weight.sum().item():.9f}")
+    print(steps, method.head.weight.tolist())
 """
 
 
@@ -465,7 +470,7 @@ LIMITED = """
 def test_a_set_is_trained_on_in_a_quarter_of_its_size(tmp_path: Path) -> None:
     """RLIMIT_DATA counts what a process has of its own, and no pages of mapped files."""
     draw = np.random.default_rng(0)
-    some = np.kron(draw.integers(0, 256, (32, 3, 8, 8)), np.ones((32, 32))).astype(np.uint8)
+    some = np.kron(draw.integers(0, 256, (32, 3, 8, 8)), np.ones((64, 64))).astype(np.uint8)
     size = (3, SIDE, SIDE)
     few = torch.from_numpy(some).repeat(SIZE // 32, 1, 1, 1)
     assert few.nbytes == 4 * LIMIT
@@ -476,11 +481,11 @@ def test_a_set_is_trained_on_in_a_quarter_of_its_size(tmp_path: Path) -> None:
     stored = every._replace(image=Encoded(column, every.id, size, "these"))
     images.write(tmp_path / "png.arrow", stored, about(stored))
     said = set()
-    for name, workers in (("pixels", 0), ("png", 0), ("png", 2)):
+    for name, workers in (("pixels", 0), ("png", 0), ("png", 1)):
         command = [sys.executable, "-c", textwrap.dedent(LIMITED)]
         words = [str(tmp_path / f"{name}.arrow"), str(workers), str(LIMIT)]
         done = subprocess.run(command + words, capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, (name, workers, done.stderr)
         said.add(done.stdout)
     assert len(said) == 1
-    assert said.pop().startswith(f"does not fit {SIZE // 4} {int(few.sum())} ")
+    assert said.pop().startswith(f"does not fit {SIZE // 2} [")
