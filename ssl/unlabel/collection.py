@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -116,15 +116,16 @@ class Collection(Dataset):
         classes, label, summary = _classes([example.label for example in found.examples])
         split = self._split(found, label, classes)
         across, within = duplicates.find(found.image, names, split, SPLITS)
-        notes = {"unreadable": found.unreadable, "across": across, "within": within}
+        said: dict[str, Any] = {"across splits": across, "within splits": within}
         if found.unreadable:
             summary.append(f"{len(found.unreadable)} unreadable, left out")
         if across:
             summary.append(f"{len(across)} with the same pixels in more than one split")
-        if self.duplicates == "drop":
+        if self.duplicates == "drop" and across:
             dropped = set(duplicates.leaks(across))
             keep = [at for at, name in enumerate(names) if name not in dropped]
-            notes |= {"dropped": sorted(dropped)}
+            said["dropped"] = sorted(dropped)
+            summary.append(f"{len(dropped)} of them dropped")
         else:
             keep = list(range(len(names)))
         id = torch.tensor([derive("image", name) for name in names])
@@ -139,7 +140,7 @@ class Collection(Dataset):
             source=f"{len(names)} images of one's own",
             sha256={"images": _digest(zip(names, found.content, strict=True))},
             validation=validation,
-            notes={"summary": summary, **notes},
+            notes={"summary": summary, "unreadable": found.unreadable, "duplicates": said},
         )
 
     def _decoded(self, examples: Sequence[Example], raw: Path) -> Decoded:

@@ -94,11 +94,11 @@ def settings(params: Path, budget: str, dataset: str, method: str, variant: str)
 def _hydra(params: Path, chosen: Sequence[str], overrides: Sequence[str], where: str) -> DictConfig:
     with initialize_config_dir(str(params.resolve()), version_base=None):
         try:
-            return compose("config", [*chosen, *overrides])
+            return compose("run", [*chosen, *overrides])
         except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
             for override in overrides:
                 key = override.split("=")[0]
-                known = set(_keys(compose("config", [*chosen])))
+                known = set(_keys(compose("run", [*chosen])))
                 if key not in known:
                     raise UserError(
                         f"{override!r} overrides {key}, which {where} has not; "

@@ -8,8 +8,8 @@ rule prepare:
         "logs/prepare/{dataset}.log",
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=jobs.more(4000),
+        runtime=jobs.more(60),
     params:
         plan=lambda wildcards: PLAN.dataset(wildcards.dataset),
         raw="data/raw/{dataset}",

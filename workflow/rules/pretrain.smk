@@ -19,8 +19,8 @@ for method in compose.names(PARAMS, "method"):
         threads: 1
         resources:
             gpu=GPUS,
-            mem_mb=8000,
-            runtime=1440,
+            mem_mb=jobs.more(8000),
+            runtime=1440,  # a new attempt goes on where this one ended
         params:
             plan=PLAN.parameters("pretrain", method=method),
             out=subpath(output.about, parent=True),
