@@ -306,6 +306,9 @@ def test_unlabelled_images_go_through_the_whole_workflow(tmp_path: Path) -> None
     root.rename(tmp_path / "elsewhere")  # as on another machine: what was prepared counts
     (tmp_path / "elsewhere/new.png").unlink()
     assert "Nothing to be done" in again(*asked)
+    elsewhere = [each.replace(str(root), f"{root}s") for each in asked]
+    command = ("-n", "reports/index.html", *elsewhere)
+    assert "imagess does not exist" in project.snakemake(work, *command, fails=True)
 
 
 @pytest.mark.parametrize(

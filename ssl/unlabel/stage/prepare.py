@@ -51,7 +51,8 @@ def run(
         images.write(path, split, data)
     told = _told(splits, loaded)
     if report is not None:
-        files.write_json(report, told | {"content": settings.get("content")})
+        place = {"path": settings["dataset"].get("path"), "content": settings.get("content")}
+        files.write_json(report, told | place)
     sizes = ", ".join(f"{len(split.id)} {key}" for key, split in splits.items())
     print("; ".join([f"{name}: {sizes}", *told["summary"]]), file=sys.stderr)
 
