@@ -70,7 +70,7 @@ def _prepared(path: Path, wanted: Wanted) -> Source:
     rows = [row for row, id in enumerate(images.id.tolist()) if wanted(id)]
     kept = torch.tensor(rows, dtype=torch.int64)
     groups = (images.take(part) for part in kept.split(BATCH))
-    return Source("id", len(kept), (Part(part.id.tolist(), part.image, []) for part in groups))
+    return Source("id", len(kept), (Part(part.id.tolist(), part.pixels, []) for part in groups))
 
 
 def _table(path: Path, shape: Shape, fit: str, wanted: Wanted) -> Source:
