@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import NamedTuple
 
 import torch
@@ -13,6 +14,7 @@ from unlabel.errors import UserError
 from unlabel.hardware import Hardware
 from unlabel.images import Images
 from unlabel.layers import Teacher
+from unlabel.loading import load
 from unlabel.method import Batch, Method
 from unlabel.seeds import derive, generator
 
@@ -83,27 +85,35 @@ def fit(
     """
     per_epoch = len(images.id) // training.batch
     steps = training.steps(len(images.id))
+    parts = _parts(len(images.id), training, seed, range(start, steps))
+    loaded = load(images, parts, hardware.workers)
     method.train()
     for step in range(start, steps):
-        epoch, k = divmod(step, per_epoch)
-        if k == 0 or step == start:
-            order = torch.randperm(len(images.id), generator=generator(seed, "shuffle", epoch))
-        index = order[k * training.batch : (k + 1) * training.batch]
         rate = schedule(step, steps, training.warmup * per_epoch)
         for optimizer in optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = optimizer.defaults["lr"] * rate
         torch.manual_seed(derive(seed, "step", step))
         batches = [
-            _batch(images, part, hardware, step / steps)
-            for part in index.chunk(training.accumulate)
+            _batch(part, index, hardware, step / steps)
+            for index, part in islice(loaded, training.accumulate)
         ]
         losses = update(method, batches, optimizers, hardware, training.clip)
         yield Step(losses, method.measures, rate)
 
 
-def _batch(images: Images, index: Tensor, hardware: Hardware, t: float) -> Batch:
-    part = images.take(index.to(images.image.device))
+def _parts(images: int, training: Training, seed: int, steps: range) -> Iterator[Tensor]:
+    """The indices (B,) of each part of each step's batch."""
+    per_epoch = images // training.batch
+    for step in steps:
+        epoch, k = divmod(step, per_epoch)
+        if k == 0 or step == steps.start:
+            order = torch.randperm(images, generator=generator(seed, "shuffle", epoch))
+        index = order[k * training.batch : (k + 1) * training.batch]
+        yield from index.chunk(training.accumulate)
+
+
+def _batch(part: Images, index: Tensor, hardware: Hardware, t: float) -> Batch:
     label, index = part.label.to(hardware.device), index.to(hardware.device)
     return Batch(hardware.pixels(part.image), label, index, t)
 
