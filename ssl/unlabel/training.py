@@ -9,6 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from unlabel.batch_norm import synchronise
+from unlabel.distributed import average, average_gradients, own, world
+from unlabel.encoder import Encoder
 from unlabel.errors import UserError
 from unlabel.hardware import Hardware
 from unlabel.images import Images
@@ -25,13 +28,18 @@ class Training:
     batch: int  # images of one step, of which methods make one or more views
     warmup: float = 0.0  # epochs in which the learning rate rises to its full value
     images: int | None = None  # train on so many of the unlabelled images; null is all
-    accumulate: int = 1  # a step's batch is worked through in so many parts
+    accumulate: int = 1  # a step's batch is worked through in so many parts, each with its loss
+    chunk: int | None = None  # the encoder sees so many images at a time; null is all
+    processes: int = 1  # that share a step's batch, each on a GPU of its own
     clip: float | None = None  # the gradient's largest norm
     labels: float = 1.0  # the share of each class's images that keep their label
     label_noise: float = 0.0  # the share of these whose label is another class's
 
     def __post_init__(self) -> None:
-        """Raise `UserError` for a share that is none."""
+        """Raise `UserError` for a share or a number that is none."""
+        for name in ("accumulate", "chunk", "processes"):
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise UserError(f"training.{name} is {value}, but must be 1 or more")
         if not 0 < self.labels <= 1:
             raise UserError(f"training.labels is {self.labels}, but must be above 0 and at most 1")
         if not 0 <= self.label_noise <= 1:
@@ -44,10 +52,11 @@ class Training:
                 f"training.batch is {self.batch}, but there are only {images} images to train on; "
                 "set it lower, or train on more of them"
             )
-        if self.batch % self.accumulate:
+        if self.batch % (self.accumulate * self.processes):
             raise UserError(
                 f"training.batch ({self.batch}) cannot be worked through in training.accumulate "
-                f"({self.accumulate}) equal parts; choose numbers that divide"
+                f"({self.accumulate}) equal parts by training.processes ({self.processes}) that "
+                "share each equally; choose numbers that divide"
             )
         return self.epochs * (images // self.batch)
 
@@ -79,11 +88,17 @@ def fit(
     """Train `method` on `images`, one optimizer per player, from step `start`; yield each step.
 
     What is random in a step depends on the seed and the step alone. The images left over when an
-    epoch does not divide into batches are left out of that epoch.
+    epoch does not divide into batches are left out of that epoch. Of several processes each works
+    on its rows of every batch, and all yield the same.
     """
     per_epoch = len(images.id) // training.batch
     steps = training.steps(len(images.id))
     method.train()
+    if world() > 1:
+        synchronise(method)
+    for module in method.modules():
+        if isinstance(module, Encoder):
+            module.chunk = training.chunk
     for step in range(start, steps):
         epoch, k = divmod(step, per_epoch)
         if k == 0 or step == start:
@@ -95,11 +110,12 @@ def fit(
                 group["lr"] = optimizer.defaults["lr"] * rate
         torch.manual_seed(derive(seed, "step", step))
         batches = [
-            _batch(images, part, hardware, step / steps)
+            _batch(images, own(part), hardware, step / steps)
             for part in index.chunk(training.accumulate)
         ]
         losses = update(method, batches, optimizers, hardware, training.clip)
-        yield Step(losses, method.measures, rate)
+        measures = {name: average(value) for name, value in method.measures.items()}
+        yield Step([average(loss) for loss in losses], measures, rate)
 
 
 def _batch(images: Images, index: Tensor, hardware: Hardware, t: float) -> Batch:
@@ -129,6 +145,7 @@ def update(
                 loss = next(turn) / len(turns)
             loss.backward()
             total += loss.detach()
+        average_gradients(player)
         if clip is not None:
             nn.utils.clip_grad_norm_(player.parameters(), clip)
         optimizer.step()
