@@ -4,11 +4,6 @@ import gzip
 import hashlib
 import math
 import socket
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -16,7 +11,8 @@ import torch
 import torchvision
 import yaml
 
-from unlabel import images
+from server import served
+from unlabel import fetch, images
 from unlabel.dataset import Raw, digits, fashion_mnist, hold_out, moments
 from unlabel.dataset.digits import Digits
 from unlabel.dataset.fashion_mnist import FILES, FashionMNIST
@@ -54,7 +50,7 @@ class Tilted(Digits):
         for part in (train, test):
             tilt = torch.where(part.id % 5 == 0, -1, part.id % 3)
             parts.append(part._replace(factor=torch.stack([part.label % 2, tilt], 1)))
-        return Raw(*parts, *rest[:-1], known)
+        return Raw(*parts, *rest[:3], known)
 
 
 class Misnamed(Tilted):
@@ -113,21 +109,6 @@ def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
     return url
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@contextmanager
-def served(folder: Path) -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-        thread.join()
-
-
 # Splits
 
 
@@ -157,7 +138,13 @@ def test_unlabelled_images_are_kept() -> None:
     kept, held = hold_out(some([-1, 0, -1, 0]), 0.5, 0)
     assert kept.label.tolist().count(-1) == 2
     assert held.label.tolist() == [0]
-    assert hold_out(some([-1, -1]), 0.5, 0)[1].id.tolist() == []
+
+
+def test_where_no_image_is_labelled_all_are_split() -> None:
+    kept, held = hold_out(some([-1] * 10), 0.3, 0)
+    assert (len(kept.id), len(held.id)) == (7, 3)
+    with pytest.raises(UserError, match="there is one image to train on"):
+        hold_out(some([-1]), 0.3, 0)
 
 
 def test_the_split_depends_on_the_seed_and_ids_alone() -> None:
@@ -514,7 +501,7 @@ def test_mirrors_are_asked_in_turn(
 def test_a_server_that_never_answers_costs_little(
     tmp_path: Path, nowhere: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fashion_mnist, "ANSWER", 0.2)
+    monkeypatch.setattr(fetch, "ANSWER", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
         monkeypatch.setattr(torchvision.datasets.FashionMNIST, "mirrors", [url])

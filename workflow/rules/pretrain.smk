@@ -19,8 +19,8 @@ for method in compose.names(PARAMS, "method"):
         threads: PLAN.processes(method=method)
         resources:
             gpu=PLAN.processes(GPUS, method=method),
-            mem_mb=PLAN.processes(8000, method=method),
-            runtime=1440,
+            mem_mb=jobs.more(PLAN.processes(8000, method=method)),
+            runtime=1440,  # a new attempt goes on where this one ended
         params:
             plan=PLAN.parameters("pretrain", method=method),
             out=subpath(output.about, parent=True),

@@ -67,7 +67,7 @@ class ViT(Encoder):
         h = self.conv_proj(self.normalise(x)).flatten(2).mT + position
         if keep is not None:
             h = h.gather(1, keep.unsqueeze(2).expand(-1, -1, self.dim))
-        first = (self.class_token + first).expand(len(h), -1, -1)
+        first = (self.class_token + first).expand(h.shape[0], -1, -1)  # len() fixes it in an export
         with attention(x.device):
             tokens: Tensor = self.encoder.ln(self.encoder.layers(torch.cat([first, h], 1)))
         return tokens

@@ -1,7 +1,6 @@
 """Train a method's encoder."""
 
 import dataclasses
-import json
 import os
 import shutil
 import signal
@@ -70,7 +69,10 @@ def _run(
     out: Path,
 ) -> None:
     with processes.member(training.processes):
-        if anywhere(_done(out, identity)):  # by whoever held the lock before
+        done = _done(out, identity)  # by whoever held the lock before
+        if not done and processes.leader():
+            done = resume.take_back(out, identity)  # or while no Snakemake looked on
+        if anywhere(done):
             return
         hardware: Hardware = build(settings["hardware"], "hardware")
         examples, data = _examples(train, training, settings)
@@ -104,9 +106,7 @@ def _done(out: Path, identity: dict[str, Any]) -> bool:
     """Is the run in `out` finished? Raises `UserError` if it is a run of other settings or code."""
     if not (out / "run.json").exists():
         return False
-    about = json.loads((out / "run.json").read_text())
-    there = {key: about.get(key) for key in identity} | {"settings": load(out / "params.yaml")}
-    if difference := resume.first_difference(there, identity):
+    if difference := resume.difference(out, identity):
         raise UserError(
             f"{out} holds a run of other settings: {difference}; "
             "choose another folder, or delete it to train anew"
@@ -117,6 +117,8 @@ def _done(out: Path, identity: dict[str, Any]) -> bool:
 def _examples(train: Path, training: Training, settings: dict[str, Any]) -> tuple[Images, Data]:
     """The images to train on: all, or a random subset that depends on the seed alone.
 
+    Where there are fewer than a budget asks for, all; fewer than a variant asks for are refused.
+
     A method that learns from labels is given those that it may see; where these are some only, it
     is trained on their images only.
     """
@@ -124,12 +126,15 @@ def _examples(train: Path, training: Training, settings: dict[str, Any]) -> tupl
     examples, data = images.read(train)
     size = len(examples.id)
     if training.images is not None:
-        if training.images > size:
+        # A budget's number is as many as it has time for; a variant's is what the run is about.
+        if training.images > size and "training.images=" in settings["run"]:
             raise UserError(
                 f"training.images is {training.images}, but {train} has only {size}; "
                 "set it lower, or to null for all"
             )
-        size = training.images
+        if training.images > size:
+            print(f"{settings['run']}: {train} has {size} images; all are used", file=sys.stderr)
+        size = min(training.images, size)
         order = torch.randperm(len(examples.id), generator=generator(seed, "subset"))
         examples = examples.take(order[:size].sort().values)
     if target(settings["method"], "method").labels:
