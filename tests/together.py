@@ -51,11 +51,11 @@ CASES = [Case(name) for name in METHODS if name != "random"] + [
 
 
 def images() -> Images:
-    """48 images of noise, of which every third has no label."""
+    """32 images of noise, of which every third has no label."""
     generator = torch.Generator().manual_seed(0)
-    pixels = torch.randint(256, (48, 1, 16, 16), dtype=torch.uint8, generator=generator)
-    label = torch.where(torch.arange(48) % 3 == 0, -1, torch.arange(48) % 4)
-    return Images.of(torch.arange(48), pixels, label)
+    pixels = torch.randint(256, (32, 1, 16, 16), dtype=torch.uint8, generator=generator)
+    label = torch.where(torch.arange(32) % 3 == 0, -1, torch.arange(32) % 4)
+    return Images.of(torch.arange(32), pixels, label)
 
 
 def train(case: Case) -> tuple[Method, dict[str, Tensor]]:

@@ -54,9 +54,9 @@ class Training:
             )
         if self.batch % (self.accumulate * self.processes):
             raise UserError(
-                f"training.batch ({self.batch}) cannot be worked through in training.accumulate "
-                f"({self.accumulate}) equal parts by training.processes ({self.processes}) that "
-                "share each equally; choose numbers that divide"
+                f"training.batch ({self.batch}) does not divide into training.accumulate "
+                f"({self.accumulate}) equal parts with an equal share for each of "
+                f"training.processes ({self.processes}); choose numbers that divide"
             )
         return self.epochs * (images // self.batch)
 
