@@ -67,9 +67,13 @@ class Plan:
 
     def add(self, run: Run) -> None:
         """Plan a run, and its dataset. Raises `UserError` if there is no such run."""
+        self.add_training(run)
+        self.dataset(run.dataset)
+
+    def add_training(self, run: Run) -> None:
+        """Plan a run of a dataset that is prepared. Raises `UserError` if there is no such run."""
         if run.folder not in self.stages:
             self.stages[run.folder] = self._freeze_run(run)
-        self.dataset(run.dataset)
 
     def of(self, run: Run, stage: str) -> dict[str, str]:
         """What the rule `stage` of a run has as its parameters."""
@@ -213,16 +217,17 @@ class Plan:
         if known and not known["place"]:
             return
         recipe = compose.recipe(self.params, name, **self.own.of(name))
-        place = "path" in recipe
-        told = look(recipe["path"], PREPARED / name / "report.json", name) if place else {}
-        labelled = told.pop("labelled", None if place else True)
+        told: dict[str, Any] = {}
+        for path in compose.paths(recipe):
+            told = look(path, PREPARED / name / "report.json", name)
+        labelled = told.pop("labelled", None if told else True)
         frozen = self._freeze({"name": name, "dataset": recipe, **told})
         if known and known["settings"] == frozen["settings"]:
             return
         check(recipe, "dataset")
         if labelled is None:
             labelled = build(recipe, "dataset").labelled()
-        self.stages[key] = {"prepare": frozen | {"labelled": labelled, "place": place}}
+        self.stages[key] = {"prepare": frozen | {"labelled": labelled, "place": bool(told)}}
         if known and known["labelled"] != labelled:
             self.stages = {k: v for k, v in self.stages.items() if not k.startswith("study ")}
 
