@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "ssl"))
 
-from unlabel import compose, forecast, forkserver, jobs, slurm, study
+from unlabel import compose, forecast, forkserver, jobs, own, provenance, slurm, study
 from unlabel.errors import UserError
 from unlabel.plan import Plan
 from unlabel.run import BASELINE, Run
@@ -25,11 +25,13 @@ DRY, CORES = forecast.asked(sys.argv[1:])
 LOOKING = DRY or not (CLUSTER or workflow.resource_settings.cores)  # it runs no jobs
 
 jobs.use_this_python()
+jobs.overwrite_links()
 try:
     if not jobs.is_job():
         ALIVE = jobs.take_over(LOOKING)
-    PLAN = Plan.current()
-    STUDY = study.read(PARAMS, config["study"])
+        provenance.restore(thorough=False)
+    PLAN = Plan.current(own=own.asked(config, PARAMS))
+    STUDY = PLAN.fitted(study.read(PARAMS, config["study"]), BUDGET)
     RUNS = [run for _, run in STUDY.runs(PARAMS, BUDGET)]
     REPORT = PLAN.report(STUDY, BUDGET)
     ASKED = []

@@ -26,6 +26,20 @@ def use_this_python() -> None:
     os.environ["PYTHONPATH"] = str(Path(__file__).parents[1])
 
 
+def overwrite_links() -> None:
+    """Let Snakemake replace outputs that are write-protected, as DVC's hard links are.
+
+    It removes an output before its job, and a stage writes to a new file, so what they link to is
+    left alone. No rule here asks Snakemake itself to protect anything.
+    """
+    from snakemake.io import _IOFile
+
+    async def protected(_: _IOFile) -> bool:
+        return False
+
+    _IOFile.protected = protected
+
+
 def take_over(looking: bool, folder: Path = Path(".snakemake")) -> IO[str]:
     """Clear away what a Snakemake that was killed has left: its locks, jobs and half-made outputs.
 
@@ -92,6 +106,11 @@ def gpus(cluster: bool) -> int:
     return int(cluster or Path("/dev/nvidia0").exists())
 
 
-def more(amount: int) -> Callable[[Any, int], int]:
-    """A resource of a rule that is doubled for each new attempt."""
-    return lambda wildcards, attempt: amount * 2 ** (attempt - 1)
+def more(amount: int | Callable[[Any], int]) -> Callable[[Any, int], int]:
+    """A resource of a rule, for all jobs or by their wildcards, doubled for each new attempt."""
+
+    def needed(wildcards: Any, attempt: int) -> int:
+        first = amount(wildcards) if callable(amount) else amount
+        return first * 2 ** (attempt - 1)
+
+    return needed

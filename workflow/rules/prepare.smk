@@ -3,6 +3,7 @@ rule prepare:
         train=f"{PREPARED}/train.arrow",
         validation=f"{PREPARED}/validation.arrow",
         test=f"{PREPARED}/test.arrow",
+        report=f"{PREPARED}/report.json",
     log:
         "logs/prepare/{dataset}.log",
     threads: 1
@@ -15,4 +16,4 @@ rule prepare:
     shell:
         "python -m unlabel prepare --params {params.plan[settings]:q} --raw {params.raw:q}"
         " --train {output.train:q} --validation {output.validation:q} --test {output.test:q}"
-        " 2> {log:q}"
+        " --report {output.report:q} 2> {log:q}"
