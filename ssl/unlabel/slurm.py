@@ -9,15 +9,14 @@ from typing import Any
 
 import yaml
 
+from unlabel import submitted
 from unlabel.errors import UserError, nearest
-from unlabel.records import FROZEN
 
-MARK = FROZEN / "slurm"  # is there where a workflow may have jobs in Slurm's queue
 PATIENCE = 120.0  # seconds; Slurm gives a job that is to end KillWait, 30 by default
 AGAIN = "see that it is up (scontrol ping), and start again: nothing is lost"
 
 
-def start(workflow: Any) -> None:
+def check(workflow: Any) -> None:
     """Before Snakemake's `workflow` submits its first job.
 
     Raises `UserError` if Slurm cannot be reached, or has not the partitions that jobs will go to.
@@ -29,7 +28,6 @@ def start(workflow: Any) -> None:
                 f"Slurm has no partition {partition!r}; {nearest(partition, known)} "
                 "Name this cluster's in workflow/profiles/slurm/partitions.yaml"
             )
-    MARK.touch()
 
 
 def left(folder: Path) -> list[str]:
@@ -38,7 +36,7 @@ def left(folder: Path) -> list[str]:
     Raises `UserError` where there may be some, but Slurm does not answer.
     """
     found: list[str] = []
-    if not (folder / MARK).exists():
+    if not submitted.to("slurm"):
         return found
     for line in _ask("squeue", "--me", "--noheader", "--format", "%A|%k|%Z").splitlines():
         job, _, rest = line.partition("|")
@@ -62,7 +60,6 @@ def end(folder: Path) -> None:
                 f"Slurm has not yet ended jobs that an earlier Snakemake left ({', '.join(jobs)}); "
                 "start again when squeue shows them no longer"
             )
-    (folder / MARK).unlink(missing_ok=True)
 
 
 def _partitions(workflow: Any) -> list[str]:
