@@ -105,7 +105,7 @@ onstart:
     if not workflow.local_exec:
         try:
             if workflow.executor_plugin.name == "slurm":
-                slurm.check(workflow)
+                slurm.check(workflow, GPUS)
             submitted.note(workflow)
         except UserError as error:
             sys.exit(f"error: {error}")
