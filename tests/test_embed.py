@@ -112,7 +112,7 @@ def test_images_of_any_kind_and_those_that_cannot_be_read(made, tmp_path, capsys
     for name in ("empty.jpg: it is empty", "text.png: it is none of", "cut.jpg: "):
         assert f"\n{folder / name}" in f"\n{said}"
     for at, path in enumerate(table["path"].to_pylist()):
-        image = torch.from_numpy(decode(Path(path).read_bytes(), (1, 16, 16), "pad"))
+        image = torch.tensor(decode(Path(path).read_bytes(), (1, 16, 16), "pad"))
         h, _ = expected(made, image[None])
         assert torch.allclose(vectors(table, "h")[at], h[0], atol=1e-5)
 
@@ -192,6 +192,9 @@ def test_a_mistake_is_one_sentence_and_writes_nothing(made, tmp_path, capsys):
     (tmp_path / "broken/a.png").write_text("hello")
     (tmp_path / "cut.parquet").write_bytes(b"PAR1")
     pq.write_table(pa.table({"id": [1], "pixels": [b""]}), tmp_path / "other.parquet")
+    pq.write_table(pa.table({"id": [1], "image": ["a.png"]}), tmp_path / "text.parquet")
+    whole = (made / "table.parquet").read_bytes()
+    (tmp_path / "damaged.parquet").write_bytes(whole[:40] + bytes(4000) + whole[4040:])
     photo = next((made / "photos").rglob("*.png"))
     out = tmp_path / "out/features.parquet"
     for source, said in {
@@ -201,6 +204,8 @@ def test_a_mistake_is_one_sentence_and_writes_nothing(made, tmp_path, capsys):
         tmp_path / "cut.parquet": "cannot read",
         tmp_path / "no.parquet": "cannot read",
         tmp_path / "other.parquet": "has no column 'image'",
+        tmp_path / "text.parquet": "holds string, not the bytes of files",
+        tmp_path / "damaged.parquet": "cannot read",
         tmp_path / "no.arrow": "does not exist",
         photo: "is no folder, .arrow or .parquet file",
     }.items():
@@ -240,7 +245,7 @@ def test_names_that_no_table_can_hold_are_left_out(made, tmp_path, capsys):
         Path(folder.as_posix(), name.decode("utf-8", "surrogateescape")).write_bytes(photo)
     table = embed(made, str(folder), tmp_path / "features.parquet")
     assert [Path(name).name for name in table["path"].to_pylist()] == ["-a b;'\"<i>é.png"]
-    assert "its name is not UTF-8" in capsys.readouterr().err
+    assert r"\udcff.png: its name is not UTF-8" in capsys.readouterr().err
 
 
 def test_a_picture_tells_of_images_that_are_gone(made, tmp_path, capsys):

@@ -126,7 +126,9 @@ def test_a_damaged_provenance_is_explained_and_loses_nothing(pulled):
     before = sorted(pulled.rglob("data/**/*"))
     expected = "error: provenance.json is damaged; restore it with git, or delete it\n"
     assert expected in snakemake(pulled, "--cores", "1", fails=True)
-    assert run(pulled, sys.executable, "-m", "unlabel.provenance", "restore", fails=True) == expected
+    assert (
+        run(pulled, sys.executable, "-m", "unlabel.provenance", "restore", fails=True) == expected
+    )
     assert sorted(pulled.rglob("data/**/*")) == before
 
 

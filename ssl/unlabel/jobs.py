@@ -106,6 +106,11 @@ def gpus(cluster: bool) -> int:
     return int(cluster or Path("/dev/nvidia0").exists())
 
 
-def more(amount: int) -> Callable[[Any, int], int]:
-    """A resource of a rule that is doubled for each new attempt."""
-    return lambda wildcards, attempt: amount * 2 ** (attempt - 1)
+def more(amount: int | Callable[[Any], int]) -> Callable[[Any, int], int]:
+    """A resource of a rule, for all jobs or by their wildcards, doubled for each new attempt."""
+
+    def needed(wildcards: Any, attempt: int) -> int:
+        first = amount(wildcards) if callable(amount) else amount
+        return first * 2 ** (attempt - 1)
+
+    return needed

@@ -95,6 +95,15 @@ class Plan:
 
         return folder
 
+    def processes(self, each: int = 1, **known: str) -> Callable[[Any], int]:
+        """What a run's training needs where each process needs so much, as `state` a function."""
+
+        def needed(wildcards: Any) -> int:
+            settings = load(Path(self.of(_run(wildcards, known), "pretrain")["settings"]))
+            return each * int(settings["training"]["processes"])
+
+        return needed
+
     def dataset(self, name: str) -> dict[str, str]:
         """What the rule `prepare` of a dataset has as its parameters.
 

@@ -45,9 +45,7 @@ def run(
 
 def _table(found: Sequence[Found]) -> str:
     head = ["budget", "dataset", "method", "variant", "seed", "state", "why", "size"]
-    rows = [
-        [*each.run.folder.split("/"), each.state, each.why, size(each.size)] for each in found
-    ]
+    rows = [[*each.run.folder.split("/"), each.state, each.why, size(each.size)] for each in found]
     columns = [list(column) for column in zip(head, *rows, strict=True)]
     table = aligned(columns, left=7)
     counts = Counter(each.state for each in found)
