@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import project
+import versions
 from unlabel import compose
 from unlabel.encoder import Encoder
 from unlabel.hardware import Hardware
@@ -78,3 +79,16 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def copy(made: Path, tmp_path: Path) -> Path:
     """The built project, to change something in."""
     return shutil.copytree(made, tmp_path / "copy", symlinks=True)
+
+
+@pytest.fixture(scope="session")
+def versioned(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The built project as a repository of git and DVC, committed and pushed; to be cloned only."""
+    folder = tmp_path_factory.mktemp("versioned")
+    return versions.repository(made, folder / "project", folder / "remote")
+
+
+@pytest.fixture
+def pulled(versioned: Path, tmp_path: Path) -> Path:
+    """A fresh clone with what DVC has."""
+    return versions.clone(versioned, tmp_path / "clone")

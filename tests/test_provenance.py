@@ -1,115 +1,150 @@
-"""DVC and Snakemake together: what is pulled is known to be current."""
+"""Snakemake's records, carried with a commit: what is pulled is known to be current."""
 
 import json
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from project import ROOT, environment, planned, snakemake
+from project import planned, snakemake
+from unlabel import provenance, records
+from versions import replace, run
 
-METRICS = "reports/metrics.json"
-
-
-def run(folder: Path, *words: str) -> str:
-    """What a command prints; it must end well."""
-    done = subprocess.run(words, cwd=folder, env=environment(), capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
-
-
-def dvc(folder: Path, *words: str) -> str:
-    return run(folder, sys.executable, "-m", "dvc", *words)
-
-
-def git(folder: Path, *words: str) -> str:
-    author = ("-c", "user.name=test", "-c", "user.email=test@localhost")
-    return run(folder, "git", *author, *words)
-
-
-def provenance(folder: Path, what: str) -> str:
-    return run(folder, sys.executable, "-m", "unlabel.provenance", what)
-
-
-@pytest.fixture(scope="module")
-def versioned(made, tmp_path_factory):
-    """The built project as a git repository whose results DVC has in a remote."""
-    folder = tmp_path_factory.mktemp("versioned") / "project"
-    shutil.copytree(made, folder)
-    shutil.copytree(ROOT / ".dvc", folder / ".dvc", ignore=shutil.ignore_patterns("cache", "tmp"))
-    git(folder, "init", "-q")
-    remote = tmp_path_factory.mktemp("remote")
-    dvc(folder, "remote", "add", "-d", "local", str(remote))
-    dvc(folder, "repro")
-    git(folder, "add", "-A")
-    git(folder, "commit", "-qm", "first")
-    dvc(folder, "push")
-    return folder
-
-
-def test_repro_runs_the_stage_and_records_all_that_it_makes(versioned):
-    records = json.loads((versioned / "provenance.json").read_text())
-    assert "data/runs/tiny/digits/simclr/base/0/encoder.safetensors" in records
-    assert METRICS in records
-    assert "didn't change" in dvc(versioned, "repro")
-    assert "simclr" in dvc(versioned, "metrics", "show")
-    tracked = git(versioned, "ls-files").split()
-    assert METRICS in tracked
-    assert "provenance.json" in tracked
-    assert "dvc.lock" in tracked
-    assert not any(path.endswith(".safetensors") for path in tracked)
-
-
-def test_plots_are_drawn(versioned):
-    said = dvc(versioned, "plots", "show", "-o", "page")
-    assert (versioned / "page/index.html").exists(), said
-    shutil.rmtree(versioned / "page")
+ENCODER = "data/runs/tiny/digits/simclr/base/0/encoder.safetensors"
+OUTPUT = "data/output"
 
 
 @pytest.fixture
-def pulled(versioned, tmp_path):
-    """A fresh clone with what DVC has."""
-    git(versioned, "clone", "-q", str(versioned), str(tmp_path / "clone"))
-    dvc(tmp_path / "clone", "pull")
-    return tmp_path / "clone"
+def recorded(tmp_path, monkeypatch):
+    """One output, its record, and both exported."""
+    monkeypatch.chdir(tmp_path)
+    write("as it was made")
+    record({"rule": "prepare", "code": "make it", "params": ["1"], "job_hash": 7})
+    provenance.export()
+    return tmp_path
 
 
-def test_what_is_pulled_is_known_to_be_current(pulled):
-    provenance(pulled, "restore")
-    assert "Nothing to be done" in snakemake(pulled, "-n")
+def write(content: str) -> None:
+    Path(OUTPUT).parent.mkdir(exist_ok=True)
+    Path(OUTPUT).write_text(content)
+
+
+def record(content: dict) -> None:
+    place = records.place(provenance.RECORDS, OUTPUT)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(json.dumps(content))
+
+
+def stored() -> dict:
+    return json.loads(records.place(provenance.RECORDS, OUTPUT).read_text())
+
+
+def forget() -> None:
+    """What a fresh clone has not."""
+    records.place(provenance.RECORDS, OUTPUT).unlink()
+    provenance.SEEN.unlink()
+
+
+@pytest.mark.parametrize("thorough", [True, False])
+def test_a_record_comes_back_with_the_file_it_is_of(recorded, capsys, thorough):
+    forget()
+    provenance.restore(thorough=thorough)
+    assert stored() == {
+        "rule": "prepare", "code": "make it", "params": ["1"], "job_hash": 0, "incomplete": False,
+    }  # fmt: skip
+    assert "1 of 1 records restored" in capsys.readouterr().err
+    provenance.restore(thorough=thorough)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("thorough", [True, False])
+@pytest.mark.parametrize("content", ["changed", "as it w", ""])
+@pytest.mark.parametrize("known", [True, False])
+def test_another_file_is_made_again(recorded, capsys, content, known, thorough):
+    if not known:
+        forget()
+    write(content)
+    provenance.restore(thorough=thorough)
+    assert stored()["code"] == provenance.OTHER["code"]
+    assert f"{OUTPUT} is not the file that provenance.json records" in capsys.readouterr().err
+    provenance.export()
+    assert json.loads(Path("provenance.json").read_text()) == {}
+
+
+def test_the_right_file_after_another_is_current_again(recorded):
+    write("changed")
+    provenance.restore(thorough=False)
+    write("as it was made")
+    provenance.restore(thorough=False)
+    assert stored()["code"] == "make it"
+
+
+def test_what_snakemake_has_made_since_is_left_alone(recorded):
+    """The same bits by other code: were its record taken back, they would be made forever."""
+    for content in ("as it was made", "made anew"):
+        write(content)
+        record({"rule": "prepare", "code": f"another way to {content}", "params": ["1"]})
+        for thorough in (False, True, False):
+            provenance.restore(thorough=thorough)
+            assert stored()["code"] == f"another way to {content}"
+
+
+def test_a_commit_that_was_checked_out_brings_its_records(recorded):
+    first = Path("provenance.json").read_bytes()
+    record({"rule": "prepare", "code": "another way", "params": ["1"]})
+    provenance.export()
+    Path("provenance.json").write_bytes(first)
+    provenance.restore(thorough=False)
+    assert stored()["code"] == "make it"
+
+
+def test_the_file_of_a_running_job_is_not_judged(recorded):
+    mark = records.place(provenance.UNFINISHED, OUTPUT)
+    mark.parent.mkdir(parents=True)
+    mark.touch()
+    write("half of i")
+    provenance.restore(thorough=False)
+    assert stored()["code"] == "make it"
+
+
+def test_a_damaged_memory_of_what_was_seen_costs_only_time(recorded):
+    forget()
+    provenance.SEEN.write_text("{")
+    provenance.restore(thorough=False)
+    assert stored()["code"] == "make it"
+
+
+def test_a_fresh_clone_has_nothing_to_do(pulled):
+    said = snakemake(pulled, "-n")
+    assert "Nothing to be done" in said
+    assert "records restored" in said
+    assert "restored" not in snakemake(pulled, "-n")
+
+
+def test_a_damaged_provenance_is_explained_and_loses_nothing(pulled):
+    (pulled / "provenance.json").write_text("{")
+    before = sorted(pulled.rglob("data/**/*"))
+    expected = "error: provenance.json is damaged; restore it with git, or delete it\n"
+    assert expected in snakemake(pulled, "--cores", "1", fails=True)
+    assert (
+        run(pulled, sys.executable, "-m", "unlabel.provenance", "restore", fails=True) == expected
+    )
+    assert sorted(pulled.rglob("data/**/*")) == before
 
 
 def test_after_a_pull_a_changed_value_reruns_just_its_jobs(pulled):
-    provenance(pulled, "restore")
-    probe = pulled / "params/probe/knn.yaml"
-    probe.write_text(probe.read_text().replace("k: 20", "k: 10"))
+    replace(pulled / "params/probe/knn.yaml", "k: 20", "k: 10")
     assert planned(pulled) == {"probe": 3, "report": 1, "method": 3, "all": 1}
 
 
-def test_a_file_that_is_not_the_recorded_one_is_made_again(pulled):
-    encoder = pulled / "data/runs/tiny/digits/simclr/base/0/encoder.safetensors"
-    content = bytearray(encoder.read_bytes())
+@pytest.mark.parametrize(
+    ("file", "rule"),
+    [(ENCODER, "pretrain_simclr"), ("data/prepared/digits/train.arrow", "prepare")],
+)
+@pytest.mark.parametrize("damage", ["tampered", "truncated", "empty"])
+def test_a_damaged_file_is_made_again(pulled, file, rule, damage):
+    content = bytearray((pulled / file).read_bytes())
     content[-1] ^= 1
-    encoder.unlink()
-    encoder.write_bytes(content)
-    provenance(pulled, "restore")
-    assert planned(pulled)["pretrain_simclr"] == 1
-
-
-def test_a_damaged_record_is_explained(pulled):
-    (pulled / "provenance.json").write_text("{")
-    words = [sys.executable, "-m", "unlabel.provenance", "restore"]
-    done = subprocess.run(words, cwd=pulled, env=environment(), capture_output=True, text=True)
-    assert done.returncode == 1
-    assert done.stderr == ("error: provenance.json is damaged; restore it with git, or delete it\n")
-
-
-def test_two_versions_are_compared(pulled):
-    recipe = pulled / "params/method/simclr.yaml"
-    recipe.write_text(recipe.read_text().replace("temperature: 0.2", "temperature: 0.5"))
-    dvc(pulled, "repro")
-    difference = dvc(pulled, "metrics", "diff")
-    assert "simclr" in difference
-    assert "rotation" not in difference
+    kept = {"tampered": content, "truncated": content[:-100], "empty": b""}[damage]
+    (pulled / file).write_bytes(kept)
+    assert planned(pulled)[rule] == 1

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from importlib import import_module
 from inspect import getdoc, signature
 from pathlib import Path
-from typing import get_origin
+from types import NoneType, UnionType
+from typing import Any, Literal, get_args, get_origin
 
 from unlabel.errors import UserError, nearest
 
@@ -41,14 +42,23 @@ def _run(stage: str, arguments: Sequence[str]) -> None:
     run = import_module(f"unlabel.stage.{stage}").run
     parser = ArgumentParser(prog=f"unlabel {stage}", description=getdoc(run))
     for name, parameter in signature(run).parameters.items():
-        many = get_origin(parameter.annotation) is list
-        flag = f"--{name.replace('_', '-')}"
         needed = parameter.default is parameter.empty
-        default = None if needed else parameter.default
-        nargs = "+" if many else None
-        parser.add_argument(flag, type=Path, required=needed, default=default, nargs=nargs)
+        options = {"required": True} if needed else {"default": parameter.default}
+        flag = f"--{name.replace('_', '-')}"
+        parser.add_argument(flag, **options, **_options(parameter.annotation))
     keep_memory()
     run(**vars(parser.parse_args(arguments)))
+
+
+def _options(kind: Any) -> dict[str, Any]:
+    """What argparse is told of a type: of list[X] and X | None what it is told of X, and more."""
+    if get_origin(kind) is UnionType:
+        return _options(next(each for each in get_args(kind) if each is not NoneType))
+    if get_origin(kind) is list:
+        return {"nargs": "+", **_options(get_args(kind)[0])}
+    if get_origin(kind) is Literal:
+        return {"choices": get_args(kind)}
+    return {"action": "store_true"} if kind is bool else {"type": kind}
 
 
 if __name__ == "__main__":

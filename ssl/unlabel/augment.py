@@ -17,6 +17,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from unlabel.draws import integers, uniform
 from unlabel.errors import UserError
 
 Draw = Mapping[str, Tensor]
@@ -120,12 +121,12 @@ def _composed(x: Tensor, transforms: Mapping[str, Transform], draw: Draw) -> Ten
 
 def _uniform(like: Tensor, low: float, high: float, *, n: int = 1) -> Tensor:
     """(B, n), uniform in [low, high)."""
-    return torch.empty(len(like), n, device=like.device).uniform_(low, high)
+    return uniform(like, n, low=low, high=high)
 
 
 def _chosen(like: Tensor, p: float) -> Tensor:
     """(B, 1), true with probability p."""
-    return torch.rand(len(like), 1, device=like.device) < p
+    return uniform(like, 1) < p
 
 
 class Crop(Resampling):
@@ -316,7 +317,7 @@ class Rotate(Pointwise):
 
     def draw(self, x: Tensor) -> Tensor:
         """(B, 1): quarter turns."""
-        return torch.randint(1, 4, (len(x), 1), device=x.device) * _chosen(x, self.p)
+        return integers(x, 1, 4, 1) * _chosen(x, self.p)
 
     def apply(self, x: Tensor, draw: Tensor) -> Tensor:
         return rotate(x, draw[:, 0])

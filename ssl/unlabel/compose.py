@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from unlabel.errors import UserError, nearest
-from unlabel.settings import check, load
+from unlabel.settings import check, load, target
 
 # A value of a typed path: what a shell, Snakemake and every file system leave alone.
 OVERRIDE = re.compile(r"[A-Za-z_][\w./@]*=[\w.+\-\[\],]*")
@@ -30,6 +30,12 @@ def choose(params: Path, group: str, name: str) -> str:
     if name not in known:
         raise UserError(f"unknown {group} {name!r}: {nearest(str(name), known)}")
     return name
+
+
+def learners(params: Path) -> list[str]:
+    """The methods that learn from labels."""
+    recipes = {name: load(params / "method" / f"{name}.yaml") for name in names(params, "method")}
+    return [name for name, recipe in recipes.items() if target(recipe["method"], name).labels]
 
 
 def probes(params: Path) -> list[str]:
@@ -53,11 +59,9 @@ def variant(overrides: Sequence[str]) -> str:
     return ",".join(sorted(overrides)) or "base"
 
 
-def dataset(params: Path, name: str) -> dict[str, Any]:
-    """The settings of a dataset. Raises `UserError` if it is unknown or wrong."""
-    recipe = load(params / "dataset" / f"{choose(params, 'dataset', name)}.yaml")
-    check(recipe, "dataset")
-    return recipe
+def recipe(params: Path, name: str, **changes: Any) -> dict[str, Any]:
+    """The settings of a dataset, with changes. Raises `UserError` if there is none of that name."""
+    return load(params / "dataset" / f"{choose(params, 'dataset', name)}.yaml") | changes
 
 
 def settings(params: Path, budget: str, dataset: str, method: str, variant: str) -> dict[str, Any]:
@@ -90,11 +94,11 @@ def settings(params: Path, budget: str, dataset: str, method: str, variant: str)
 def _hydra(params: Path, chosen: Sequence[str], overrides: Sequence[str], where: str) -> DictConfig:
     with initialize_config_dir(str(params.resolve()), version_base=None):
         try:
-            return compose("config", [*chosen, *overrides])
+            return compose("run", [*chosen, *overrides])
         except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
             for override in overrides:
                 key = override.split("=")[0]
-                known = set(_keys(compose("config", [*chosen])))
+                known = set(_keys(compose("run", [*chosen])))
                 if key not in known:
                     raise UserError(
                         f"{override!r} overrides {key}, which {where} has not; "

@@ -51,7 +51,7 @@ class Forecast:
 def forecast(plan: Plan, runs: Iterable[Run], folder: Path = Path("data/runs")) -> Forecast:
     """Of planned runs, from the finished ones below `folder`."""
     runs = list(dict.fromkeys(runs))
-    missing = [run for run in runs if not _finished(plan, run, folder)]
+    missing = [run for run in runs if trained(folder / run.folder) != planned(plan, run)]
     if not missing:
         return Forecast(len(runs), 0, 0.0, 0.0, 0.0)
     finished = list(_read(folder))
@@ -68,16 +68,18 @@ def forecast(plan: Plan, runs: Iterable[Run], folder: Path = Path("data/runs")) 
     )
 
 
-def _finished(plan: Plan, run: Run, folder: Path) -> bool:
-    """Is a run there, with just these settings and this code?"""
-    path = folder / run.folder
-    frozen = Path(plan.of(run, "pretrain")["settings"])
+def planned(plan: Plan, run: Run) -> dict[str, Any]:
+    """The settings and the code that a planned run is trained with."""
+    settings = load(Path(plan.of(run, "pretrain")["settings"]))
+    return {"settings": settings, "code": fingerprint("unlabel.stage.pretrain", *targets(settings))}
+
+
+def trained(path: Path) -> dict[str, Any] | None:
+    """The settings and the code that the run in a folder was trained with; None if it was not."""
     if not (path / "run.json").exists() or not (path / "params.yaml").exists():
-        return False
-    settings = load(frozen)
-    code = fingerprint("unlabel.stage.pretrain", *targets(settings))
+        return None
     about = json.loads((path / "run.json").read_text())
-    return about.get("code") == code and load(path / "params.yaml") == settings
+    return {"settings": load(path / "params.yaml"), "code": about.get("code")}
 
 
 def _read(folder: Path) -> Iterator[tuple[Path, Run, dict[str, Any]]]:
@@ -91,7 +93,7 @@ def _seconds(
     plan: Plan, run: Run, finished: Sequence[tuple[Path, Run, dict[str, Any]]]
 ) -> float | None:
     """Of a training: by the images/s of runs of the same method, or else of any."""
-    settings = load(Path(plan.of(run, "pretrain")["settings"]))["training"]
+    settings = plan.trained_by(run)["training"]
     speeds = [(each, about.get("images_per_second")) for _, each, about in finished]
     like = [speed for each, speed in speeds if each.method == run.method]
     if like and not any(like):  # it has nothing to train

@@ -1,0 +1,105 @@
+"""The runs on disk: what each is, and whether any study needs it."""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO
+
+from unlabel import compose, forecast, records, study
+from unlabel.errors import UserError
+from unlabel.plan import Plan
+from unlabel.resume import first_difference
+from unlabel.run import Run
+
+UNFINISHED = Path(".snakemake/incomplete")  # a mark for each output of a running job
+ALIVE = Path(".snakemake/alive")  # locked as long as a Snakemake lives
+
+
+@dataclass(frozen=True)
+class Found:
+    """A run's folder, its state in a word, what makes it stale, and its size in bytes."""
+
+    run: Run
+    folder: Path
+    state: str  # running, orphaned, done, stale, resumable or unfinished
+    why: str
+    size: int
+
+
+def look(plan: Plan, folder: Path) -> list[Found]:
+    """Each run below `folder`. Raises `UserError` if a study or a recipe is wrong."""
+    wanted, budgets = needed(plan.params), compose.names(plan.params, "budget")
+    busy = _busy()
+    found = []
+    for run, path in _folders(folder):
+        if held(path) or str(path) in busy:
+            state, why = "running", ""
+        elif replace(run, budget="") not in wanted or run.budget not in budgets:
+            state, why = "orphaned", ""
+        else:
+            state, why = _state(plan, run, path)
+        size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+        found.append(Found(run, path, state, why, size))
+    return found
+
+
+def needed(params: Path) -> set[Run]:
+    """The runs of all studies; a study is of no budget, and so its runs have an empty one."""
+    names = compose.names(params, "study")
+    return {run for name in names for _, run in study.read(params, name).runs(params, budget="")}
+
+
+def held(path: Path) -> bool:
+    """Does a process train the run of a folder now?"""
+    with ExitStack() as opened:
+        return not hold(path, opened)
+
+
+def hold(path: Path, opened: ExitStack) -> bool:
+    """Let nobody train the run of a folder until `opened` is closed, if nobody does so now."""
+    for lock in path.glob("state.*/lock"):
+        with suppress(FileNotFoundError):  # the training has ended meanwhile
+            file = opened.enter_context(lock.open("r+"))
+            if not _lock(file):
+                return False
+    return True
+
+
+def _lock(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _busy() -> set[str]:
+    """The folders of runs that a job of a Snakemake that lives is making something in."""
+    if not ALIVE.exists():
+        return set()
+    with ALIVE.open("r+") as alive:
+        if _lock(alive):
+            return set()
+    targets = [target.split("/") for target, _ in records.read(UNFINISHED)]
+    return {"/".join(parts[:7]) for parts in targets if parts[:2] == ["data", "runs"]}
+
+
+def _folders(folder: Path) -> Iterator[tuple[Run, Path]]:
+    for path in sorted(folder.glob("*/*/*/*/*/")):
+        with suppress(UserError):  # what else lies there is no run
+            yield Run.parse(str(path.relative_to(folder))), path
+
+
+def _state(plan: Plan, run: Run, path: Path) -> tuple[str, str]:
+    plan.add(run)
+    frozen = Path(plan.of(run, "pretrain")["settings"])
+    if there := forecast.trained(path):
+        difference = first_difference(there, forecast.planned(plan, run))
+        return ("stale", difference) if difference else ("done", "")
+    if (path / f"state.{frozen.stem}/state.safetensors").exists():
+        return "resumable", ""
+    if any(path.glob("state.*/state.safetensors")):
+        return "stale", "its training state is of other settings"
+    return "unfinished", ""

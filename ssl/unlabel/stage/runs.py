@@ -1,0 +1,102 @@
+"""List the runs on disk, or remove those that no study needs."""
+
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+from unlabel import inventory, provenance, records, versioned
+from unlabel.errors import UserError
+from unlabel.inventory import Found
+from unlabel.plan import Plan
+from unlabel.report.measure import size
+from unlabel.report.terminal import aligned
+
+SHOWN = 5  # files named in a refusal
+
+
+def run(
+    params: Path = Path("params"),
+    runs: Path = Path("data/runs"),
+    prune: bool = False,
+    yes: bool = False,
+    unversioned: bool = False,
+) -> None:
+    """List the runs below `runs`, each with its variant (the settings that differ from its recipe),
+    state and size; with --prune, remove the orphaned ones, after asking (or with --yes).
+
+    States: done: finished with just the settings and the code it would have now. stale: with
+    others, which are said. resumable: training stopped, and goes on where it was. unfinished:
+    neither finished nor resumable. orphaned: no study in params/study needs it, at any budget.
+    running: a process works on it now; it is never removed. What DVC could not bring back (not in
+    the last commit with this content, or not in DVC's cache) is removed only with --unversioned.
+
+    Raises `UserError` if a study or a recipe is wrong, and if nobody can be asked.
+    """
+    plan = Plan.current(params)
+    found = inventory.look(plan, runs)
+    plan.keep()
+    print(_table(found) if found else f"no runs below {runs}")
+    if prune:
+        _prune([each for each in found if each.state == "orphaned"], runs, yes, unversioned)
+
+
+def _table(found: Sequence[Found]) -> str:
+    head = ["budget", "dataset", "method", "variant", "seed", "state", "why", "size"]
+    rows = [[*each.run.folder.split("/"), each.state, each.why, size(each.size)] for each in found]
+    columns = [list(column) for column in zip(head, *rows, strict=True)]
+    table = aligned(columns, left=7)
+    counts = Counter(each.state for each in found)
+    total = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
+    return f"{table}\n\n{_count(found)}: {total}"
+
+
+def _count(found: Sequence[Found]) -> str:
+    plural = "s" * (len(found) != 1)
+    return f"{len(found)} run{plural} of {size(sum(each.size for each in found))}"
+
+
+def _prune(orphaned: Sequence[Found], runs: Path, yes: bool, unversioned: bool) -> None:
+    if not unversioned and orphaned:
+        lost = versioned.lost([each.folder for each in orphaned], runs)
+        for folder, files in lost.items():
+            if files:
+                names = ", ".join(str(file.relative_to(folder)) for file in files[:SHOWN])
+                print(f"kept: {folder}, as DVC has no version of {names}")
+        orphaned = [each for each in orphaned if not lost[each.folder]]
+        if any(lost.values()):
+            print("make a version first (unlabel version, git commit), or add --unversioned")
+    if not orphaned:
+        print("nothing to remove")
+        return
+    print(f"to be removed, {_count(orphaned)}:")
+    print("\n".join(f"  {each.folder}" for each in orphaned))
+    if not yes and not _agreed():
+        print("nothing was removed")
+        return
+    for each in orphaned:
+        _remove(each.folder, runs)
+
+
+def _agreed() -> bool:
+    if not sys.stdin.isatty():
+        raise UserError("nobody is there to be asked; add --yes to remove these runs")
+    return input("remove? [y/N] ").strip().lower() in ("y", "yes")
+
+
+def _remove(folder: Path, runs: Path) -> None:
+    """Remove a run's folder, and what Snakemake knows of it, unless a process trains it now."""
+    with ExitStack() as opened:
+        if not inventory.hold(folder, opened):
+            print(f"kept: {folder}, which a process trains now")
+            return
+        for file in [path for path in folder.rglob("*") if path.is_file()]:
+            records.place(provenance.RECORDS, str(file)).unlink(missing_ok=True)
+        shutil.rmtree(folder)
+    with suppress(OSError):  # other runs are in it
+        for parent in folder.parents:
+            if parent == runs:
+                break
+            parent.rmdir()

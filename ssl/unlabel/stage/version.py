@@ -1,0 +1,36 @@
+"""Make a version of what is on disk."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from unlabel import artifacts, provenance
+from unlabel.errors import UserError
+
+
+def run(name: str | None = None) -> None:
+    """Let DVC know what is on disk, made here or on a cluster, as if `dvc repro` had made it.
+
+    Writes provenance.json, reports/dvc.yaml and dvc.lock, to be committed to git. With --name, it
+    is an experiment of DVC besides, without a commit. Raises `UserError` if DVC refuses.
+    """
+    if not Path(".dvc").is_dir():
+        raise UserError("this folder is no repository of DVC; go to the one with .dvc")
+    provenance.export()
+    artifacts.write()
+    _dvc("commit", "--force", "workflow")
+    if name:
+        kept = [provenance.PROVENANCE, artifacts.ARTIFACTS]
+        added = [word for path in kept for word in ("--include-untracked", str(path))]
+        _dvc("exp", "save", "--force", "--name", name, *added)
+        print(f"the experiment {name}; compare it with: dvc exp show --only-changed")
+    else:
+        print("now commit it to git, and keep what DVC has: git add -A; git commit; dvc push")
+
+
+def _dvc(*words: str) -> None:
+    done = subprocess.run([sys.executable, "-m", "dvc", *words], capture_output=True, text=True)
+    if done.returncode:
+        said = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
+        why = said[0].removeprefix("ERROR: ") if said else done.stderr.strip()
+        raise UserError(f"dvc {' '.join(words[:2])} refuses: {why}")
