@@ -12,7 +12,6 @@ from unlabel import checkpoint, distributed, processes, resume
 from unlabel.errors import UserError
 from unlabel.hardware import Hardware
 from unlabel.images import Images
-from unlabel.method import Method
 from unlabel.optimizer import sgd
 from unlabel.training import Training, fit
 
@@ -58,30 +57,41 @@ def images() -> Images:
     return Images.of(torch.arange(32), pixels, label)
 
 
-def train(case: Case) -> tuple[Method, dict[str, Tensor]]:
-    """The method, trained on all of a batch or this process's rows, and all that came of it."""
-    hardware, data = Hardware(device="cpu", precision="float32"), images()
+class Precise(Hardware):
+    """In float64: no activation comes to be on the other side of zero by rounding alone."""
+
+    def pixels(self, image: Tensor) -> Tensor:
+        return image.double() / 255
+
+
+def train(case: Case) -> dict[str, Tensor]:
+    """All that comes of a case, trained on whole batches or on this process's rows."""
+    hardware, data = Precise(device="cpu", precision="float32"), images()
     method = hardware.move(assembled(composed(case.method, case.variant), about(data)))
     optimizers = [sgd(player, lr=0.005) for player in method.players()]
-    said = {}
+    came = {f"before {key}": value.clone() for key, value in resume.weights(method).items()}
     for step, result in enumerate(fit(method, data, optimizers, case.training, hardware, 0)):
-        said |= {f"step {step} loss {n}": loss for n, loss in enumerate(result.losses)}
-        said |= {f"step {step} {name}": each for name, each in result.measures.items()}
-    return method, said | resume.weights(method)
+        came |= {f"step {step} loss {n}": loss for n, loss in enumerate(result.losses)}
+        came |= {f"step {step} {name}": each for name, each in result.measures.items()}
+    return came | resume.weights(method)
 
 
 def main() -> None:
-    """Write what came of each case, by either process."""
+    """Write what comes of each case in either process, and in one process alone."""
     folder = Path(sys.argv[1])
+    torch.set_default_dtype(torch.float64)
+    to_float32 = Tensor.float
+    Tensor.float = lambda x: x if x.dtype == torch.float64 else to_float32(x)
     with processes.member(2):
         rank = distributed.rank()
         for case in CASES:
-            _, result = train(case)
-            checkpoint.write(folder / f"{case.name}.{rank}", result, {})
+            checkpoint.write(folder / f"{case.name}.{rank}", train(case), {})
         try:
             train(Case("moco", "method.splits=3"))
         except UserError as error:
             (folder / f"splits.{rank}").write_text(str(error))
+    for case in CASES[rank::2]:
+        checkpoint.write(folder / f"{case.name}.alone", train(case), {})
 
 
 if __name__ == "__main__":

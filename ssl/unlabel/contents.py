@@ -11,7 +11,7 @@ from unlabel.errors import UserError
 
 
 def look(path: str | None, report: Path, name: str) -> dict[str, Any]:
-    """The `content` of the file or folder that the dataset `name` is made from: its fingerprint.
+    """The `path` that the dataset `name` is made from, and its `content`: its fingerprint.
 
     Where it is not here, as on a machine that only has what was prepared, it counts as unchanged
     since `report` was written, which also knows whether the images are `labelled`. Raises
@@ -25,10 +25,10 @@ def look(path: str | None, report: Path, name: str) -> dict[str, Any]:
     place = Path(path).expanduser()
     try:
         if place.exists():
-            return {"content": fingerprint(place)}
+            return {"path": path, "content": fingerprint(place)}
         told = json.loads(report.read_text(encoding="utf-8")) if report.exists() else {}
         if told.get("path") == path:
-            return {key: told[key] for key in ("content", "labelled")}
+            return {key: told[key] for key in ("path", "content", "labelled")}
     except OSError as error:
         raise UserError(f"cannot read {error.filename}: {error.strerror}") from error
     except (KeyError, ValueError) as error:

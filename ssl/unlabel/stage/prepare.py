@@ -51,7 +51,7 @@ def run(
         images.write(path, split, data)
     told = _told(splits, loaded)
     if report is not None:
-        place = {"path": settings["dataset"].get("path"), "content": settings.get("content")}
+        place = {key: settings.get(key) for key in ("path", "content")}  # as the plan found them
         files.write_json(report, told | place)
     sizes = ", ".join(f"{len(split.id)} {key}" for key, split in splits.items())
     print("; ".join([f"{name}: {sizes}", *told["summary"]]), file=sys.stderr)
