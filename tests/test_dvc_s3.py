@@ -1,5 +1,6 @@
-"""On a real S3 server, here on loopback: what is shared comes back, and what a user is told if not."""
+"""On a real S3 server, on loopback: what is shared comes back, and what a user is told if not."""
 
+import json
 import re
 import shutil
 import signal
@@ -14,7 +15,8 @@ import requests
 from project import snakemake
 from versions import commit, dvc, git
 
-POLICY = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}'
+ALLOWED = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
+POLICY = json.dumps({"Version": "2012-10-17", "Statement": [ALLOWED]})
 
 
 @pytest.fixture(scope="module")
