@@ -71,8 +71,10 @@ def stages(folder: Path, number: int) -> dict[str, tuple[float, float]]:
     made = ["--features", f"{run}/features.parquet", "--views", f"{run}/views.parquet"]
     commands = {
         "pretrain": ["--train", str(paths["train"]), "--state", f"{run}/state", "--out", str(run)],
-        "features": [*encoder, "--method", f"{run}/method.safetensors", *data]
-        + ["--out", f"{run}/features.parquet", "--views", f"{run}/views.parquet"],
+        "features": [
+            *(*encoder, "--method", f"{run}/method.safetensors", *data),
+            *("--out", f"{run}/features.parquet", "--views", f"{run}/views.parquet"),
+        ],
         "probe": [*made, "--out", f"{run}/metrics"],
         "finetune": [*encoder, *data, "--out", f"{run}/finetune.json"],
     }

@@ -20,7 +20,7 @@ class Row:
 
     @property
     def ratio(self) -> float:
-        """How many times as good as theirs ours is; of rates and of what is right, more is better."""
+        """How many times as good as theirs ours is; of rates and accuracies, more is better."""
         more = self.unit.endswith(("/s", "right"))
         return self.ours / self.theirs if more else self.theirs / self.ours
 
