@@ -1,4 +1,4 @@
-"""On a real S3 server, on loopback: what is shared comes back, and what a user is told if not."""
+"""On a real S3 server, here on loopback: what was pushed comes back, or a user is told why not."""
 
 import json
 import re
@@ -15,8 +15,8 @@ import requests
 from project import snakemake
 from versions import commit, dvc, git
 
-ALLOWED = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
-POLICY = json.dumps({"Version": "2012-10-17", "Statement": [ALLOWED]})
+ALL = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
+POLICY = json.dumps({"Version": "2012-10-17", "Statement": [ALL]})
 
 
 @pytest.fixture(scope="module")

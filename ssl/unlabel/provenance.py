@@ -3,8 +3,7 @@
 Snakemake keeps in `.snakemake/metadata` what each output was made from; a fresh clone has none of
 it and would make everything again. `export` writes these records, each with its output's sha256,
 to one file for git. `restore` puts a record back where the file on disk is that very output, and
-lets Snakemake make a file again that is not what its record says. For Snakemake 9 (record
-format 6).
+lets Snakemake make again what is another file. For Snakemake 9 (record format 6).
 """
 
 import hashlib
