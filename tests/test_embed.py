@@ -18,6 +18,7 @@ from test_command_line import PRETRAIN, refused
 from unlabel import embeddings, features, images, sources
 from unlabel.__main__ import main
 from unlabel.decode import decode
+from unlabel.encoded import Encoded
 from unlabel.stage.features import restored
 
 PHOTOS = 60
@@ -41,6 +42,9 @@ def made(digits, tmp_path_factory):
         Image.fromarray(image[0].numpy()).save(path)
         rows.append({"id": f"digit {at}", "image": path.read_bytes()})
     pq.write_table(pa.Table.from_pylist(rows), folder / "table.parquet")
+    some, files = digits.take(slice(PHOTOS)), pa.chunked_array([[row["image"] for row in rows]])
+    stored = Encoded(files, some.id, about(some).shape, "these")
+    images.write(folder / "encoded.arrow", some._replace(image=stored), about(some))
     return folder
 
 
@@ -65,7 +69,13 @@ def expected(folder: Path, image: torch.Tensor) -> tuple[torch.Tensor, torch.Ten
 
 
 @pytest.mark.parametrize(
-    ("source", "key"), [("photos", "path"), ("table.parquet", "id"), ("train.arrow", "id")]
+    ("source", "key"),
+    [
+        ("photos", "path"),
+        ("table.parquet", "id"),
+        ("train.arrow", "id"),
+        ("encoded.arrow", "id"),
+    ],
 )
 def test_features_are_the_encoders_and_the_projectors(
     made, digits, tmp_path, monkeypatch, source, key
@@ -157,7 +167,7 @@ def test_neighbours_are_those_of_the_largest_cosine(made, tmp_path, capsys, monk
         assert near[0][1:] == [names[query], "1.000"]
 
 
-@pytest.mark.parametrize("source", ["photos", "table.parquet", "train.arrow"])
+@pytest.mark.parametrize("source", ["photos", "table.parquet", "train.arrow", "encoded.arrow"])
 def test_neighbours_are_drawn(made, tmp_path, source):
     out, picture = tmp_path / "features.parquet", tmp_path / "near.png"
     embed(made, source, out)

@@ -82,7 +82,8 @@ class Encoded:
 def encode(pixels: np.ndarray, format: Format) -> bytes:
     """A file of an image in uint8 (C, H, W); C is 1 or 3."""
     buffer = BytesIO()
-    image = Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)).squeeze())
+    rows = np.ascontiguousarray(pixels.transpose(1, 2, 0))
+    image = Image.fromarray(rows[:, :, 0] if len(pixels) == 1 else rows)
     image.save(buffer, format, **OPTIONS[format])
     return buffer.getvalue()
 

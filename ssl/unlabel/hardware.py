@@ -1,6 +1,7 @@
 """Where a job computes, and in which precision."""
 
 import ctypes
+import os
 import sys
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ class Hardware:
         device = self.device
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
+        if device == "cuda" and "LOCAL_RANK" in os.environ:  # one of several processes
+            device = f"cuda:{os.environ['LOCAL_RANK']}"
         try:
             torch.empty(0, device=device)
         except (RuntimeError, AssertionError) as error:
@@ -42,6 +45,8 @@ class Hardware:
                 f"hardware.device is {device!r}, which this machine has not ({reason}); "
                 "set it to auto or cpu"
             ) from error
+        if device.startswith("cuda:"):
+            torch.cuda.set_device(device)  # what processes send each other goes by it
         object.__setattr__(self, "device", device)
         if self.precision == "auto":
             fast = torch.cuda.is_bf16_supported() if device != "cpu" else _cpu_has_bfloat16()

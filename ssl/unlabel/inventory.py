@@ -104,7 +104,10 @@ def _folders(folder: Path) -> Iterator[tuple[Run, Path]]:
 
 
 def _state(plan: Plan, run: Run, path: Path) -> tuple[str, str]:
-    plan.add_training(run)
+    try:
+        plan.add_training(run)
+    except UserError as error:  # a study's arm may not be for each budget
+        return "stale", str(error)
     frozen = Path(plan.of(run, "pretrain")["settings"])
     if there := forecast.trained(path):
         difference = first_difference(there, forecast.planned(plan, run))

@@ -15,6 +15,7 @@ from pathlib import Path
 from statistics import median
 
 import torch
+import torch.nn.functional as F
 import yaml
 
 from unlabel import compose, images
@@ -26,7 +27,7 @@ from unlabel.settings import build
 from unlabel.training import Training, fit
 
 PARAMS = Path(__file__).parents[2] / "params"
-SIDE, BATCH, STEPS, ROUNDS = 96, 64, 24, 5
+SIDE, BATCH, WIDTH, STEPS, ROUNDS = 96, 32, 8, 32, 5
 GROUPS = Path("/sys/fs/cgroup")
 VERSIONS = (  # of control groups: where, the limit, the most that was used
     (GROUPS / "memory", "memory.limit_in_bytes", "memory.max_usage_in_bytes"),
@@ -60,19 +61,22 @@ def limited(limit: int) -> Iterator[Group]:
 
 
 def draw(folder: Path, number: int) -> None:
-    """So many shapes as JPEG files, in a folder for each kind."""
-    shapes.SIDE = SIDE
+    """So many shapes as JPEG files, in a folder for each kind: enlarged, and with new noise."""
     for kind in shapes.KINDS:
         (folder / kind).mkdir(parents=True)
     for start in range(0, number, 1000):
-        kinds, _, pixels = shapes.picture(generator("bench", start), 1000, 3, 0.02)
+        random = generator("bench", start)
+        kinds, _, small = shapes.picture(random, 1000, 3, 0)
+        pixels = F.interpolate(small.float(), (SIDE, SIDE), mode="bilinear")
+        noise = torch.randn(1000, 1, SIDE, SIDE, generator=random)
+        pixels = (pixels + 4 * noise).clamp(0, 255).to(torch.uint8)
         names = [list(shapes.KINDS)[kind] for kind in kinds.tolist()]
         for at, (name, each) in enumerate(zip(names, pixels.numpy(), strict=True), start):
             (folder / name / f"{at}.jpg").write_bytes(encode(each, "jpeg"))
 
 
 def settings(workers: int) -> dict:
-    variant = f"hardware.workers={workers},training.batch={BATCH}"
+    variant = f"encoder.width={WIDTH},hardware.workers={workers},training.batch={BATCH}"
     run = compose.settings(PARAMS, "quick", "shapes", "simclr", variant)
     run["training"] |= {"epochs": 1, "images": None}
     run["features"] |= {"images": None, "batch": 250}
@@ -102,85 +106,64 @@ def train(path: Path, workers: int, copied: bool) -> None:
 
 
 def main(number: int) -> None:
-    size = number * 3 * SIDE**2
-    python = [sys.executable, "-m", "unlabel"]
+    limit = number * 3 * SIDE**2 // 4
     with tempfile.TemporaryDirectory(dir=".") as name:
         folder = Path(name).resolve()
         began = time.monotonic()
         draw(folder / "images", number)
         print(f"{number:,} images of {SIDE} x {SIDE} drawn in {time.monotonic() - began:.0f} s")
+        splits = ("train", "validation", "test")
+        paths = [w for split in splits for w in (f"--{split}", str(folder / f"{split}.arrow"))]
         recipe = {"_target_": "unlabel.dataset.folder.Folder", "path": str(folder / "images")}
-        recipe |= {"size": SIDE, "test": 0.05, "validation": 0.05}
-        quarter = size // 4
-        kinds = {"pixels": None, "jpeg": quarter}
-        for kind, limit in kinds.items():
-            encoded = {"encoded": None if kind == "pixels" else kind}
-            text = yaml.safe_dump({"name": "bench", "dataset": recipe | encoded})
-            folder.joinpath(f"{kind}.yaml").write_text(text)
-            splits = ("train", "validation", "test")
-            paths = [w for s in splits for w in (f"--{s}", str(folder / kind / f"{s}.arrow"))]
-            words = ["prepare", "--params", str(folder / f"{kind}.yaml"), "--raw", str(folder)]
-            report(f"prepare, {kind}", python + words + paths, limit)
-            bytes_ = sum(file.stat().st_size for file in (folder / kind).iterdir())
-            print(f"  {bytes_ / 1e6:,.0f} MB on the disk")
-        compare(folder, quarter)
-        for workers in (0, 1):
-            run = folder / f"run {workers}"
-            run.mkdir()
-            params = run / "params.yaml"
-            params.write_text(yaml.safe_dump(settings(workers), sort_keys=False))
-            start = ["--params", str(params)]
-            train_ = ["--train", str(folder / "jpeg/train.arrow")]
-            state = ["--state", str(run / "state"), "--out", str(run)]
-            report(
-                f"pretrain an epoch, {workers} workers",
-                [*python, "pretrain", *start, *train_, *state],
-                quarter,
-            )
-            files = ["--encoder", str(run / "encoder.safetensors")]
-            files += ["--method", str(run / "method.safetensors")]
-            out = ["--out", str(run / "features.parquet"), "--views", str(run / "views.parquet")]
-            rest = paths[2:]
-            report(
-                f"features, {workers} workers",
-                [*python, "features", *start, *files, *train_, *rest, *out],
-                quarter,
-            )
+        recipe |= {"size": SIDE, "test": 0.05, "validation": 0.05, "encoded": "jpeg"}
+        dataset = write(folder / "dataset.yaml", {"name": "bench", "dataset": recipe})
+        report("prepare", ["prepare", *dataset, "--raw", str(folder), *paths], limit)
+        on_disk = sum(file.stat().st_size for file in folder.glob("*.arrow"))
+        print(f"  {on_disk / 1e6:,.0f} MB on the disk, {4 * limit / 1e6:,.0f} MB of pixels")
+        params = write(folder / "params.yaml", settings(workers=1))
+        out = ["--state", str(folder / "state"), "--out", str(folder / "run")]
+        report("pretrain, an epoch", ["pretrain", *params, *paths[:2], *out], limit)
+        run = ["--encoder", str(folder / "run/encoder.safetensors")]
+        run += ["--method", str(folder / "run/method.safetensors")]
+        out = ["--out", str(folder / "features.parquet"), "--views", str(folder / "views.parquet")]
+        report("features", ["features", *params, *run, *paths, *out], limit)
+        compare(folder, limit)
 
 
-def report(what: str, words: list[str], limit: int | None) -> None:
-    """Run a command in the limit, and print how long it took and the most memory it had."""
+def write(path: Path, values: dict) -> list[str]:
+    path.write_text(yaml.safe_dump(values, sort_keys=False))
+    return ["--params", str(path)]
+
+
+def report(what: str, words: list[str], limit: int) -> None:
+    """Run a stage in the limit, and print how long it took and the most memory it had."""
     began = time.monotonic()
-    if limit is None:
-        subprocess.run(words, check=True, stderr=subprocess.DEVNULL)
-        print(f"{what}: {time.monotonic() - began:.0f} s, no limit")
-        return
     with limited(limit) as group:
-        subprocess.run(group.command(words), check=True, stderr=subprocess.DEVNULL)
+        command = group.command([sys.executable, "-m", "unlabel", *words])
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         seconds, peak = time.monotonic() - began, group.peak()
     print(f"{what}: {seconds:.0f} s, at most {peak / 1e6:.0f} of {limit / 1e6:.0f} MB")
 
 
-def compare(folder: Path, quarter: int) -> None:
+def compare(folder: Path, limit: int) -> None:
     """Images a second from memory and from the disk, in turn."""
-    ways = {"pixels in memory, no limit": ("pixels", 0, True, None)}
-    ways |= {"pixels, memory-mapped": ("pixels", 0, False, quarter)}
-    ways |= {f"jpeg, {n} workers": ("jpeg", n, False, quarter) for n in (0, 1, 2)}
-    found: dict[str, list[dict[str, float]]] = {name: [] for name in ways}
+    pixels, jpeg = folder / "pixels.arrow", folder / "train.arrow"
+    found, data = images.read(jpeg)
+    images.write(pixels, found.decoded(), data)
+    del found
+    ways = {"pixels in memory, no limit": (pixels, 0, True)}
+    ways |= {"pixels, memory-mapped": (pixels, 0, False)}
+    ways |= {f"jpeg, {n} workers": (jpeg, n, False) for n in (0, 1, 2)}
+    rates: dict[str, list[dict[str, float]]] = {name: [] for name in ways}
     for _ in range(ROUNDS):
-        for name, (kind, workers, copied, limit) in ways.items():
-            path = folder / kind / "train.arrow"
+        for name, (path, workers, copied) in ways.items():
             forget(path)
             words = [sys.executable, __file__, "train", str(path), str(workers), str(int(copied))]
-            if limit is None:
-                text = subprocess.run(words, check=True, capture_output=True).stdout
-            else:
-                with limited(limit) as group:
-                    words = group.command(words)
-                    text = subprocess.run(words, check=True, capture_output=True).stdout
-            found[name].append(json.loads(text))
-    first = median(each["rate"] for each in found["pixels in memory, no limit"])
-    for name, each in found.items():
+            with limited(1 << 40 if copied else limit) as group:
+                done = subprocess.run(group.command(words), check=True, capture_output=True)
+            rates[name].append(json.loads(done.stdout))
+    first = median(each["rate"] for each in rates["pixels in memory, no limit"])
+    for name, each in rates.items():
         rate, used = (median(one[key] for one in each) for key in ("rate", "used"))
         print(f"  {name:28}{rate:7,.0f} images/s  {rate / first:.2f}  {used * 1e3:.2f} ms of CPU")
 
@@ -197,4 +180,4 @@ if __name__ == "__main__":
         train(Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4] == "1")
     else:
         torch.set_num_threads(1)
-        main(int(sys.argv[1]) if len(sys.argv) > 1 else 60_000)
+        main(int(sys.argv[1]) if len(sys.argv) > 1 else 72_000)

@@ -38,7 +38,7 @@ class Altered(Dataset):
             raise UserError("dataset.of has factors of its own; alter a dataset that has none")
         if self.hues > 1 and found.train.image.shape[1] != 3:
             raise UserError("dataset.hues is above 1, but the images are grey; set it to 1")
-        factors = {"rotation": ROTATIONS}
+        factors: dict[str, tuple[str, ...]] = {"rotation": ROTATIONS}
         if self.hues > 1:
             factors["hue"] = tuple(str(round(360 * hue / self.hues)) for hue in range(self.hues))
         return found._replace(
@@ -52,7 +52,7 @@ class Altered(Dataset):
     def _altered(self, images: Images) -> Images:
         ids = images.id.tolist()
         turns = torch.tensor([derive("rotation", i) % len(ROTATIONS) for i in ids])
-        image = rotate(images.image, turns)
+        image = rotate(images.pixels, turns)
         if self.hues == 1:
             return images._replace(image=image, factor=turns[:, None])
         hues = torch.tensor([derive("hue", i) % self.hues for i in ids])

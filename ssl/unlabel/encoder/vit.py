@@ -58,6 +58,9 @@ class ViT(Encoder):
 
         With patch indices `keep` (B, K), only these patches are looked at: -> (B, 1 + K, D).
         """
+        return self.in_chunks(self._tokens, *((x,) if keep is None else (x, keep)))
+
+    def _tokens(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
         first, position = self.encoder.pos_embedding.tensor_split([1], 1)  # (1, N, D)
         if x.shape[2:] != self.data.shape[1:]:
             position = self._resized(position, x)

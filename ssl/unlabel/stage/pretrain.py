@@ -7,15 +7,17 @@ import signal
 import sys
 import threading
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
 
-from unlabel import checkpoint, encoder, files, images, machine, pictures, resume
+from unlabel import checkpoint, encoder, files, images, machine, pictures, processes, resume
 from unlabel.code import fingerprint, targets
 from unlabel.collapse import ADVICE, collapse
+from unlabel.distributed import anywhere
 from unlabel.errors import UserError
 from unlabel.hardware import Hardware
 from unlabel.images import Data, Images
@@ -36,29 +38,48 @@ def run(params: Path, train: Path, state: Path, out: Path) -> None:
 
     Writes params.yaml, encoder.safetensors, method.safetensors (what else the method has learned),
     log.parquet, pictures.parquet and run.json. What a killed run left in `state` is taken up.
+    Where `training.processes` is above 1, torchrun starts that many, and the first of them writes.
     Raises `UserError` for wrong settings, and if `state` or `out` hold another run.
     """
     settings = load(params)
+    training: Training = build(settings["training"], "training")
     code = fingerprint("unlabel.stage.pretrain", *targets(settings))
     identity = {"settings": settings, "code": code, "torch": torch.__version__}
-    if _done(out, identity):
-        print(f"{out} is trained already", file=sys.stderr)
-        return
-    with resume.lock(state):
-        # by whoever held the lock before, or while no Snakemake looked on
-        if not _done(out, identity) and not resume.take_back(out, identity):
-            _run(settings, identity, train, state, out)
-        shutil.rmtree(state)
+    if not processes.launched():
+        if _done(out, identity):
+            print(f"{out} is trained already", file=sys.stderr)
+            return
+        if training.processes > 1:
+            flags = {"params": params, "train": train, "state": state, "out": out}
+            processes.launch(training.processes, "pretrain", **flags)
+            return
+    leader = processes.leader()
+    with resume.lock(state) if leader else nullcontext():
+        _run(settings, training, identity, train, state, out)
+        if leader:
+            shutil.rmtree(state)
 
 
 def _run(
-    settings: dict[str, Any], identity: dict[str, Any], train: Path, state: Path, out: Path
+    settings: dict[str, Any],
+    training: Training,
+    identity: dict[str, Any],
+    train: Path,
+    state: Path,
+    out: Path,
 ) -> None:
-    hardware: Hardware = build(settings["hardware"], "hardware")
-    training: Training = build(settings["training"], "training")
-    examples, data = _examples(train, training, settings)
-    method = _method(settings, data, hardware)
-    log, seconds = _train(method, examples, settings, training, hardware, state, identity)
+    with processes.member(training.processes):
+        done = _done(out, identity)  # by whoever held the lock before
+        if not done and processes.leader():
+            done = resume.take_back(out, identity)  # or while no Snakemake looked on
+        if anywhere(done):
+            return
+        hardware: Hardware = build(settings["hardware"], "hardware")
+        examples, data = _examples(train, training, settings)
+        method = _method(settings, data, hardware)
+        log, seconds = _train(method, examples, settings, training, hardware, state, identity)
+    if not processes.leader():
+        return
     out.mkdir(parents=True, exist_ok=True)
     files.write_text(out / "params.yaml", yaml.safe_dump(settings, sort_keys=False))
     encoder.save(out / "encoder.safetensors", method.encoder, settings["encoder"])
@@ -182,12 +203,14 @@ def _train(
         log.add(step, result, lr)
         progress.advance(training.batch, log.last())
         now = time.monotonic()
-        if step < steps and (terminated.is_set() or now - saved > wait):
+        stop = step < steps and anywhere(terminated.is_set())
+        if processes.leader() and step < steps and (stop or now - saved > wait):
             about = log.state(step) | {"identity": identity, "step": step}
             resume.save(path, method, optimizers, about | {"seconds": before + now - began})
             saved = time.monotonic()
             wait = max(SECONDS, (saved - now) / SHARE)
-        if terminated.is_set() and step < steps:
+        if stop:
+            anywhere(stop)  # waits for who saves
             print(f"stopped after step {step}; start again to go on from there", file=sys.stderr)
             raise SystemExit(128 + signal.SIGTERM)
     progress.close()
