@@ -5,7 +5,17 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "ssl"))
 
-from unlabel import compose, forecast, forkserver, jobs, provenance, study
+from unlabel import (
+    compose,
+    forecast,
+    forkserver,
+    jobs,
+    own,
+    provenance,
+    slurm,
+    study,
+    submitted,
+)
 from unlabel.errors import UserError
 from unlabel.plan import Plan
 from unlabel.run import BASELINE, Run
@@ -19,16 +29,19 @@ RUN = "data/runs/{budget}/{dataset}/{method}/{variant}/{seed}"
 PREPARED = "data/prepared/{dataset}"
 PROBES = compose.probes(PARAMS)
 BUDGET = config["budget"]
-GPUS = jobs.gpus() if config["gpu"] == "auto" else config["gpu"]
+CLUSTER = workflow.resource_settings.nodes is not None  # jobs run on other machines
+GPUS = jobs.gpus(CLUSTER) if config["gpu"] == "auto" else config["gpu"]
+DRY, CORES = forecast.asked(sys.argv[1:])
+LOOKING = DRY or not (CLUSTER or workflow.resource_settings.cores)  # it runs no jobs
 
 jobs.use_this_python()
 jobs.overwrite_links()
 try:
     if not jobs.is_job():
-        ALIVE = jobs.take_over()
+        ALIVE = jobs.take_over(LOOKING)
         provenance.restore(thorough=False)
-    PLAN = Plan.current()
-    STUDY = study.read(PARAMS, config["study"])
+    PLAN = Plan.current(own=own.asked(config, PARAMS))
+    STUDY = PLAN.fitted(study.read(PARAMS, config["study"]), BUDGET)
     RUNS = [run for _, run in STUDY.runs(PARAMS, BUDGET)]
     REPORT = PLAN.report(STUDY, BUDGET)
     ASKED = []
@@ -41,7 +54,6 @@ try:
     for name in jobs.studies(sys.argv[1:], PARAMS):
         ASKED += [Run.parse(run["folder"]) for run in PLAN.brief(name, BUDGET)["runs"]]
     PLAN.keep()
-    DRY, CORES = forecast.asked(sys.argv[1:])
     if DRY and PLAN.main:
         print(forecast.forecast(PLAN, ASKED or RUNS).sentence(CORES), file=sys.stderr)
 except UserError as error:
@@ -90,3 +102,10 @@ onstart:
         # Snakemake 9 looks for jobs to start once a second, and once more each second for each job
         # that has ended, in case so many were started that it had to wait: a core's time after 500.
         workflow.scheduler.job_rate_limiter = None
+    if not workflow.local_exec:
+        try:
+            if workflow.executor_plugin.name == "slurm":
+                slurm.check(workflow, GPUS)
+            submitted.note(workflow)
+        except UserError as error:
+            sys.exit(f"error: {error}")

@@ -1,5 +1,6 @@
 """Each stage as a command: a user's mistake is one sentence, exit 1, and nothing lost."""
 
+import json
 import os
 import re
 import signal
@@ -102,7 +103,6 @@ def test_a_run_of_other_settings_is_left_alone(folder, capsys):
     ("section", "values", "said"),
     [
         ("training", {"batch": 300}, "training.batch is 300, but there are only 256 images"),
-        ("training", {"images": 501}, "training.images is 501, but"),
         ("training", {"accumulate": 3}, "choose numbers that divide"),
         ("training", {"labels": 0.0}, "training.labels is 0.0, but must be above 0"),
         ("training", {"label_noise": 1.5}, "training.label_noise is 1.5, but must be from 0 to 1"),
@@ -117,6 +117,17 @@ def test_wrong_settings(folder, capsys, section, values, said):
     change(folder, section, **values)
     assert said in refused(capsys, *arguments(folder))
     assert not (folder / "run").exists()
+
+
+def test_fewer_images_than_a_budget_asks_for_are_all_used(folder, capsys):
+    change(folder, "training", images=501)
+    settings = yaml.safe_load((folder / "params.yaml").read_text())
+    write(folder, settings | {"run": "tiny/digits/simclr/training.images=501/0"})
+    assert "training.images is 501, but" in refused(capsys, *arguments(folder))
+    write(folder, settings)
+    main(arguments(folder))
+    assert "has 500 images; all are used" in capsys.readouterr().err
+    assert json.loads((folder / "run/run.json").read_text())["images"] == 500
 
 
 def test_methods_that_learn_from_labels_need_some(folder, capsys, digits):

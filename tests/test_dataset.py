@@ -4,11 +4,7 @@ import gzip
 import hashlib
 import math
 import socket
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -16,8 +12,10 @@ import torch
 import torchvision
 import yaml
 
-from unlabel import images
-from unlabel.dataset import Raw, digits, fashion_mnist, hold_out, moments
+from server import served
+from unlabel import fetch, images
+from unlabel.dataset import Dataset, Raw, digits, fashion_mnist, hold_out, moments
+from unlabel.dataset.altered import Altered
 from unlabel.dataset.digits import Digits
 from unlabel.dataset.fashion_mnist import FILES, FashionMNIST
 from unlabel.dataset.shapes import Shapes
@@ -54,7 +52,7 @@ class Tilted(Digits):
         for part in (train, test):
             tilt = torch.where(part.id % 5 == 0, -1, part.id % 3)
             parts.append(part._replace(factor=torch.stack([part.label % 2, tilt], 1)))
-        return Raw(*parts, *rest[:-1], known)
+        return Raw(*parts, *rest[:3], known)
 
 
 class Misnamed(Tilted):
@@ -113,21 +111,6 @@ def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
     return url
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@contextmanager
-def served(folder: Path) -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-        thread.join()
-
-
 # Splits
 
 
@@ -157,7 +140,13 @@ def test_unlabelled_images_are_kept() -> None:
     kept, held = hold_out(some([-1, 0, -1, 0]), 0.5, 0)
     assert kept.label.tolist().count(-1) == 2
     assert held.label.tolist() == [0]
-    assert hold_out(some([-1, -1]), 0.5, 0)[1].id.tolist() == []
+
+
+def test_where_no_image_is_labelled_all_are_split() -> None:
+    kept, held = hold_out(some([-1] * 10), 0.3, 0)
+    assert (len(kept.id), len(held.id)) == (7, 3)
+    with pytest.raises(UserError, match="there is one image to train on"):
+        hold_out(some([-1]), 0.3, 0)
 
 
 def test_the_split_depends_on_the_seed_and_ids_alone() -> None:
@@ -352,13 +341,52 @@ def test_each_picture_is_turned_as_its_factor_says(fetched: Path, tmp_path: Path
         assert torch.equal(test.image[row], every[id].rot90(turns, (1, 2)))
 
 
+def test_each_picture_is_tinted_as_its_factor_says(tmp_path: Path) -> None:
+    whole = small(size=600)._replace(factors={})
+    bare = whole._replace(train=plain_labels(whole.train), test=plain_labels(whole.test))
+    altered = Altered(of=Given(raw=bare), hues=3).load(tmp_path)
+    assert altered.factors == {"rotation": ("0", "90", "180", "270"), "hue": ("0", "120", "240")}
+    for image, factor, before in zip(
+        altered.train.image, altered.train.factor, bare.train.image, strict=True
+    ):
+        upright = image.rot90(-int(factor[0]), (1, 2)).float()
+        if factor[1] == 0:
+            assert (upright - before).abs().max() <= 1  # a product with almost the identity
+        luma = torch.tensor([0.299, 0.587, 0.114])[:, None, None]
+        inside = ((upright > 0) & (upright < 255)).all(0)  # elsewhere values are cut
+        assert ((upright - before) * luma).sum(0)[inside].abs().max() < 2
+    assert len({tuple(row) for row in altered.train.factor.tolist()}) == 12
+    assert altered.train.factor[:, 1].bincount().min() > 100
+
+
+@pytest.mark.parametrize(
+    ("settings", "shape", "said"), [({"hues": 2}, (1, 8, 8), "grey"), ({}, (3, 8, 9), "square")]
+)
+def test_what_cannot_be_altered_is_explained(settings, shape, said, tmp_path: Path) -> None:
+    some = Images.of(torch.arange(4), torch.zeros(4, *shape, dtype=torch.uint8), torch.zeros(4))
+    with pytest.raises(UserError, match=said):
+        Altered(of=Given(raw=Raw(some, some, ("a",), "", {})), **settings).load(tmp_path)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given(Dataset):
+    """A dataset that is there."""
+
+    raw: Raw
+
+    def load(self, raw: Path) -> Raw:
+        return self.raw
+
+
+def plain_labels(images: Images) -> Images:
+    return Images.of(images.id, images.image, images.label)
+
+
 def test_files_fetched_for_one_recipe_serve_another(
     fetched: Path, tmp_path: Path, nowhere: str
 ) -> None:
     (tmp_path / "fashion_mnist").symlink_to(fetched)
-    assert (
-        len(FashionMNIST(rotated=True).load(tmp_path / "fashion_mnist_rotated").train.id) == 60_000
-    )
+    assert len(FashionMNIST().load(tmp_path / "fashion_mnist_rotated").train.id) == 60_000
 
 
 # Shapes
@@ -514,7 +542,7 @@ def test_mirrors_are_asked_in_turn(
 def test_a_server_that_never_answers_costs_little(
     tmp_path: Path, nowhere: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fashion_mnist, "ANSWER", 0.2)
+    monkeypatch.setattr(fetch, "ANSWER", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
         monkeypatch.setattr(torchvision.datasets.FashionMNIST, "mirrors", [url])

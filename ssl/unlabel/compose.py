@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from unlabel.errors import UserError, nearest
-from unlabel.settings import check, load
+from unlabel.settings import check, load, target
 
 # A value of a typed path: what a shell, Snakemake and every file system leave alone.
 OVERRIDE = re.compile(r"[A-Za-z_][\w./@]*=[\w.+\-\[\],]*")
@@ -30,6 +30,12 @@ def choose(params: Path, group: str, name: str) -> str:
     if name not in known:
         raise UserError(f"unknown {group} {name!r}: {nearest(str(name), known)}")
     return name
+
+
+def learners(params: Path) -> list[str]:
+    """The methods that learn from labels."""
+    recipes = {name: load(params / "method" / f"{name}.yaml") for name in names(params, "method")}
+    return [name for name, recipe in recipes.items() if target(recipe["method"], name).labels]
 
 
 def probes(params: Path) -> list[str]:
@@ -53,11 +59,22 @@ def variant(overrides: Sequence[str]) -> str:
     return ",".join(sorted(overrides)) or "base"
 
 
-def dataset(params: Path, name: str) -> dict[str, Any]:
-    """The settings of a dataset. Raises `UserError` if it is unknown or wrong."""
-    recipe = load(params / "dataset" / f"{choose(params, 'dataset', name)}.yaml")
-    check(recipe, "dataset")
-    return recipe
+def own(params: Path) -> list[str]:
+    """The datasets of one's own images: those of a path."""
+    return [name for name in names(params, "dataset") if paths(recipe(params, name))]
+
+
+def paths(recipe: Mapping[str, Any]) -> list[str | None]:
+    """The `path` of a dataset, or of the one that it is made of: none or one, null if not set."""
+    inner = [value for value in recipe.values() if isinstance(value, Mapping)]
+    return (
+        [recipe["path"]] if "path" in recipe else [path for each in inner for path in paths(each)]
+    )
+
+
+def recipe(params: Path, name: str, **changes: Any) -> dict[str, Any]:
+    """The settings of a dataset, with changes. Raises `UserError` if there is none of that name."""
+    return load(params / "dataset" / f"{choose(params, 'dataset', name)}.yaml") | changes
 
 
 def settings(params: Path, budget: str, dataset: str, method: str, variant: str) -> dict[str, Any]:

@@ -113,7 +113,7 @@ def write(
     """
     values = {name: list(each) for name, each in factors.items()}
     about = {"classes": list(classes), "factors": values, "labels": labels}
-    _write(path, (_table(name, part, factors) for name, part in parts), about)
+    write_tables(path, (_table(name, part, factors) for name, part in parts), about)
 
 
 def write_views(path: Path, parts: Iterable[tuple[str, Views]], transforms: Sequence[str]) -> None:
@@ -122,7 +122,7 @@ def write_views(path: Path, parts: Iterable[tuple[str, Views]], transforms: Sequ
     The transforms come in the order of `transforms`.
     """
     tables = (_pairs(name, part, transforms) for name, part in parts)
-    _write(path, tables, {"transforms": list(transforms)})
+    write_tables(path, tables, {"transforms": list(transforms)})
 
 
 def read(path: Path, views: Path) -> Features:
@@ -166,7 +166,11 @@ def _some(x: Tensor | None, rows: Tensor) -> Tensor | None:
     return None if x is None else x[rows]
 
 
-def _write(path: Path, tables: Iterator[pa.Table], about: Mapping[str, Any]) -> None:
+def write_tables(path: Path, tables: Iterator[pa.Table], about: Mapping[str, Any]) -> None:
+    """Write tables of one schema, of which there is one at least, as one, and what they are about.
+
+    In bounded memory; equal tables give equal bytes.
+    """
     first = next(tables)
     schema = first.schema.with_metadata({"unlabel": json.dumps(about)})
     # Compression saves a tenth of random mantissas and costs more than the disk; a column's
@@ -191,13 +195,13 @@ def _table(name: str, part: Split, factors: Iterable[str]) -> pa.Table:
     }
     for factor, values in zip(factors, part.factor.unbind(1), strict=True):
         columns[f"factor_{factor}"] = known(values)
-    return pa.table(columns | _features(h=part.h, z=part.z))
+    return pa.table(columns | vectors(h=part.h, z=part.z))
 
 
 def _pairs(name: str, part: Views, transforms: Sequence[str]) -> pa.Table:
     names = _all(name, len(part.id), transforms)
     columns = {"id": pa.array(part.id.cpu().numpy()), "transform": names}
-    return pa.table(columns | _features(h=part.h, h_=part.h_, z=part.z, z_=part.z_))
+    return pa.table(columns | vectors(h=part.h, h_=part.h_, z=part.z, z_=part.z_))
 
 
 def _all(name: str, size: int, names: Sequence[str]) -> pa.Array:
@@ -206,11 +210,12 @@ def _all(name: str, size: int, names: Sequence[str]) -> pa.Array:
     return pa.DictionaryArray.from_arrays(codes, pa.array(names))
 
 
-def _features(**vectors: Tensor | None) -> dict[str, pa.Array]:
-    return {name: _vectors(x) for name, x in vectors.items() if x is not None}
+def vectors(**columns: Tensor | None) -> dict[str, pa.Array]:
+    """Each (B, D) as a column of fixed-size lists of float32; those that are None have none."""
+    return {name: _vector_column(x) for name, x in columns.items() if x is not None}
 
 
-def _vectors(x: Tensor) -> pa.Array:
+def _vector_column(x: Tensor) -> pa.Array:
     flat = pa.array(x.detach().float().cpu().numpy().reshape(-1))
     return pa.FixedSizeListArray.from_arrays(flat, x.shape[1])
 

@@ -3,13 +3,14 @@
 import fcntl
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
-from unlabel import records, study
+from unlabel import records, slurm, study, submitted
 from unlabel.plan import ENVIRONMENT
+from unlabel.run import ASIDE, TRAINED
 
 
 def is_job() -> bool:
@@ -39,11 +40,13 @@ def overwrite_links() -> None:
     _IOFile.protected = protected
 
 
-def take_over(folder: Path = Path(".snakemake")) -> IO[str]:
-    """Clear away what a Snakemake that was killed has left: its locks, and half-made outputs.
+def take_over(looking: bool, folder: Path = Path(".snakemake")) -> IO[str]:
+    """Clear away what a Snakemake that was killed has left: its locks, jobs and half-made outputs.
 
     Each Snakemake shares a lock of the operating system as long as it lives, and clears away only
-    where it is the only one. Keep what is returned.
+    where it is the only one. Keep what is returned. One that is only `looking`, such as a dry run,
+    leaves all as it is while jobs are in Slurm's queue. Raises `UserError` where there may be some,
+    but Slurm does not answer.
     """
     folder.mkdir(exist_ok=True)
     alive = (folder / "alive").open("w")
@@ -52,14 +55,40 @@ def take_over(folder: Path = Path(".snakemake")) -> IO[str]:
     except OSError:  # another one lives; whether it stands in the way, Snakemake will say
         pass
     else:
-        for lock in (folder / "locks").glob("*.lock"):
-            lock.unlink()
-        for output, mark in records.read(folder / "incomplete"):
-            Path(output).unlink(missing_ok=True)
-            mark.unlink()
+        if looking and (left := slurm.left(Path.cwd())):
+            print(f"jobs that an earlier Snakemake left in Slurm: {len(left)}", file=sys.stderr)
+        else:
+            _clear(folder, looking)
     with suppress(OSError):  # a network's file system may have no locks
         fcntl.flock(alive, fcntl.LOCK_SH | fcntl.LOCK_NB)
     return alive
+
+
+def _clear(folder: Path, looking: bool) -> None:
+    if not looking:
+        slurm.end(Path.cwd())
+        for unseen in submitted.unseen():
+            _remove(unseen)
+        submitted.forget()
+    for lock in (folder / "locks").glob("*.lock"):
+        lock.unlink()
+    for output, mark in records.read(folder / "incomplete"):
+        _remove(Path(output))
+        mark.unlink()
+
+
+def _remove(output: Path) -> None:
+    """Remove what may be half of a job's outputs; but a whole training is put aside, to go on from.
+
+    Snakemake would otherwise remove it when it starts the job anew.
+    """
+    aside = output.parent / ASIDE
+    whole = output.with_name(TRAINED[-1]).exists() or (aside / TRAINED[-1]).exists()
+    if whole and output.name in TRAINED and output.exists():
+        aside.mkdir(exist_ok=True)
+        output.replace(aside / output.name)
+    else:
+        output.unlink(missing_ok=True)
 
 
 def studies(targets: Iterable[str], params: Path) -> list[str]:
@@ -73,9 +102,19 @@ def studies(targets: Iterable[str], params: Path) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def gpus() -> int:
-    """1 where this machine has an NVIDIA GPU, else 0: what a training job asks for.
+def gpus(cluster: bool) -> int:
+    """What a training asks for: 1 on a cluster, and where this machine has an NVIDIA GPU, else 0.
 
     Asked of the system, as loading torch takes two seconds.
     """
-    return int(Path("/dev/nvidia0").exists())
+    return int(cluster or Path("/dev/nvidia0").exists())
+
+
+def more(amount: int | Callable[[Any], int]) -> Callable[[Any, int], int]:
+    """A resource of a rule, for all jobs or by their wildcards, doubled for each new attempt."""
+
+    def needed(wildcards: Any, attempt: int) -> int:
+        first = amount(wildcards) if callable(amount) else amount
+        return first * 2 ** (attempt - 1)
+
+    return needed

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from unlabel.distributed import gather, own
+
 
 def cosine_similarities(a: Tensor, b: Tensor) -> Tensor:
     """All pairs of vectors (N, D) and (M, D) -> (N, M), in float32 whatever autocast does.
@@ -22,11 +24,14 @@ def info_nce(
     """InfoNCE (arXiv:1807.03748, equation 4) as a classification: which key is a query's own?
 
     Queries and their keys (B, D), negatives (K, D) -> logits (B, 1 + K), the right class 0 (B,).
-    Without `negatives`, the other queries' keys are a query's negatives -> (B, B), class i.
-    The logits are cosine similarities / T, in float32.
+    Without `negatives`, the other queries' keys are a query's negatives -> (B, B), class i, and of
+    several processes each has the rows of its own queries, and the columns of all keys. The logits
+    are cosine similarities / T, in float32.
     """
     if negatives is None:
-        return cosine_similarities(q, k) / temperature, torch.arange(len(q), device=q.device)
+        k = gather(k)
+        target = own(torch.arange(len(k), device=q.device))
+        return cosine_similarities(q, k) / temperature, target
     positive = F.cosine_similarity(q.float(), k.float()).unsqueeze(1)
     logits = torch.cat([positive, cosine_similarities(q, negatives)], 1) / temperature
     return logits, torch.zeros(len(q), dtype=torch.long, device=q.device)

@@ -7,6 +7,7 @@ nothing, and a running workflow goes on with the settings it started with.
 
 import json
 import os
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields, replace
 from hashlib import sha256
@@ -17,30 +18,42 @@ import yaml
 
 from unlabel import compose, files
 from unlabel.code import fingerprint, targets
+from unlabel.contents import look
+from unlabel.own import Own
 from unlabel.records import FROZEN
 from unlabel.run import BASELINE, Run
-from unlabel.settings import load
+from unlabel.settings import Settings, build, check, load
 from unlabel.study import Study, needs, read
 
 Stage = dict[str, Any]  # its frozen "settings", a file, and the "modules" they name
 
+PREPARED = Path("data/prepared")
+RANK = (
+    "effective_rank"  # what encoders are ranked by where there are no labels, as arXiv:2210.02885
+)
 ENVIRONMENT = "UNLABEL_PLAN"  # names the frozen plan to the jobs of a running workflow
 
 
 class Plan:
     """What each stage of each run depends on: its frozen settings, and its code's fingerprint."""
 
-    def __init__(self, params: Path, frozen: Path = FROZEN):
-        self.params, self.frozen = params, frozen
+    def __init__(self, params: Path, frozen: Path = FROZEN, own: Own | None = None):
+        self.params, self.frozen, self.own = params, frozen, own or Own()
         self.main = ENVIRONMENT not in os.environ  # or is this process one of a workflow's jobs?
         self.stages: dict[str, dict[str, Stage]] = {}  # of each run's folder, and each dataset
         self.briefs: dict[str, dict[str, Any]] = {}
         self.composed: dict[tuple[str, str, str, str], dict[str, Any]] = {}
+        self.looked: set[str] = set()  # at these datasets this process has looked
+        # What runs that differ in their seed alone have in common, by the folder of seed 0.
+        self.frozen_text: dict[tuple[str, str], tuple[str, list[str]]] = {}
+        self.pretraining: dict[str, dict[str, Any]] = {}
 
     @classmethod
-    def current(cls, params: Path = Path("params"), frozen: Path = FROZEN) -> "Plan":
+    def current(
+        cls, params: Path = Path("params"), frozen: Path = FROZEN, own: Own | None = None
+    ) -> "Plan":
         """The plan of the workflow this process is a job of, or else a new one."""
-        plan = cls(params, frozen)
+        plan = cls(params, frozen, own)
         path = Path(os.environ.get(ENVIRONMENT) or plan._cache())
         if path.exists():
             plan.stages = json.loads(path.read_text())
@@ -49,17 +62,21 @@ class Plan:
     def keep(self) -> None:
         """Freeze the plan, for this workflow's jobs and for the next time nothing has changed."""
         if self.main:
-            files.write_json(self._cache(), self.stages)
             text = json.dumps(self.stages, sort_keys=True)
             path = (self.frozen / f"plan-{_digest(text)}.json").resolve()
-            files.write_text(path, text)
+            for each in (self._cache(), path):
+                files.write_text(each, text)
             os.environ[ENVIRONMENT] = str(path)
 
     def add(self, run: Run) -> None:
         """Plan a run, and its dataset. Raises `UserError` if there is no such run."""
+        self.add_training(run)
+        self.dataset(run.dataset)
+
+    def add_training(self, run: Run) -> None:
+        """Plan a run of a dataset that is prepared. Raises `UserError` if there is no such run."""
         if run.folder not in self.stages:
             self.stages[run.folder] = self._freeze_run(run)
-        self.dataset(run.dataset)
 
     def of(self, run: Run, stage: str) -> dict[str, str]:
         """What the rule `stage` of a run has as its parameters."""
@@ -85,13 +102,59 @@ class Plan:
 
         return folder
 
+    def processes(self, each: int = 1, **known: str) -> Callable[[Any], int]:
+        """What a run's training needs where each process needs so much, as `state` a function."""
+
+        def needed(wildcards: Any) -> int:
+            return each * int(self.trained_by(_run(wildcards, known))["training"]["processes"])
+
+        return needed
+
     def dataset(self, name: str) -> dict[str, str]:
-        """What the rule `prepare` of a dataset has as its parameters."""
+        """What the rule `prepare` of a dataset has as its parameters.
+
+        Raises `UserError` if it is unknown or wrong, or images of one's own are not to be found.
+        """
         key = f"dataset {name}"
-        if key not in self.stages:
-            recipe = compose.dataset(self.params, name)
-            self.stages[key] = {"prepare": self._freeze({"name": name, "dataset": recipe})}
+        if key not in self.stages or (self.main and key not in self.looked):
+            self.looked.add(key)
+            self._look(key, name)
         return self._parameters(self.stages[key], "prepare")
+
+    def labelled(self, name: str) -> bool:
+        """Has any image of a dataset a label?"""
+        self.dataset(name)
+        return bool(self.stages[f"dataset {name}"]["prepare"]["labelled"])
+
+    def fitted(self, study: Study, budget: str) -> Study:
+        """The study on the dataset that is asked for; on one without labels, as far as it goes.
+
+        There no method learns from labels, and encoders are ranked by what can be measured.
+        """
+        if self.own.dataset:
+            study = replace(study, datasets=[self.own.dataset])
+        unlabelled = [name for name in study.datasets if not self.labelled(name)]
+        if not unlabelled:
+            return study
+        if "unlabelled" not in self.stages:
+            from unlabel import rehearsal  # loads torch, which a plan that is kept has no need of
+
+            settings = self.settings(Run(budget, unlabelled[0], BASELINE, "base", 0))
+            known = {
+                "learners": compose.learners(self.params),
+                "metrics": sorted(rehearsal.measured(settings, labelled=False)),
+            }
+            self.stages["unlabelled"] = {"known": known}
+        known = self.stages["unlabelled"]["known"]
+        left = [name for name in study.all(self.params) if name in known["learners"]]
+        if left and self.main:
+            print(f"{unlabelled[0]} has no labels: left out {', '.join(left)}", file=sys.stderr)
+        study = study.without(left, self.params)
+        measured = study.metric in known["metrics"] or "." in study.metric
+        everywhere = len(unlabelled) == len(study.datasets)
+        if everywhere and not measured and not study.claims:
+            return replace(study, metric=RANK)
+        return study
 
     def report(self, study: Study, budget: str) -> dict[str, str]:
         """What the rule `report` of a study has as its parameters."""
@@ -112,8 +175,10 @@ class Plan:
         Raises `UserError` if anything is wrong with the study, its runs or its claims.
         """
         key = f"study {budget}/{name}"
+        for dataset in self.stages.get(key, {}).get("study", {}).get("datasets", ()):
+            self.dataset(dataset)  # where it has lost its labels, the study is another
         if key not in self.stages:
-            study = read(self.params, name)
+            study = self.fitted(read(self.params, name), budget)
             for target in study.transfer:
                 self.dataset(target)
             claims = study.claimed(self.params)
@@ -124,7 +189,8 @@ class Plan:
             stages = needs(metrics, study.transfer)
             content |= {"name": name, "claims": [each.written() for each in claims]}
             content |= {"metrics": metrics, "stages": stages | {"transfer": bool(study.transfer)}}
-            self.stages[key] = {"study": self._freeze(content)}
+            datasets = [*study.datasets, *study.transfer]
+            self.stages[key] = {"study": self._freeze(content) | {"datasets": datasets}}
         return self._parameters(self.stages[key], "study")
 
     def statements(self) -> dict[str, str]:
@@ -147,6 +213,26 @@ class Plan:
         folders = dict.fromkeys(run["folder"] for run in brief["runs"])
         return [f"data/runs/{folder}/{file}" for folder in folders for file in wanted]
 
+    def _look(self, key: str, name: str) -> None:
+        """Plan a dataset; anew, where its images are in a place of the user's."""
+        known = self.stages.get(key, {}).get("prepare")
+        if known and not known["place"]:
+            return
+        recipe = compose.recipe(self.params, name, **self.own.of(name))
+        told: dict[str, Any] = {}
+        for path in compose.paths(recipe):
+            told = look(path, PREPARED / name / "report.json", name)
+        labelled = told.pop("labelled", None if told else True)
+        frozen = self._freeze({"name": name, "dataset": recipe, **told})
+        if known and known["settings"] == frozen["settings"]:
+            return
+        check(recipe, "dataset")
+        if labelled is None:
+            labelled = build(recipe, "dataset").labelled()
+        self.stages[key] = {"prepare": frozen | {"labelled": labelled, "place": bool(told)}}
+        if known and known["labelled"] != labelled:
+            self.stages = {k: v for k, v in self.stages.items() if not k.startswith("study ")}
+
     def _rehearse(self, study: Study, budget: str, metrics: list[str]) -> None:
         """Raise `UserError` if a run has too few images, or a metric will be measured of none."""
         from unlabel import rehearsal  # loads torch, which a plan that is kept has no need of
@@ -159,8 +245,9 @@ class Plan:
             methods = [term.method for term in terms if term.metric == metric]
             for method in dict.fromkeys(methods or [runs[0][1].method]):
                 run = next(run for _, run in runs if run.method == method)
-                where = f"the study {study.title!r}"
-                rehearsal.check(metric, self.settings(run), study.transfer, where)
+                where, labelled = f"the study {study.title!r}", self.labelled(run.dataset)
+                where += "" if labelled else f" on {run.dataset}, which has no labels,"
+                rehearsal.check(metric, self.settings(run), study.transfer, where, labelled)
 
     def _brief(self, study: Study, budget: str) -> dict[str, Any]:
         """What the pages of a study are about, anew for each caller."""
@@ -173,23 +260,28 @@ class Plan:
         runs = []
         for arm, run in study.runs(self.params, budget):
             self.add(run)
-            settings = load(Path(self.stages[run.folder]["pretrain"]["settings"]))
-            runs.append(
-                {
-                    **asdict(run),
-                    "arm": arm,
-                    "folder": run.folder,
-                    "encoder": settings["encoder"]["_target_"].split(".")[-2],
-                    "epochs": settings["training"]["epochs"],
-                    "images": settings["training"]["images"],
-                    "batch": settings["training"]["batch"],
-                }
-            )
+            runs.append(asdict(run) | {"arm": arm, "folder": run.folder} | self._told(run))
         content = asdict(study) | {"budget": budget, "runs": runs}
         content["methods"] = {
             method: self._about(method) for method in sorted({r["method"] for r in runs})
         }
         return content
+
+    def trained_by(self, run: Run) -> dict[str, Any]:
+        """The settings of a planned run's training, but for its seed and what names it."""
+        alike = replace(run, seed=0).folder
+        if alike not in self.pretraining:
+            frozen = Path(self.stages[run.folder]["pretrain"]["settings"])
+            self.pretraining[alike] = load(frozen)
+        return self.pretraining[alike]
+
+    def _told(self, run: Run) -> dict[str, Any]:
+        """What pages tell of a run's settings."""
+        settings = self.trained_by(run)
+        encoder = settings["encoder"]["_target_"].split(".")[-2]
+        return {"encoder": encoder} | {
+            key: settings["training"][key] for key in ("epochs", "images", "batch")
+        }
 
     def settings(self, run: Run) -> dict[str, Any]:
         """All settings of a run, resolved and checked."""
@@ -200,26 +292,34 @@ class Plan:
 
     def _freeze_run(self, run: Run) -> dict[str, Stage]:
         settings = self.settings(run)
-
-        def part(*sections: str) -> dict[str, Any]:
-            return {section: settings[section] for section in sections}
-
         moved = {name: settings["probe"][name] for name in settings["transfer"]["probes"]}
-        training = part("seed", "hardware", "training", "optimizer", "encoder", "method")
+        seed, alike = {"seed": run.seed}, replace(run, seed=0).folder
+
+        def frozen(stage: str, own: Settings, *sections: str, **more: Any) -> Stage:
+            key = (alike, stage)
+            if key not in self.frozen_text:
+                shared = {section: settings[section] for section in sections} | more
+                self.frozen_text[key] = _yaml(shared), _modules(shared)
+            text, modules = self.frozen_text[key]
+            return self._keep(_yaml(own) + text if own else text, modules)
+
+        training = ("hardware", "training", "optimizer", "encoder", "method")
         return {
-            "pretrain": self._freeze({"run": run.folder, **training}),
-            "features": self._freeze(part("hardware", "method", "features")),
-            "probe": self._freeze(part("seed", "hardware", "probe")),
-            "transfer": self._freeze(part("seed", "hardware", "transfer") | {"probe": moved}),
-            "finetune": self._freeze(part("seed", "hardware", "encoder", "finetune")),
+            "pretrain": frozen("pretrain", {"run": run.folder} | seed, *training),
+            "features": frozen("features", {}, "hardware", "method", "features"),
+            "probe": frozen("probe", seed, "hardware", "probe"),
+            "transfer": frozen("transfer", seed, "hardware", "transfer", probe=moved),
+            "finetune": frozen("finetune", seed, "hardware", "encoder", "finetune"),
         }
 
-    def _freeze(self, settings: Mapping[str, Any]) -> Stage:
-        text = yaml.safe_dump(dict(settings), sort_keys=False, allow_unicode=True)
+    def _freeze(self, settings: Settings) -> Stage:
+        return self._keep(_yaml(settings), _modules(settings))
+
+    def _keep(self, text: str, modules: list[str]) -> Stage:
         path = self.frozen / f"{_digest(text)}.yaml"
         if not path.exists():
             files.write_text(path, text)
-        return {"settings": str(path), "modules": sorted(set(targets(settings)))}
+        return {"settings": str(path), "modules": modules}
 
     def _parameters(self, stages: Mapping[str, Stage], stage: str) -> dict[str, str]:
         code = fingerprint(f"unlabel.stage.{stage}", *stages[stage]["modules"])
@@ -232,13 +332,24 @@ class Plan:
     def _cache(self) -> Path:
         """Where the plan of just these recipes, checked by just this code, is kept."""
         recipes = sorted(self.params.rglob("*.yaml"))
-        text = "".join(f"{path} {path.read_text()}\n" for path in recipes)
+        text = "".join(f"{path} {path.read_text()}\n" for path in recipes) + repr(self.own)
         return self.frozen / f"cache-{_digest(text + fingerprint('unlabel.plan'))}.json"
 
 
 def _run(wildcards: Any, known: Mapping[str, str]) -> Run:
     names = {field.name: known.get(field.name) or wildcards[field.name] for field in fields(Run)}
     return Run.parse("/".join(names.values()))
+
+
+def _yaml(settings: Settings) -> str:
+    # libyaml's dumper is ten times as fast, where PyYAML was built with it
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    text: str = yaml.dump(dict(settings), Dumper=dumper, sort_keys=False, allow_unicode=True)
+    return text
+
+
+def _modules(settings: Settings) -> list[str]:
+    return sorted(set(targets(settings)))
 
 
 def _digest(text: str) -> str:

@@ -24,7 +24,13 @@ IMAGES, CLASSES = 40, 4  # of each split
 FACTOR = "FACTOR"  # stands for those of a dataset, which nobody knows before it is prepared
 
 
-def check(metric: str, settings: Mapping[str, Any], transfer: Iterable[str], where: str) -> None:
+def check(
+    metric: str,
+    settings: Mapping[str, Any],
+    transfer: Iterable[str],
+    where: str,
+    labelled: bool = True,
+) -> None:
     """Raise `UserError` if no run of these settings will have the metric."""
     kind, _, name = metric.partition(".")
     if kind in ("log", "run") and name:
@@ -33,7 +39,7 @@ def check(metric: str, settings: Mapping[str, Any], transfer: Iterable[str], whe
         fits = name in known or re.fullmatch(r"loss(_\d+)?", name) is not None
         prefix = f"{kind}."
     else:
-        known, prefix, name = measured(settings, transfer), "", metric
+        known, prefix, name = measured(settings, transfer, labelled), "", metric
         fits = metric in known or any(
             re.fullmatch(re.escape(each).replace(FACTOR, r"[a-z]\w*"), metric) for each in known
         )
@@ -52,24 +58,30 @@ def check_size(settings: Mapping[str, Any], where: str) -> None:
             raise UserError(f"in {where}: {error}") from error
 
 
-def measured(settings: Mapping[str, Any], transfer: Iterable[str] = ()) -> frozenset[str]:
-    """The names of all metrics of the probes, of fine-tuning and of transfer to other datasets."""
+def measured(
+    settings: Mapping[str, Any], transfer: Iterable[str] = (), labelled: bool = True
+) -> frozenset[str]:
+    """The names of all metrics of the probes, of fine-tuning and of transfer to other datasets.
+
+    Where the images are not `labelled`, of what needs no labels, and of transfer.
+    """
     transforms = [key for key in settings["features"]["transforms"] if key != "_target_"]
-    names = set(_measured(json.dumps(settings["probe"]), (ALL, *transforms)))
+    names = set(_measured(json.dumps(settings["probe"]), (ALL, *transforms), labelled))
     finetune: Finetune = build(settings["finetune"], "finetune")
-    for fraction in finetune.fractions:
+    for fraction in finetune.fractions if labelled else ():
         names |= {f"finetune_{percent(fraction)}", f"validation_finetune_{percent(fraction)}"}
     probes = {name: settings["probe"][name] for name in settings["transfer"]["probes"]}
-    moved = _measured(json.dumps(probes), ())
+    moved = _measured(json.dumps(probes), (), True)
     return frozenset(names | {named(each, target) for target in transfer for each in moved})
 
 
 @cache
-def _measured(probes: str, transforms: tuple[str, ...]) -> frozenset[str]:
+def _measured(probes: str, transforms: tuple[str, ...], labelled: bool) -> frozenset[str]:
     names = set[str]()
     for name, recipe in json.loads(probes).items():
         probe: Probe = build(recipe, f"probe.{name}")
-        names.update(probe.measure(_features(transforms), 0))
+        if labelled or not probe.labels:
+            names.update(probe.measure(_features(transforms), 0))
     return frozenset(names)
 
 

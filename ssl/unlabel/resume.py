@@ -1,7 +1,12 @@
 """The training state: all that a run killed at any moment needs to go on to the same bits."""
 
 import fcntl
+import json
+import os
+import shutil
+import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,8 +16,13 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from unlabel import checkpoint
+from unlabel import checkpoint, files
 from unlabel.errors import UserError
+from unlabel.run import ASIDE, TRAINED
+from unlabel.settings import load as settings_of
+
+SECONDS = 5.0  # between questions to Slurm
+ALIVE = "RUNNING,COMPLETING,SUSPENDED,STOPPED,SIGNALING,RESIZING"
 
 
 def weights(module: nn.Module) -> dict[str, Tensor]:
@@ -94,18 +104,65 @@ def first_difference(there: Any, here: Any, name: str = "") -> str:
     return "" if there == here else f"{name} is {there!r} there and {here!r} here"
 
 
+def take_back(out: Path, identity: dict[str, Any]) -> bool:
+    """Put back into `out` a finished training that was put aside, if it is that of `identity`."""
+    aside = out / ASIDE
+    whole = all((aside / name).exists() for name in TRAINED)
+    if same := whole and not difference(aside, identity):
+        print(f"{out} was trained while no Snakemake looked on: taken back", file=sys.stderr)
+        for name in TRAINED:
+            with files.whole(out / name) as part:
+                shutil.copyfile(aside / name, part)
+    shutil.rmtree(aside, ignore_errors=True)
+    return same
+
+
+def difference(folder: Path, identity: dict[str, Any]) -> str:
+    """How the finished training in `folder` differs from `identity`, in words; empty if nowhere."""
+    about = json.loads((folder / "run.json").read_text())
+    there = {key: about.get(key) for key in identity}
+    return first_difference(there | {"settings": settings_of(folder / "params.yaml")}, identity)
+
+
 @contextmanager
 def lock(folder: Path) -> Iterator[None]:
     """Hold `folder` alone, until the block or the process ends, however it ends.
 
-    Waits where another process holds it: one that a killed Snakemake has left behind, say.
+    Waits where another process holds it: one that a killed Snakemake has left behind, say. On a
+    network's file system whose locks do not reach other machines, Slurm is asked about the job
+    that last held the folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as file:
+    job = os.environ.get("SLURM_JOB_ID", "")
+    with (folder / "lock").open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print(f"waiting for another process, which trains the run of {folder}", file=sys.stderr)
+            _say_waiting(folder)
             fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError:  # no locks at all
+            pass
+        file.seek(0)
+        holder = file.read()
+        if holder not in ("", job) and _runs(holder):
+            _say_waiting(folder)
+            while _runs(holder):
+                time.sleep(SECONDS)
         folder.mkdir(exist_ok=True)  # the other one may have ended, and taken it away
+        file.truncate(0)
+        print(job, end="", file=file, flush=True)
         yield
+
+
+def _say_waiting(folder: Path) -> None:
+    print(f"waiting for another process, which trains the run of {folder}", file=sys.stderr)
+
+
+def _runs(job: str) -> bool:
+    """Does a job run now, as far as Slurm says? No where it is not there or does not answer."""
+    command = ["squeue", "--noheader", "--jobs", job, "--states", ALIVE, "--format", "%T"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0 and bool(done.stdout.strip())

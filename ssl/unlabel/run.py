@@ -5,6 +5,16 @@ from dataclasses import dataclass
 from unlabel.errors import UserError
 
 BASELINE = "random"  # the untrained encoder, which every method must beat
+# What a training writes into the run's folder. The last one says that all are there.
+TRAINED = (
+    "params.yaml",
+    "encoder.safetensors",
+    "method.safetensors",
+    "log.parquet",
+    "pictures.parquet",
+    "run.json",
+)
+ASIDE = "finished"  # the folder of a training whose end no Snakemake has seen
 
 
 @dataclass(frozen=True, order=True)

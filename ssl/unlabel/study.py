@@ -1,7 +1,7 @@
 """A study: a question, the runs that answer it, and what is claimed of them."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -63,13 +63,33 @@ class Study:
             groups.append(Arm(BASE, alone, tuple(self.settings), plain=True))
         return groups
 
+    def all(self, params: Path) -> list[str]:
+        """The methods of all arms."""
+        return list(dict.fromkeys(name for arm in self.groups(params) for name in arm.methods))
+
+    def without(self, methods: Sequence[str], params: Path) -> "Study":
+        """The study without some methods, and without the arms that are left with none."""
+
+        def rest(names: Sequence[str]) -> list[str]:
+            return [name for name in names if name not in methods]
+
+        arms = {}
+        for label, arm in self.arms.items():
+            if isinstance(arm, Mapping) and "methods" in arm:
+                arm = {**arm, "methods": rest(arm["methods"])}
+                if not arm["methods"]:
+                    continue
+            arms[label] = arm
+        crossed = compose.names(params, "method") if self.methods == "all" else self.methods
+        return replace(self, methods=rest(crossed), arms=arms, references=rest(self.references))
+
     def runs(self, params: Path, budget: str) -> list[tuple[str, Run]]:
         """The arm and the run of all that is to be trained. Raises `UserError` if it is nothing."""
         groups = self.groups(params)
         runs = [
             (arm.label, Run(budget, dataset, method, arm.variant, seed))
             for dataset in self.datasets
-            for method in dict.fromkeys(name for arm in groups for name in arm.methods)
+            for method in self.all(params)
             for arm in groups
             if method in arm.methods
             for seed in self.seeds

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from unlabel.augment import resize
+from unlabel.distributed import drawn
 from unlabel.errors import UserError
 
 
@@ -24,7 +25,8 @@ def cut(x: Tensor, rows: int, columns: int, share: float) -> Tensor:
         )
     n = rows * columns
     cell = torch.arange(n, device=x.device)
-    inside = torch.rand(2, b, n, device=x.device) * (1 - share)
+    inside = drawn(b, lambda b: torch.rand(2, b, n, device=x.device).transpose(0, 1))  # (B, 2, N)
+    inside = inside.transpose(0, 1) * (1 - share)
     top = ((cell // columns + inside[0]) / rows).view(-1, 1)
     left = ((cell % columns + inside[1]) / columns).view(-1, 1)
     down = resize(height, size[0], top, torch.full_like(top, share / rows))  # (BN, h, H)

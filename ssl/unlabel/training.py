@@ -3,16 +3,21 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from unlabel.batch_norm import synchronise
+from unlabel.distributed import average, average_gradients, own, world
+from unlabel.encoder import Encoder
 from unlabel.errors import UserError
 from unlabel.hardware import Hardware
 from unlabel.images import Images
 from unlabel.layers import Teacher
+from unlabel.loading import load
 from unlabel.method import Batch, Method
 from unlabel.seeds import derive, generator
 
@@ -25,13 +30,18 @@ class Training:
     batch: int  # images of one step, of which methods make one or more views
     warmup: float = 0.0  # epochs in which the learning rate rises to its full value
     images: int | None = None  # train on so many of the unlabelled images; null is all
-    accumulate: int = 1  # a step's batch is worked through in so many parts
+    accumulate: int = 1  # a step's batch is worked through in so many parts, each with its loss
+    chunk: int | None = None  # the encoder sees so many images at a time; null is all
+    processes: int = 1  # that share a step's batch, each on a GPU of its own
     clip: float | None = None  # the gradient's largest norm
     labels: float = 1.0  # the share of each class's images that keep their label
     label_noise: float = 0.0  # the share of these whose label is another class's
 
     def __post_init__(self) -> None:
-        """Raise `UserError` for a share that is none."""
+        """Raise `UserError` for a share or a number that is none."""
+        for name in ("accumulate", "chunk", "processes"):
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise UserError(f"training.{name} is {value}, but must be 1 or more")
         if not 0 < self.labels <= 1:
             raise UserError(f"training.labels is {self.labels}, but must be above 0 and at most 1")
         if not 0 <= self.label_noise <= 1:
@@ -44,10 +54,11 @@ class Training:
                 f"training.batch is {self.batch}, but there are only {images} images to train on; "
                 "set it lower, or train on more of them"
             )
-        if self.batch % self.accumulate:
+        if self.batch % (self.accumulate * self.processes):
             raise UserError(
-                f"training.batch ({self.batch}) cannot be worked through in training.accumulate "
-                f"({self.accumulate}) equal parts; choose numbers that divide"
+                f"training.batch ({self.batch}) does not divide into training.accumulate "
+                f"({self.accumulate}) equal parts with an equal share for each of "
+                f"training.processes ({self.processes}); choose numbers that divide"
             )
         return self.epochs * (images // self.batch)
 
@@ -79,31 +90,46 @@ def fit(
     """Train `method` on `images`, one optimizer per player, from step `start`; yield each step.
 
     What is random in a step depends on the seed and the step alone. The images left over when an
-    epoch does not divide into batches are left out of that epoch.
+    epoch does not divide into batches are left out of that epoch. Of several processes each works
+    on its rows of every batch, and all yield the same.
     """
     per_epoch = len(images.id) // training.batch
     steps = training.steps(len(images.id))
+    parts = _parts(len(images.id), training, seed, range(start, steps))
+    loaded = load(images, parts, hardware.workers)
     method.train()
+    if world() > 1:
+        synchronise(method)
+    for module in method.modules():
+        if isinstance(module, Encoder):
+            module.chunk = training.chunk
     for step in range(start, steps):
-        epoch, k = divmod(step, per_epoch)
-        if k == 0 or step == start:
-            order = torch.randperm(len(images.id), generator=generator(seed, "shuffle", epoch))
-        index = order[k * training.batch : (k + 1) * training.batch]
         rate = schedule(step, steps, training.warmup * per_epoch)
         for optimizer in optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = optimizer.defaults["lr"] * rate
         torch.manual_seed(derive(seed, "step", step))
         batches = [
-            _batch(images, part, hardware, step / steps)
-            for part in index.chunk(training.accumulate)
+            _batch(part, index, hardware, step / steps)
+            for index, part in islice(loaded, training.accumulate)
         ]
         losses = update(method, batches, optimizers, hardware, training.clip)
-        yield Step(losses, method.measures, rate)
+        measures = {name: average(value) for name, value in method.measures.items()}
+        yield Step([average(loss) for loss in losses], measures, rate)
 
 
-def _batch(images: Images, index: Tensor, hardware: Hardware, t: float) -> Batch:
-    part = images.take(index.to(images.image.device))
+def _parts(images: int, training: Training, seed: int, steps: range) -> Iterator[Tensor]:
+    """The indices (B,) of each part of each step's batch, as far as it is this process's own."""
+    per_epoch = images // training.batch
+    for step in steps:
+        epoch, k = divmod(step, per_epoch)
+        if k == 0 or step == steps.start:
+            order = torch.randperm(images, generator=generator(seed, "shuffle", epoch))
+        index = order[k * training.batch : (k + 1) * training.batch]
+        yield from map(own, index.chunk(training.accumulate))
+
+
+def _batch(part: Images, index: Tensor, hardware: Hardware, t: float) -> Batch:
     label, index = part.label.to(hardware.device), index.to(hardware.device)
     return Batch(hardware.pixels(part.image), label, index, t)
 
@@ -129,6 +155,7 @@ def update(
                 loss = next(turn) / len(turns)
             loss.backward()
             total += loss.detach()
+        average_gradients(player)
         if clip is not None:
             nn.utils.clip_grad_norm_(player.parameters(), clip)
         optimizer.step()

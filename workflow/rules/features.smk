@@ -13,8 +13,8 @@ rule features:
     threads: 1
     resources:
         gpu=GPUS,
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=jobs.more(8000),
+        runtime=jobs.more(60),
     params:
         plan=PLAN.parameters("features"),
     shell:

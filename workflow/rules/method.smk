@@ -24,8 +24,8 @@ rule method:
         "logs/method/{method}.log",
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=jobs.more(4000),
+        runtime=jobs.more(30),
     params:
         plan=lambda wildcards: PLAN.page(STUDY, BUDGET, wildcards.method),
     shell:

@@ -3,16 +3,17 @@ rule prepare:
         train=f"{PREPARED}/train.arrow",
         validation=f"{PREPARED}/validation.arrow",
         test=f"{PREPARED}/test.arrow",
+        report=f"{PREPARED}/report.json",
     log:
         "logs/prepare/{dataset}.log",
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=jobs.more(4000),
+        runtime=jobs.more(60),
     params:
         plan=lambda wildcards: PLAN.dataset(wildcards.dataset),
         raw="data/raw/{dataset}",
     shell:
         "python -m unlabel prepare --params {params.plan[settings]:q} --raw {params.raw:q}"
         " --train {output.train:q} --validation {output.validation:q} --test {output.test:q}"
-        " 2> {log:q}"
+        " --report {output.report:q} 2> {log:q}"

@@ -16,11 +16,11 @@ for method in compose.names(PARAMS, "method"):
             about=f"{folder}/run.json",
         log:
             f"logs/pretrain/{method}/{{budget}}-{{dataset}}-{{variant}}-{{seed}}.log",
-        threads: 1
+        threads: PLAN.processes(method=method)
         resources:
-            gpu=GPUS,
-            mem_mb=8000,
-            runtime=1440,
+            gpu=PLAN.processes(GPUS, method=method),
+            mem_mb=jobs.more(PLAN.processes(8000, method=method)),
+            runtime=1440,  # a new attempt goes on where this one ended
         params:
             plan=PLAN.parameters("pretrain", method=method),
             out=subpath(output.about, parent=True),

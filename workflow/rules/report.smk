@@ -20,8 +20,8 @@ rule report:
         "logs/report.log",
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=jobs.more(4000),
+        runtime=jobs.more(30),
     params:
         plan=REPORT,
         out=subpath(output.page, parent=True),

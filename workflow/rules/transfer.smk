@@ -11,8 +11,8 @@ rule transfer:
     threads: 1
     resources:
         gpu=GPUS,
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=jobs.more(8000),
+        runtime=jobs.more(60),
     params:
         plan=PLAN.parameters("transfer"),
     shell:

@@ -1,6 +1,6 @@
 """The one interface every encoder fits: images in, features out. Each other file is an encoder."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from unlabel import checkpoint
 from unlabel.errors import UserError
+from unlabel.gradient_cache import in_chunks
 from unlabel.images import Data
 from unlabel.settings import build
 
@@ -24,6 +25,7 @@ class Encoder(nn.Module):
     dim: int
     mean: Tensor
     std: Tensor
+    chunk: int | None = None  # images at a time while it trains; the loop says so
 
     def __init__(self, data: Data):
         super().__init__()
@@ -41,6 +43,13 @@ class Encoder(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) in [0, 1] -> (B, D)"""
+        return self.in_chunks(self._pooled, x)
+
+    def in_chunks(self, function: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
+        """A function of this encoder's, of inputs (B, ...), `chunk` images at a time."""
+        return in_chunks(self, function, self.chunk if self.training else None, *inputs)
+
+    def _pooled(self, x: Tensor) -> Tensor:
         # As rows of channels, which is how they lie in memory: so the gradient does, too.
         return self.maps(x).permute(0, 2, 3, 1).flatten(1, 2).mean(1)
 

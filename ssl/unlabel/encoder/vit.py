@@ -58,13 +58,16 @@ class ViT(Encoder):
 
         With patch indices `keep` (B, K), only these patches are looked at: -> (B, 1 + K, D).
         """
+        return self.in_chunks(self._tokens, *((x,) if keep is None else (x, keep)))
+
+    def _tokens(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
         first, position = self.encoder.pos_embedding.tensor_split([1], 1)  # (1, N, D)
         if x.shape[2:] != self.data.shape[1:]:
             position = self._resized(position, x)
         h = self.conv_proj(self.normalise(x)).flatten(2).mT + position
         if keep is not None:
             h = h.gather(1, keep.unsqueeze(2).expand(-1, -1, self.dim))
-        first = (self.class_token + first).expand(len(h), -1, -1)
+        first = (self.class_token + first).expand(h.shape[0], -1, -1)  # len() fixes it in an export
         with attention(x.device):
             tokens: Tensor = self.encoder.ln(self.encoder.layers(torch.cat([first, h], 1)))
         return tokens

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from unlabel.augment import Augment
+from unlabel.distributed import gather
 from unlabel.encoder import Encoder
 from unlabel.images import Data
 from unlabel.layers import mlp
@@ -33,7 +34,7 @@ class BarlowTwins(Method):
     def step(self, batch: Batch) -> Iterator[Tensor]:
         z = self.embed(self.encoder(self.augment(batch.x)))
         z_ = self.embed(self.encoder(self.augment(batch.x)))
-        invariance, redundancy = barlow_twins(z, z_)
+        invariance, redundancy = barlow_twins(gather(z), gather(z_))
         self.measures = {"invariance": invariance.detach(), "redundancy": redundancy.detach()}
         yield invariance + self.redundancy * redundancy
 

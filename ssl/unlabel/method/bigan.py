@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from unlabel.decoders import Decoder, Discriminator
+from unlabel.draws import normal
 from unlabel.encoder import Encoder
 from unlabel.images import Data
 from unlabel.layers import mlp
@@ -41,7 +42,7 @@ class BiGAN(Method):
 
     def noise(self, x: Tensor) -> Tensor:
         """A code z for each image, from N(0, I)."""
-        return torch.randn(len(x), self.latent, device=x.device)
+        return normal(x, self.latent)
 
     def embed(self, h: Tensor) -> Tensor:
         code: Tensor = self.project(h)

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unlabel.augment import Augment
+from unlabel.distributed import gather
 from unlabel.encoder import Encoder
 from unlabel.images import Data
 from unlabel.layers import Norm, Teacher, cosine, mlp
@@ -44,7 +45,7 @@ class BYOL(Method):
     def step(self, batch: Batch) -> Iterator[Tensor]:
         v, v_ = self.augment(batch.x), self.augment_(batch.x)
         z, z_ = self.online(v), self.online(v_)
-        self.measures = {"projector_deviation": deviation(z.detach())}
+        self.measures = {"projector_deviation": deviation(gather(z.detach()))}
         t_, t = (self.target(v_), self.target(v)) if self.stop_gradient else (z_, z)
         yield regression(self.predict(z), t_) + regression(self.predict(z_), t)
         self.target.follow(self.online, cosine(self.momentum, self.momentum_end, batch.t))

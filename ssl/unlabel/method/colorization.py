@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from unlabel.augment import Augment
 from unlabel.colour import chroma_bins, edges, intensity_bins, join, recolour, separate, soft_encode
+from unlabel.distributed import average
 from unlabel.encoder import Encoder
 from unlabel.images import Data
 from unlabel.method import Batch, Method
@@ -44,7 +45,7 @@ class Colorization(Method):
         logits = self.look(seen)
         places = F.adaptive_avg_pool2d(wanted, (logits.shape[2], logits.shape[3]))
         target = soft_encode(places, self.bins, self.spacing / 2)
-        self.prior = self.prior.lerp(target.mean((0, 2, 3)), 0.01)
+        self.prior = self.prior.lerp(average(target.mean((0, 2, 3))), 0.01)
         self.measures = {"accuracy": (logits.argmax(1) == target.argmax(1)).float().mean()}
         yield rebalanced(logits, target, rarity(self.prior, self.mix))
 
@@ -57,7 +58,8 @@ class Colorization(Method):
 
     def look(self, seen: Tensor) -> Tensor:
         """(B, C, H, W) -> logits of the bins (B, Q, h, w)"""
-        return F.pixel_shuffle(self.classify(self.encoder.maps(seen)), self.detail).float()
+        maps = self.encoder.in_chunks(self.encoder.maps, seen)
+        return F.pixel_shuffle(self.classify(maps), self.detail).float()
 
     @torch.no_grad()
     def show(self, x: Tensor) -> dict[str, Tensor]:

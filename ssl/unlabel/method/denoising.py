@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from unlabel.decoders import Decoder
+from unlabel.draws import normal, uniform
 from unlabel.encoder import Encoder
 from unlabel.images import Data
 from unlabel.method import Batch, Method
@@ -47,7 +48,10 @@ def corrupt(x: Tensor, corruption: Corruption, level: float) -> Tensor:
     Of the share `level` of the values, masking makes 0, and salt and pepper a fair draw of 0 or 1;
     gaussian adds noise of deviation `level` to every value (Vincent et al. 2010, section 3.3).
     """
+    shape = x.shape[1:]
     if corruption == "gaussian":
-        return x + level * torch.randn_like(x)
-    value = torch.rand_like(x).round() if corruption == "salt_and_pepper" else torch.zeros_like(x)
-    return torch.where(torch.rand_like(x) < level, value, x)
+        return x + level * normal(x, *shape)
+    value = torch.zeros_like(x)
+    if corruption == "salt_and_pepper":
+        value = uniform(x, *shape).round()
+    return torch.where(uniform(x, *shape) < level, value, x)

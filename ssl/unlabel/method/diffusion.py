@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from unlabel.decoders import Denoiser
+from unlabel.draws import integers, normal
 from unlabel.encoder import Encoder
 from unlabel.images import Data
 from unlabel.method import Batch, Method
@@ -28,16 +29,15 @@ class Diffusion(Method):
         self.decode = Denoiser(encoder.dim, data.shape, width)
 
     def step(self, batch: Batch) -> Iterator[Tensor]:
-        t = torch.randint(1, len(self.signal), (len(batch.x),), device=batch.x.device)
-        noise = torch.randn_like(batch.x)
+        t = integers(batch.x, 1, len(self.signal))
+        noise = normal(batch.x, *batch.x.shape[1:])
         noisy = diffuse(2 * batch.x - 1, noise, self.signal[t])
         yield F.mse_loss(self.predict(noisy, t), noise)  # equation 14
 
     def predict(self, noisy: Tensor, t: Tensor) -> Tensor:
         """The noise in images (B, C, H, W) of step t (B,)."""
         h = self.encoder((noisy + 1) / 2)
-        predicted: Tensor = self.decode(noisy, h, t).float()
-        return predicted
+        return self.decode(noisy, h, t).float()
 
     @torch.no_grad()
     def show(self, x: Tensor) -> dict[str, Tensor]:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from unlabel.augment import Augment
+from unlabel.distributed import average
 from unlabel.encoder import Encoder
 from unlabel.images import Data
 from unlabel.layers import Norm, Prototypes, Teacher, cosine, mlp
@@ -55,12 +56,14 @@ class DINO(Method):
         views += [self.local(batch.x) for _ in range(self.crops)]
         s = [self.student(view) for view in views]  # (B, K) each
         p = ((t - self.centre) / self.temperature_teacher).softmax(1)
-        used = -(p.mean(0) * p.mean(0).clamp(min=1e-12).log()).sum()
+        mean = average(p.mean(0))
+        used = -(mean * mean.clamp(min=1e-12).log()).sum()
         self.measures = {"prototypes_used": used.exp()}
         yield cross_prediction([each / self.temperature for each in s], p.chunk(2))  # equation 3
         self.teacher.follow(self.student, cosine(self.momentum, 1, batch.t))
         share = self.teacher.share  # of the step's batch
-        self.centre = self.centre.lerp(t.mean(0), 1 - self.momentum_centre**share)  # equation 4
+        mean = average(t.mean(0))
+        self.centre = self.centre.lerp(mean, 1 - self.momentum_centre**share)  # equation 4
 
     def embed(self, h: Tensor) -> Tensor:
         return self.project(h)

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unlabel.decoders import Decoder
+from unlabel.draws import uniform
 from unlabel.encoder import Encoder
 from unlabel.images import Data
 from unlabel.method import Batch, Method
@@ -33,7 +34,7 @@ class GAN(Method):
 
     def noise(self, x: Tensor) -> Tensor:
         """A code z for each image, uniform in [-1, 1]."""
-        return torch.empty(len(x), self.latent, device=x.device).uniform_(-1, 1)
+        return uniform(x, self.latent, low=-1, high=1)
 
     @torch.no_grad()
     def show(self, x: Tensor) -> dict[str, Tensor]:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from unlabel.decoders import Decoder, Discriminator
+from unlabel.draws import integers
 from unlabel.encoder import Encoder
 from unlabel.images import Data
 from unlabel.method import Batch, Method
@@ -61,7 +62,7 @@ def holes(x: Tensor, side: int) -> Tensor:
     b, c, height, width = x.shape
 
     def within(size: int) -> Tensor:  # (B, size)
-        start = torch.randint(size - side + 1, (b, 1), device=x.device)
+        start = integers(x, 0, size - side + 1, 1)
         pixel = torch.arange(size, device=x.device)
         return (pixel >= start) & (pixel < start + side)
 

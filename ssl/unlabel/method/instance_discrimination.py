@@ -8,6 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from unlabel.augment import Augment
+from unlabel.distributed import average, gather
+from unlabel.draws import integers
 from unlabel.encoder import Encoder
 from unlabel.images import Data
 from unlabel.layers import mlp
@@ -51,12 +53,13 @@ class InstanceDiscrimination(Method):
             self.measures = retrieval(logits, batch.i)
             loss = F.cross_entropy(logits, batch.i)  # equations 2 and 3
         else:
-            n, drawn = len(self.bank), (len(v), self.negatives)
-            noise = self.similar(v, self.bank[torch.randint(n, drawn, device=v.device)])
-            self.z = torch.where(self.z > 0, self.z, n * noise.detach().exp().mean())
+            n = len(self.bank)
+            noise = self.similar(v, self.bank[integers(v, 0, n, self.negatives)])
+            self.z = torch.where(self.z > 0, self.z, n * average(noise.detach().exp().mean()))
             loss = nce(self.similar(v, before[:, None])[:, 0], noise, self.z, n)
         yield loss + self.proximal * (v - before).square().sum(1).mean()  # equation 10
-        self.bank[batch.i] = F.normalize(before.lerp(v.detach(), 1 - self.momentum), dim=1)
+        after = F.normalize(before.lerp(v.detach(), 1 - self.momentum), dim=1)
+        self.bank[gather(batch.i)] = gather(after)
 
     def embed(self, h: Tensor) -> Tensor:
         """Unit vectors, in float32 whatever autocast does."""

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from unlabel.augment import Augment
+from unlabel.draws import integers
 from unlabel.encoder import Encoder
 from unlabel.errors import UserError
 from unlabel.images import Data
@@ -46,7 +47,7 @@ class Jigsaw(Method):
 
     def step(self, batch: Batch) -> Iterator[Tensor]:
         tiles = cut(self.augment(batch.x), self.tiles, self.tiles, self.share)
-        which = torch.randint(len(self.permutations), batch.i.shape, device=batch.x.device)
+        which = integers(batch.x, 0, len(self.permutations))
         logits = self.look(take(tiles, self.permutations[which]))
         self.measures = {"accuracy": (logits.argmax(1) == which).float().mean()}
         yield F.cross_entropy(logits, which)  # equation 2: the order, given the tiles' features

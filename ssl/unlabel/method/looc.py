@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unlabel.augment import Augment, Draw
+from unlabel.distributed import gather
 from unlabel.encoder import Encoder
 from unlabel.errors import UserError, nearest
 from unlabel.images import Data
@@ -55,8 +56,8 @@ class LooC(Method):
         self.measures = dict(zip(("invariant", *self.left_out), losses.detach(), strict=True))
         yield losses.mean()
         self.key.follow(self.query, self.momentum)
-        own = k.diagonal().movedim(2, 0)  # each space's key, there
-        self.queue = torch.cat([own, self.queue], 1)[:, : self.queue.shape[1]]
+        own = gather(k.diagonal().movedim(2, 1))  # (B, S, d): each space's key, there
+        self.queue = torch.cat([own.transpose(0, 1), self.queue], 1)[:, : self.queue.shape[1]]
 
     def embed(self, h: Tensor) -> Tensor:
         return torch.cat(list(self.heads(h)), 1)  # LooC++

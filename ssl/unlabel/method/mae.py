@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from unlabel.draws import uniform
 from unlabel.encoder import Encoder
 from unlabel.errors import UserError
 from unlabel.images import Data
@@ -52,7 +53,7 @@ class MAE(Method):
 
     def mask(self, patches: Tensor) -> tuple[Tensor, Tensor]:
         """A random part of each image's patches, and the others: (B, K) and (B, N - K)."""
-        order = torch.rand(patches.shape[:2], device=patches.device).argsort(1)
+        order = uniform(patches, patches.shape[1]).argsort(1)
         return order[:, : self.seen], order[:, self.seen :]
 
     @torch.no_grad()

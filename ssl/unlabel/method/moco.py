@@ -4,14 +4,16 @@ Version 2: Improved Baselines with Momentum Contrastive Learning. arXiv:2003.042
 """
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unlabel.augment import Augment
+from unlabel.batch_norm import in_turn, split
+from unlabel.distributed import gather, own, world
 from unlabel.encoder import Encoder
-from unlabel.errors import UserError
 from unlabel.images import Data
 from unlabel.layers import Teacher, mlp
 from unlabel.losses import info_nce, retrieval
@@ -53,24 +55,19 @@ class MoCo(Method):
         self.shuffle, self.splits = shuffle, splits
 
     def step(self, batch: Batch) -> Iterator[Tensor]:
-        q = torch.cat([self.query(x) for x in self._split(self.augment(batch.x))])
-        order = (torch.randperm if self.shuffle else torch.arange)(len(q), device=q.device)
-        x_k = self.augment(batch.x)[order]
-        k = torch.cat([self.key(x) for x in self._split(x_k)])[order.argsort()]
-        k = F.normalize(k.float(), dim=1)
+        x_q, n = self.augment(batch.x), len(batch.x) * world()
+        order = (torch.randperm if self.shuffle else torch.arange)(n, device=x_q.device)
+        x_k = own(gather(self.augment(batch.x))[order])
+        with in_turn(self) if self.splits > 1 else nullcontext():
+            q = torch.cat([self.query(x) for x in split(x_q, self.splits)])
+            k = torch.cat([self.key(x) for x in split(x_k, self.splits)])
+        k = own(F.normalize(gather(k)[order.argsort()].float(), dim=1))
         negatives = self.queue if len(self.queue) else None
         logits, target = info_nce(q, k, self.temperature, negatives)
         self.measures = retrieval(logits, target)
         yield F.cross_entropy(logits, target)  # equation 1
         self.key.follow(self.query, self.momentum)  # equation 2
-        self.queue = torch.cat([k, self.queue])[: len(self.queue)]  # enqueue, dequeue
-
-    def _split(self, x: Tensor) -> tuple[Tensor, ...]:
-        if len(x) < 2 * self.splits:
-            raise UserError(
-                f"method.splits is {self.splits}, too many for a batch of {len(x)}; set it lower"
-            )
-        return x.chunk(self.splits)
+        self.queue = torch.cat([gather(k), self.queue])[: len(self.queue)]  # enqueue, dequeue
 
     def embed(self, h: Tensor) -> Tensor:
         return self.project(h)

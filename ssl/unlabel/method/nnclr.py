@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from unlabel.augment import Augment
+from unlabel.distributed import gather
 from unlabel.encoder import Encoder
 from unlabel.images import Data
 from unlabel.layers import mlp
@@ -47,7 +48,7 @@ class NNCLR(Method):
         logits2, target = info_nce(nearest(z2, self.queue), p1, self.temperature)
         self.measures = retrieval(logits1, target)
         yield (F.cross_entropy(logits1, target) + F.cross_entropy(logits2, target)) / 2
-        z1 = F.normalize(z1.detach().float(), dim=1)
+        z1 = F.normalize(gather(z1.detach()).float(), dim=1)
         self.queue = torch.cat([z1, self.queue])[: len(self.queue)]
 
     def embed(self, h: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from unlabel.augment import Augment
+from unlabel.draws import integers
 from unlabel.encoder import Encoder
 from unlabel.images import Data
 from unlabel.layers import mlp
@@ -38,7 +39,7 @@ class RelativePosition(Method):
         self.classify = mlp(2 * encoder.dim, width, 8)  # figure 3: the layers that see both
 
     def step(self, batch: Batch) -> Iterator[Tensor]:
-        place = torch.randint(8, batch.i.shape, device=batch.x.device)  # in reading order
+        place = integers(batch.x, 0, 8)  # in reading order
         logits = self.look(self.pair(self.augment(batch.x), place))
         self.measures = {"accuracy": (logits.argmax(1) == place).float().mean()}
         yield F.cross_entropy(logits, place)

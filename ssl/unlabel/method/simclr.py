@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unlabel.augment import Augment
+from unlabel.distributed import gather, own
 from unlabel.encoder import Encoder
 from unlabel.images import Data
 from unlabel.layers import Norm, mlp
@@ -59,7 +60,11 @@ class SimCLR(Method):
 def nt_xent(z: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
     """Equation 1 as a classification: views (2B, d) -> logits (2B, 2B), and the right class (2B,).
 
-    The logits are cosine similarities / T; a view is never compared with itself.
+    The logits are cosine similarities / T; a view is never compared with itself. Of several
+    processes each has the rows of its own views, and the columns of all.
     """
-    logits = (cosine_similarities(z, z) / temperature).fill_diagonal_(-torch.inf)
-    return logits, torch.arange(len(z), device=z.device).roll(len(z) // 2)
+    every = gather(z, views=2)
+    place = torch.arange(len(every), device=z.device)
+    itself, partner = own(place, views=2), own(place.roll(len(every) // 2), views=2)
+    logits = cosine_similarities(z, every) / temperature
+    return logits.scatter_(1, itself.unsqueeze(1), -torch.inf), partner

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from unlabel.augment import Augment
+from unlabel.distributed import gather
 from unlabel.encoder import Encoder
 from unlabel.images import Data
 from unlabel.layers import mlp
@@ -35,7 +36,7 @@ class SimSiam(Method):
         z1 = self.project(self.encoder(self.augment(batch.x)))
         z2 = self.project(self.encoder(self.augment(batch.x)))
         p1, p2 = self.predict(z1), self.predict(z2)
-        self.measures = {"projector_deviation": deviation(z1.detach())}
+        self.measures = {"projector_deviation": deviation(gather(z1.detach()))}
         yield distance(p1, z2) / 2 + distance(p2, z1) / 2  # equation 2
 
     def embed(self, h: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from unlabel.augment import Augment
+from unlabel.draws import uniform
 from unlabel.encoder import Encoder
 from unlabel.images import Data
 from unlabel.layers import mlp
@@ -38,7 +39,7 @@ class Sorting(Method):
 
     def step(self, batch: Batch) -> Iterator[Tensor]:
         strips = cut(self.augment(batch.x), self.strips, 1, self.share)
-        order = torch.rand(strips.shape[:2], device=batch.x.device).argsort(1)
+        order = uniform(strips, self.strips).argsort(1)
         places = self.look(take(strips, order))  # the k-th strip now was the order[k]-th
         self.measures = {"accuracy": (places.argmax(2) == order).float().mean()}
         yield F.nll_loss(places.flatten(0, 1), order.flatten())
@@ -51,7 +52,7 @@ class Sorting(Method):
     @torch.no_grad()
     def show(self, x: Tensor) -> dict[str, Tensor]:
         strips = cut(x, self.strips, 1, self.share)
-        strips = take(strips, torch.rand(strips.shape[:2], device=x.device).argsort(1))
+        strips = take(strips, uniform(strips, self.strips).argsort(1))
         guess = self.look(strips).exp() @ torch.arange(self.strips, device=x.device).float()
         pictures = {"shuffled": strips, "sorted by expected place": take(strips, guess.argsort(1))}
         return {"image": x} | {k: join(v, 1, line=1) for k, v in pictures.items()}

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from unlabel.distributed import gather
 from unlabel.losses import cosine_similarities
 from unlabel.method import Batch
 from unlabel.method.simclr import SimCLR
@@ -22,9 +23,10 @@ class SupCon(SimCLR):
     def step(self, batch: Batch) -> Iterator[Tensor]:
         views = torch.cat([self.augment(batch.x), self.augment(batch.x)])
         z = self.embed(self.encoder(views))  # (2B, d)
-        own = -1 - torch.arange(len(batch.y), device=z.device)
-        y = torch.where(batch.y < 0, own, batch.y)
-        yield supervised_contrastive(z, y.repeat(2), self.temperature)
+        y = gather(batch.y)
+        alone = -1 - torch.arange(len(y), device=z.device)
+        y = torch.where(y < 0, alone, y)
+        yield supervised_contrastive(gather(z, views=2), y.repeat(2), self.temperature)
 
     def show(self, x: Tensor) -> dict[str, Tensor]:
         return compare(self, x, self.augment(x), self.augment(x))

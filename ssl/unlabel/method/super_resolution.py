@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unlabel.decoders import Decoder
+from unlabel.distributed import average
 from unlabel.encoder import Encoder
 from unlabel.images import Data
 from unlabel.method import Batch, Method
@@ -73,4 +74,4 @@ def coarse(x: Tensor, factor: int) -> Tensor:
 @torch.no_grad()
 def psnr(x: Tensor, target: Tensor) -> Tensor:
     """Peak signal-to-noise ratio in decibels of images whose peak is 1, over the batch -> ()."""
-    return -10 * F.mse_loss(x.float(), target).log10()
+    return -10 * average(F.mse_loss(x.float(), target)).log10()

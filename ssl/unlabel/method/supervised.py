@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unlabel.augment import Augment
+from unlabel.distributed import gather
 from unlabel.encoder import Encoder
 from unlabel.images import Data
 from unlabel.method import Batch, Method
@@ -23,7 +24,8 @@ class Supervised(Method):
 
     def step(self, batch: Batch) -> Iterator[Tensor]:
         logits = self.classify(self.encoder(self.augment(batch.x)))  # (B, classes)
-        yield F.cross_entropy(logits, batch.y, ignore_index=-1)
+        # Gathered, as processes may have different numbers of labels.
+        yield F.cross_entropy(gather(logits), gather(batch.y), ignore_index=-1)
 
     def show(self, x: Tensor) -> dict[str, Tensor]:
         return {"image": x, "augmented": self.augment(x)}

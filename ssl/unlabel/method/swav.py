@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from unlabel.augment import Augment
+from unlabel.distributed import gather, own
 from unlabel.encoder import Encoder
 from unlabel.images import Data
 from unlabel.layers import Prototypes, mlp
@@ -44,7 +45,7 @@ class SwAV(Method):
         views = [self.augment(batch.x), self.augment(batch.x)]
         views += [self.local(batch.x) for _ in range(self.crops)]
         scores = [self.prototypes(self.embed(self.encoder(view))) for view in views]  # (B, K) each
-        codes = [sinkhorn(s, self.epsilon, self.iterations) for s in scores[:2]]
+        codes = [own(sinkhorn(gather(s), self.epsilon, self.iterations)) for s in scores[:2]]
         yield cross_prediction([s / self.temperature for s in scores], codes)  # equations 1, 2, 6
 
     def embed(self, h: Tensor) -> Tensor:

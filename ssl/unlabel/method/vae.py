@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unlabel.decoders import Decoder
+from unlabel.draws import normal
 from unlabel.encoder import Encoder
 from unlabel.images import Data
 from unlabel.method import Batch, Method
@@ -23,7 +24,7 @@ class VAE(Method):
 
     def step(self, batch: Batch) -> Iterator[Tensor]:
         mean, log_variance = self.infer(self.encoder(batch.x)).float().chunk(2, 1)
-        z = mean + (log_variance / 2).exp() * torch.randn_like(mean)  # section 2.4
+        z = mean + (log_variance / 2).exp() * normal(mean, self.latent)  # section 2.4
         kl, nll = divergence(mean, log_variance), surprise(self.decode(z), batch.x)
         self.measures = {"kl": kl.detach(), "reconstruction": nll.detach()}  # nats per image
         yield kl + nll  # equation 10, with L = 1 and the sign turned
@@ -34,9 +35,9 @@ class VAE(Method):
 
     @torch.no_grad()
     def show(self, x: Tensor) -> dict[str, Tensor]:
-        z = torch.randn(len(x), self.latent, device=x.device)
-        drawn = self.decode(self.embed(self.encoder(x))).sigmoid()
-        return {"image": x, "drawn from its mean": drawn, "samples": self.decode(z).sigmoid()}
+        guess = self.decode(self.embed(self.encoder(x))).sigmoid()
+        sample = self.decode(normal(x, self.latent)).sigmoid()
+        return {"image": x, "drawn from its mean": guess, "samples": sample}
 
 
 def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:

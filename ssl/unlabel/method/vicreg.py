@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from unlabel.augment import Augment
+from unlabel.distributed import gather
 from unlabel.encoder import Encoder
 from unlabel.images import Data
 from unlabel.layers import mlp
@@ -37,8 +38,8 @@ class VICReg(Method):
         self.invariance, self.variance, self.covariance = invariance, variance, covariance
 
     def step(self, batch: Batch) -> Iterator[Tensor]:
-        z = self.embed(self.encoder(self.augment(batch.x))).float()
-        z_ = self.embed(self.encoder(self.augment(batch.x))).float()
+        z = gather(self.embed(self.encoder(self.augment(batch.x)))).float()
+        z_ = gather(self.embed(self.encoder(self.augment(batch.x)))).float()
         s = F.mse_loss(z, z_)  # equation 5, also over dimensions, as the paper's algorithm 1
         v = variance(z) + variance(z_)
         c = covariance(z) + covariance(z_)

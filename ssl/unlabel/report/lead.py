@@ -4,6 +4,11 @@ from unlabel.report.arm import Arm, Setting
 from unlabel.report.estimate import Estimate
 from unlabel.report.measure import describe
 
+RANK = (
+    "Without labels nobody can say whose features serve best: a higher effective rank says that "
+    "they use more directions, which often goes with it (arXiv:2210.02885) and need not."
+)
+
 
 def sentences(setting: Setting, metric: str) -> list[str]:
     """Who is best, by how much, and how sure that is."""
@@ -31,6 +36,8 @@ def sentences(setting: Setting, metric: str) -> list[str]:
         told[-1] += "."
     if len(contest) > 1:
         told.append(_second(contest, metric, amount(_of(contest[1], metric), measure.unit)))
+    if told and metric == "effective_rank":
+        told.append(RANK)
     told += [
         f"With labels, {arm.name} has {amount(_of(arm, metric), measure.unit)}."
         for arm in ranked

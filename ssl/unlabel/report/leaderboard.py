@@ -113,6 +113,8 @@ def _columns(setting: Setting, metric: str) -> list[Column]:
     ]
     if metric not in [name for _, _, name in measured]:
         measured.insert(0, ("Headline", describe(metric).heading, metric))
+    if not any(arm.estimate(name) for arm in setting.arms for _, _, name in measured[:-1]):
+        measured += [("Features", name, name) for name in ("alignment", "uniformity")]
     columns = [Column("", "family", "family of methods", _family, words=True)]
     for group, title, name in measured:
         if any(arm.estimate(name) for arm in setting.arms) or name == metric:

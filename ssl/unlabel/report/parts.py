@@ -106,7 +106,8 @@ def measures(setting: Setting) -> Measures:
             measure = describe(name)
             cells = tuple(leaderboard.cell(arm.estimate(name), measure) for arm in setting.arms)
             rows.append((measure.heading, cells))
-        found.append((probe, tuple(rows)))
+        if rows:
+            found.append((probe, tuple(rows)))
     return tuple(found)
 
 

@@ -37,7 +37,9 @@ def leaderboard(results: pd.DataFrame, width: int) -> str:
         blocks.append(f"{dataset}\n" + "\n\n".join(tables) + "\n")
     seeds = results["seed"].nunique()
     spread = f"mean ± 95 % interval over {seeds} seeds" if seeds > 1 else "one seed: no interval"
-    return "\n".join([*blocks, f"accuracy on the test split in %, {spread}"])
+    accuracies = any(name in COLUMNS for name in names)
+    what = "accuracy on the test split in %" if accuracies else "on the validation split"
+    return "\n".join([*blocks, f"{what}, {spread}"])
 
 
 Arm = tuple[str, str]  # method and variant

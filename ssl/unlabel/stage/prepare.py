@@ -1,20 +1,29 @@
 """Turn a dataset into three Arrow files."""
 
+import sys
+from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from unlabel import images
+from unlabel import files, images
 from unlabel.dataset import Dataset, Raw, hold_out, moments
+from unlabel.encoded import Encoded, Format, encode, spool
 from unlabel.errors import UserError
-from unlabel.images import UNLABELLED, Data
+from unlabel.images import UNLABELLED, Data, Images
 from unlabel.settings import build, load
 
+SPLITS = ("train", "validation", "test")
 
-def run(params: Path, raw: Path, train: Path, validation: Path, test: Path) -> None:
+
+def run(
+    params: Path, raw: Path, train: Path, validation: Path, test: Path, report: Path | None = None
+) -> None:
     """Load the dataset of `params`, its raw files in the folder `raw`, and write its three splits.
 
-    `params` holds its `name` and, under `dataset`, its recipe. Raises `UserError` for wrong
+    `params` holds its `name` and, under `dataset`, its recipe. `report`, a JSON file, says how many
+    images of what class each split has, and what was left out. Raises `UserError` for wrong
     settings, and for raw files that are damaged or not to be had.
     """
     settings = load(params)
@@ -24,21 +33,59 @@ def run(params: Path, raw: Path, train: Path, validation: Path, test: Path) -> N
     dataset = build(settings["dataset"], "dataset")
     if not isinstance(dataset, Dataset):
         raise UserError(f"dataset._target_ is {settings['dataset']['_target_']}, no dataset")
-    loaded = dataset.load(raw)
-    _check(loaded, settings["name"])
-    kept, held = hold_out(loaded.train, dataset.validation, dataset.seed, "validation")
-    mean, std = moments(kept.image)
+    loaded, name = dataset.load(raw), settings["name"]
+    _check(loaded, name)
+    kept, held = loaded.train, loaded.validation
+    if held is None:
+        kept, held = hold_out(loaded.train, dataset.validation, dataset.seed, "validation")
+    splits = dict(zip(SPLITS, (kept, held, loaded.test), strict=True))
+    _check_labels(splits, loaded.classes, name)
+    if dataset.encoded is not None:
+        splits = {key: _encoded(split, dataset.encoded, raw) for key, split in splits.items()}
+    mean, std = moments(splits["train"].image)
     channels, height, width = kept.image.shape[1:]
     shape = (channels, height, width)
-    for path, split in ((train, kept), (validation, held), (test, loaded.test)):
-        about = (settings["name"], shape, mean, std, loaded.classes, len(split.id))
+    for path, split in zip((train, validation, test), splits.values(), strict=True):
+        about = (name, shape, mean, std, loaded.classes, len(split.id))
         data = Data(*about, loaded.source, loaded.sha256, loaded.factors)
         images.write(path, split, data)
+    told = _told(splits, loaded)
+    if report is not None:
+        place = {key: settings.get(key) for key in ("path", "content")}  # as the plan found them
+        files.write_json(report, told | place)
+    sizes = ", ".join(f"{len(split.id)} {key}" for key, split in splits.items())
+    print("; ".join([f"{name}: {sizes}", *told["summary"]]), file=sys.stderr)
+
+
+def _told(splits: dict[str, Images], raw: Raw) -> dict[str, Any]:
+    """What a person should know of a dataset before anything is trained on it."""
+    counts = {}
+    for name, split in splits.items():
+        known = split.label[split.label != UNLABELLED]
+        number = known.bincount(minlength=len(raw.classes)).tolist()
+        classes = dict(zip(raw.classes, number, strict=True)) if len(known) else {}
+        unlabelled = len(split.id) - len(known)
+        counts[name] = {"images": len(split.id), "unlabelled": unlabelled, "classes": classes}
+    labelled = any(count["classes"] for count in counts.values())
+    return {"summary": [], **raw.notes, "labelled": labelled, "splits": counts}
+
+
+def _encoded(images: Images, format: Format, folder: Path) -> Images:
+    """With images in files of a `format`, that stay in `folder` while this process goes on."""
+    if isinstance(images.image, Encoded):  # as the dataset has read them
+        return images
+    files = spool((encode(pixels, format) for pixels in images.image.numpy()), folder)
+    channels, height, width = images.image.shape[1:]
+    shape = (channels, height, width)
+    return images._replace(image=Encoded(files, images.id, shape, "the dataset"))
 
 
 def _check(raw: Raw, name: str) -> None:
     """Raise `UserError` for what no later stage could make sense of."""
-    for split, each in (("train", raw.train), ("test", raw.test)):
+    splits = {"train": raw.train, "test": raw.test}
+    if raw.validation is not None:
+        splits["validation"] = raw.validation
+    for split, each in splits.items():
         if not len(each.id):
             raise UserError(f"{name} has no images in {split}")
         if not UNLABELLED <= each.label.min() <= each.label.max() < len(raw.classes):
@@ -49,8 +96,27 @@ def _check(raw: Raw, name: str) -> None:
             column = each.factor[:, place]
             if not UNLABELLED <= column.min() <= column.max() < len(values):
                 raise UserError(f"{name} has values of {factor} in {split} that it does not name")
-    if raw.train.image.shape[1:] != raw.test.image.shape[1:]:
-        raise UserError(f"{name} has images of different shapes in train and test")
-    ids = torch.cat([raw.train.id, raw.test.id])
+    for (first, one), (second, other) in combinations(splits.items(), 2):
+        if one.image.shape[1:] != other.image.shape[1:]:
+            raise UserError(f"{name} has images of different shapes in {first} and {second}")
+    ids = torch.cat([each.id for each in splits.values()])
     if len(ids.unique()) < len(ids):
         raise UserError(f"{name} has several images with the same id")
+
+
+def _check_labels(splits: dict[str, Images], classes: tuple[str, ...], name: str) -> None:
+    """Raise `UserError` for labels that could not be learned, or not be tested."""
+    kinds = {split: set(each.label.unique().tolist()) for split, each in splits.items()}
+    has = {split: bool(found - {UNLABELLED}) for split, found in kinds.items()}
+    if lacking := [split for split in SPLITS if not has[split] and any(has.values())]:
+        other = next(split for split in SPLITS if has[split])
+        raise UserError(
+            f"{name} has labels in {other}, but none in {lacking[0]}; "
+            "label some images of each split, or none"
+        )
+    for split, found in kinds.items():
+        if unknown := found - kinds["train"] - {UNLABELLED}:
+            raise UserError(
+                f"{name} has images of the class {classes[min(unknown)]!r} in {split}, but none in "
+                "train; put some there, or take these out"
+            )

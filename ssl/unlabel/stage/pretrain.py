@@ -1,22 +1,23 @@
 """Train a method's encoder."""
 
 import dataclasses
-import json
 import os
 import shutil
 import signal
 import sys
 import threading
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
 
-from unlabel import checkpoint, encoder, files, images, machine, pictures, resume
+from unlabel import checkpoint, encoder, files, images, machine, pictures, processes, resume
 from unlabel.code import fingerprint, targets
 from unlabel.collapse import ADVICE, collapse
+from unlabel.distributed import anywhere
 from unlabel.errors import UserError
 from unlabel.hardware import Hardware
 from unlabel.images import Data, Images
@@ -37,28 +38,48 @@ def run(params: Path, train: Path, state: Path, out: Path) -> None:
 
     Writes params.yaml, encoder.safetensors, method.safetensors (what else the method has learned),
     log.parquet, pictures.parquet and run.json. What a killed run left in `state` is taken up.
+    Where `training.processes` is above 1, torchrun starts that many, and the first of them writes.
     Raises `UserError` for wrong settings, and if `state` or `out` hold another run.
     """
     settings = load(params)
+    training: Training = build(settings["training"], "training")
     code = fingerprint("unlabel.stage.pretrain", *targets(settings))
     identity = {"settings": settings, "code": code, "torch": torch.__version__}
-    if _done(out, identity):
-        print(f"{out} is trained already", file=sys.stderr)
-        return
-    with resume.lock(state):
-        if not _done(out, identity):  # by whoever held the lock before
-            _run(settings, identity, train, state, out)
-        shutil.rmtree(state)
+    if not processes.launched():
+        if _done(out, identity):
+            print(f"{out} is trained already", file=sys.stderr)
+            return
+        if training.processes > 1:
+            flags = {"params": params, "train": train, "state": state, "out": out}
+            processes.launch(training.processes, "pretrain", **flags)
+            return
+    leader = processes.leader()
+    with resume.lock(state) if leader else nullcontext():
+        _run(settings, training, identity, train, state, out)
+        if leader:
+            shutil.rmtree(state)
 
 
 def _run(
-    settings: dict[str, Any], identity: dict[str, Any], train: Path, state: Path, out: Path
+    settings: dict[str, Any],
+    training: Training,
+    identity: dict[str, Any],
+    train: Path,
+    state: Path,
+    out: Path,
 ) -> None:
-    hardware: Hardware = build(settings["hardware"], "hardware")
-    training: Training = build(settings["training"], "training")
-    examples, data = _examples(train, training, settings)
-    method = _method(settings, data, hardware)
-    log, seconds = _train(method, examples, settings, training, hardware, state, identity)
+    with processes.member(training.processes):
+        done = _done(out, identity)  # by whoever held the lock before
+        if not done and processes.leader():
+            done = resume.take_back(out, identity)  # or while no Snakemake looked on
+        if anywhere(done):
+            return
+        hardware: Hardware = build(settings["hardware"], "hardware")
+        examples, data = _examples(train, training, settings)
+        method = _method(settings, data, hardware)
+        log, seconds = _train(method, examples, settings, training, hardware, state, identity)
+    if not processes.leader():
+        return
     out.mkdir(parents=True, exist_ok=True)
     files.write_text(out / "params.yaml", yaml.safe_dump(settings, sort_keys=False))
     encoder.save(out / "encoder.safetensors", method.encoder, settings["encoder"])
@@ -85,9 +106,7 @@ def _done(out: Path, identity: dict[str, Any]) -> bool:
     """Is the run in `out` finished? Raises `UserError` if it is a run of other settings or code."""
     if not (out / "run.json").exists():
         return False
-    about = json.loads((out / "run.json").read_text())
-    there = {key: about.get(key) for key in identity} | {"settings": load(out / "params.yaml")}
-    if difference := resume.first_difference(there, identity):
+    if difference := resume.difference(out, identity):
         raise UserError(
             f"{out} holds a run of other settings: {difference}; "
             "choose another folder, or delete it to train anew"
@@ -98,6 +117,8 @@ def _done(out: Path, identity: dict[str, Any]) -> bool:
 def _examples(train: Path, training: Training, settings: dict[str, Any]) -> tuple[Images, Data]:
     """The images to train on: all, or a random subset that depends on the seed alone.
 
+    Where there are fewer than a budget asks for, all; fewer than a variant asks for are refused.
+
     A method that learns from labels is given those that it may see; where these are some only, it
     is trained on their images only.
     """
@@ -105,12 +126,15 @@ def _examples(train: Path, training: Training, settings: dict[str, Any]) -> tupl
     examples, data = images.read(train)
     size = len(examples.id)
     if training.images is not None:
-        if training.images > size:
+        # A budget's number is as many as it has time for; a variant's is what the run is about.
+        if training.images > size and "training.images=" in settings["run"]:
             raise UserError(
                 f"training.images is {training.images}, but {train} has only {size}; "
                 "set it lower, or to null for all"
             )
-        size = training.images
+        if training.images > size:
+            print(f"{settings['run']}: {train} has {size} images; all are used", file=sys.stderr)
+        size = min(training.images, size)
         order = torch.randperm(len(examples.id), generator=generator(seed, "subset"))
         examples = examples.take(order[:size].sort().values)
     if target(settings["method"], "method").labels:
@@ -179,12 +203,14 @@ def _train(
         log.add(step, result, lr)
         progress.advance(training.batch, log.last())
         now = time.monotonic()
-        if step < steps and (terminated.is_set() or now - saved > wait):
+        stop = step < steps and anywhere(terminated.is_set())
+        if processes.leader() and step < steps and (stop or now - saved > wait):
             about = log.state(step) | {"identity": identity, "step": step}
             resume.save(path, method, optimizers, about | {"seconds": before + now - began})
             saved = time.monotonic()
             wait = max(SECONDS, (saved - now) / SHARE)
-        if terminated.is_set() and step < steps:
+        if stop:
+            anywhere(stop)  # waits for who saves
             print(f"stopped after step {step}; start again to go on from there", file=sys.stderr)
             raise SystemExit(128 + signal.SIGTERM)
     progress.close()

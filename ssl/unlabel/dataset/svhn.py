@@ -1,0 +1,92 @@
+"""SVHN: house numbers from street views, each cropped to one digit."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import torch
+
+from unlabel.dataset import Dataset, Raw
+from unlabel.errors import UserError
+from unlabel.fetch import File, folders, obtain
+from unlabel.images import Images
+
+SITE = "http://ufldl.stanford.edu/housenumbers/"
+LARGEST = 1_000_000  # images in a file; the largest has 531,131
+
+
+def _file(name: str, size: int, checksum: str) -> File:
+    return File(name, size, checksum, (f"{SITE}{name}",))
+
+
+# sha256 as TensorFlow Datasets has them
+FILES = {
+    "train": _file(
+        "train_32x32.mat",
+        182_040_794,
+        "435e94d69a87fde4fd4d7f3dd208dfc32cb6ae8af2240d066de1df7508d083b8",
+    ),
+    "extra": _file(
+        "extra_32x32.mat",
+        1_329_278_602,
+        "a133a4beb38a00fcdda90c9489e0c04f900b660ce8a316a5e854838379a71eb3",
+    ),
+    "test": _file(
+        "test_32x32.mat",
+        64_275_384,
+        "cdce80dfb2a2c4c6160906d0bd7c68ec5a99d7ca4831afa54f09182025b6a75b",
+    ),
+}
+FIRST = {"train": 0, "test": 100_000, "extra": 200_000}  # ids
+
+
+@dataclass(frozen=True, kw_only=True)
+class SVHN(Dataset):
+    """73,257 digits to train on and 26,032 to test on, (3, 32, 32), ten classes.
+
+    With `extra`, 531,131 more to train on, which are easier. Netzer et al., Reading Digits in
+    Natural Images with Unsupervised Feature Learning, 2011.
+    """
+
+    root: str | None = None  # a folder with the files: torchvision's `root`
+    extra: bool = False
+
+    classes: ClassVar[tuple[str, ...]] = tuple("0123456789")
+
+    def load(self, raw: Path) -> Raw:
+        """All images: from a copy in `raw` or `root`, else fetched into `raw`.
+
+        Raises `UserError` naming what is damaged, or all that was tried where nothing can be had.
+        """
+        places = folders(raw, self.root, "svhn")
+        names = ("train", "extra", "test") if self.extra else ("train", "test")
+        paths = {name: obtain("SVHN", FILES[name], raw, places) for name in names}
+        parts = {name: _images(path, FIRST[name]) for name, path in paths.items()}
+        train = parts["train"]
+        if self.extra:
+            both = (train, parts["extra"])
+            columns = ([each.id, each.pixels, each.label] for each in both)
+            train = Images.of(*map(torch.cat, zip(*columns, strict=True)))
+        checksums = {FILES[name].name: FILES[name].checksum for name in names}
+        return Raw(train, parts["test"], self.classes, "SVHN (Netzer et al., 2011)", checksums)
+
+
+def _images(path: Path, first: int) -> Images:
+    """What is in a MATLAB file of version 5: numbers, of which reading calls nothing."""
+    from scipy.io import loadmat, whosmat
+
+    try:
+        stated = {name: (shape, kind) for name, shape, kind in whosmat(path)}
+        (*pixels, size), kind = stated["X"]
+        if (pixels, kind) != ([32, 32, 3], "uint8") or not 0 < size <= LARGEST:
+            raise ValueError(f"X is {stated['X']}")
+        content = loadmat(path, variable_names=["X", "y"])
+        image = torch.from_numpy(np.ascontiguousarray(content["X"].transpose(3, 2, 0, 1)))
+        label = torch.from_numpy(content["y"].reshape(size).astype(np.int64))
+    except MemoryError:
+        raise
+    except Exception as error:  # damaged bytes make it raise anything
+        raise UserError(f"{path} is not SVHN's: {error}; delete it, start again") from error
+    # 0 is labelled 10
+    return Images.of(torch.arange(first, first + size), image, label % 10)

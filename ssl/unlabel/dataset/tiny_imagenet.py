@@ -1,0 +1,84 @@
+"""Tiny ImageNet: 200 classes of ImageNet, at 64 pixels."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from unlabel.dataset import Dataset, Raw
+from unlabel.errors import UserError
+from unlabel.fetch import File
+from unlabel.image_archive import decoded, inside, located
+from unlabel.images import Images
+
+SHAPE = (3, 64, 64)
+TRAIN, TEST = 100_000, 10_000  # images
+FOLDER = "tiny-imagenet-200"
+ARCHIVE = File(
+    "tiny-imagenet-200.zip",
+    248_100_043,
+    "6198c8ae015e2b3e007c7841da39ec069199b9aa3bfa943a462022fe5e43c821",
+    ("http://cs231n.stanford.edu/tiny-imagenet-200.zip",),
+)
+CLASSES, WORDS, ANNOTATIONS = "wnids.txt", "words.txt", "val/val_annotations.txt"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TinyImageNet(Dataset):
+    """100,000 photographs to train on and 10,000 to test on, (3, 64, 64), 200 classes.
+
+    Those to test on are its validation images: the labels of its own test were never published.
+    Le and Yang, Tiny ImageNet Visual Recognition Challenge, 2015.
+    """
+
+    root: str | None = None  # a folder with the archive or what is in it
+
+    def load(self, raw: Path) -> Raw:
+        """All images: from a copy in `raw` or `root`, else fetched into `raw`.
+
+        Raises `UserError` naming what is damaged, or all that was tried where nothing can be had.
+        """
+        path = located("Tiny ImageNet", ARCHIVE, FOLDER, raw, self.root, "tiny_imagenet")
+        names, texts = inside(path, FOLDER, CLASSES, WORDS, ANNOTATIONS)
+        classes = sorted(texts[CLASSES].split())
+        train = [name for name in names if re.fullmatch(r"train/n\d+/images/[^/.]+\.JPEG", name)]
+        test = [name for name in names if re.fullmatch(r"val/images/[^/.]+\.JPEG", name)]
+        for split, found, size in (("train", train, TRAIN), ("val", test, TEST)):
+            if len(found) != size:
+                raise UserError(
+                    f"{path} has {len(found):,} images in {split}, but {size:,} were published; "
+                    "get a whole copy"
+                )
+        annotated = dict(line.split("\t")[:2] for line in texts[ANNOTATIONS].splitlines())
+        number = {name: label for label, name in enumerate(classes)}
+        try:
+            labels = [number[name.split("/")[1]] for name in train]
+            labels += [number[annotated[name.split("/")[-1]]] for name in test]
+        except KeyError as error:
+            raise UserError(
+                f"{path} says no class of {error.args[0]!r} that is in {CLASSES}; get a whole copy"
+            ) from error
+        image, checksum = decoded(path, FOLDER, train + test, SHAPE)
+        label, ids = torch.tensor(labels), torch.arange(len(labels))
+        source = "Tiny ImageNet (Le, Yang, 2015)"
+        return Raw(
+            Images.of(ids[:TRAIN], image[:TRAIN], label[:TRAIN]),
+            Images.of(ids[TRAIN:], image[TRAIN:], label[TRAIN:]),
+            _words(classes, texts[WORDS]),
+            source,
+            {FOLDER: checksum},
+        )
+
+
+def _words(classes: Sequence[str], words: str) -> tuple[str, ...]:
+    """The first word for each class, and with it the class's number where two have the same."""
+    known = dict(line.split("\t", 1) for line in words.splitlines() if "\t" in line)
+    first = [known.get(name, name).split(",")[0].strip() for name in classes]
+    count = Counter(first)
+    return tuple(
+        word if count[word] == 1 else f"{word} ({name})"
+        for word, name in zip(first, classes, strict=True)
+    )

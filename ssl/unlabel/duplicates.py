@@ -1,0 +1,42 @@
+"""Images that are there more than once."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from hashlib import sha256
+
+from torch import Tensor
+
+from unlabel.encoded import Encoded
+
+Places = dict[str, list[str]]  # the names of one image, by the split they are in
+
+
+def find(
+    image: Tensor | Encoded, names: Sequence[str], split: Tensor, splits: Sequence[str]
+) -> tuple[list[Places], dict[str, int]]:
+    """Images (N, C, H, W) whose pixels are the same, of splits (N,), numbers.
+
+    For each image that is in several splits, its names there; and how many images of each split
+    are there once more.
+    """
+    groups = defaultdict(list)
+    for at in range(len(image)):
+        pixels = image[at : at + 1].to("cpu").numpy()
+        groups[sha256(pixels.tobytes()).digest()].append(at)
+    across, within = [], dict.fromkeys(splits, 0)
+    for group in groups.values():
+        places: Places = {}
+        for at in group:
+            places.setdefault(splits[int(split[at])], []).append(names[at])
+        for name, same in places.items():
+            within[name] += len(same) - 1
+        if len(places) > 1:
+            across.append({name: sorted(places[name]) for name in splits if name in places})
+    return sorted(across, key=lambda places: next(iter(places.values()))), within
+
+
+def leaks(across: Iterable[Places]) -> Iterator[str]:
+    """What is in an earlier split, too, of the images that should be new in a later one."""
+    for places in across:
+        for name in list(places)[:-1]:
+            yield from places[name]

@@ -1,0 +1,90 @@
+"""What Slurm is asked before a workflow starts: is it there, and what did an earlier one leave?"""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from shutil import which
+from typing import Any
+
+import yaml
+
+from unlabel import submitted
+from unlabel.errors import UserError, nearest
+
+PATIENCE = 120.0  # seconds; Slurm gives a job that is to end KillWait, 30 by default
+AGAIN = "see that it is up (scontrol ping), and start again: nothing is lost"
+
+
+def check(workflow: Any, gpus: int) -> None:
+    """Before Snakemake's `workflow`, whose trainings ask for `gpus`, submits its first job.
+
+    Raises `UserError` if Slurm cannot be reached, or has not the partitions that jobs will go to.
+    """
+    known = _ask("sinfo", "--noheader", "--format", "%R").split()
+    named = [rule.resources.get("slurm_partition") for rule in workflow.rules]
+    partitions = [each.value for each in named if each is not None and not each.is_evaluable()]
+    file = workflow.executor_settings.partition_config
+    if file and None in named:  # the plugin chooses one of the file's
+        limits = yaml.safe_load(Path(file).read_text())["partitions"]
+        partitions += limits
+        if gpus and not any((each or {}).get("max_gpu") for each in limits.values()):
+            raise UserError(
+                f"no partition in {file} has a GPU, for which trainings ask; "
+                "give one its max_gpu, or train on CPUs: --config gpu=0"
+            )
+    for partition in dict.fromkeys(str(each) for each in partitions if each):
+        if partition not in known:
+            raise UserError(
+                f"Slurm has no partition {partition!r}; {nearest(partition, known)} "
+                "Name this cluster's in workflow/profiles/slurm/partitions.yaml"
+            )
+
+
+def left(folder: Path) -> list[str]:
+    """The ids of this user's jobs that a Snakemake in `folder` has submitted and that are not over.
+
+    Raises `UserError` where there may be some, but Slurm does not answer.
+    """
+    found: list[str] = []
+    if not submitted.to("slurm"):
+        return found
+    for line in _ask("squeue", "--me", "--noheader", "--format", "%A|%k|%Z").splitlines():
+        job, _, rest = line.partition("|")
+        comment, _, where = rest.rpartition("|")
+        # The comment is the plugin's: other jobs of this folder, such as Snakemake itself, live on.
+        if comment.startswith("rule_") and where == str(folder):
+            found.append(job)
+    return found
+
+
+def end(folder: Path) -> None:
+    """End the jobs that are `left`, and wait until they are over; trainings save their state."""
+    if jobs := left(folder):
+        print(f"ending what an earlier Snakemake left in Slurm: {', '.join(jobs)}", file=sys.stderr)
+        _ask("scancel", *jobs)
+    until = time.monotonic() + PATIENCE
+    while jobs:
+        time.sleep(1)
+        if (jobs := left(folder)) and time.monotonic() > until:
+            raise UserError(
+                f"Slurm has not yet ended jobs that an earlier Snakemake left ({', '.join(jobs)}); "
+                "start again when squeue shows them no longer"
+            )
+
+
+def _ask(*command: str) -> str:
+    if which(command[0]) is None or which("sbatch") is None:
+        raise UserError(
+            f"Slurm's commands, such as {command[0]} and sbatch, are not on this machine's PATH; "
+            "start Snakemake on a login node of the cluster"
+        )
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    except subprocess.TimeoutExpired as error:
+        raise UserError(f"Slurm's {command[0]} gave no answer in 60 s; {AGAIN}") from error
+    if done.returncode:
+        said = done.stderr.strip().splitlines()
+        reason = said[-1] if said else f"{command[0]} ended with {done.returncode}"
+        raise UserError(f"Slurm cannot be reached ({reason}); {AGAIN}")
+    return done.stdout

@@ -1,0 +1,84 @@
+"""Find the images that an encoder finds most alike."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from unlabel import contact_sheet, embeddings, sources
+from unlabel import encoder as encoders
+from unlabel.contact_sheet import SIDE, Cell
+from unlabel.decode import Unreadable, decode
+from unlabel.embeddings import Neighbour
+from unlabel.errors import UserError
+from unlabel.report.terminal import aligned
+from unlabel.trained import digest, encoder_file, hardware_of, settings_of
+
+
+def run(
+    features: Path,
+    query: list[Path],
+    run: Path,
+    number: int = 5,
+    picture: Path | None = None,
+    device: str | None = None,
+) -> None:
+    """Print the `number` images of `features` that are the nearest to each image file of `query`.
+
+    Nearest is what has the largest cosine similarity of h. `features` is what `unlabel embed` wrote
+    with the encoder of the same folder `run`. Draws them into the PNG file `picture`, too. Raises
+    `UserError` for features of another encoder, and for files that cannot be read.
+    """
+    if number < 1:
+        raise UserError(f"--number is {number}, but must be 1 or more")
+    if picture is not None and picture.suffix.lower() != ".png":
+        raise UserError(f"--picture is {picture}, but must end in .png")
+    about, path = embeddings.read_about(features), encoder_file(run)
+    if about["encoder_sha256"] != digest(path):
+        raise UserError(
+            f"{features} was made by another encoder, of the run {about['run']}, than that of "
+            f"{run}; pass its run, or embed the images with this one"
+        )
+    hardware = hardware_of(settings_of(run), device)
+    encoder = encoders.load(path)
+    hardware.move(encoder)
+    x = torch.stack([_pixels(each, encoder.data.shape, about["fit"]) for each in query])
+    with torch.no_grad(), hardware.autocast():
+        h = encoder(hardware.pixels(x)).float().cpu()
+    found = embeddings.neighbours(features, h, number)
+    rows = [
+        (str(asked), str(each.name), f"{each.similarity:.3f}")
+        for asked, near in zip(query, found, strict=True)
+        for each in near
+    ]
+    head = ("query", "neighbour", "cosine")
+    print(aligned([list(column) for column in zip(head, *rows, strict=True)], left=2))
+    if picture is not None:
+        contact_sheet.draw(picture, _cells(query, found, about))
+
+
+def _pixels(path: Path, shape: tuple[int, int, int], fit: str) -> Tensor:
+    """The image of a file as uint8 of `shape`. Raises `UserError` if it cannot be read."""
+    try:
+        return torch.tensor(decode(path.read_bytes(), shape, fit))
+    except (OSError, Unreadable) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UserError(f"cannot read the image {path}: {reason}") from error
+
+
+def _cells(
+    query: Sequence[Path], found: Sequence[Sequence[Neighbour]], about: dict[str, Any]
+) -> list[list[Cell]]:
+    """For each query, its image and those of its neighbours, with their similarity."""
+    names, shape = {each.name for near in found for each in near}, (3, SIDE, SIDE)
+    source = sources.read(Path(about["images"]), shape, about["fit"], names.__contains__)
+    images = {k: v for part in source.parts for k, v in zip(part.names, part.image, strict=True)}
+    if lost := names - images.keys():
+        raise UserError(f"cannot draw {min(lost)}: {about['images']} no longer has it")
+    return [
+        [(_pixels(asked, shape, about["fit"]), "query")]
+        + [(images[each.name], f"{each.similarity:.2f}") for each in near]
+        for asked, near in zip(query, found, strict=True)
+    ]
