@@ -46,7 +46,9 @@ def _table(found: Sequence[Found]) -> str:
     head = ["budget", "dataset", "method", "variant", "seed", "state", "why", "size"]
     rows = [[*each.run.folder.split("/"), each.state, each.why, size(each.size)] for each in found]
     columns = [list(column) for column in zip(head, *rows, strict=True)]
-    table = aligned(columns, left=7)
+    if not any(each.why for each in found):
+        del columns[-2]
+    table = aligned(columns, left=len(columns) - 1)
     counts = Counter(each.state for each in found)
     total = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
     return f"{table}\n\n{_count(found)}: {total}"
