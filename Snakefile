@@ -5,7 +5,17 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "ssl"))
 
-from unlabel import compose, forecast, forkserver, jobs, own, provenance, slurm, study
+from unlabel import (
+    compose,
+    forecast,
+    forkserver,
+    jobs,
+    own,
+    provenance,
+    slurm,
+    study,
+    submitted,
+)
 from unlabel.errors import UserError
 from unlabel.plan import Plan
 from unlabel.run import BASELINE, Run
@@ -92,8 +102,10 @@ onstart:
         # Snakemake 9 looks for jobs to start once a second, and once more each second for each job
         # that has ended, in case so many were started that it had to wait: a core's time after 500.
         workflow.scheduler.job_rate_limiter = None
-    if workflow.executor_plugin.name == "slurm":
+    if not workflow.local_exec:
         try:
-            slurm.start(workflow)
+            if workflow.executor_plugin.name == "slurm":
+                slurm.check(workflow, GPUS)
+            submitted.note(workflow)
         except UserError as error:
             sys.exit(f"error: {error}")

@@ -88,7 +88,13 @@ def versioned(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return versions.repository(made, folder / "project", folder / "remote")
 
 
+@pytest.fixture(scope="session")
+def fresh(versioned: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fresh clone with what DVC has, to be copied only."""
+    return versions.clone(versioned, tmp_path_factory.mktemp("fresh") / "clone")
+
+
 @pytest.fixture
-def pulled(versioned: Path, tmp_path: Path) -> Path:
+def pulled(fresh: Path, tmp_path: Path) -> Path:
     """A fresh clone with what DVC has."""
-    return versions.clone(versioned, tmp_path / "clone")
+    return shutil.copytree(fresh, tmp_path / "clone", symlinks=True)

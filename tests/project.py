@@ -65,7 +65,10 @@ def planned(folder: Path) -> dict[str, int]:
 def digests(folder: Path) -> dict[str, str]:
     """The sha256 of all results that must be the same bits each time."""
     files = [f for name in RESULTS for f in folder.glob(f"data/runs/*/*/*/*/*/{name}")]
-    files += [*folder.glob("data/runs/*/*/*/*/*/metrics/*.json"), folder / "reports/metrics.json"]
+    files += [
+        *folder.glob("data/runs/*/*/*/*/*/metrics/*.json"),
+        *folder.glob("reports/metrics.json"),
+    ]
     files += [*folder.glob("data/prepared/*/*.arrow"), *folder.glob("reports/plots/*.csv")]
     return {
         str(f.relative_to(folder)): hashlib.sha256(f.read_bytes()).hexdigest()

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import math
 import socket
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ import yaml
 
 from server import served
 from unlabel import fetch, images
-from unlabel.dataset import Raw, digits, fashion_mnist, hold_out, moments
+from unlabel.dataset import Dataset, Raw, digits, fashion_mnist, hold_out, moments
+from unlabel.dataset.altered import Altered
 from unlabel.dataset.digits import Digits
 from unlabel.dataset.fashion_mnist import FILES, FashionMNIST
 from unlabel.dataset.shapes import Shapes
@@ -339,13 +341,52 @@ def test_each_picture_is_turned_as_its_factor_says(fetched: Path, tmp_path: Path
         assert torch.equal(test.image[row], every[id].rot90(turns, (1, 2)))
 
 
+def test_each_picture_is_tinted_as_its_factor_says(tmp_path: Path) -> None:
+    whole = small(size=600)._replace(factors={})
+    bare = whole._replace(train=plain_labels(whole.train), test=plain_labels(whole.test))
+    altered = Altered(of=Given(raw=bare), hues=3).load(tmp_path)
+    assert altered.factors == {"rotation": ("0", "90", "180", "270"), "hue": ("0", "120", "240")}
+    for image, factor, before in zip(
+        altered.train.image, altered.train.factor, bare.train.image, strict=True
+    ):
+        upright = image.rot90(-int(factor[0]), (1, 2)).float()
+        if factor[1] == 0:
+            assert (upright - before).abs().max() <= 1  # a product with almost the identity
+        luma = torch.tensor([0.299, 0.587, 0.114])[:, None, None]
+        inside = ((upright > 0) & (upright < 255)).all(0)  # elsewhere values are cut
+        assert ((upright - before) * luma).sum(0)[inside].abs().max() < 2
+    assert len({tuple(row) for row in altered.train.factor.tolist()}) == 12
+    assert altered.train.factor[:, 1].bincount().min() > 100
+
+
+@pytest.mark.parametrize(
+    ("settings", "shape", "said"), [({"hues": 2}, (1, 8, 8), "grey"), ({}, (3, 8, 9), "square")]
+)
+def test_what_cannot_be_altered_is_explained(settings, shape, said, tmp_path: Path) -> None:
+    some = Images.of(torch.arange(4), torch.zeros(4, *shape, dtype=torch.uint8), torch.zeros(4))
+    with pytest.raises(UserError, match=said):
+        Altered(of=Given(raw=Raw(some, some, ("a",), "", {})), **settings).load(tmp_path)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given(Dataset):
+    """A dataset that is there."""
+
+    raw: Raw
+
+    def load(self, raw: Path) -> Raw:
+        return self.raw
+
+
+def plain_labels(images: Images) -> Images:
+    return Images.of(images.id, images.image, images.label)
+
+
 def test_files_fetched_for_one_recipe_serve_another(
     fetched: Path, tmp_path: Path, nowhere: str
 ) -> None:
     (tmp_path / "fashion_mnist").symlink_to(fetched)
-    assert (
-        len(FashionMNIST(rotated=True).load(tmp_path / "fashion_mnist_rotated").train.id) == 60_000
-    )
+    assert len(FashionMNIST().load(tmp_path / "fashion_mnist_rotated").train.id) == 60_000
 
 
 # Shapes

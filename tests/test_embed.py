@@ -18,6 +18,7 @@ from test_command_line import PRETRAIN, refused
 from unlabel import embeddings, features, images, sources
 from unlabel.__main__ import main
 from unlabel.decode import decode
+from unlabel.encoded import Encoded
 from unlabel.stage.features import restored
 
 PHOTOS = 60
@@ -41,6 +42,9 @@ def made(digits, tmp_path_factory):
         Image.fromarray(image[0].numpy()).save(path)
         rows.append({"id": f"digit {at}", "image": path.read_bytes()})
     pq.write_table(pa.Table.from_pylist(rows), folder / "table.parquet")
+    some, files = digits.take(slice(PHOTOS)), pa.chunked_array([[row["image"] for row in rows]])
+    stored = Encoded(files, some.id, about(some).shape, "these")
+    images.write(folder / "encoded.arrow", some._replace(image=stored), about(some))
     return folder
 
 
@@ -65,7 +69,13 @@ def expected(folder: Path, image: torch.Tensor) -> tuple[torch.Tensor, torch.Ten
 
 
 @pytest.mark.parametrize(
-    ("source", "key"), [("photos", "path"), ("table.parquet", "id"), ("train.arrow", "id")]
+    ("source", "key"),
+    [
+        ("photos", "path"),
+        ("table.parquet", "id"),
+        ("train.arrow", "id"),
+        ("encoded.arrow", "id"),
+    ],
 )
 def test_features_are_the_encoders_and_the_projectors(
     made, digits, tmp_path, monkeypatch, source, key
@@ -112,7 +122,7 @@ def test_images_of_any_kind_and_those_that_cannot_be_read(made, tmp_path, capsys
     for name in ("empty.jpg: it is empty", "text.png: it is none of", "cut.jpg: "):
         assert f"\n{folder / name}" in f"\n{said}"
     for at, path in enumerate(table["path"].to_pylist()):
-        image = torch.from_numpy(decode(Path(path).read_bytes(), (1, 16, 16), "pad"))
+        image = torch.tensor(decode(Path(path).read_bytes(), (1, 16, 16), "pad"))
         h, _ = expected(made, image[None])
         assert torch.allclose(vectors(table, "h")[at], h[0], atol=1e-5)
 
@@ -157,7 +167,7 @@ def test_neighbours_are_those_of_the_largest_cosine(made, tmp_path, capsys, monk
         assert near[0][1:] == [names[query], "1.000"]
 
 
-@pytest.mark.parametrize("source", ["photos", "table.parquet", "train.arrow"])
+@pytest.mark.parametrize("source", ["photos", "table.parquet", "train.arrow", "encoded.arrow"])
 def test_neighbours_are_drawn(made, tmp_path, source):
     out, picture = tmp_path / "features.parquet", tmp_path / "near.png"
     embed(made, source, out)
@@ -192,6 +202,9 @@ def test_a_mistake_is_one_sentence_and_writes_nothing(made, tmp_path, capsys):
     (tmp_path / "broken/a.png").write_text("hello")
     (tmp_path / "cut.parquet").write_bytes(b"PAR1")
     pq.write_table(pa.table({"id": [1], "pixels": [b""]}), tmp_path / "other.parquet")
+    pq.write_table(pa.table({"id": [1], "image": ["a.png"]}), tmp_path / "text.parquet")
+    whole = (made / "table.parquet").read_bytes()
+    (tmp_path / "damaged.parquet").write_bytes(whole[:40] + bytes(4000) + whole[4040:])
     photo = next((made / "photos").rglob("*.png"))
     out = tmp_path / "out/features.parquet"
     for source, said in {
@@ -201,6 +214,8 @@ def test_a_mistake_is_one_sentence_and_writes_nothing(made, tmp_path, capsys):
         tmp_path / "cut.parquet": "cannot read",
         tmp_path / "no.parquet": "cannot read",
         tmp_path / "other.parquet": "has no column 'image'",
+        tmp_path / "text.parquet": "holds string, not the bytes of files",
+        tmp_path / "damaged.parquet": "cannot read",
         tmp_path / "no.arrow": "does not exist",
         photo: "is no folder, .arrow or .parquet file",
     }.items():
@@ -240,7 +255,7 @@ def test_names_that_no_table_can_hold_are_left_out(made, tmp_path, capsys):
         Path(folder.as_posix(), name.decode("utf-8", "surrogateescape")).write_bytes(photo)
     table = embed(made, str(folder), tmp_path / "features.parquet")
     assert [Path(name).name for name in table["path"].to_pylist()] == ["-a b;'\"<i>é.png"]
-    assert "its name is not UTF-8" in capsys.readouterr().err
+    assert r"\udcff.png: its name is not UTF-8" in capsys.readouterr().err
 
 
 def test_a_picture_tells_of_images_that_are_gone(made, tmp_path, capsys):

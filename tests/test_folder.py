@@ -12,7 +12,7 @@ from PIL import Image
 import project
 from conftest import PARAMS
 from pixels import folder, picture
-from unlabel import images, own
+from unlabel import images, inventory, own
 from unlabel.collection import Collection
 from unlabel.contents import fingerprint
 from unlabel.dataset.folder import Folder
@@ -306,6 +306,9 @@ def test_unlabelled_images_go_through_the_whole_workflow(tmp_path: Path) -> None
     root.rename(tmp_path / "elsewhere")  # as on another machine: what was prepared counts
     (tmp_path / "elsewhere/new.png").unlink()
     assert "Nothing to be done" in again(*asked)
+    elsewhere = [each.replace(str(root), f"{root}s") for each in asked]
+    command = ("-n", "reports/index.html", *elsewhere)
+    assert "imagess does not exist" in project.snakemake(work, *command, fails=True)
 
 
 @pytest.mark.parametrize(
@@ -328,6 +331,41 @@ def test_mistakes_are_known_before_anything_is_done(
     with pytest.raises(UserError, match=said):
         Plan(PARAMS, tmp_path / "frozen", own.asked(config, PARAMS)).dataset("folder")
     assert not (tmp_path / "data").exists()
+
+
+def test_a_dataset_that_alters_ones_own_images_is_looked_at_too(
+    tmp_path: Path, classes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    params = shutil.copytree(PARAMS, tmp_path / "params")
+    of = {"_target_": "unlabel.dataset.folder.Folder", "path": str(classes)}
+    recipe = {"_target_": "unlabel.dataset.altered.Altered", "of": of}
+    (params / "dataset/mine.yaml").write_text(yaml.safe_dump(recipe))
+    plans = [Plan(params, tmp_path / "frozen").dataset("mine")]
+    (classes / "cat/more.png").write_bytes(picture(100))
+    plans.append(Plan(params, tmp_path / "frozen").dataset("mine"))
+    assert plans[0]["settings"] != plans[1]["settings"]
+    shutil.rmtree(classes)
+    with pytest.raises(UserError, match="classes does not exist; set the path of .* 'mine'"):
+        Plan(params, tmp_path / "frozen").dataset("mine")
+
+
+def test_values_on_the_command_line_are_as_in_a_recipe() -> None:
+    config = {"dataset": "table", "path": 2024, "label": "null", "size": ["8", "12"], "test": 0.3}
+    changes = own.asked({"study": "smoke", **config}, PARAMS).changes
+    assert changes == {"path": "2024", "label": None, "size": [8, 12], "test": 0.3}
+
+
+def test_runs_on_ones_own_images_are_needed_as_any_study_may_be_run_there(tmp_path: Path) -> None:
+    for name in ("folder/simclr/base", "folder/simclr/method.temperature=9", "svhn/simclr/base"):
+        (tmp_path / "runs/tiny" / name / "0").mkdir(parents=True)
+    found = inventory.look(Plan(PARAMS, tmp_path / "frozen"), tmp_path / "runs")
+    states = {f"{each.run.dataset} {each.run.variant}": each.state for each in found}
+    assert states == {
+        "folder base": "unfinished",
+        "folder method.temperature=9": "orphaned",
+        "svhn base": "orphaned",
+    }
 
 
 def test_a_study_of_labels_is_refused_without_any(tmp_path: Path) -> None:

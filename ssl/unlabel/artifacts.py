@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ def write(path: Path = ARTIFACTS, params: Path = Path("params")) -> None:
     """
     workflow = load(params / "workflow.yaml")
     built = study.read(params, workflow["study"])
+    if workflow.get("dataset"):
+        built = replace(built, datasets=[workflow["dataset"]])
     found = dict(_artifacts(built, params, workflow["budget"]))
     files.write_text(path, yaml.safe_dump({"artifacts": found}, sort_keys=False))
 

@@ -35,9 +35,21 @@ class Transform:
 class Resampling(Transform):
     """A transform of rows and columns: image -> rows @ image @ columnsᵀ."""
 
-    def matrices(self, height: int, width: int, draw: Tensor) -> tuple[Tensor | None, Tensor]:
-        """rows (B, h, height), or None to leave them alone, and columns (B, w, width)."""
+    def matrices(self, height: int, width: int, draw: Tensor) -> tuple[Tensor, Tensor]:
+        """rows (B, h, height) and columns (B, w, width)."""
         raise NotImplementedError
+
+    def follow(
+        self, rows: Tensor | None, columns: Tensor | None, size: tuple[int, int], draw: Tensor
+    ) -> tuple[Tensor | None, Tensor]:
+        """The matrices of earlier transforms, None where they do nothing, with this one's after.
+
+        `size` (height, width) is what the earlier ones have left.
+        """
+        then = self.matrices(*size, draw)
+        if rows is not None and columns is not None:
+            return then[0] @ rows, then[1] @ columns
+        return (then[0], then[1] if columns is None else then[1] @ columns)
 
 
 class Colour(Transform):
@@ -90,8 +102,7 @@ def _composed(x: Tensor, transforms: Mapping[str, Transform], draw: Draw) -> Ten
     for name, resampling in resamplings.items():
         height = height if rows is None else rows.shape[1]
         width = width if columns is None else columns.shape[1]
-        r, w = resampling.matrices(height, width, draw[name])
-        rows, columns = _follow(rows, r), _follow(columns, w)
+        rows, columns = resampling.follow(rows, columns, (height, width), draw[name])
     if columns is not None:
         # Columns first, as one product for all channels: twice as fast as the other order.
         x = (x.reshape(b, -1, x.shape[3]) @ columns.mT).view(b, c, x.shape[2], -1)
@@ -99,19 +110,13 @@ def _composed(x: Tensor, transforms: Mapping[str, Transform], draw: Draw) -> Ten
         x = rows[:, None] @ x
     if colours:
         mean = x.mean((2, 3)).unsqueeze(2)
-        matrix, offset = torch.eye(c, device=x.device).expand(b, c, c), torch.zeros_like(mean)
-        for name, colour in colours.items():
-            m, o = colour.colour(mean, draw[name])
-            matrix, offset, mean = m @ matrix, m @ offset + o, m @ mean + o
+        first, *others = colours
+        matrix, offset = colours[first].colour(mean, draw[first])
+        for name in others:
+            m, o = colours[name].colour(matrix @ mean + offset, draw[name])
+            matrix, offset = m @ matrix, m @ offset + o
         x = torch.baddbmm(offset, matrix, x.reshape(b, c, -1)).view_as(x).clamp_(0, 1)
     return x
-
-
-def _follow(first: Tensor | None, then: Tensor | None) -> Tensor | None:
-    """The product then @ first, where None is the identity."""
-    if first is None or then is None:
-        return then if first is None else first
-    return then @ first
 
 
 def _uniform(like: Tensor, low: float, high: float, *, n: int = 1) -> Tensor:
@@ -182,9 +187,12 @@ class Flip(Resampling):
     def draw(self, x: Tensor) -> Tensor:
         return _chosen(x, self.p)
 
-    def matrices(self, height: int, width: int, draw: Tensor) -> tuple[None, Tensor]:
-        eye = torch.eye(width, device=draw.device)
-        return None, torch.where(draw.unsqueeze(2), eye.flip(0), eye)
+    def follow(
+        self, rows: Tensor | None, columns: Tensor | None, size: tuple[int, int], draw: Tensor
+    ) -> tuple[Tensor | None, Tensor]:
+        # Of columns in reverse, as a product would say it, but four times as fast.
+        columns = torch.eye(size[1], device=draw.device) if columns is None else columns
+        return rows, torch.where(draw.unsqueeze(2), columns.flip(-2), columns)
 
 
 class Blur(Resampling):
@@ -243,8 +251,7 @@ class Jitter(Colour):
         if c == 1:
             return scale, offset
         eye = torch.eye(c, device=mean.device)
-        grey = _luma(eye.expand(len(mean), c, c)).expand(-1, c, c)
-        saturate = saturation * eye + (1 - saturation) * grey
+        saturate = saturation * eye + (1 - saturation) * _luma(eye[None]).expand(1, c, c)
         return _hue(turn) @ saturate * scale, offset.expand_as(mean)
 
 
@@ -256,7 +263,7 @@ def _luma(x: Tensor) -> Tensor:
 def _hue(turn: Tensor) -> Tensor:
     """(B, 1, 1) turns -> (B, 3, 3): a rotation of the chroma plane of the YIQ colour space."""
     luma, first, second = _yiq(turn.device).unsqueeze(1)  # (1, 3) each
-    grey, red, blue = torch.linalg.inv(_yiq(turn.device)).T.unsqueeze(2)  # (3, 1) each
+    grey, red, blue = _rgb(turn.device).T.unsqueeze(2)  # (3, 1) each
     cos, sin = (2 * math.pi * turn).cos(), (2 * math.pi * turn).sin()
     return grey @ luma + red @ (cos * first - sin * second) + blue @ (sin * first + cos * second)
 
@@ -265,6 +272,12 @@ def _hue(turn: Tensor) -> Tensor:
 def _yiq(device: torch.device) -> Tensor:
     """(3, 3): RGB to YIQ, whose first row is luma."""
     return torch.tensor(YIQ, device=device)
+
+
+@cache
+def _rgb(device: torch.device) -> Tensor:
+    """(3, 3): YIQ to RGB."""
+    return torch.linalg.inv(_yiq(device))
 
 
 class Grey(Colour):
@@ -278,8 +291,9 @@ class Grey(Colour):
 
     def colour(self, mean: Tensor, draw: Tensor) -> tuple[Tensor, Tensor]:
         c = mean.shape[1]
-        eye = torch.eye(c, device=mean.device).expand(len(mean), c, c)
-        return torch.where(draw.unsqueeze(2), _luma(eye).expand(-1, c, c), eye), mean * 0
+        eye = torch.eye(c, device=mean.device)[None]
+        grey = _luma(eye).expand(1, c, c)
+        return torch.where(draw.unsqueeze(2), grey, eye), torch.zeros_like(mean)
 
 
 class Solarize(Pointwise):

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from unlabel.distributed import gather, world
+from unlabel.errors import UserError
 
 
 class SynchronisedBatchNorm(_BatchNorm):
@@ -49,6 +50,24 @@ def synchronise(module: nn.Module) -> None:
     for each in module.modules():
         if type(each) in (nn.BatchNorm1d, nn.BatchNorm2d):
             each.__class__ = SynchronisedBatchNorm
+
+
+def split(x: Tensor, splits: int) -> tuple[Tensor, ...]:
+    """This process's images (b, ...) in the parts, `splits` of all processes, that MoCo's has.
+
+    Raises `UserError` where they do not divide among the processes, or leave a part too small.
+    """
+    parts, odd = divmod(splits, world()) if splits > 1 else (1, 0)
+    if odd:
+        raise UserError(
+            f"method.splits is {splits}, which does not divide among {world()} processes; "
+            "set it to a multiple of training.processes, or to 1"
+        )
+    if len(x) < 2 * parts:
+        raise UserError(
+            f"method.splits is {splits}, too many for a batch of {len(x) * world()}; set it lower"
+        )
+    return x.chunk(parts)
 
 
 @contextmanager

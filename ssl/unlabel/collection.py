@@ -2,7 +2,7 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -15,6 +15,7 @@ from torch import Tensor
 from unlabel import duplicates
 from unlabel.dataset import Dataset, Raw, held
 from unlabel.decode import Unreadable, decode, is_grey
+from unlabel.encoded import Encoded, fitting, spool
 from unlabel.errors import UserError
 from unlabel.images import UNLABELLED, Images
 from unlabel.progress import Progress
@@ -43,7 +44,7 @@ class Decoded(NamedTuple):
     """The examples that could be read, N of them, and why the others could not."""
 
     examples: list[Example]
-    image: Tensor  # uint8 (N, C, H, W)
+    image: Tensor | Encoded  # uint8 (N, C, H, W)
     content: list[str]  # sha256 of each file
     unreadable: dict[str, str]  # its name -> why
 
@@ -104,12 +105,12 @@ class Collection(Dataset):
         return len(set(self.labels()) - {None}) > 1
 
     def load(self, raw: Path) -> Raw:
-        """All images; `raw` is not used.
+        """All images; if they stay encoded, then for a while in `raw`, and never all in memory.
 
         Raises `UserError` if too many of them cannot be read, or a class has too few.
         """
         examples = self.examples()
-        found = _decoded(examples, self.shape, self.channels, self.fit)
+        found = self._decoded(examples, raw)
         _check_readable(found.unreadable, len(examples), self.unreadable)
         names = [example.name for example in found.examples]
         classes, label, summary = _classes([example.label for example in found.examples])
@@ -142,6 +143,43 @@ class Collection(Dataset):
             notes={"summary": summary, "unreadable": found.unreadable, "duplicates": said},
         )
 
+    def _decoded(self, examples: Sequence[Example], raw: Path) -> Decoded:
+        """All that can be read, in their order."""
+        size = (1 if self.channels == 1 else 3, *self.shape)
+        grey = self.channels == "auto"
+        content, readable, unreadable = list[str](), list[Example](), dict[str, str]()
+
+        def files() -> Iterator[tuple[bytes, np.ndarray]]:
+            nonlocal grey
+            progress = Progress("images", len(examples))
+            for example in examples:
+                try:
+                    encoded = example.read()
+                    pixels = decode(encoded, size, self.fit)
+                    grey = grey and is_grey(encoded)
+                except (Unreadable, OSError) as error:
+                    unreadable[example.name] = getattr(error, "strerror", None) or str(error)
+                else:
+                    content.append(sha256(encoded).hexdigest())
+                    readable.append(example)
+                    yield encoded, pixels
+                progress.advance(1)
+            progress.close()
+
+        image: Tensor | Encoded
+        if self.encoded is None:
+            every = np.empty((len(examples), *size), np.uint8)
+            for at, (_, pixels) in enumerate(files()):
+                every[at] = pixels
+            # The three channels of a grey image are the same.
+            image = torch.from_numpy(every[: len(readable), : 1 if grey else size[0]])
+        else:
+            format = self.encoded
+            column = spool((fitting(*each, format) for each in files()), raw)
+            shape = (1 if grey else size[0], *self.shape)
+            image = Encoded(column, torch.arange(len(readable)), shape, "the dataset")
+        return Decoded(readable, image, content, unreadable)
+
     def _split(self, found: Decoded, label: Tensor, classes: Sequence[str]) -> Tensor:
         """The place in SPLITS of each image: as it says itself, or held out of train."""
         said = {example.split for example in found.examples}
@@ -167,31 +205,6 @@ def text(name: str | os.PathLike[str]) -> str:
 def few(names: Sequence[str]) -> str:
     """The first of many."""
     return ", ".join(names[:FEW]) + (", ..." if len(names) > FEW else "")
-
-
-def _decoded(
-    examples: Sequence[Example], shape: tuple[int, int], channels: str | int, fit: str
-) -> Decoded:
-    """All that can be read, in their order."""
-    image = np.empty((len(examples), 1 if channels == 1 else 3, *shape), np.uint8)
-    grey = channels == "auto"
-    content, readable, unreadable = list[str](), list[Example](), dict[str, str]()
-    progress = Progress("images", len(examples))
-    for example in examples:
-        try:
-            encoded = example.read()
-            image[len(readable)] = decode(encoded, image.shape[1:], fit)
-            grey = grey and is_grey(encoded)
-        except (Unreadable, OSError) as error:
-            unreadable[example.name] = getattr(error, "strerror", None) or str(error)
-        else:
-            content.append(sha256(encoded).hexdigest())
-            readable.append(example)
-        progress.advance(1)
-    progress.close()
-    # The three channels of a grey image are the same.
-    pixels = image[: len(readable), :1] if grey else image[: len(readable)]
-    return Decoded(readable, torch.from_numpy(pixels), content, unreadable)
 
 
 def _check_readable(unreadable: dict[str, str], images: int, share: float) -> None:

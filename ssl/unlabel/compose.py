@@ -59,6 +59,19 @@ def variant(overrides: Sequence[str]) -> str:
     return ",".join(sorted(overrides)) or "base"
 
 
+def own(params: Path) -> list[str]:
+    """The datasets of one's own images: those of a path."""
+    return [name for name in names(params, "dataset") if paths(recipe(params, name))]
+
+
+def paths(recipe: Mapping[str, Any]) -> list[str | None]:
+    """The `path` of a dataset, or of the one that it is made of: none or one, null if not set."""
+    inner = [value for value in recipe.values() if isinstance(value, Mapping)]
+    return (
+        [recipe["path"]] if "path" in recipe else [path for each in inner for path in paths(each)]
+    )
+
+
 def recipe(params: Path, name: str, **changes: Any) -> dict[str, Any]:
     """The settings of a dataset, with changes. Raises `UserError` if there is none of that name."""
     return load(params / "dataset" / f"{choose(params, 'dataset', name)}.yaml") | changes

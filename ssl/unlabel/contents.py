@@ -11,10 +11,11 @@ from unlabel.errors import UserError
 
 
 def look(path: str | None, report: Path, name: str) -> dict[str, Any]:
-    """The `content` of the file or folder that the dataset `name` is made from: its fingerprint.
+    """The `path` that the dataset `name` is made from, and its `content`: its fingerprint.
 
-    Where it is not here, it counts as unchanged since `report` was written, which then also knows
-    whether the images are `labelled`. Raises `UserError` if it never was here.
+    Where it is not here, as on a machine that only has what was prepared, it counts as unchanged
+    since `report` was written, which also knows whether the images are `labelled`. Raises
+    `UserError` if the report is of another place, or there is none.
     """
     if path is None:
         raise UserError(
@@ -24,17 +25,17 @@ def look(path: str | None, report: Path, name: str) -> dict[str, Any]:
     place = Path(path).expanduser()
     try:
         if place.exists():
-            return {"content": fingerprint(place)}
-        told = json.loads(report.read_text(encoding="utf-8"))
-        return {key: told[key] for key in ("content", "labelled")}
-    except FileNotFoundError as error:
-        raise UserError(
-            f"{path} does not exist; set the path of the dataset {name!r} to where your images are"
-        ) from error
+            return {"path": path, "content": fingerprint(place)}
+        told = json.loads(report.read_text(encoding="utf-8")) if report.exists() else {}
+        if told.get("path") == path:
+            return {key: told[key] for key in ("path", "content", "labelled")}
     except OSError as error:
         raise UserError(f"cannot read {error.filename}: {error.strerror}") from error
     except (KeyError, ValueError) as error:
         raise UserError(f"{report} is damaged; delete it and prepare the dataset again") from error
+    raise UserError(
+        f"{path} does not exist; set the path of the dataset {name!r} to where your images are"
+    )
 
 
 def fingerprint(path: Path) -> str:

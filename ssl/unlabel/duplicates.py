@@ -6,11 +6,13 @@ from hashlib import sha256
 
 from torch import Tensor
 
+from unlabel.encoded import Encoded
+
 Places = dict[str, list[str]]  # the names of one image, by the split they are in
 
 
 def find(
-    image: Tensor, names: Sequence[str], split: Tensor, splits: Sequence[str]
+    image: Tensor | Encoded, names: Sequence[str], split: Tensor, splits: Sequence[str]
 ) -> tuple[list[Places], dict[str, int]]:
     """Images (N, C, H, W) whose pixels are the same, of splits (N,), numbers.
 
@@ -18,7 +20,8 @@ def find(
     are there once more.
     """
     groups = defaultdict(list)
-    for at, pixels in enumerate(image.numpy()):
+    for at in range(len(image)):
+        pixels = image[at : at + 1].to("cpu").numpy()
         groups[sha256(pixels.tobytes()).digest()].append(at)
     across, within = [], dict.fromkeys(splits, 0)
     for group in groups.values():

@@ -32,6 +32,9 @@ def whole(path: Path) -> Iterator[Path]:
         _sync(part)
         part.replace(path)
         _sync(path.parent)
+    except OSError as error:  # a full disk, say, whose error does not tell where
+        error.filename = error.filename or str(path)
+        raise
     finally:
         part.unlink(missing_ok=True)
 

@@ -93,7 +93,7 @@ def _seconds(
     plan: Plan, run: Run, finished: Sequence[tuple[Path, Run, dict[str, Any]]]
 ) -> float | None:
     """Of a training: by the images/s of runs of the same method, or else of any."""
-    settings = load(Path(plan.of(run, "pretrain")["settings"]))["training"]
+    settings = plan.trained_by(run)["training"]
     speeds = [(each, about.get("images_per_second")) for _, each, about in finished]
     like = [speed for each, speed in speeds if each.method == run.method]
     if like and not any(like):  # it has nothing to train

@@ -10,6 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from unlabel.encoded import Encoded
 from unlabel.errors import UserError
 from unlabel.images import Images
 
@@ -19,14 +20,18 @@ class Hardware:
     """A device, the number of threads on a CPU, and whether to compute in bfloat16.
 
     Threads are a setting and not what the scheduler gives, as sums depend on their number. `auto`
-    is the GPU where there is one, and bfloat16 where the device computes in it.
+    is the GPU where there is one, and bfloat16 where the device computes in it. Of encoded images,
+    `workers` more threads decode the next ones; without any, a step waits for its own.
     """
 
     device: str = "auto"
     threads: int = 1
+    workers: int = 0
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
 
     def __post_init__(self) -> None:
+        if self.workers < 0:
+            raise UserError(f"hardware.workers is {self.workers}, but must not be negative")
         device = self.device
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -64,13 +69,13 @@ class Hardware:
 
     def hold(self, images: Images) -> Images:
         """The images on the device, where they fit beside a model; otherwise where they are."""
-        if self.device == "cpu":
+        if self.device == "cpu" or isinstance(images.image, Encoded):
             return images
         free = torch.cuda.mem_get_info()[0] if self.device.startswith("cuda") else 0
         fits = images.image.nbytes < free / 2
         return Images(*(t.to(self.device) for t in images)) if fits else images
 
-    def pixels(self, image: Tensor) -> Tensor:
+    def pixels(self, image: Tensor | Encoded) -> Tensor:
         """uint8 (B, C, H, W), wherever it lies -> [0, 1] (B, C, H, W) on the device."""
         return image.to(self.device, non_blocking=True).to(torch.float32) / 255
 

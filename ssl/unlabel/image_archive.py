@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -47,14 +48,14 @@ def decoded(path: Path, folder: str, names: Sequence[str], shape: Shape) -> tupl
     file that is no image.
     """
     rows = {name: row for row, name in enumerate(names)}
-    image = torch.empty(len(names), *shape, dtype=torch.uint8)
+    image = np.empty((len(names), *shape), np.uint8)  # torch would start threads to copy one
     checksums = [""] * len(names)
     progress = Progress("decode", len(names))
     for member in members(path, LARGEST):
         if (row := rows.get(_name(member, folder))) is not None:
             encoded = member.read()
             try:
-                image[row] = torch.from_numpy(decode(encoded, shape))
+                image[row] = decode(encoded, shape)
             except Unreadable as error:
                 raise UserError(
                     f"{path} has {member.name}, which cannot be read: {error}; get another copy"
@@ -63,7 +64,7 @@ def decoded(path: Path, folder: str, names: Sequence[str], shape: Shape) -> tupl
             progress.advance(1)
     progress.close()
     lines = [f"{checksum}  {name}\n" for checksum, name in zip(checksums, names, strict=True)]
-    return image, sha256("".join(lines).encode()).hexdigest()
+    return torch.from_numpy(image), sha256("".join(lines).encode()).hexdigest()
 
 
 def _name(member: Member, folder: str) -> str:

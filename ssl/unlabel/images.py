@@ -1,13 +1,14 @@
 """Images and labels of one split, in memory and as a memory-mapped Arrow file.
 
-The file has the columns `id` (int64), `image` (a fixed-shape tensor, uint8 (C, H, W)), `label` and,
-for each factor, `factor_NAME` (int64, null where an image has none), and in its schema's metadata
-what a model must know beforehand.
+The file has the columns `id` (int64), `image` (a fixed-shape tensor, uint8 (C, H, W), or the bytes
+of a JPEG or PNG file of that shape), `label` and, for each factor, `factor_NAME` (int64, null where
+an image has none), and in its schema's metadata what a model must know beforehand.
 """
 
 import json
 import warnings
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
+from unlabel.encoded import BLOCK, Encoded
 from unlabel.errors import UserError
 from unlabel.files import whole
 
@@ -26,18 +28,33 @@ class Images(NamedTuple):
     """A set of N images."""
 
     id: Tensor  # int64 (N,)
-    image: Tensor  # uint8 (N, C, H, W)
+    image: Tensor | Encoded  # uint8 (N, C, H, W)
     label: Tensor  # int64 (N,), -1 where there is none
     factor: Tensor  # int64 (N, F), what else is known of each; -1 where there is nothing
 
     @classmethod
-    def of(cls, id: Tensor, image: Tensor, label: Tensor) -> "Images":
+    def of(cls, id: Tensor, image: Tensor | Encoded, label: Tensor) -> "Images":
         """Images of which nothing is known but their label: F is 0."""
         return cls(id, image, label, torch.empty(len(id), 0, dtype=torch.int64))
 
-    def take(self, index: Tensor) -> "Images":
-        """The images at `index` (n,), copied."""
-        return Images(*(each[index] for each in self))
+    def take(self, index: slice | Tensor) -> "Images":
+        """The images at `index` (n,) or of a mask (N,); only some pixels by number are copied."""
+        if isinstance(index, Tensor):
+            index = index.to(self.id.device)
+            index = index.nonzero().flatten() if index.dtype == torch.bool else index
+            every = torch.arange(len(self.id), device=index.device)
+            if len(index) == len(every) and torch.equal(index, every):
+                return self  # all of them may be more than memory holds
+        return Images(self.id[index], self.image[index], self.label[index], self.factor[index])
+
+    @property
+    def pixels(self) -> Tensor:
+        """uint8 (N, C, H, W), decoded where they are not. Raises `UserError` as `decode` does."""
+        return self.image if isinstance(self.image, Tensor) else self.image.to("cpu")
+
+    def decoded(self) -> "Images":
+        """The same images as pixels."""
+        return self._replace(image=self.pixels)
 
 
 @dataclass(frozen=True)
@@ -67,20 +84,38 @@ class Data:
 
 
 def write(path: Path, images: Images, data: Data) -> None:
-    """Write one split, whole or not at all."""
-    size = list(images.image.shape[1:])
-    pixels = pa.FixedSizeListArray.from_arrays(
-        pa.array(images.image.numpy().reshape(-1)), int(np.prod(size))
+    """Write one split, whole or not at all: encoded images as they are, a block at a time."""
+    # Pixels are one block, which a memory map gives back as one tensor.
+    size = BLOCK if isinstance(images.image, Encoded) else max(1, len(images.id))
+    tables = (
+        _table(images.take(slice(start, start + size)), data)
+        for start in range(0, max(1, len(images.id)), size)
     )
-    image = pa.ExtensionArray.from_storage(pa.fixed_shape_tensor(pa.uint8(), size), pixels)
+    first = next(tables)
+    with whole(path) as part, pa.OSFile(str(part), "wb") as sink:
+        with pa.ipc.new_file(sink, first.schema) as writer:
+            for table in chain([first], tables):
+                writer.write_table(table, max_chunksize=size)
+
+
+def _table(images: Images, data: Data) -> pa.Table:
+    image = _encoded(images.image) if isinstance(images.image, Encoded) else _pixels(images.image)
     columns = {"id": images.id.numpy(), "image": image, "label": known(images.label)}
     for name, values in zip(data.factors, images.factor.unbind(1), strict=True):
         columns[f"factor_{name}"] = known(values)
-    table = pa.table(columns)
-    table = table.replace_schema_metadata({"unlabel": json.dumps(asdict(data), sort_keys=True)})
-    with whole(path) as part, pa.OSFile(str(part), "wb") as sink:
-        with pa.ipc.new_file(sink, table.schema) as writer:
-            writer.write_table(table, max_chunksize=max(1, len(table)))
+    about = {"unlabel": json.dumps(asdict(data), sort_keys=True)}
+    return pa.table(columns).replace_schema_metadata(about)
+
+
+def _encoded(image: Encoded) -> pa.Array:
+    return pa.array(image.encoded(), pa.binary())
+
+
+def _pixels(image: Tensor) -> pa.Array:
+    size = list(image.shape[1:])
+    flat = pa.array(image.numpy().reshape(-1))
+    pixels = pa.FixedSizeListArray.from_arrays(flat, int(np.prod(size)))
+    return pa.ExtensionArray.from_storage(pa.fixed_shape_tensor(pa.uint8(), size), pixels)
 
 
 def known(values: Tensor) -> pa.Array:
@@ -89,15 +124,20 @@ def known(values: Tensor) -> pa.Array:
 
 
 def read(path: Path) -> tuple[Images, Data]:
-    """Map one split into memory; jobs on one machine share its pages.
+    """Map one split into memory; jobs on one machine share its pages, and the kernel frees them.
 
     Raises `UserError` if the file is missing, truncated or of another format.
     """
     try:
         table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
         data = Data.parse(json.loads(table.schema.metadata[b"unlabel"]))
-        image = table["image"].combine_chunks()
-        image = image.to_numpy_ndarray() if len(table) else np.empty((0, *data.shape), np.uint8)
+        ids = torch.tensor(table["id"].to_numpy())
+        image: Tensor | Encoded
+        if pa.types.is_binary(table["image"].type):
+            table["image"].validate(full=True)
+            image = Encoded(table["image"], ids, data.shape, str(path))
+        else:
+            image = _mapped(table["image"], data)
         label = _labels(table["label"])
         factors = [_labels(table[f"factor_{name}"]) for name in data.factors]
     except FileNotFoundError as error:
@@ -106,13 +146,17 @@ def read(path: Path) -> tuple[Images, Data]:
         raise UserError(
             f"{path} is not a whole prepared dataset ({error}); delete it and prepare it again"
         ) from error
+    images = Images.of(ids, image, label)
+    return images._replace(factor=torch.stack(factors, 1)) if factors else images, data
+
+
+def _mapped(column: pa.ChunkedArray, data: Data) -> Tensor:
+    if not len(column):
+        return torch.empty(0, *data.shape, dtype=torch.uint8)
     with warnings.catch_warnings():
         # The pages are read-only; nothing here writes to them.
         warnings.filterwarnings("ignore", "The given NumPy array is not writable")
-        image = torch.from_numpy(image)
-    ids = torch.tensor(table["id"].to_numpy())
-    images = Images.of(ids, image, label)
-    return images._replace(factor=torch.stack(factors, 1)) if factors else images, data
+        return torch.from_numpy(column.combine_chunks().to_numpy_ndarray())
 
 
 def _labels(column: pa.ChunkedArray) -> Tensor:

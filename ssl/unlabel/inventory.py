@@ -1,7 +1,7 @@
 """The runs on disk: what each is, and whether any study needs it."""
 
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,12 +31,13 @@ class Found:
 def look(plan: Plan, folder: Path) -> list[Found]:
     """Each run below `folder`. Raises `UserError` if a study or a recipe is wrong."""
     wanted, budgets = needed(plan.params), compose.names(plan.params, "budget")
+    own = compose.own(plan.params)
     busy = _busy()
     found = []
     for run, path in _folders(folder):
         if held(path) or str(path) in busy:
             state, why = "running", ""
-        elif replace(run, budget="") not in wanted or run.budget not in budgets:
+        elif run.budget not in budgets or _asked(run, own) not in wanted:
             state, why = "orphaned", ""
         else:
             state, why = _state(plan, run, path)
@@ -46,9 +47,19 @@ def look(plan: Plan, folder: Path) -> list[Found]:
 
 
 def needed(params: Path) -> set[Run]:
-    """The runs of all studies; a study is of no budget, and so its runs have an empty one."""
+    """The runs of all studies, and of all on one's own images, on which any study may be run.
+
+    A study is of no budget, and so its runs have an empty one; on one's own images they also have
+    no dataset.
+    """
     names = compose.names(params, "study")
-    return {run for name in names for _, run in study.read(params, name).runs(params, budget="")}
+    runs = {run for name in names for _, run in study.read(params, name).runs(params, budget="")}
+    return runs | {replace(run, dataset="") for run in runs}
+
+
+def _asked(run: Run, own: Collection[str]) -> Run:
+    """As `needed` has it."""
+    return replace(run, budget="", dataset="" if run.dataset in own else run.dataset)
 
 
 def held(path: Path) -> bool:
@@ -93,7 +104,10 @@ def _folders(folder: Path) -> Iterator[tuple[Run, Path]]:
 
 
 def _state(plan: Plan, run: Run, path: Path) -> tuple[str, str]:
-    plan.add(run)
+    try:
+        plan.add_training(run)
+    except UserError as error:  # a study's arm may not be for each budget
+        return "stale", str(error)
     frozen = Path(plan.of(run, "pretrain")["settings"])
     if there := forecast.trained(path):
         difference = first_difference(there, forecast.planned(plan, run))

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from unlabel import records, slurm, study
+from unlabel import records, slurm, study, submitted
 from unlabel.plan import ENVIRONMENT
 from unlabel.run import ASIDE, TRAINED
 
@@ -56,16 +56,20 @@ def take_over(looking: bool, folder: Path = Path(".snakemake")) -> IO[str]:
         pass
     else:
         if looking and (left := slurm.left(Path.cwd())):
-            print(f"an earlier Snakemake left {len(left)} jobs in Slurm", file=sys.stderr)
+            print(f"jobs that an earlier Snakemake left in Slurm: {len(left)}", file=sys.stderr)
         else:
-            slurm.end(Path.cwd())
-            _clear(folder)
+            _clear(folder, looking)
     with suppress(OSError):  # a network's file system may have no locks
         fcntl.flock(alive, fcntl.LOCK_SH | fcntl.LOCK_NB)
     return alive
 
 
-def _clear(folder: Path) -> None:
+def _clear(folder: Path, looking: bool) -> None:
+    if not looking:
+        slurm.end(Path.cwd())
+        for unseen in submitted.unseen():
+            _remove(unseen)
+        submitted.forget()
     for lock in (folder / "locks").glob("*.lock"):
         lock.unlink()
     for output, mark in records.read(folder / "incomplete"):

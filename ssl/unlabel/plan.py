@@ -22,7 +22,7 @@ from unlabel.contents import look
 from unlabel.own import Own
 from unlabel.records import FROZEN
 from unlabel.run import BASELINE, Run
-from unlabel.settings import build, check, load
+from unlabel.settings import Settings, build, check, load
 from unlabel.study import Study, needs, read
 
 Stage = dict[str, Any]  # its frozen "settings", a file, and the "modules" they name
@@ -44,6 +44,9 @@ class Plan:
         self.briefs: dict[str, dict[str, Any]] = {}
         self.composed: dict[tuple[str, str, str, str], dict[str, Any]] = {}
         self.looked: set[str] = set()  # at these datasets this process has looked
+        # What runs that differ in their seed alone have in common, by the folder of seed 0.
+        self.frozen_text: dict[tuple[str, str], tuple[str, list[str]]] = {}
+        self.pretraining: dict[str, dict[str, Any]] = {}
 
     @classmethod
     def current(
@@ -59,17 +62,21 @@ class Plan:
     def keep(self) -> None:
         """Freeze the plan, for this workflow's jobs and for the next time nothing has changed."""
         if self.main:
-            files.write_json(self._cache(), self.stages)
             text = json.dumps(self.stages, sort_keys=True)
             path = (self.frozen / f"plan-{_digest(text)}.json").resolve()
-            files.write_text(path, text)
+            for each in (self._cache(), path):
+                files.write_text(each, text)
             os.environ[ENVIRONMENT] = str(path)
 
     def add(self, run: Run) -> None:
         """Plan a run, and its dataset. Raises `UserError` if there is no such run."""
+        self.add_training(run)
+        self.dataset(run.dataset)
+
+    def add_training(self, run: Run) -> None:
+        """Plan a run of a dataset that is prepared. Raises `UserError` if there is no such run."""
         if run.folder not in self.stages:
             self.stages[run.folder] = self._freeze_run(run)
-        self.dataset(run.dataset)
 
     def of(self, run: Run, stage: str) -> dict[str, str]:
         """What the rule `stage` of a run has as its parameters."""
@@ -99,8 +106,7 @@ class Plan:
         """What a run's training needs where each process needs so much, as `state` a function."""
 
         def needed(wildcards: Any) -> int:
-            settings = load(Path(self.of(_run(wildcards, known), "pretrain")["settings"]))
-            return each * int(settings["training"]["processes"])
+            return each * int(self.trained_by(_run(wildcards, known))["training"]["processes"])
 
         return needed
 
@@ -213,16 +219,17 @@ class Plan:
         if known and not known["place"]:
             return
         recipe = compose.recipe(self.params, name, **self.own.of(name))
-        place = "path" in recipe
-        told = look(recipe["path"], PREPARED / name / "report.json", name) if place else {}
-        labelled = told.pop("labelled", None if place else True)
+        told: dict[str, Any] = {}
+        for path in compose.paths(recipe):
+            told = look(path, PREPARED / name / "report.json", name)
+        labelled = told.pop("labelled", None if told else True)
         frozen = self._freeze({"name": name, "dataset": recipe, **told})
         if known and known["settings"] == frozen["settings"]:
             return
         check(recipe, "dataset")
         if labelled is None:
             labelled = build(recipe, "dataset").labelled()
-        self.stages[key] = {"prepare": frozen | {"labelled": labelled, "place": place}}
+        self.stages[key] = {"prepare": frozen | {"labelled": labelled, "place": bool(told)}}
         if known and known["labelled"] != labelled:
             self.stages = {k: v for k, v in self.stages.items() if not k.startswith("study ")}
 
@@ -253,23 +260,28 @@ class Plan:
         runs = []
         for arm, run in study.runs(self.params, budget):
             self.add(run)
-            settings = load(Path(self.stages[run.folder]["pretrain"]["settings"]))
-            runs.append(
-                {
-                    **asdict(run),
-                    "arm": arm,
-                    "folder": run.folder,
-                    "encoder": settings["encoder"]["_target_"].split(".")[-2],
-                    "epochs": settings["training"]["epochs"],
-                    "images": settings["training"]["images"],
-                    "batch": settings["training"]["batch"],
-                }
-            )
+            runs.append(asdict(run) | {"arm": arm, "folder": run.folder} | self._told(run))
         content = asdict(study) | {"budget": budget, "runs": runs}
         content["methods"] = {
             method: self._about(method) for method in sorted({r["method"] for r in runs})
         }
         return content
+
+    def trained_by(self, run: Run) -> dict[str, Any]:
+        """The settings of a planned run's training, but for its seed and what names it."""
+        alike = replace(run, seed=0).folder
+        if alike not in self.pretraining:
+            frozen = Path(self.stages[run.folder]["pretrain"]["settings"])
+            self.pretraining[alike] = load(frozen)
+        return self.pretraining[alike]
+
+    def _told(self, run: Run) -> dict[str, Any]:
+        """What pages tell of a run's settings."""
+        settings = self.trained_by(run)
+        encoder = settings["encoder"]["_target_"].split(".")[-2]
+        return {"encoder": encoder} | {
+            key: settings["training"][key] for key in ("epochs", "images", "batch")
+        }
 
     def settings(self, run: Run) -> dict[str, Any]:
         """All settings of a run, resolved and checked."""
@@ -280,26 +292,34 @@ class Plan:
 
     def _freeze_run(self, run: Run) -> dict[str, Stage]:
         settings = self.settings(run)
-
-        def part(*sections: str) -> dict[str, Any]:
-            return {section: settings[section] for section in sections}
-
         moved = {name: settings["probe"][name] for name in settings["transfer"]["probes"]}
-        training = part("seed", "hardware", "training", "optimizer", "encoder", "method")
+        seed, alike = {"seed": run.seed}, replace(run, seed=0).folder
+
+        def frozen(stage: str, own: Settings, *sections: str, **more: Any) -> Stage:
+            key = (alike, stage)
+            if key not in self.frozen_text:
+                shared = {section: settings[section] for section in sections} | more
+                self.frozen_text[key] = _yaml(shared), _modules(shared)
+            text, modules = self.frozen_text[key]
+            return self._keep(_yaml(own) + text if own else text, modules)
+
+        training = ("hardware", "training", "optimizer", "encoder", "method")
         return {
-            "pretrain": self._freeze({"run": run.folder, **training}),
-            "features": self._freeze(part("hardware", "method", "features")),
-            "probe": self._freeze(part("seed", "hardware", "probe")),
-            "transfer": self._freeze(part("seed", "hardware", "transfer") | {"probe": moved}),
-            "finetune": self._freeze(part("seed", "hardware", "encoder", "finetune")),
+            "pretrain": frozen("pretrain", {"run": run.folder} | seed, *training),
+            "features": frozen("features", {}, "hardware", "method", "features"),
+            "probe": frozen("probe", seed, "hardware", "probe"),
+            "transfer": frozen("transfer", seed, "hardware", "transfer", probe=moved),
+            "finetune": frozen("finetune", seed, "hardware", "encoder", "finetune"),
         }
 
-    def _freeze(self, settings: Mapping[str, Any]) -> Stage:
-        text = yaml.safe_dump(dict(settings), sort_keys=False, allow_unicode=True)
+    def _freeze(self, settings: Settings) -> Stage:
+        return self._keep(_yaml(settings), _modules(settings))
+
+    def _keep(self, text: str, modules: list[str]) -> Stage:
         path = self.frozen / f"{_digest(text)}.yaml"
         if not path.exists():
             files.write_text(path, text)
-        return {"settings": str(path), "modules": sorted(set(targets(settings)))}
+        return {"settings": str(path), "modules": modules}
 
     def _parameters(self, stages: Mapping[str, Stage], stage: str) -> dict[str, str]:
         code = fingerprint(f"unlabel.stage.{stage}", *stages[stage]["modules"])
@@ -319,6 +339,17 @@ class Plan:
 def _run(wildcards: Any, known: Mapping[str, str]) -> Run:
     names = {field.name: known.get(field.name) or wildcards[field.name] for field in fields(Run)}
     return Run.parse("/".join(names.values()))
+
+
+def _yaml(settings: Settings) -> str:
+    # libyaml's dumper is ten times as fast, where PyYAML was built with it
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    text: str = yaml.dump(dict(settings), Dumper=dumper, sort_keys=False, allow_unicode=True)
+    return text
+
+
+def _modules(settings: Settings) -> list[str]:
+    return sorted(set(targets(settings)))
 
 
 def _digest(text: str) -> str:

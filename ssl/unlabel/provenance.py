@@ -3,7 +3,7 @@
 Snakemake keeps in `.snakemake/metadata` what each output was made from; a fresh clone has none of
 it and would make everything again. `export` writes these records, each with its output's sha256,
 to one file for git. `restore` puts a record back where the file on disk is that very output, and
-lets Snakemake make a file again that is not what its record says. For Snakemake 9 (record format 6).
+lets Snakemake make again what is another file. For Snakemake 9 (record format 6).
 """
 
 import hashlib
@@ -108,8 +108,9 @@ def restore(path: Path = PROVENANCE, thorough: bool = True) -> None:
     text = path.read_bytes()
     seen = Seen.read()
     same = seen.version == (version := _digest(text))
+    before = {target: digest for target, (_, digest) in seen.files.items()}
     if thorough:
-        seen.files = {}
+        seen.files = {target: (None, digest) for target, digest in before.items()}
     elif same and not any(map(seen.changed, seen.records)):
         return
     try:
@@ -122,8 +123,10 @@ def restore(path: Path = PROVENANCE, thorough: bool = True) -> None:
         stored = _stored(target)
         if seen.sha256(target) == wanted[target]:
             genuine.append(target)
-            # Of two records of one file, the later is Snakemake's, unless a commit brought another.
-            if stored is None or (stored != kept[target] and not (same and seen.made(target))):
+            # A record that differs is Snakemake's of later, where the same bits were made anew;
+            # but the file may also have come from a commit that was checked out.
+            anew = same and (seen.made(target) or before.get(target) == wanted[target])
+            if stored is None or (stored != kept[target] and not anew):
                 stale.append(target)
         elif stored in (None, kept[target]) and not records.place(UNFINISHED, target).exists():
             others.append(target)

@@ -9,27 +9,36 @@ from typing import Any
 
 import yaml
 
+from unlabel import submitted
 from unlabel.errors import UserError, nearest
-from unlabel.records import FROZEN
 
-MARK = FROZEN / "slurm"  # is there where a workflow may have jobs in Slurm's queue
 PATIENCE = 120.0  # seconds; Slurm gives a job that is to end KillWait, 30 by default
 AGAIN = "see that it is up (scontrol ping), and start again: nothing is lost"
 
 
-def start(workflow: Any) -> None:
-    """Before Snakemake's `workflow` submits its first job.
+def check(workflow: Any, gpus: int) -> None:
+    """Before Snakemake's `workflow`, whose trainings ask for `gpus`, submits its first job.
 
     Raises `UserError` if Slurm cannot be reached, or has not the partitions that jobs will go to.
     """
     known = _ask("sinfo", "--noheader", "--format", "%R").split()
-    for partition in _partitions(workflow):
+    named = [rule.resources.get("slurm_partition") for rule in workflow.rules]
+    partitions = [each.value for each in named if each is not None and not each.is_evaluable()]
+    file = workflow.executor_settings.partition_config
+    if file and None in named:  # the plugin chooses one of the file's
+        limits = yaml.safe_load(Path(file).read_text())["partitions"]
+        partitions += limits
+        if gpus and not any((each or {}).get("max_gpu") for each in limits.values()):
+            raise UserError(
+                f"no partition in {file} has a GPU, for which trainings ask; "
+                "give one its max_gpu, or train on CPUs: --config gpu=0"
+            )
+    for partition in dict.fromkeys(str(each) for each in partitions if each):
         if partition not in known:
             raise UserError(
                 f"Slurm has no partition {partition!r}; {nearest(partition, known)} "
                 "Name this cluster's in workflow/profiles/slurm/partitions.yaml"
             )
-    MARK.touch()
 
 
 def left(folder: Path) -> list[str]:
@@ -38,7 +47,7 @@ def left(folder: Path) -> list[str]:
     Raises `UserError` where there may be some, but Slurm does not answer.
     """
     found: list[str] = []
-    if not (folder / MARK).exists():
+    if not submitted.to("slurm"):
         return found
     for line in _ask("squeue", "--me", "--noheader", "--format", "%A|%k|%Z").splitlines():
         job, _, rest = line.partition("|")
@@ -62,17 +71,6 @@ def end(folder: Path) -> None:
                 f"Slurm has not yet ended jobs that an earlier Snakemake left ({', '.join(jobs)}); "
                 "start again when squeue shows them no longer"
             )
-    (folder / MARK).unlink(missing_ok=True)
-
-
-def _partitions(workflow: Any) -> list[str]:
-    """Those that Snakemake's plugin will choose from: what rules name, or else what a file does."""
-    named = [rule.resources.get("slurm_partition") for rule in workflow.rules]
-    known = [each.value for each in named if each is not None and not each.is_evaluable()]
-    file = workflow.executor_settings.partition_config
-    if file and None in named:
-        known += yaml.safe_load(Path(file).read_text())["partitions"]
-    return list(dict.fromkeys(str(partition) for partition in known if partition))
 
 
 def _ask(*command: str) -> str:

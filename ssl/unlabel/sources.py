@@ -3,7 +3,7 @@
 Each has a name: in a folder its path, as it can be typed; in a file its `id`.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,7 +70,7 @@ def _prepared(path: Path, wanted: Wanted) -> Source:
     rows = [row for row, id in enumerate(images.id.tolist()) if wanted(id)]
     kept = torch.tensor(rows, dtype=torch.int64)
     groups = (images.take(part) for part in kept.split(BATCH))
-    return Source("id", len(kept), (Part(part.id.tolist(), part.image, []) for part in groups))
+    return Source("id", len(kept), (Part(part.id.tolist(), part.pixels, []) for part in groups))
 
 
 def _table(path: Path, shape: Shape, fit: str, wanted: Wanted) -> Source:
@@ -80,16 +80,25 @@ def _table(path: Path, shape: Shape, fit: str, wanted: Wanted) -> Source:
         raise UserError(f"cannot read {path}: {str(error).splitlines()[0]}") from error
     if missing := {"id", "image"} - set(file.schema_arrow.names):
         raise UserError(f"{path} has no column {min(missing)!r}; it needs `id` and `image`")
+    kind = file.schema_arrow.field("image").type
+    if kind not in (pa.binary(), pa.large_binary()):
+        raise UserError(f"the column 'image' of {path} holds {kind}, not the bytes of files")
     if not file.metadata.num_rows:
         raise UserError(f"{path} has no images")
-    rows = (each.to_pydict() for each in file.iter_batches(BATCH, columns=["id", "image"]))
-    pairs = (zip(each["id"], each["image"], strict=True) for each in rows)
-    groups = ([pair for pair in each if wanted(pair[0])] for each in pairs)
+    groups = ([pair for pair in each if wanted(pair[0])] for each in _pairs(file, path))
     return Source("id", file.metadata.num_rows, _decoded(groups, shape, fit))
 
 
+def _pairs(file: pq.ParquetFile, path: Path) -> Iterator[Iterable[tuple[Any, bytes | None]]]:
+    try:
+        for rows in file.iter_batches(BATCH, columns=["id", "image"]):
+            yield zip(rows["id"].to_pylist(), rows["image"].to_pylist(), strict=True)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise UserError(f"cannot read {path}: {str(error).splitlines()[0]}") from error
+
+
 def _decoded(
-    groups: Iterable[list[tuple[Any, Path | bytes | None]]], shape: Shape, fit: str
+    groups: Iterable[Sequence[tuple[Any, Path | bytes | None]]], shape: Shape, fit: str
 ) -> Iterator[Part]:
     """Names with encoded images, or the files that have them -> parts, decoded side by side."""
 
@@ -112,5 +121,9 @@ def _decoded(
             found = list(zip(names, pool.map(pixels, group), strict=True))
             right = [(name, each) for name, each in found if not isinstance(each, str)]
             stack = np.array([each for _, each in right], np.uint8).reshape(-1, *shape)
-            wrong = [f"{name}: {why}" for name, why in found if isinstance(why, str)]
+            wrong = [f"{_shown(name)}: {why}" for name, why in found if isinstance(why, str)]
             yield Part([name for name, _ in right], torch.from_numpy(stack), wrong)
+
+
+def _shown(name: Any) -> str:
+    return str(name).encode(errors="backslashreplace").decode()

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import NamedTuple
 
 import torch
@@ -16,6 +17,7 @@ from unlabel.errors import UserError
 from unlabel.hardware import Hardware
 from unlabel.images import Images
 from unlabel.layers import Teacher
+from unlabel.loading import load
 from unlabel.method import Batch, Method
 from unlabel.seeds import derive, generator
 
@@ -93,6 +95,8 @@ def fit(
     """
     per_epoch = len(images.id) // training.batch
     steps = training.steps(len(images.id))
+    parts = _parts(len(images.id), training, seed, range(start, steps))
+    loaded = load(images, parts, hardware.workers)
     method.train()
     if world() > 1:
         synchronise(method)
@@ -100,26 +104,32 @@ def fit(
         if isinstance(module, Encoder):
             module.chunk = training.chunk
     for step in range(start, steps):
-        epoch, k = divmod(step, per_epoch)
-        if k == 0 or step == start:
-            order = torch.randperm(len(images.id), generator=generator(seed, "shuffle", epoch))
-        index = order[k * training.batch : (k + 1) * training.batch]
         rate = schedule(step, steps, training.warmup * per_epoch)
         for optimizer in optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = optimizer.defaults["lr"] * rate
         torch.manual_seed(derive(seed, "step", step))
         batches = [
-            _batch(images, own(part), hardware, step / steps)
-            for part in index.chunk(training.accumulate)
+            _batch(part, index, hardware, step / steps)
+            for index, part in islice(loaded, training.accumulate)
         ]
         losses = update(method, batches, optimizers, hardware, training.clip)
         measures = {name: average(value) for name, value in method.measures.items()}
         yield Step([average(loss) for loss in losses], measures, rate)
 
 
-def _batch(images: Images, index: Tensor, hardware: Hardware, t: float) -> Batch:
-    part = images.take(index.to(images.image.device))
+def _parts(images: int, training: Training, seed: int, steps: range) -> Iterator[Tensor]:
+    """The indices (B,) of each part of each step's batch, as far as it is this process's own."""
+    per_epoch = images // training.batch
+    for step in steps:
+        epoch, k = divmod(step, per_epoch)
+        if k == 0 or step == steps.start:
+            order = torch.randperm(images, generator=generator(seed, "shuffle", epoch))
+        index = order[k * training.batch : (k + 1) * training.batch]
+        yield from map(own, index.chunk(training.accumulate))
+
+
+def _batch(part: Images, index: Tensor, hardware: Hardware, t: float) -> Batch:
     label, index = part.label.to(hardware.device), index.to(hardware.device)
     return Batch(hardware.pixels(part.image), label, index, t)
 

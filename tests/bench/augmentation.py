@@ -1,27 +1,32 @@
-"""Views per second on one core: ours, torchvision on PIL images and on tensors, kornia.
-
-python tests/bench/augmentation.py
-"""
+"""Views per second on one core: ours, torchvision on PIL images and on tensors, kornia."""
 
 import warnings
+from collections.abc import Callable, Iterator
 
 import kornia.augmentation as K
 import torch
 import torchvision.transforms as pil
 import torchvision.transforms.v2 as v2
+from row import Row
 from timing import interleaved
 from torchvision.transforms.functional import to_pil_image
 
 from unlabel.augment import Augment, Blur, Crop, Flip, Grey, Jitter
 from unlabel.hardware import keep_memory
 
+TITLE = "Augmentation: crop, flip, jitter and grey on one core"
 BATCH = 256
 PER_IMAGE = 32  # of the batch, for the pipelines that take one image at a time
 JITTER = (0.4, 0.4, 0.4, 0.1)
+PIL, TENSORS, KORNIA = "torchvision, PIL images", "torchvision v2, tensors", "kornia, batched"
+TARGETS = {PIL: 25, TENSORS: 25, KORNIA: 7}
 
 
-def pipelines(channels: int, size: int, blur: bool) -> dict:
-    """Crop, flip, jitter and grey, and blur where asked for, of each library on its own input."""
+def pipelines(channels: int, size: int, blur: bool) -> dict[str, tuple[int, Callable[[], object]]]:
+    """Crop, flip, jitter and grey, and blur where asked for, of each library on its own input.
+
+    How many views each makes at a time, and the function that does.
+    """
     pixels = torch.randint(256, (BATCH, channels, size, size), dtype=torch.uint8)
     x = pixels / 255
     images = [to_pil_image(each) for each in pixels[:PER_IMAGE]]
@@ -50,25 +55,23 @@ def pipelines(channels: int, size: int, blur: bool) -> dict:
     colour = x if channels == 3 else x.expand(-1, 3, -1, -1)  # kornia knows no grey jitter
     return {
         "unlabel": (BATCH, lambda: ours(x)),
-        "torchvision, PIL": (PER_IMAGE, lambda: [on_pil(image) for image in images]),
-        "torchvision v2, tensors": (PER_IMAGE, lambda: [on_tensors(e) for e in x[:PER_IMAGE]]),
-        "kornia": (BATCH, lambda: batched(colour)),
+        PIL: (PER_IMAGE, lambda: [on_pil(image) for image in images]),
+        TENSORS: (PER_IMAGE, lambda: [on_tensors(each) for each in x[:PER_IMAGE]]),
+        KORNIA: (BATCH, lambda: batched(colour)),
     }
 
 
-def main() -> None:
-    warnings.simplefilter("ignore")
+def measure(rounds: int = 15) -> Iterator[Row]:
+    """32x32 colour and 28x28 grey, without and with blur; only what has no blur has a target."""
+    warnings.simplefilter("ignore")  # kornia's
     keep_memory()
     torch.set_num_threads(1)
-    for channels, size in ((3, 32), (1, 28)):
+    for channels, size, what in ((3, 32, "32×32 colour"), (1, 28, "28×28 grey")):
         for blur in (False, True):
             contestants = pipelines(channels, size, blur)
-            seconds = interleaved({name: run for name, (_, run) in contestants.items()})
+            seconds = interleaved({name: run for name, (_, run) in contestants.items()}, rounds)
             rates = {name: n / seconds[name] for name, (n, _) in contestants.items()}
-            print(f"\n{size}x{size}x{channels}, crop + flip + jitter + grey{' + blur' * blur}")
-            for name, rate in rates.items():
-                print(f"  {name:24}{rate:10,.0f} views/s   1/{rates['unlabel'] / rate:.1f} of ours")
-
-
-if __name__ == "__main__":
-    main()
+            for name, target in TARGETS.items():
+                case = f"{what}, with blur" if blur else what
+                goal = None if blur else target
+                yield Row(case, name, rates["unlabel"], rates[name], "views/s", goal)

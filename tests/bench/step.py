@@ -1,27 +1,34 @@
-"""Images per second of a SimCLR step, against the same step on views that are ready.
+"""Training steps: ours, ours on views that are ready, and lightly's on the same encoder."""
 
-python tests/bench/step.py
-"""
-
+import copy
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from timing import interleaved
+from peers import Lightly
+from row import Row
+from timing import Around, interleaved
 
 from unlabel import compose
 from unlabel.hardware import Hardware, keep_memory
 from unlabel.images import Data, Images
+from unlabel.method import Method
 from unlabel.settings import build
 from unlabel.training import Training, fit
 
+TITLE = "Training: images a second and core"
 PARAMS = Path(__file__).parents[2] / "params"
-BATCH, STEPS = 256, 2
+BATCH, CORES = 256, 2
+METHODS = ("simclr", "moco", "byol", "rotation")
+CASES = (((1, 28, 28), "28×28 grey"), ((3, 32, 32), "32×32 colour"), ((3, 96, 96), "96×96 colour"))
 
 
 class Ready(torch.nn.Module):
     """Gives back views made beforehand, in turn, where an augmentation would make them."""
 
-    def __init__(self, augment: torch.nn.Module, x: torch.Tensor):
+    def __init__(self, augment: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor):
         super().__init__()
         self.views, self.turn = [augment(x) for _ in range(4)], 0
 
@@ -30,47 +37,88 @@ class Ready(torch.nn.Module):
         return self.views[self.turn % len(self.views)]
 
 
-def stepper(shape: tuple[int, int, int], encoder: str, precision: str, ready: bool):
-    """A function that trains SimCLR for some steps."""
-    variant = f"encoder={encoder},hardware.precision={precision}"
-    settings = compose.settings(PARAMS, "quick", "fashion_mnist", "simclr", variant)
-    hardware: Hardware = build(settings["hardware"])
-    n = BATCH * STEPS
-    torch.manual_seed(0)
-    images = Images.of(
-        torch.arange(n), torch.randint(256, (n, *shape), dtype=torch.uint8), torch.zeros(n).long()
-    )
-    data = Data("random", shape, (0.5,) * shape[0], (0.3,) * shape[0], ("a", "b"), n, "", {})
-    method = build(settings["method"], encoder=build(settings["encoder"], data=data), data=data)
-    hardware.move(method)
-    if ready:
-        method.augment = Ready(method.augment, hardware.pixels(images.image[:BATCH]))
-    optimizers = [build(settings["optimizer"], module=method)]
-    training = Training(epochs=1, batch=BATCH)
-    return lambda: list(fit(method, images, optimizers, training, hardware, 0))
+class Contest:
+    """A method of the budget quick on random images, and the steps that are compared."""
+
+    def __init__(self, name: str, shape: tuple[int, int, int], batch: int = BATCH):
+        settings = compose.settings(PARAMS, "quick", "fashion_mnist", name, "encoder=resnet_mini")
+        self.name, self.batch, self.settings = name, batch, settings
+        self.hardware: Hardware = build(settings["hardware"])
+        torch.manual_seed(0)
+        pixels = torch.randint(256, (2 * batch, *shape), dtype=torch.uint8)
+        size = len(pixels)
+        self.images = Images.of(torch.arange(size), pixels, torch.zeros(size).long())
+        mean, std = (0.5,) * shape[0], (0.3,) * shape[0]
+        data = Data("random", shape, mean, std, ("a", "b"), size, "", {})
+        encoder = build(settings["encoder"], data=data)
+        self.method: Method = build(settings["method"], encoder=encoder, data=data)
+        self.hardware.move(self.method)
+
+    def ours(self, steps: int) -> Callable[[], None]:
+        """A function that trains for so many steps."""
+        return self._steps(copy.deepcopy(self.method), steps)
+
+    def ready(self, steps: int) -> Callable[[], None]:
+        """The same on views that are made beforehand."""
+        method = copy.deepcopy(self.method)
+        x = self.hardware.pixels(self.images.image[: self.batch])
+        for each in ("augment", "augment_"):
+            if hasattr(method, each):
+                setattr(method, each, Ready(getattr(method, each), x))
+        return self._steps(method, steps)
+
+    def lightly(self, steps: int, workers: int) -> tuple[Callable[[], None], Around]:
+        """The same with lightly, and what starts and stops its worker processes."""
+        encoder = copy.deepcopy(self.method.encoder)
+        theirs = Lightly(self.name, encoder, self.images, self.settings, self.hardware, self.batch)
+
+        @contextmanager
+        def loading() -> Iterator[None]:
+            with theirs.loading(workers):
+                for _ in range(2 * workers + 1):  # what was made ahead, off the clock
+                    theirs.step()
+                yield
+
+        def run() -> None:
+            for _ in range(steps):
+                theirs.step()
+
+        return run, loading
+
+    def _steps(self, method: Method, steps: int) -> Callable[[], None]:
+        optimizers = [build(self.settings["optimizer"], module=method)]
+        training = Training(epochs=10**6, batch=self.batch)
+        loop = fit(method, self.images, optimizers, training, self.hardware, 0)
+
+        def run() -> None:
+            for _ in range(steps):
+                next(loop)
+
+        return run
 
 
-def main() -> None:
+def measure(rounds: int = 7) -> Iterator[Row]:
+    """Of each method and size: a step that makes its views against ready ones, and lightly's.
+
+    Ours computes on one core. lightly's loader has as many processes as are best for it, each of
+    which is a core more, up to two cores.
+    """
     keep_memory()
-    for shape, encoder, precision in (
-        ((1, 28, 28), "resnet_mini", "float32"),
-        ((1, 28, 28), "resnet_mini", "auto"),
-        ((3, 32, 32), "resnet_mini", "float32"),
-        ((3, 32, 32), "resnet_mini", "auto"),
-        ((3, 32, 32), "resnet18", "auto"),
-    ):
-        seconds = interleaved(
-            {
-                name: stepper(shape, encoder, precision, name == "ready")
-                for name in ("ours", "ready")
-            },
-            rounds=21 if encoder == "resnet_mini" else 1,
-        )
-        ratio = seconds["ready"] / seconds["ours"]
-        rate = BATCH * STEPS / seconds["ours"]
-        what = f"{encoder}, {shape}, {precision}: {rate:,.0f} images/s"
-        print(f"{what}, {ratio:.3f} of the step on ready views")
-
-
-if __name__ == "__main__":
-    main()
+    for shape, size in CASES:
+        steps = 2 if shape[1] <= 32 else 1
+        for name in METHODS:
+            contest, case = Contest(name, shape), f"{name}, {size}"
+            both = {"ours": contest.ours(steps), "ready": contest.ready(steps)}
+            spent = interleaved(both, 2 * rounds)
+            rates = [BATCH * steps / spent[each] for each in ("ours", "ready")]
+            yield Row(case, "the same on ready views", *rates, "images/s", 0.97)
+            functions, around = {"ours": both["ours"]}, {}
+            for workers in range(CORES + 1):
+                functions[str(workers)], around[str(workers)] = contest.lightly(steps, workers)
+            # by the wall's clock, as workers are other processes
+            spent = interleaved(functions, rounds, time.perf_counter, around)
+            cores = {str(w): min(1 + w, CORES) for w in range(CORES + 1)}
+            rate = {w: BATCH * steps / spent[w] / cores[w] for w in cores}
+            best = max(rate, key=rate.__getitem__)
+            against = f"lightly, {best} worker processes"
+            yield Row(case, against, BATCH * steps / spent["ours"], rate[best], "images/s", 1.6)

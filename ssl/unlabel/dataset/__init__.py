@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from unlabel.encoded import Encoded, Format
 from unlabel.errors import UserError
 from unlabel.images import UNLABELLED, Images
 from unlabel.seeds import derive
@@ -36,6 +37,7 @@ class Dataset:
 
     validation: float = 0.1
     seed: int = 0  # which images are held out depends on this alone
+    encoded: Format | None = None  # for sets that memory does not hold: kept as JPEG or PNG
 
     def __post_init__(self) -> None:
         if not 0 < self.validation < 1:
@@ -89,19 +91,21 @@ def held(label: Tensor, keys: Sequence[object], fraction: float, *purpose: objec
     return out
 
 
-def moments(image: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def moments(image: Tensor | Encoded) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of each channel of uint8 (N, C, H, W), for pixels in [0, 1].
 
     The sums are whole numbers, so no order of adding changes them. The deviation is never 0: it is
     1 where all pixels are equal.
     """
+    counts = np.zeros((image.shape[1], 256), np.int64)
+    for start in range(0, len(image), 256):  # few enough for the processor's cache
+        part = image[start : start + 256].to("cpu")
+        for count, channel in zip(counts, part.unbind(1), strict=True):
+            count += np.bincount(channel.reshape(-1).numpy(), minlength=256)
     mean, std = [], []
-    for channel in image.unbind(1):
-        counts = np.zeros(256, np.int64)
-        for part in channel.split(256):  # few enough for the processor's cache
-            counts += np.bincount(part.reshape(-1).numpy(), minlength=256)
-        values = list(enumerate(counts.tolist()))
-        number, total = channel.numel(), sum(n * value for value, n in values)
+    for row in counts.tolist():
+        values = list(enumerate(row))
+        number, total = sum(row), sum(n * value for value, n in values)
         squares = sum(n * value**2 for value, n in values)
         mean.append(total / number / 255)
         std.append((number * squares - total**2) ** 0.5 / number / 255 or 1.0)

@@ -9,14 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import ClassVar
 
-import torch
-
-from unlabel.augment import rotate
-from unlabel.dataset import Raw
 from unlabel.fetch import STALL, Unavailable
 from unlabel.idx import IDX, Archives, Place, files
-from unlabel.images import Images
-from unlabel.seeds import derive
 
 CLASSES = (
     *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
@@ -30,7 +24,6 @@ FILES = files(
     "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
     "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
 )
-ROTATIONS = ("0", "90", "180", "270")  # degrees, counter-clockwise
 PACKAGE = "dataset-fashion-mnist"  # Debian's and Ubuntu's
 INSTALLED = Path("/usr/share/datasets/fashion-mnist")
 COMMAND = 600  # seconds to wait for one
@@ -40,11 +33,8 @@ COMMAND = 600  # seconds to wait for one
 class FashionMNIST(IDX):
     """60,000 pictures of clothes to train on and 10,000 to test on, (1, 28, 28), ten classes.
 
-    Xiao, Rasul and Vollgraf, 2017 (arXiv:1708.07747). Where they are `rotated`, each picture is
-    turned by as many quarter turns as its id says, which are its factor `rotation`.
+    Xiao, Rasul and Vollgraf, 2017 (arXiv:1708.07747).
     """
-
-    rotated: bool = False
 
     title: ClassVar[str] = "Fashion-MNIST"
     name: ClassVar[str] = "fashion_mnist"
@@ -52,21 +42,6 @@ class FashionMNIST(IDX):
     source: ClassVar[str] = "Fashion-MNIST (arXiv:1708.07747)"
     classes: ClassVar[tuple[str, ...]] = CLASSES
     files: ClassVar = FILES
-
-    def load(self, raw: Path) -> Raw:
-        """All images: from `raw`, `root` or Debian's package, else fetched into `raw`.
-
-        Raises `UserError` naming a damaged file, or all that was tried where none can be had.
-        """
-        upright = super().load(raw)
-        if not self.rotated:
-            return upright
-        return upright._replace(
-            train=_turned(upright.train),
-            test=_turned(upright.test),
-            source=f"{self.source}, turned",
-            factors={"rotation": ROTATIONS},
-        )
 
     def installed(self) -> list[Path]:
         """Where Debian's package puts the files."""
@@ -76,12 +51,6 @@ class FashionMNIST(IDX):
         """Where files can be had: torchvision's mirrors, then Debian's package."""
         yield from super().places()
         yield f"the Debian package {PACKAGE}", _debian
-
-
-def _turned(images: Images) -> Images:
-    # A hash of the id, so that no split and no library changes how an image is turned.
-    turns = torch.tensor([derive("rotation", i) % len(ROTATIONS) for i in images.id.tolist()])
-    return images._replace(image=rotate(images.image, turns), factor=turns[:, None])
 
 
 def _debian(names: list[str]) -> Archives:

@@ -61,7 +61,7 @@ class Shapes(Dataset):
         """All images, drawn anew; `raw` is not used."""
         train = self._drawn("train", self.size, 0)
         test = self._drawn("test", self.test, FIRST)
-        pixels = sha256(train.image.numpy().tobytes() + test.image.numpy().tobytes())
+        pixels = sha256(train.pixels.numpy().tobytes() + test.pixels.numpy().tobytes())
         checksum = {"shapes": pixels.hexdigest()}
         return Raw(train, test, tuple(KINDS), "shapes, drawn by unlabel", checksum, FACTORS)
 

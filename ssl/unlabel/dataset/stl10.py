@@ -105,4 +105,4 @@ def _read(member: Member, into: Tensor) -> None:
         return
     for part in into.split(BLOCK):
         pixels = np.frombuffer(member.read(part.numel()), np.uint8).reshape(part.shape)
-        part[:] = torch.from_numpy(pixels.copy()).transpose(2, 3)
+        part.numpy()[:] = pixels.swapaxes(2, 3)

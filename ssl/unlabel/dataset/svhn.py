@@ -65,7 +65,9 @@ class SVHN(Dataset):
         parts = {name: _images(path, FIRST[name]) for name, path in paths.items()}
         train = parts["train"]
         if self.extra:
-            train = Images(*map(torch.cat, zip(train, parts["extra"], strict=True)))
+            both = (train, parts["extra"])
+            columns = ([each.id, each.pixels, each.label] for each in both)
+            train = Images.of(*map(torch.cat, zip(*columns, strict=True)))
         checksums = {FILES[name].name: FILES[name].checksum for name in names}
         return Raw(train, parts["test"], self.classes, "SVHN (Netzer et al., 2011)", checksums)
 

@@ -37,8 +37,7 @@ class Diffusion(Method):
     def predict(self, noisy: Tensor, t: Tensor) -> Tensor:
         """The noise in images (B, C, H, W) of step t (B,)."""
         h = self.encoder((noisy + 1) / 2)
-        predicted: Tensor = self.decode(noisy, h, t).float()
-        return predicted
+        return self.decode(noisy, h, t).float()
 
     @torch.no_grad()
     def show(self, x: Tensor) -> dict[str, Tensor]:

@@ -11,10 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unlabel.augment import Augment
-from unlabel.batch_norm import in_turn
+from unlabel.batch_norm import in_turn, split
 from unlabel.distributed import gather, own, world
 from unlabel.encoder import Encoder
-from unlabel.errors import UserError
 from unlabel.images import Data
 from unlabel.layers import Teacher, mlp
 from unlabel.losses import info_nce, retrieval
@@ -60,8 +59,8 @@ class MoCo(Method):
         order = (torch.randperm if self.shuffle else torch.arange)(n, device=x_q.device)
         x_k = own(gather(self.augment(batch.x))[order])
         with in_turn(self) if self.splits > 1 else nullcontext():
-            q = torch.cat([self.query(x) for x in self._split(x_q)])
-            k = torch.cat([self.key(x) for x in self._split(x_k)])
+            q = torch.cat([self.query(x) for x in split(x_q, self.splits)])
+            k = torch.cat([self.key(x) for x in split(x_k, self.splits)])
         k = own(F.normalize(gather(k)[order.argsort()].float(), dim=1))
         negatives = self.queue if len(self.queue) else None
         logits, target = info_nce(q, k, self.temperature, negatives)
@@ -69,20 +68,6 @@ class MoCo(Method):
         yield F.cross_entropy(logits, target)  # equation 1
         self.key.follow(self.query, self.momentum)  # equation 2
         self.queue = torch.cat([gather(k), self.queue])[: len(self.queue)]  # enqueue, dequeue
-
-    def _split(self, x: Tensor) -> tuple[Tensor, ...]:
-        splits, odd = divmod(self.splits, world()) if self.splits > 1 else (1, 0)
-        if odd:
-            raise UserError(
-                f"method.splits is {self.splits}, which does not divide among {world()} processes; "
-                "set it to a multiple of training.processes, or to 1"
-            )
-        if len(x) < 2 * splits:
-            raise UserError(
-                f"method.splits is {self.splits}, too many for a batch of {len(x) * world()}; "
-                "set it lower"
-            )
-        return x.chunk(splits)
 
     def embed(self, h: Tensor) -> Tensor:
         return self.project(h)

@@ -15,6 +15,7 @@ from unlabel.errors import UserError
 from unlabel.hardware import Hardware
 from unlabel.images import UNLABELLED, Data, Images
 from unlabel.labels import stratified
+from unlabel.loading import batches, load
 from unlabel.method.supervised import Supervised
 from unlabel.optimizer import adamw
 from unlabel.probe import percent
@@ -123,9 +124,11 @@ def begin(
     validation = validation.take(validation.label != UNLABELLED)
     torch.manual_seed(derive(seed, "statistics"))
     # Parts of equal size: batch norm cannot do with a last part of one image.
-    parts = images.image.tensor_split(math.ceil(len(images.id) / BLOCK))
+    parts = torch.arange(len(images.id)).tensor_split(math.ceil(len(images.id) / BLOCK))
+    loaded = load(images, parts, hardware.workers)
     with hardware.autocast():
-        update_bn((model.augment(hardware.pixels(part)) for part in parts), model.encoder)
+        x = (model.augment(hardware.pixels(part.image)) for _, part in loaded)
+        update_bn(x, model.encoder)
     # On the CPU, as a GPU in training multiplies too coarsely for L-BFGS.
     h, h_validation = (features(model, each, hardware).cpu() for each in (images, validation))
     turned, classes = axes(h), model.classify.out_features
@@ -141,8 +144,9 @@ def features(model: Supervised, images: Images, hardware: Hardware) -> Tensor:
     """The encoder's features of N images, in float32 (N, D)."""
     model.eval()
     with hardware.autocast():
-        parts = [model.encoder(hardware.pixels(x)) for x in images.image.split(BLOCK)]
-    return torch.cat(parts).float()
+        parts = batches(images, BLOCK, hardware.workers)
+        h = [model.encoder(hardware.pixels(part.image)) for part in parts]
+    return torch.cat(h).float()
 
 
 @torch.no_grad()

@@ -123,7 +123,8 @@ def _neighbours(
     def draw(part: Split, at: int, split: Images, row: Mapping[int, int]) -> tuple[Picture, int]:
         label = int(part.label[at])
         name = found.classes[label] if label != UNLABELLED else "no label"
-        image = split.image[row[int(part.id[at])]].float() / 255
+        place = row[int(part.id[at])]
+        image = split.take(slice(place, place + 1)).pixels[0].float() / 255
         return parts.picture(name, png(image)), label
 
     shown = []

@@ -15,6 +15,7 @@ from unlabel.errors import UserError
 from unlabel.features import SPLITS, Split, Views
 from unlabel.hardware import Hardware
 from unlabel.images import UNLABELLED, Data, Images
+from unlabel.loading import batches
 from unlabel.method import Method
 from unlabel.progress import Progress
 from unlabel.seeds import derive, generator
@@ -121,7 +122,7 @@ def extract(
     method: Method, images: Images, batch: int, hardware: Hardware, progress: Progress
 ) -> Iterator[Split]:
     """The features of `images`, `batch` at a time."""
-    for part in batches(images, batch):
+    for part in batches(images, batch, hardware.workers):
         h, z = _embed(method, hardware.pixels(part.image), hardware)
         yield Split(part.id, part.label, part.factor, h, z)
         progress.advance(len(part.id))
@@ -140,12 +141,12 @@ def compare(
         (h, z), (h_, z_) = (_embed(method, x, hardware) for x in (first, second))
         return name, Views(id, h, h_, z, z_)
 
-    pairs = Images(*(each[: extraction.pairs] for each in images))
-    for number, part in enumerate(batches(pairs, extraction.batch)):
+    pairs = images.take(slice(extraction.pairs))
+    for number, part in enumerate(batches(pairs, extraction.batch, hardware.workers)):
         torch.manual_seed(derive("views", number))
         x = hardware.pixels(part.image)
         yield views(features.ALL, part.id, extraction.augment(x), extraction.augment(x))
-    some = Images(*(each[: extraction.alone] for each in images))
+    some = images.take(slice(extraction.alone)).decoded()
     for name, transform in extraction.transforms.transforms.items():
         for number, part in enumerate(batches(some, extraction.batch)):
             torch.manual_seed(derive("views", name, number))
@@ -157,9 +158,3 @@ def _embed(method: Method, x: Tensor, hardware: Hardware) -> tuple[Tensor, Tenso
     with hardware.autocast():
         h = method.encoder(x)
         return h, method.embed(h)
-
-
-def batches(images: Images, size: int) -> Iterator[Images]:
-    """The images, `size` at a time."""
-    for start in range(0, len(images.id), size):
-        yield Images(*(each[start : start + size] for each in images))

@@ -62,7 +62,7 @@ def run(
 def _pixels(path: Path, shape: tuple[int, int, int], fit: str) -> Tensor:
     """The image of a file as uint8 of `shape`. Raises `UserError` if it cannot be read."""
     try:
-        return torch.from_numpy(decode(path.read_bytes(), shape, fit))
+        return torch.tensor(decode(path.read_bytes(), shape, fit))
     except (OSError, Unreadable) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise UserError(f"cannot read the image {path}: {reason}") from error

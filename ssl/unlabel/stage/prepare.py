@@ -9,6 +9,7 @@ import torch
 
 from unlabel import files, images
 from unlabel.dataset import Dataset, Raw, hold_out, moments
+from unlabel.encoded import Encoded, Format, encode, spool
 from unlabel.errors import UserError
 from unlabel.images import UNLABELLED, Data, Images
 from unlabel.settings import build, load
@@ -39,7 +40,9 @@ def run(
         kept, held = hold_out(loaded.train, dataset.validation, dataset.seed, "validation")
     splits = dict(zip(SPLITS, (kept, held, loaded.test), strict=True))
     _check_labels(splits, loaded.classes, name)
-    mean, std = moments(kept.image)
+    if dataset.encoded is not None:
+        splits = {key: _encoded(split, dataset.encoded, raw) for key, split in splits.items()}
+    mean, std = moments(splits["train"].image)
     channels, height, width = kept.image.shape[1:]
     shape = (channels, height, width)
     for path, split in zip((train, validation, test), splits.values(), strict=True):
@@ -48,7 +51,8 @@ def run(
         images.write(path, split, data)
     told = _told(splits, loaded)
     if report is not None:
-        files.write_json(report, told | {"content": settings.get("content")})
+        place = {key: settings.get(key) for key in ("path", "content")}  # as the plan found them
+        files.write_json(report, told | place)
     sizes = ", ".join(f"{len(split.id)} {key}" for key, split in splits.items())
     print("; ".join([f"{name}: {sizes}", *told["summary"]]), file=sys.stderr)
 
@@ -64,6 +68,16 @@ def _told(splits: dict[str, Images], raw: Raw) -> dict[str, Any]:
         counts[name] = {"images": len(split.id), "unlabelled": unlabelled, "classes": classes}
     labelled = any(count["classes"] for count in counts.values())
     return {"summary": [], **raw.notes, "labelled": labelled, "splits": counts}
+
+
+def _encoded(images: Images, format: Format, folder: Path) -> Images:
+    """With images in files of a `format`, that stay in `folder` while this process goes on."""
+    if isinstance(images.image, Encoded):  # as the dataset has read them
+        return images
+    files = spool((encode(pixels, format) for pixels in images.image.numpy()), folder)
+    channels, height, width = images.image.shape[1:]
+    shape = (channels, height, width)
+    return images._replace(image=Encoded(files, images.id, shape, "the dataset"))
 
 
 def _check(raw: Raw, name: str) -> None:

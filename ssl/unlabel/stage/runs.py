@@ -35,9 +35,7 @@ def run(
 
     Raises `UserError` if a study or a recipe is wrong, and if nobody can be asked.
     """
-    plan = Plan.current(params)
-    found = inventory.look(plan, runs)
-    plan.keep()
+    found = inventory.look(Plan.current(params), runs)
     print(_table(found) if found else f"no runs below {runs}")
     if prune:
         _prune([each for each in found if each.state == "orphaned"], runs, yes, unversioned)

@@ -14,9 +14,10 @@ from unlabel.errors import UserError
 from unlabel.features import Features, Split
 from unlabel.hardware import Hardware
 from unlabel.images import UNLABELLED, Images
+from unlabel.loading import batches
 from unlabel.progress import Progress
 from unlabel.settings import build, load
-from unlabel.stage.features import batches, read_splits, some
+from unlabel.stage.features import read_splits, some
 from unlabel.stage.probe import built, measured
 
 BATCH = 1000
@@ -52,7 +53,7 @@ def run(params: Path, encoder: Path, train: Path, validation: Path, test: Path, 
 def extract(encoder: Encoder, images: Images, hardware: Hardware, progress: Progress) -> Split:
     """The features of all `images`, on the device."""
     parts = []
-    for part in batches(images, BATCH):
+    for part in batches(images, BATCH, hardware.workers):
         x = fitted(hardware.pixels(part.image), encoder.data.shape)
         with hardware.autocast():
             parts.append(encoder(x).float())

@@ -1,0 +1,122 @@
+"""Images that stay encoded, as JPEG or PNG, until their pixels are asked for."""
+
+import math
+import mmap
+import tempfile
+from collections.abc import Iterable, Iterator
+from io import BytesIO
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import torch
+from PIL import Image
+from torch import Tensor
+
+from unlabel.decode import FORMATS, Unreadable, decode
+from unlabel.errors import UserError
+
+Format = Literal["jpeg", "png"]
+OPTIONS: dict[Format, dict[str, int]] = {"jpeg": {"quality": 95, "subsampling": 0}, "png": {}}
+BLOCK = 1000  # images of a record batch
+
+
+class Encoded:
+    """N encoded images, with the operations of a uint8 tensor (N, C, H, W) that are in use.
+
+    An index gives some of them, still encoded; `to` gives their pixels.
+    """
+
+    device = torch.device("cpu")
+
+    def __init__(
+        self,
+        column: pa.ChunkedArray,  # of bytes, one for each id
+        id: Tensor,
+        size: tuple[int, int, int],  # (C, H, W)
+        where: str,  # the column is, in words
+        rows: Tensor | None = None,  # of the column, in order; None is all
+    ):
+        self.column, self.id, self.size, self.where = column, id, size, where
+        self.rows = torch.arange(len(column)) if rows is None else rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        return (len(self), *self.size)
+
+    @property
+    def nbytes(self) -> int:
+        """Of the pixels."""
+        return math.prod(self.shape)
+
+    def __getitem__(self, index: slice | Tensor) -> "Encoded":
+        return Encoded(self.column, self.id, self.size, self.where, self.rows[index])
+
+    def encoded(self) -> list[bytes]:
+        """Each image as it is."""
+        return [self.column[row].as_py() for row in self.rows.tolist()]
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> Tensor:
+        """The pixels (N, C, H, W) on `device`. Raises `UserError` as `decode` does."""
+        pixels = torch.empty(self.shape, dtype=torch.uint8)
+        self.decode(pixels)
+        return pixels.to(device, non_blocking=non_blocking)
+
+    def decode(self, out: Tensor) -> None:
+        """Fill `out` (N, C, H, W). Raises `UserError` for an image that is damaged."""
+        for pixels, row in zip(out.numpy(), self.rows.tolist(), strict=True):
+            try:
+                pixels[:] = decode(self.column[row].as_py(), self.size)
+            except Unreadable as error:
+                raise UserError(
+                    f"image {int(self.id[row])} of {self.where} is damaged ({error}); delete the "
+                    "file and prepare the dataset again"
+                ) from error
+
+
+def encode(pixels: np.ndarray, format: Format) -> bytes:
+    """A file of an image in uint8 (C, H, W); C is 1 or 3."""
+    buffer = BytesIO()
+    rows = np.ascontiguousarray(pixels.transpose(1, 2, 0))
+    image = Image.fromarray(rows[:, :, 0] if len(pixels) == 1 else rows)
+    image.save(buffer, format, **OPTIONS[format])
+    return buffer.getvalue()
+
+
+def fitting(encoded: bytes, pixels: np.ndarray, format: Format) -> bytes:
+    """The file of an image of which `pixels` (C, H, W) are to be kept: as it is where it can be.
+
+    That is where it has their size and takes no more bytes; else they are encoded anew.
+    """
+    with Image.open(BytesIO(encoded), formats=FORMATS) as image:
+        same = image.size == pixels.shape[:0:-1] and len(encoded) <= pixels.nbytes
+    if same and np.array_equal(decode(encoded, pixels.shape), pixels):  # not so if it is turned
+        return encoded
+    return encode(pixels[:1] if (pixels == pixels[:1]).all() else pixels, format)
+
+
+def spool(images: Iterable[bytes], folder: Path) -> pa.ChunkedArray:
+    """Encoded images, one after another, in a nameless file of `folder`: a memory-mapped column.
+
+    The file ends with the process, however that ends.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    schema = pa.schema({"image": pa.binary()})
+    with tempfile.TemporaryFile(dir=folder) as file:
+        with pa.ipc.new_file(file, schema) as writer:
+            for block in _blocks(images):
+                writer.write_batch(pa.record_batch([pa.array(block, pa.binary())], schema=schema))
+        file.flush()
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    return pa.ipc.open_file(pa.py_buffer(mapped)).read_all()["image"]
+
+
+def _blocks(images: Iterable[bytes]) -> Iterator[list[bytes]]:
+    images = iter(images)
+    while block := list(islice(images, BLOCK)):
+        yield block

@@ -1,0 +1,96 @@
+"""The page of the benchmarks, from the record that `make bench` writes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from unlabel.report import chart, site
+from unlabel.report.chart import BLUE, GREY, Chart
+from unlabel.report.measure import DASH, duration, number
+
+
+@dataclass(frozen=True)
+class Line:
+    """A comparison as the table has it."""
+
+    case: str
+    against: str
+    ours: str
+    theirs: str
+    unit: str
+    ratio: str
+    target: str
+    kind: str  # "holds" where the target is reached, "fails" where not, "" where there is none
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """What the page tells of one benchmark."""
+
+    name: str
+    title: str
+    chart: Chart
+    lines: tuple[Line, ...]
+    facts: tuple[tuple[str, str], ...]
+
+
+def render(record: Mapping[str, Any]) -> str:
+    """The page as HTML."""
+    benchmarks = [_benchmark(name, each) for name, each in sorted(record.items())]
+    goals = [line.kind for each in benchmarks for line in each.lines if line.kind]
+    lead = f"{goals.count('holds')} of {len(goals)} targets are reached."
+    return site.render("bench.html", benchmarks=benchmarks, lead=lead)
+
+
+def _benchmark(name: str, record: Mapping[str, Any]) -> Benchmark:
+    made, rows = record["made"], record["rows"]
+    facts = [
+        ("Device", made["device"]),
+        ("Software", f"torch {made['torch']}, Python {made['python']}"),
+        ("Commit", made["commit"]),
+        ("Measured in", duration(record["seconds"])),
+    ]
+    lines = tuple(map(_line, rows))
+    told = tuple((term, text) for term, text in facts if text)
+    return Benchmark(name, record["title"], _chart(record["title"], rows), lines, told)
+
+
+def _line(row: Mapping[str, Any]) -> Line:
+    target = row["target"]
+    kind = "" if target is None else "holds" if row["ratio"] >= target else "fails"
+    return Line(
+        row["case"],
+        row["against"],
+        number(row["ours"]),
+        number(row["theirs"]),
+        row["unit"],
+        number(row["ratio"]),
+        DASH if target is None else number(target),
+        kind,
+    )
+
+
+def _chart(title: str, rows: Sequence[Mapping[str, Any]]) -> Chart:
+    """How many times as good each comparison is, beside what is aimed at."""
+    named = [{**row, "name": f"{row['case']} · {row['against']}"} for row in rows]
+    order = [row["name"] for row in named]
+    y = alt.Y("name:N", sort=order, title=None).axis(labelLimit=420, ticks=False, domain=False)
+    scale = alt.Scale(type="log", nice=False, padding=12)
+    x = alt.X("ratio:Q", title="times as good", scale=scale).axis(tickCount=6, format="~g")
+    data = pd.DataFrame(named)
+    level = alt.Chart(pd.DataFrame({"ratio": [1]})).mark_rule(strokeDash=[4, 3], color=GREY)
+    point = alt.Chart(data).mark_point(filled=True, size=90, opacity=1, color=BLUE)
+    layers = [
+        level.encode(x=x),
+        point.encode(x=x, y=y, tooltip=["case", "against", "ours", "theirs", "unit", "ratio"]),
+    ]
+    goals = data[data["target"].notna()]
+    if len(goals):
+        tick = alt.Chart(goals).mark_tick(thickness=2, size=16, color=GREY)
+        layers.append(tick.encode(x="target:Q", y=y))
+    words = "; ".join(f"{row['name']}: {number(row['ratio'])}" for row in named)
+    finished = chart.finish(layers, max(120, 22 * len(order)))
+    return Chart("Times as good; a mark is the target", f"{title}: {words}", finished)
