@@ -204,12 +204,16 @@ def without_slurm(folder: Path) -> str:
 
 
 @needs_slurm
-@pytest.mark.parametrize("mistake", ["partition", "not reachable", "not there"])
+@pytest.mark.parametrize("mistake", ["partition", "no GPU", "not reachable", "not there"])
 def test_a_mistake_is_one_sentence_and_loses_nothing(slurm, copy, tmp_path, monkeypatch, mistake):
     if mistake == "partition":
         file = copy / "workflow/profiles/slurm/partitions.yaml"
         file.write_text(file.read_text().replace("  gpu:", "  gpux:"))
         said = "error: Slurm has no partition 'gpux'; did you mean 'gpu'? Name this cluster's in"
+    elif mistake == "no GPU":
+        file = copy / "workflow/profiles/slurm/partitions.yaml"
+        file.write_text(file.read_text().replace("{ max_gpu: 8 }", "{}"))
+        said = "error: no partition in workflow/profiles/slurm/partitions.yaml has a GPU, for which"
     elif mistake == "not reachable":
         conf = (slurm / "slurm.conf").read_text()
         (tmp_path / "slurm.conf").write_text(re.sub("SlurmctldPort=.*", "SlurmctldPort=1", conf))
