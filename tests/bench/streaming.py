@@ -180,4 +180,4 @@ if __name__ == "__main__":
         train(Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4] == "1")
     else:
         torch.set_num_threads(1)
-        main(int(sys.argv[1]) if len(sys.argv) > 1 else 72_000)
+        main(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000)
