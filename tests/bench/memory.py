@@ -69,12 +69,10 @@ def stages(folder: Path, number: int) -> dict[str, tuple[float, float]]:
     data = [word for name, path in paths.items() for word in (f"--{name}", str(path))]
     encoder = ["--encoder", f"{run}/encoder.safetensors"]
     made = ["--features", f"{run}/features.parquet", "--views", f"{run}/views.parquet"]
+    written = ["--out", *made[1:]]  # the same two files
     commands = {
         "pretrain": ["--train", str(paths["train"]), "--state", f"{run}/state", "--out", str(run)],
-        "features": [
-            *(*encoder, "--method", f"{run}/method.safetensors", *data),
-            *("--out", f"{run}/features.parquet", "--views", f"{run}/views.parquet"),
-        ],
+        "features": [*encoder, "--method", f"{run}/method.safetensors", *data, *written],
         "probe": [*made, "--out", f"{run}/metrics"],
         "finetune": [*encoder, *data, "--out", f"{run}/finetune.json"],
     }
