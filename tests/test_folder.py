@@ -350,6 +350,12 @@ def test_a_dataset_that_alters_ones_own_images_is_looked_at_too(
         Plan(params, tmp_path / "frozen").dataset("mine")
 
 
+def test_values_on_the_command_line_are_as_in_a_recipe() -> None:
+    config = {"dataset": "table", "path": 2024, "label": "null", "size": ["8", "12"], "test": 0.3}
+    changes = own.asked({"study": "smoke", **config}, PARAMS).changes
+    assert changes == {"path": "2024", "label": None, "size": [8, 12], "test": 0.3}
+
+
 def test_runs_on_ones_own_images_are_needed_as_any_study_may_be_run_there(tmp_path: Path) -> None:
     for name in ("folder/simclr/base", "folder/simclr/method.temperature=9", "svhn/simclr/base"):
         (tmp_path / "runs/tiny" / name / "0").mkdir(parents=True)

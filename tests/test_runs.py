@@ -90,16 +90,19 @@ def test_a_run_that_a_process_works_on_is_running(listed, copy):
     assert listed()["tiny/digits/rotation/base/0"].startswith("done")
 
 
-def test_a_run_is_orphaned_if_no_study_has_it_at_any_budget(listed, copy):
-    folders = ["tiny/digits/simclr/method.temperature=0.05/0", "huge/digits/simclr/base/0"]
-    for folder in [*folders, "quick/digits/simclr/base/0", "tiny/digits/simclr/base/notes"]:
+def test_a_run_is_orphaned_if_no_study_has_it_at_any_budget_on_any_dataset(listed, copy):
+    folders = ["tiny/digits/simclr/method.temperature=0.07/0", "huge/digits/simclr/base/0"]
+    folders += ["tiny/gone/simclr/base/0"]
+    for folder in [*folders, "quick/digits/simclr/base/0", *MORE]:
         shutil.copytree(copy / SIMCLR, copy / "data/runs" / folder)
     main_states = {each.run.folder: each.state for each in look(copy)}
-    assert (
-        main_states.pop("quick/digits/simclr/base/0") == "stale"
-    )  # the smoke test is at any budget
+    assert main_states.pop("quick/digits/simclr/base/0") == "stale"  # at any budget
+    assert main_states.pop("tiny/shapes/simclr/base/0") == "stale"  # on any dataset
     assert {main_states[folder] for folder in folders} == {"orphaned"}
     assert "tiny/digits/simclr/base/notes" not in main_states
+
+
+MORE = ["tiny/shapes/simclr/base/0", "tiny/digits/simclr/base/notes"]
 
 
 def look(copy):

@@ -261,17 +261,19 @@ def test_only_a_few_parts_are_decoded_ahead(png: Images, monkeypatch: pytest.Mon
     assert not [t for t in threading.enumerate() if t.name.startswith("decode")]
 
 
-def damaged(png: Images, place: int) -> Images:
+def damaged(png: Images, place: int, folder: Path) -> Images:
     files = png.image.encoded()
     files[place] = files[place][:40]
-    column = pa.chunked_array([pa.array(files, pa.binary())])
     ids = png.id + 1000
-    return png._replace(id=ids, image=Encoded(column, ids, png.image.size, "train.arrow"))
+    image = Encoded(spool(files, folder), ids, png.image.size, "train.arrow")
+    return png._replace(id=ids, image=image)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_damaged_image_is_named_and_no_thread_stays(png: Images, workers: int) -> None:
-    loaded = load(damaged(png, 123), torch.arange(500).split(20), workers)
+def test_a_damaged_image_is_named_and_no_thread_stays(
+    png: Images, workers: int, tmp_path: Path
+) -> None:
+    loaded = load(damaged(png, 123, tmp_path), torch.arange(500).split(20), workers)
     parts = [next(loaded)[0] for _ in range(6)]
     assert parts[-1].tolist() == list(range(100, 120))
     with pytest.raises(UserError, match=r"image 1123 of train\.arrow is damaged \(.*prepare") as e:
@@ -416,7 +418,7 @@ def test_a_damaged_image_ends_a_run_with_one_sentence(
     settings_of(tmp_path, workers=2)
     train = datasets["encoded"] / "train.arrow"
     found, data = images.read(train)
-    images.write(train, damaged(found, 5), data)
+    images.write(train, damaged(found, 5, tmp_path), data)
     command = [sys.executable, "-m", "unlabel", *pretrain(tmp_path, datasets["encoded"])]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == 1
@@ -477,8 +479,8 @@ def test_a_set_is_trained_on_in_a_quarter_of_its_size(tmp_path: Path) -> None:
     every = Images.of(torch.arange(SIZE), few, torch.arange(SIZE) % 4)
     images.write(tmp_path / "pixels.arrow", every, about(every))
     files = [encode(each, "png") for each in some] * (SIZE // 32)
-    column = pa.chunked_array([pa.array(files, pa.binary())])
-    stored = every._replace(image=Encoded(column, every.id, size, "these"))
+    image = Encoded(spool(files, tmp_path), every.id, size, "these")
+    stored = every._replace(image=image)
     images.write(tmp_path / "png.arrow", stored, about(stored))
     said = set()
     for name, workers in (("pixels", 0), ("png", 0), ("png", 1)):

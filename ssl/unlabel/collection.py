@@ -175,9 +175,9 @@ class Collection(Dataset):
             image = torch.from_numpy(every[: len(readable), : 1 if grey else size[0]])
         else:
             format = self.encoded
-            column = spool((fitting(*each, format) for each in files()), raw)
+            kept = spool((fitting(*each, format) for each in files()), raw)
             shape = (1 if grey else size[0], *self.shape)
-            image = Encoded(column, torch.arange(len(readable)), shape, "the dataset")
+            image = Encoded(kept, torch.arange(len(readable)), shape, "the dataset")
         return Decoded(readable, image, content, unreadable)
 
     def _split(self, found: Decoded, label: Tensor, classes: Sequence[str]) -> Tensor:

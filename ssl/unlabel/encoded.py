@@ -1,16 +1,15 @@
 """Images that stay encoded, as JPEG or PNG, until their pixels are asked for."""
 
 import math
-import mmap
+import os
 import tempfile
-from collections.abc import Iterable, Iterator
+import weakref
+from collections.abc import Iterable
 from io import BytesIO
-from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal
 
 import numpy as np
-import pyarrow as pa
 import torch
 from PIL import Image
 from torch import Tensor
@@ -23,6 +22,25 @@ OPTIONS: dict[Format, dict[str, int]] = {"jpeg": {"quality": 95, "subsampling": 
 BLOCK = 1000  # images of a record batch
 
 
+class Files:
+    """N encoded images in one file on the disk, each read when it is asked for.
+
+    They are not memory-mapped: around each place the kernel would read megabytes that nobody needs,
+    and where memory is short drop those for it that somebody does.
+    """
+
+    def __init__(self, file: IO[bytes], start: np.ndarray, length: np.ndarray):
+        self.start, self.length = start, length  # int64 (N,), in bytes
+        self.descriptor = os.dup(file.fileno())
+        weakref.finalize(self, os.close, self.descriptor)
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    def __getitem__(self, row: int) -> bytes:
+        return os.pread(self.descriptor, int(self.length[row]), int(self.start[row]))
+
+
 class Encoded:
     """N encoded images, with the operations of a uint8 tensor (N, C, H, W) that are in use.
 
@@ -33,14 +51,14 @@ class Encoded:
 
     def __init__(
         self,
-        column: pa.ChunkedArray,  # of bytes, one for each id
+        files: Files,  # one for each id
         id: Tensor,
         size: tuple[int, int, int],  # (C, H, W)
-        where: str,  # the column is, in words
-        rows: Tensor | None = None,  # of the column, in order; None is all
+        where: str,  # they are, in words
+        rows: Tensor | None = None,  # of the files, in order; None is all
     ):
-        self.column, self.id, self.size, self.where = column, id, size, where
-        self.rows = torch.arange(len(column)) if rows is None else rows
+        self.files, self.id, self.size, self.where = files, id, size, where
+        self.rows = torch.arange(len(files)) if rows is None else rows
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -55,11 +73,11 @@ class Encoded:
         return math.prod(self.shape)
 
     def __getitem__(self, index: slice | Tensor) -> "Encoded":
-        return Encoded(self.column, self.id, self.size, self.where, self.rows[index])
+        return Encoded(self.files, self.id, self.size, self.where, self.rows[index])
 
     def encoded(self) -> list[bytes]:
         """Each image as it is."""
-        return [self.column[row].as_py() for row in self.rows.tolist()]
+        return [self.files[row] for row in self.rows.tolist()]
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Tensor:
         """The pixels (N, C, H, W) on `device`. Raises `UserError` as `decode` does."""
@@ -71,7 +89,7 @@ class Encoded:
         """Fill `out` (N, C, H, W). Raises `UserError` for an image that is damaged."""
         for pixels, row in zip(out.numpy(), self.rows.tolist(), strict=True):
             try:
-                pixels[:] = decode(self.column[row].as_py(), self.size)
+                pixels[:] = decode(self.files[row], self.size)
             except Unreadable as error:
                 raise UserError(
                     f"image {int(self.id[row])} of {self.where} is damaged ({error}); delete the "
@@ -100,23 +118,13 @@ def fitting(encoded: bytes, pixels: np.ndarray, format: Format) -> bytes:
     return encode(pixels[:1] if (pixels == pixels[:1]).all() else pixels, format)
 
 
-def spool(images: Iterable[bytes], folder: Path) -> pa.ChunkedArray:
-    """Encoded images, one after another, in a nameless file of `folder`: a memory-mapped column.
+def spool(images: Iterable[bytes], folder: Path) -> Files:
+    """Encoded images, one after another, in a nameless file of `folder`.
 
-    The file ends with the process, however that ends.
+    It ends with the process, however that ends.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    schema = pa.schema({"image": pa.binary()})
     with tempfile.TemporaryFile(dir=folder) as file:
-        with pa.ipc.new_file(file, schema) as writer:
-            for block in _blocks(images):
-                writer.write_batch(pa.record_batch([pa.array(block, pa.binary())], schema=schema))
+        length = np.array([file.write(each) for each in images], np.int64)
         file.flush()
-        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    return pa.ipc.open_file(pa.py_buffer(mapped)).read_all()["image"]
-
-
-def _blocks(images: Iterable[bytes]) -> Iterator[list[bytes]]:
-    images = iter(images)
-    while block := list(islice(images, BLOCK)):
-        yield block
+        return Files(file, length.cumsum() - length, length)

@@ -6,6 +6,7 @@ an image has none), and in its schema's metadata what a model must know beforeha
 """
 
 import json
+import mmap
 import warnings
 from dataclasses import asdict, dataclass, field
 from itertools import chain
@@ -17,7 +18,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from unlabel.encoded import BLOCK, Encoded
+from unlabel.encoded import BLOCK, Encoded, Files
 from unlabel.errors import UserError
 from unlabel.files import whole
 
@@ -129,13 +130,14 @@ def read(path: Path) -> tuple[Images, Data]:
     Raises `UserError` if the file is missing, truncated or of another format.
     """
     try:
-        table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+        with path.open("rb") as file:
+            mapped = pa.py_buffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+            table = pa.ipc.open_file(mapped).read_all()
         data = Data.parse(json.loads(table.schema.metadata[b"unlabel"]))
         ids = torch.tensor(table["id"].to_numpy())
         image: Tensor | Encoded
         if pa.types.is_binary(table["image"].type):
-            table["image"].validate(full=True)
-            image = Encoded(table["image"], ids, data.shape, str(path))
+            image = Encoded(_files(path, mapped, table["image"]), ids, data.shape, str(path))
         else:
             image = _mapped(table["image"], data)
         label = _labels(table["label"])
@@ -157,6 +159,19 @@ def _mapped(column: pa.ChunkedArray, data: Data) -> Tensor:
         # The pages are read-only; nothing here writes to them.
         warnings.filterwarnings("ignore", "The given NumPy array is not writable")
         return torch.from_numpy(column.combine_chunks().to_numpy_ndarray())
+
+
+def _files(path: Path, mapped: pa.Buffer, column: pa.ChunkedArray) -> Files:
+    """Where in the file, which is `mapped`, each image's bytes are."""
+    column.validate(full=True)
+    start, length = [np.array([], np.int64)], [np.array([], np.int64)]
+    for chunk in filter(len, column.chunks):
+        _, offsets, content = chunk.buffers()
+        places = np.frombuffer(offsets, np.int32, len(chunk) + 1, 4 * chunk.offset).astype(np.int64)
+        start.append(places[:-1] + (content.address - mapped.address))
+        length.append(np.diff(places))
+    with path.open("rb") as file:
+        return Files(file, np.concatenate(start), np.concatenate(length))
 
 
 def _labels(column: pa.ChunkedArray) -> Tensor:

@@ -1,17 +1,17 @@
 """The runs on disk: what each is, and whether any study needs it."""
 
 import fcntl
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
-from unlabel import compose, forecast, records, study
+from unlabel import compose, forecast, records, slurm, study
 from unlabel.errors import UserError
 from unlabel.plan import Plan
 from unlabel.resume import first_difference
-from unlabel.run import Run
+from unlabel.run import ASIDE, TRAINED, Run
 
 UNFINISHED = Path(".snakemake/incomplete")  # a mark for each output of a running job
 ALIVE = Path(".snakemake/alive")  # locked as long as a Snakemake lives
@@ -30,36 +30,30 @@ class Found:
 
 def look(plan: Plan, folder: Path) -> list[Found]:
     """Each run below `folder`. Raises `UserError` if a study or a recipe is wrong."""
-    wanted, budgets = needed(plan.params), compose.names(plan.params, "budget")
-    own = compose.own(plan.params)
-    busy = _busy()
+    wanted, busy = needed(plan.params), _busy()
+    budgets, datasets = (compose.names(plan.params, group) for group in ("budget", "dataset"))
     found = []
     for run, path in _folders(folder):
         if held(path) or str(path) in busy:
             state, why = "running", ""
-        elif run.budget not in budgets or _asked(run, own) not in wanted:
-            state, why = "orphaned", ""
-        else:
+        elif run.budget in budgets and run.dataset in datasets and _anywhere(run) in wanted:
             state, why = _state(plan, run, path)
+        else:
+            state, why = "orphaned", ""
         size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
         found.append(Found(run, path, state, why, size))
     return found
 
 
 def needed(params: Path) -> set[Run]:
-    """The runs of all studies, and of all on one's own images, on which any study may be run.
-
-    A study is of no budget, and so its runs have an empty one; on one's own images they also have
-    no dataset.
-    """
-    names = compose.names(params, "study")
-    runs = {run for name in names for _, run in study.read(params, name).runs(params, budget="")}
-    return runs | {replace(run, dataset="") for run in runs}
+    """The runs of all studies, of no budget and no dataset: one may ask for any study on any."""
+    studies = [study.read(params, name) for name in compose.names(params, "study")]
+    runs = [run for each in studies for _, run in each.runs(params, budget="")]
+    return {_anywhere(run) for run in runs}
 
 
-def _asked(run: Run, own: Collection[str]) -> Run:
-    """As `needed` has it."""
-    return replace(run, budget="", dataset="" if run.dataset in own else run.dataset)
+def _anywhere(run: Run) -> Run:
+    return replace(run, budget="", dataset="")
 
 
 def held(path: Path) -> bool:
@@ -87,11 +81,11 @@ def _lock(file: IO[str]) -> bool:
 
 
 def _busy() -> set[str]:
-    """The folders of runs that a job of a Snakemake that lives is making something in."""
+    """The folders of runs that a job of Snakemake's, here or in Slurm, makes something in."""
     if not ALIVE.exists():
         return set()
     with ALIVE.open("r+") as alive:
-        if _lock(alive):
+        if _lock(alive) and not slurm.left(Path.cwd()):
             return set()
     targets = [target.split("/") for target, _ in records.read(UNFINISHED)]
     return {"/".join(parts[:7]) for parts in targets if parts[:2] == ["data", "runs"]}
@@ -112,7 +106,8 @@ def _state(plan: Plan, run: Run, path: Path) -> tuple[str, str]:
     if there := forecast.trained(path):
         difference = first_difference(there, forecast.planned(plan, run))
         return ("stale", difference) if difference else ("done", "")
-    if (path / f"state.{frozen.stem}/state.safetensors").exists():
+    aside = path / ASIDE / TRAINED[-1]
+    if aside.exists() or (path / f"state.{frozen.stem}/state.safetensors").exists():
         return "resumable", ""
     if any(path.glob("state.*/state.safetensors")):
         return "stale", "its training state is of other settings"

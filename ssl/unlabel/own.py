@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from unlabel import compose
 from unlabel.errors import UserError, nearest
 from unlabel.settings import load
@@ -38,4 +40,13 @@ def asked(config: Mapping[str, Any], params: Path) -> Own:
                 f"--config {key}=... is {where}; {nearest(key, known | recipe)}"
                 + ("" if name else ". The settings of a dataset need its name, dataset=NAME")
             )
-    return Own(name, changes)
+    return Own(name, {key: _value(key, value) for key, value in changes.items()})
+
+
+def _value(key: str, value: Any) -> Any:
+    """As YAML has it: Snakemake leaves null, and the numbers of a list, as they were typed."""
+    if key == "path":
+        return str(value)  # a folder may be called 2024
+    if isinstance(value, list):
+        return [yaml.safe_load(str(each)) for each in value]
+    return None if value == "null" else value

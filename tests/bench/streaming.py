@@ -27,7 +27,7 @@ from unlabel.settings import build
 from unlabel.training import Training, fit
 
 PARAMS = Path(__file__).parents[2] / "params"
-SIDE, BATCH, WIDTH, STEPS, ROUNDS = 96, 32, 8, 32, 5
+SIDE, BATCH, WIDTH, STEPS, ROUNDS = 96, 32, 8, 32, 3
 GROUPS = Path("/sys/fs/cgroup")
 VERSIONS = (  # of control groups: where, the limit, the most that was used
     (GROUPS / "memory", "memory.limit_in_bytes", "memory.max_usage_in_bytes"),

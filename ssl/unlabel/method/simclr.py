@@ -66,5 +66,5 @@ def nt_xent(z: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
     every = gather(z, views=2)
     place = torch.arange(len(every), device=z.device)
     itself, partner = own(place, views=2), own(place.roll(len(every) // 2), views=2)
-    logits = cosine_similarities(z, every) / temperature
+    logits = cosine_similarities(z, every).div_(temperature)  # in place, as it may be large
     return logits.scatter_(1, itself.unsqueeze(1), -torch.inf), partner

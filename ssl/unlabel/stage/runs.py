@@ -29,7 +29,8 @@ def run(
 
     States: done: finished with just the settings and the code it would have now. stale: with
     others, which are said. resumable: training stopped, and goes on where it was. unfinished:
-    neither finished nor resumable. orphaned: no study in params/study needs it, at any budget.
+    neither finished nor resumable. orphaned: no study in params/study needs it, at any budget and
+    on any dataset of params.
     running: a process works on it now; it is never removed. What DVC could not bring back (not in
     the last commit with this content, or not in DVC's cache) is removed only with --unversioned.
 
