@@ -1,7 +1,7 @@
 # make reproduce   set up, run the default workflow, show the leaderboard
 # make test        set up, pass the tests
 # make check       lint, formats, types
-# make bench       the benchmarks of tests/bench
+# make bench       the benchmarks of tests/bench, or some: make bench ONLY="step probes"
 CORES ?= all
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -21,9 +21,15 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile workflow
 
-bench: setup
-	@$(BIN)/python tests/bench/augmentation.py
-	@$(BIN)/python tests/bench/step.py
+bench: setup .venv/bench
+	@$(BIN)/python tests/bench $(ONLY)
+	@$(BIN)/python -m unlabel bench --record reports/bench.json --page reports/bench.html
+	@echo "report: $(CURDIR)/reports/bench.html"
+
+# what is compared with
+.venv/bench: tests/bench/requirements.lock
+	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes --upgrade --target $@ -r $<
+	@touch $@
 
 format: setup
 	$(BIN)/ruff check --fix .

@@ -148,8 +148,8 @@ def test_without_a_server_that_suits_it_a_process_works_itself(server, folder, o
 
 def test_the_libraries_start_no_threads_that_a_fork_would_lack():
     load = (
-        "import importlib, json, os; from unlabel.forkserver import LIBRARIES;"
-        " [importlib.import_module(each) for each in LIBRARIES];"
+        "import importlib, json, os; from unlabel.forkserver import LIBRARIES, PAGES;"
+        " [importlib.import_module(each) for each in LIBRARIES + PAGES];"
         " tasks = os.listdir('/proc/self/task');"
         " print(json.dumps([open(f'/proc/self/task/{t}/comm').read() for t in tasks]))"
     )

@@ -1,11 +1,12 @@
 """Files that are whole or not there."""
 
-import glob
 import json
 import os
 import platform
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,8 @@ def whole(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # Of this process alone. The suffix stays last: some writers choose their format by it.
-    host = platform.node()
-    part = path.with_name(f".{path.stem}.{host}-{os.getpid()}.part{path.suffix}")
-    for left in path.parent.glob(f".{glob.escape(path.stem)}.{host}-*.part{path.suffix}"):
-        if not _alive(int(left.name.removesuffix(f".part{path.suffix}").rpartition("-")[2])):
-            left.unlink(missing_ok=True)  # by a process that was killed
+    _clear(path.parent.absolute())
+    part = path.with_name(f".{path.stem}.{platform.node()}-{os.getpid()}.part{path.suffix}")
     try:
         yield part
         _sync(part)
@@ -57,6 +55,16 @@ def write_table(path: Path, rows: list[dict[str, Any]], schema: pa.Schema | None
     table = pa.table(columns) if schema is None else pa.Table.from_pylist(rows, schema)
     with whole(path) as part:
         pq.write_table(table, part)
+
+
+@cache
+def _clear(folder: Path) -> None:
+    """Remove what processes that were killed have left; once, as a folder may have many files."""
+    host = platform.node()
+    left = re.compile(rf"\..*\.{re.escape(host)}-(\d+)\.part(\.[^.]*)?")
+    for path in folder.iterdir():
+        if (found := left.fullmatch(path.name)) and not _alive(int(found[1])):
+            path.unlink(missing_ok=True)
 
 
 def _alive(process: int) -> bool:

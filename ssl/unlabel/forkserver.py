@@ -19,6 +19,7 @@ from typing import NoReturn
 
 ENVIRONMENT = "UNLABEL_FORK_SERVER"
 LIBRARIES = ("torch", "pyarrow.parquet", "pyarrow.compute", "pandas", "safetensors.torch", "yaml")
+PAGES = ("altair", "jinja2", "vl_convert", "sklearn.manifold")  # what pages need besides
 # Libraries read these when they are loaded, so jobs of other values need another process.
 READ_BEFORE = ("OMP", "GOMP", "KMP", "MKL", "OPENBLAS", "CUDA", "TORCH", "PYTORCH", "LD", "PYTHON")
 COUNTS = ("OMP", "GOTO", "OPENBLAS", "MKL", "VECLIB_MAXIMUM", "NUMEXPR")
@@ -80,11 +81,12 @@ def serve(listener: socket.socket) -> None:
     import gc
     import select
 
-    for library in LIBRARIES:
-        import_module(library)
-    gc.freeze()  # the collector would otherwise touch, and so copy, every page in each fork
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks
+    todo = [LIBRARIES, PAGES]  # these load while the first job, which has no need of them, works
     while True:
+        for library in todo.pop(0) if todo else ():
+            import_module(library)
+        gc.freeze()  # the collector would otherwise touch, and so copy, every page in each fork
         ready, _, _ = select.select([listener, sys.stdin], [], [])
         if sys.stdin in ready:
             return

@@ -197,6 +197,10 @@ class Plan:
         """What the rule `statements` has as its parameters."""
         return {"code": fingerprint("unlabel.stage.statements")}
 
+    def bench(self) -> dict[str, str]:
+        """What the rule `bench` has as its parameters."""
+        return {"code": fingerprint("unlabel.stage.bench")}
+
     def brief(self, name: str, budget: str) -> dict[str, Any]:
         """What `study` has frozen: the study, its runs, and the stages they need."""
         return load(Path(self.study(name, budget)["settings"]))

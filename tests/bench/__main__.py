@@ -35,6 +35,8 @@ def run(name: str) -> None:
         numbers = f"{row.ours:12,.5g} {row.theirs:12,.5g} {row.unit:9}{row.ratio:8.3g}"
         goal = f"  (target {row.target:.3g})" if row.target else ""
         print(f"{row.case:44} {row.against:34}{numbers}{goal}", flush=True)
+    if not rows:  # there is nothing here to measure
+        return
     record = json.loads(RECORD.read_text()) if RECORD.exists() else {}
     record[name] = {
         "title": module.TITLE,

@@ -61,7 +61,7 @@ def pipelines(channels: int, size: int, blur: bool) -> dict[str, tuple[int, Call
     }
 
 
-def measure(rounds: int = 15) -> Iterator[Row]:
+def measure(rounds: int = 41) -> Iterator[Row]:
     """32x32 colour and 28x28 grey, without and with blur; only what has no blur has a target."""
     warnings.simplefilter("ignore")  # kornia's
     keep_memory()

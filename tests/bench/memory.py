@@ -69,12 +69,10 @@ def stages(folder: Path, number: int) -> dict[str, tuple[float, float]]:
     data = [word for name, path in paths.items() for word in (f"--{name}", str(path))]
     encoder = ["--encoder", f"{run}/encoder.safetensors"]
     made = ["--features", f"{run}/features.parquet", "--views", f"{run}/views.parquet"]
+    written = ["--out", *made[1:]]  # the same two files
     commands = {
         "pretrain": ["--train", str(paths["train"]), "--state", f"{run}/state", "--out", str(run)],
-        "features": [
-            *(*encoder, "--method", f"{run}/method.safetensors", *data),
-            *("--out", f"{run}/features.parquet", "--views", f"{run}/views.parquet"),
-        ],
+        "features": [*encoder, "--method", f"{run}/method.safetensors", *data, *written],
         "probe": [*made, "--out", f"{run}/metrics"],
         "finetune": [*encoder, *data, "--out", f"{run}/finetune.json"],
     }
@@ -92,13 +90,18 @@ def measure(features: int = FEATURES) -> Iterator[Row]:
         folder = Path(name)
         small, large = stages(folder / "small", SMALL), stages(folder / "large", LARGE)
         for stage, (peak, size) in large.items():
-            more, grown = peak - small[stage][0], size - small[stage][1]
+            more, grown = max(1, peak - small[stage][0]), size - small[stage][1]
             yield Row(f"{stage}: growth with the images", "the images' growth", more, grown, "MiB")
         path = folder / "features.parquet"
-        numbers = {"train": features - 2 * PART, "part": PART, "dim": DIM}
-        size = features * DIM * 4 / MIB
-        written = cost(sys.executable, "-c", WRITE.format(**numbers), str(path)).memory - loaded
-        case = f"{features:,} × {DIM} features"
-        yield Row(f"{case}: written", "their size", written, size, "MiB", 4)
-        read = cost(sys.executable, "-c", READ.format(**numbers), str(path)).memory - loaded
-        yield Row(f"{case}: read", "their size", read, size, "MiB", 0.8)
+        for case, number, code in (("written", features, WRITE), ("read", features // 2, READ)):
+            sizes = {"train": number - 2 * PART, "part": PART, "dim": DIM}
+            made = cost(sys.executable, "-c", WRITE.format(**sizes), str(path))
+            done = (
+                cost(sys.executable, "-c", READ.format(**sizes), str(path))
+                if code is READ
+                else made
+            )
+            size = number * DIM * 4 / MIB
+            more = done.memory - loaded - (size if code is READ else 0)
+            what = f"{number:,} × {DIM} features {case}, beside them"
+            yield Row(what, "their size", more, size, "MiB", 2)

@@ -28,3 +28,26 @@ rule report:
     shell:
         "python -m unlabel report --params {params.plan[settings]:q} --runs data/runs"
         " --out {params.out:q} 2> {log:q}"
+
+
+# What `make bench` has measured, shown: snakemake reports/bench.html
+rule bench:
+    input:
+        "reports/bench.json",
+    output:
+        report(
+            "reports/bench.html",
+            caption="../report/bench.rst",
+            category="Benchmarks",
+            labels={"form": "page"},
+        ),
+    log:
+        "logs/bench.log",
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        plan=PLAN.bench(),
+    shell:
+        "python -m unlabel bench --record {input:q} --page {output:q} 2> {log:q}"

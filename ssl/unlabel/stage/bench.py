@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from unlabel import files
+from unlabel.errors import UserError
 from unlabel.report import written
 
 
@@ -13,4 +14,11 @@ def run(record: Path, page: Path) -> None:
     """
     from unlabel.report import bench_page  # Altair and Jinja2, which only this stage needs
 
-    files.write_text(page, bench_page.render(written.read(record, "run make bench")))
+    content = written.read(record, "run make bench")
+    try:
+        html = bench_page.render(content)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{record} is no record of benchmarks ({error!r}); delete it and run make bench"
+        ) from error
+    files.write_text(page, html)
