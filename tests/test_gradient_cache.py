@@ -81,9 +81,9 @@ from unlabel.hardware import Hardware
 from unlabel.optimizer import sgd
 from unlabel.training import Training, fit
 
-data, hardware = images((1, 28, 28), n=512), Hardware(device="cpu", precision="float32")
-for batch, chunk in ((16, 8), (512, 32), (512, None)):  # the first loads what torch needs for it
-    method = hardware.move(assembled(composed("simclr"), about(data)))
+data, hardware = images((1, 28, 28), n=32), Hardware(device="cpu", precision="float32")
+for batch, chunk in ((8, 4), (32, 4), (32, None)):  # the first loads what torch needs for it
+    method = hardware.move(assembled(composed("simclr", "encoder=resnet18"), about(data)))
     training = Training(epochs=1, batch=batch, chunk=chunk)
     next(fit(method, data, [sgd(method)], training, hardware, 0))
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
