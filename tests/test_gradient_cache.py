@@ -73,11 +73,12 @@ def test_chunks_compute_in_bfloat16_again():
 
 
 MEMORY = """
-import resource, sys
+import sys
 sys.path[:0] = ["ssl", "tests"]
 from conftest import about, assembled, composed
 from test_methods import images
 from unlabel.hardware import Hardware
+from unlabel.machine import peak_memory
 from unlabel.optimizer import sgd
 from unlabel.training import Training, fit
 
@@ -86,7 +87,7 @@ for batch, chunk in ((8, 4), (32, 4), (32, None)):  # the first loads what torch
     method = hardware.move(assembled(composed("simclr", "encoder=resnet18"), about(data)))
     training = Training(epochs=1, batch=batch, chunk=chunk)
     next(fit(method, data, [sgd(method)], training, hardware, 0))
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    print(peak_memory("cpu"))
 """
 
 

@@ -204,6 +204,18 @@ def test_a_broken_study_is_explained_before_anything_is_trained(params, tmp_path
     assert "\n" not in str(error.value)
 
 
+def test_a_statement_that_is_repeated_counts_once(params):
+    write(params)
+    assert {"mine", "not_contrastive"} < set(study.stated(params))
+    assert "not_contrastive_cifar10" not in study.stated(params)
+    write(params, repeats="batch_size")
+    assert "mine" not in study.stated(params)
+    study.read(params, "mine")
+    write(params, repeats="batch_sise")
+    with pytest.raises(UserError, match="did you mean 'batch_size'"):
+        study.read(params, "mine")
+
+
 @pytest.mark.parametrize(
     ("metric", "stages"),
     [

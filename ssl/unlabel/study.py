@@ -48,6 +48,7 @@ class Study:
     axis: str = ""  # what the arms' labels are
     transfer: list[str] = field(default_factory=list)  # datasets that the encoders are tried on
     statement: str = ""  # what is said, and is tested here
+    repeats: str = ""  # the study of the same statement that counts among all statements, if not this
     source: Any = ""  # who says it: a text, or title, arxiv and where, or a list of such
     expected: str = ""  # what they found
     remark: str = ""  # what its reader should know of what was found here
@@ -144,15 +145,17 @@ def read(params: Path, name: str) -> Study:
         )
     sources(study.source, f"{where}.source")
     study.claimed(params)
+    if study.repeats:
+        compose.choose(params, "study", study.repeats)
     for target in study.transfer:
         compose.choose(params, "dataset", target)
     return study
 
 
 def stated(params: Path) -> list[str]:
-    """The studies that test a statement."""
-    files = {name: params / "study" / f"{name}.yaml" for name in compose.names(params, "study")}
-    return [name for name, file in files.items() if load(file).get("statement")]
+    """The studies that test a statement which no other one stands for."""
+    found = {n: load(params / "study" / f"{n}.yaml") for n in compose.names(params, "study")}
+    return [name for name, each in found.items() if each.get("statement") and not each.get("repeats")]
 
 
 def sources(source: Any, where: str = "source") -> list[dict[str, str]]:
