@@ -82,6 +82,7 @@ def serve(listener: socket.socket) -> None:
     import select
 
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks
+    began_with = _read_before(os.environ)  # libraries set some of these for who loads after them
     todo = [LIBRARIES, PAGES]  # these load while the first job, which has no need of them, works
     while True:
         for library in todo.pop(0) if todo else ():
@@ -93,18 +94,21 @@ def serve(listener: socket.socket) -> None:
         job, _ = listener.accept()
         if os.fork() == 0:
             listener.close()
-            _work(job)
+            _work(job, began_with)
         job.close()
 
 
-def _work(job: socket.socket) -> NoReturn:
-    """Be the process that was asked for, then end."""
+def _work(job: socket.socket, environment: Mapping[str, str]) -> NoReturn:
+    """Be the process that was asked for, then end; not where its libraries need another one.
+
+    `environment` is what those of the server have read.
+    """
     status: int | str | None = LOST
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         _, streams, _, _ = socket.recv_fds(job, 1, 3)
         asked = json.loads(job.makefile().readline())
-        if _read_before(asked["environment"]) != _read_before(os.environ):
+        if _read_before(asked["environment"]) != environment:
             os._exit(0)  # without an answer
         for number, stream in enumerate(streams):
             os.dup2(stream, number)
