@@ -16,7 +16,7 @@ from unlabel import (
     study,
     submitted,
 )
-from unlabel.errors import UserError
+from unlabel.errors import UserError, of_machine
 from unlabel.plan import Plan
 from unlabel.run import BASELINE, Run
 
@@ -38,6 +38,7 @@ jobs.use_this_python()
 jobs.overwrite_links()
 try:
     if not jobs.is_job():
+        jobs.say_if_full()
         ALIVE = jobs.take_over(LOOKING)
         provenance.restore(thorough=False)
     PLAN = Plan.current(own=own.asked(config, PARAMS))
@@ -58,6 +59,10 @@ try:
         print(forecast.forecast(PLAN, ASKED or RUNS).sentence(CORES), file=sys.stderr)
 except UserError as error:
     sys.exit(f"error: {error}")
+except OSError as error:
+    if not (said := of_machine(error)):
+        raise
+    sys.exit(f"error: {said}")
 
 
 wildcard_constraints:

@@ -73,6 +73,10 @@ def ask(arguments: Sequence[str]) -> int | None:
         try:
             return int(answers.readline())
         except (OSError, ValueError):
+            from unlabel.errors import LESS
+
+            why = "was killed (signal 9), most likely because memory ran out"
+            print(f"error: the job {why}; {LESS}, and start again", file=sys.stderr)
             return LOST
 
 
@@ -126,14 +130,16 @@ def _work(job: socket.socket, environment: Mapping[str, str]) -> NoReturn:
     except SystemExit as ended:
         status = ended.code
         if isinstance(status, str):
-            print(status, file=sys.stderr)
+            with suppress(OSError):  # the log's disk is full
+                print(status, file=sys.stderr)
             status = 1
     except BaseException:
         sys.excepthook(*sys.exc_info())
         status = 1
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
     with suppress(OSError):
-        sys.stdout.flush()
-        sys.stderr.flush()
         job.sendall(f"{status or 0}\n".encode())
     os._exit(0)  # taking torch down would take another while
 

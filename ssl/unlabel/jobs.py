@@ -1,7 +1,10 @@
 """What the Snakefile tells its jobs."""
 
+import atexit
 import fcntl
+import logging
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -11,6 +14,8 @@ from typing import IO, Any
 from unlabel import records, slurm, study, submitted
 from unlabel.plan import ENVIRONMENT
 from unlabel.run import ASIDE, TRAINED
+
+ROOM = 1 << 20  # bytes that are too few for anything
 
 
 def is_job() -> bool:
@@ -24,6 +29,22 @@ def use_this_python() -> None:
     if here not in os.environ["PATH"].split(os.pathsep):
         os.environ["PATH"] = f"{here}{os.pathsep}{os.environ['PATH']}"
     os.environ["PYTHONPATH"] = str(Path(__file__).parents[1])
+
+
+def say_if_full() -> None:
+    """Where the disk is full in the end, let that be the last word.
+
+    Snakemake's own log is on it, too, and Python would show a traceback for each line that is lost.
+    """
+    logging.raiseExceptions = False
+
+    def say() -> None:
+        if shutil.disk_usage(folder).free < ROOM:
+            where = f"no room is left on the disk of {folder}"
+            print(f"error: {where}; make room there and start again", file=sys.stderr)
+
+    folder = Path.cwd()
+    atexit.register(say)
 
 
 def overwrite_links() -> None:
