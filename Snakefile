@@ -10,6 +10,7 @@ from unlabel import (
     forecast,
     forkserver,
     jobs,
+    outputs,
     own,
     provenance,
     slurm,
@@ -36,11 +37,13 @@ LOOKING = DRY or not (CLUSTER or workflow.resource_settings.cores)  # it runs no
 
 jobs.use_this_python()
 jobs.overwrite_links()
+jobs.explain_lock()
 try:
     if not jobs.is_job():
         jobs.say_if_full()
         ALIVE = jobs.take_over(LOOKING)
         provenance.restore(thorough=False)
+        outputs.look_after()
     PLAN = Plan.current(own=own.asked(config, PARAMS))
     STUDY = PLAN.fitted(study.read(PARAMS, config["study"]), BUDGET)
     RUNS = [run for _, run in STUDY.runs(PARAMS, BUDGET)]

@@ -89,7 +89,7 @@ def _groups(file: pq.ParquetFile) -> Iterator[Tensor]:
 @contextmanager
 def _opened(path: Path) -> Iterator[pq.ParquetFile]:
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
             yield file
     except FileNotFoundError as error:
         raise UserError(f"{path} does not exist: embed some images first") from error

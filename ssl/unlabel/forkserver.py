@@ -136,9 +136,9 @@ def _work(job: socket.socket, environment: Mapping[str, str]) -> NoReturn:
     except BaseException:
         sys.excepthook(*sys.exc_info())
         status = 1
-    for stream in (sys.stdout, sys.stderr):
+    for output in (sys.stdout, sys.stderr):
         with suppress(OSError):
-            stream.flush()
+            output.flush()
     with suppress(OSError):
         job.sendall(f"{status or 0}\n".encode())
     os._exit(0)  # taking torch down would take another while

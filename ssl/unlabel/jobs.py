@@ -61,6 +61,20 @@ def overwrite_links() -> None:
     _IOFile.protected = protected
 
 
+def explain_lock() -> None:
+    """Let Snakemake say in one sentence that another one is at work.
+
+    Its own advice is to take away the lock, which here only a process that lives can hold.
+    """
+    from snakemake.exceptions import LockException, WorkflowError
+
+    def explain(self: LockException) -> None:
+        where = f"another Snakemake makes the same files in {Path.cwd()}"
+        WorkflowError.__init__(self, f"error: {where}; wait until it ends, or stop it")
+
+    LockException.__init__ = explain
+
+
 def take_over(looking: bool, folder: Path = Path(".snakemake")) -> IO[str]:
     """Clear away what a Snakemake that was killed has left: its locks, jobs and half-made outputs.
 
@@ -81,7 +95,7 @@ def take_over(looking: bool, folder: Path = Path(".snakemake")) -> IO[str]:
         else:
             _clear(folder, looking)
     with suppress(OSError):  # a network's file system may have no locks
-        fcntl.flock(alive, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(alive, fcntl.LOCK_SH)  # waits for one that clears away at this moment
     return alive
 
 

@@ -5,6 +5,7 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -12,13 +13,14 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from processes import Process, of
-from project import STUDY, digests, project
+from processes import Process, forks, of
 from trial import Row, build, end, start, work
+
+from project import STUDY, digests, project
 
 TITLE = "kill -9"
 # Long enough that a training has saved its state before it is killed.
-LONGER = STUDY | {"methods": ["simclr", "rotation"], "arms": {"base": ["training.epochs=250"]}}
+LONGER = STUDY | {"methods": ["rotation"], "arms": {"base": ["training.epochs=250"]}}
 STAGES = {  # of a process that asks for a fork, and the longest wait after it has come up
     "a training": (("pretrain",), 4.0),
     "features, a probe or fine-tuning": (("features", "probe", "finetune", "prepare"), 1.0),
@@ -43,6 +45,7 @@ def inject(kills: int = KILLS) -> Iterator[Row]:
             running = start(killed, "all")
             times[victim] += kill(running, killed, victim, rng)
             ended = end(running, killed)
+            print(dict(times), file=sys.stderr, flush=True)
             resumed += len(list(killed.glob("data/runs/**/state.safetensors")))
             if ended.status == 0:
                 finished += 1
@@ -82,20 +85,13 @@ def kill(running: subprocess.Popen, folder: Path, victim: str, rng: random.Rando
 
 def victims(running: subprocess.Popen, folder: Path, victim: str) -> list[Process]:
     """The processes of a kind that work in the folder; of a stage, also the fork that does it."""
-    here = of(folder)
-    servers = [
-        each
-        for each in here
-        if each.forks and each.parent not in {e.number for e in here if e.forks}
-    ]
+    here, working = of(folder), forks(folder)
     if victim == "Snakemake":
         return [each for each in here if each.number == running.pid]
     if victim == "the server of forks":
-        return servers
+        return [each for each in here if each.forks and each not in working]
     if victim not in STAGES:
         return here
-    stages = STAGES[victim][0]
-    asking = [each for each in here if each.stage in stages]
-    forks = [each for each in here if each.forks and each not in servers]
-    others = [each for each in here if each.stage and each not in asking]
-    return asking + (forks if asking and not others else [])
+    asking = [each for each in here if each.stage in STAGES[victim][0]]
+    alone = all(each in asking for each in here if each.stage)
+    return asking + (working if asking and alone else [])

@@ -1,5 +1,8 @@
 """The processes that work in a folder, from /proc."""
 
+import os
+import signal
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +29,7 @@ class Process:
     @property
     def memory(self) -> int:
         """Bytes that it holds; 0 when it has ended."""
-        return _status(self.number).get("VmRSS", 0) * 1024
+        return numbers(self.number).get("VmRSS", 0) * 1024
 
     @property
     def handles(self) -> int:
@@ -55,10 +58,10 @@ def _look(entry: Path) -> Process | None:
     except OSError:
         return None
     number = int(entry.name)
-    return Process(number, _status(number).get("PPid", 0), tuple(words))
+    return Process(number, numbers(number).get("PPid", 0), tuple(words))
 
 
-def _status(number: int) -> dict[str, int]:
+def numbers(number: int) -> dict[str, int]:
     """The numbers of /proc/NUMBER/status."""
     try:
         lines = Path(f"/proc/{number}/status").read_text().splitlines()
@@ -70,3 +73,18 @@ def _status(number: int) -> dict[str, int]:
         for name, _, text in fields
         if text.split()[:1] and text.split()[0].isdecimal()
     }
+
+
+def forks(folder: Path) -> list[Process]:
+    """The forks of the server of the folder's workflow, each of which does a job."""
+    here = [each for each in of(folder) if each.forks]
+    numbers = {each.number for each in here}
+    return [each for each in here if each.parent in numbers]
+
+
+def end_all(folder: Path) -> None:
+    """Kill all that work in the folder, at once."""
+    while found := of(folder):
+        for each in found:
+            with suppress(ProcessLookupError):
+                os.kill(each.number, signal.SIGKILL)

@@ -87,14 +87,14 @@ def fresh() -> Iterator[Path]:
 
 
 def start(
-    folder: Path, *arguments: str, before: Iterable[str] = (), **extra: str
+    folder: Path, *arguments: str, before: Iterable[str] = (), name: str = "", **extra: str
 ) -> subprocess.Popen:
     """A workflow that runs, in a session of its own; `before` it may stand a command.
 
     It prints into a file, which is no pipe that would wait for processes which survive it.
     """
     words = [*before, *command("--cores", "2", *PROFILE, *(arguments or (REPORT,)))]
-    with printed(folder).open("w") as out:
+    with printed(folder, name).open("w") as out:
         streams = {"stdout": out, "stderr": subprocess.STDOUT}
         environment_ = environment(**extra)
         return subprocess.Popen(
@@ -102,24 +102,19 @@ def start(
         )
 
 
-def end(running: subprocess.Popen, folder: Path) -> Ended:
+def end(running: subprocess.Popen, folder: Path, name: str = "") -> Ended:
     """Wait for it."""
-    return Ended(running.wait(SECONDS), printed(folder).read_text(errors="replace"))
+    return Ended(running.wait(SECONDS), printed(folder, name).read_text(errors="replace"))
 
 
-def printed(folder: Path) -> Path:
-    """What the workflow of a folder prints: beside it, as the folder may be full or read-only."""
-    return work() / f"{folder.parent.name}-{folder.name}.printed"
+def printed(folder: Path, name: str = "") -> Path:
+    """What a workflow in a folder prints: elsewhere, as the folder may be full or read-only."""
+    return work() / f"{folder.parent.name}-{folder.name}{name}.printed"
 
 
 def build(folder: Path, *arguments: str, before: Iterable[str] = (), **extra: str) -> Ended:
     """Run the workflow to its end."""
     return end(start(folder, *arguments, before=before, **extra), folder)
-
-
-def same(folder: Path) -> bool:
-    """Are all results there, with the bits of an undisturbed run?"""
-    return digests(folder) == bits()
 
 
 def differs(folder: Path) -> list[str]:
