@@ -19,10 +19,10 @@ RECORD = ROOT / "reports/faults.json"
 PAGE = ROOT / "reports/faults.md"
 HEAD = """# Faults
 
-The real workflow on `digits` at budget `tiny`, disturbed on purpose and then started again. *Same bits*:
-every result has the bytes of an undisturbed run. *Sentence*: it stopped with one clear sentence and no
-traceback, lost nothing, and came to the same bits once what the sentence asks for was done. Made by
-`make faults` (`tests/faults/`); some of these are tests of CI, too (`tests/test_faults.py`).
+The real workflow on `digits` at budget `tiny`, disturbed on purpose and then started again. *Same
+bits*: every result has the bytes of an undisturbed run. *Sentence*: it stopped with one sentence and
+no traceback, lost nothing, and came to the same bits once what the sentence asks for was done. Made
+by `make faults` (`tests/faults/`); some of these are tests of CI, too (`tests/test_faults.py`).
 """
 
 
@@ -40,19 +40,17 @@ def run(name: str) -> bool:
     print(f"\n{module.TITLE}", flush=True)
     for row in module.inject():
         rows.append(row.written())
-        print(
-            f"{'' if row.well else 'NOT '}well: {row.fault} ({row.times}): {row.outcome}",
-            flush=True,
-        )
-    record = json.loads(RECORD.read_text()) if RECORD.exists() else {}
-    record[name] = {
-        "title": module.TITLE,
-        "seconds": round(time.monotonic() - began),
-        "made": machine.describe("cpu"),
-        "rows": rows,
-    }
-    files.write_json(RECORD, record)
-    files.write_text(PAGE, page(record))
+        well = "" if row.well else "NOT "
+        print(f"{well}well: {row.fault} ({row.times}): {row.outcome}", flush=True)
+        record = json.loads(RECORD.read_text()) if RECORD.exists() else {}
+        record[name] = {
+            "title": module.TITLE,
+            "seconds": round(time.monotonic() - began),
+            "made": machine.describe("cpu"),
+            "rows": rows,
+        }
+        files.write_json(RECORD, record)
+        files.write_text(PAGE, page(record))
     return all(row["well"] for row in rows)
 
 
@@ -61,10 +59,9 @@ def page(record: dict) -> str:
     parts = [HEAD]
     for each in record.values():
         parts.append(f"\n## {each['title']}\n\n| fault | times | outcome |\n|---|---|---|\n")
-        parts += [
-            f"| {row['fault']} | {row['times']:,} | {'' if row['well'] else '**fault:** '}{row['outcome']} |\n"
-            for row in each["rows"]
-        ]
+        for row in each["rows"]:
+            well = "" if row["well"] else "**fault:** "
+            parts.append(f"| {row['fault']} | {row['times']:,} | {well}{row['outcome']} |\n")
     return "".join(parts)
 
 

@@ -9,25 +9,34 @@ from pathlib import Path
 from trial import Row, build, copied, differs, fresh
 
 TITLE = "A clock that moves"
-DAYS = 86400.0
-MADE = ("data/**/*", "reports/**/*")
 
 
 def inject() -> Iterator[Row]:
     """Files from the future and from long ago, each with work left to do; then a wrong clock."""
-    for name, moment in (("tomorrow", time.time() + DAYS), ("1980", 10 * 365 * DAYS)):
-        for what in ("data/prepared/**/*", "data/runs/**/encoder.safetensors", *MADE):
-            with copied() as folder:
-                for path in [each for each in folder.glob(what) if each.is_file()]:
-                    os.utime(path, (moment, moment))
-                for path in folder.glob("data/runs/*/*/rotation/*/*/metrics/knn.json"):
-                    path.unlink()
-                yield row(f"`{what}` is of {name}", folder)
+    future, past = time.time() + 86400, 10 * 365 * 86400
+    for name, moment, what in (
+        ("tomorrow", future, "data/prepared/**/*"),
+        ("tomorrow", future, "*/**/*"),
+        ("1980", past, "data/runs/**/encoder.safetensors"),
+        ("1980", past, "*/**/*"),
+    ):
+        with copied() as folder:
+            for path in [each for each in folder.glob(what) if each.is_file()]:
+                os.utime(path, (moment, moment))
+            for path in folder.glob("data/runs/*/*/rotation/*/*/features.parquet"):
+                path.unlink()
+            for path in folder.glob("data/runs/*/*/rotation/*/*/metrics/*.json"):
+                path.unlink()
+            yield row(f"`{what}` is of {name}", folder)
     if shutil.which("faketime") is None:
         return
     for first, then in (("+2d", ""), ("", "-2d")):
         with fresh() as folder:
-            build(folder, "data/runs/tiny/digits/rotation/base/0/encoder.safetensors", before=fake(first))
+            build(
+                folder,
+                "data/runs/tiny/digits/rotation/base/0/encoder.safetensors",
+                before=fake(first),
+            )
             name = f"half was made with a clock {first or 'that was right'}, half with one {then or 'that was right'}"
             yield row(name, folder, *fake(then))
 

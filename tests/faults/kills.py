@@ -20,18 +20,19 @@ from project import STUDY, digests, project
 
 TITLE = "kill -9"
 # Long enough that a training has saved its state before it is killed.
-LONGER = STUDY | {"methods": ["rotation"], "arms": {"base": ["training.epochs=250"]}}
+LONGER = STUDY | {"methods": ["rotation"], "arms": {"base": ["training.epochs=150"]}}
 STAGES = {  # of a process that asks for a fork, and the longest wait after it has come up
     "a training": (("pretrain",), 4.0),
     "features, a probe or fine-tuning": (("features", "probe", "finetune", "prepare"), 1.0),
     "a page": (("report", "method"), 2.0),
 }
 WHOLE = {"Snakemake": 12.0, "the server of forks": 12.0, "all processes at once": 12.0}
-KILLS = 5  # of each kind, at least
+KILLS = 3  # of each kind, at least
+MOMENTS = 21  # of all together
 PATIENCE = 60  # seconds until a process to kill comes up
 
 
-def inject(kills: int = KILLS) -> Iterator[Row]:
+def inject(kills: int = KILLS, moments: int = MOMENTS) -> Iterator[Row]:
     """Build again and again, and kill what has been killed least; the moments depend on a seed."""
     times: Counter[str] = Counter(dict.fromkeys([*STAGES, *WHOLE], 0))
     finished, wrong, resumed = 0, [], 0
@@ -40,7 +41,7 @@ def inject(kills: int = KILLS) -> Iterator[Row]:
         undisturbed, killed = (project(Path(name) / each, LONGER) for each in ("whole", "killed"))
         ended = build(undisturbed, "all")
         assert ended.status == 0, ended.said
-        while min(times.values()) < kills:
+        while min(times.values()) < kills or times.total() < moments:
             victim = min(times, key=lambda each: (times[each] >= kills, rng.random()))
             running = start(killed, "all")
             times[victim] += kill(running, killed, victim, rng)

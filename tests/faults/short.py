@@ -10,14 +10,19 @@ from processes import forks, numbers, of
 from trial import Row, build, differs, end, fresh, start
 
 TITLE = "Memory that runs out"
-GROUPS = {Path("/sys/fs/cgroup/memory"): "memory.limit_in_bytes", Path("/sys/fs/cgroup"): "memory.max"}
+GROUPS = {
+    Path("/sys/fs/cgroup/memory"): "memory.limit_in_bytes",
+    Path("/sys/fs/cgroup"): "memory.max",
+}
 MIB = 1 << 20
 
 
 def inject() -> Iterator[Row]:
     """As a limit of a group of processes, which kills, and as one of a process, which refuses."""
     with limited(16 * MIB) as group:
-        yield Row("the kernel kills a training", 1, *outcome(lambda job: join(job, group), "signal 9"))
+        yield Row(
+            "the kernel kills a training", 1, *outcome(lambda job: join(job, group), "signal 9")
+        )
     yield Row("a training is refused memory", 1, *outcome(refuse, "memory is short"))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from trial import Row, differs, end, fresh, start
 
 TITLE = "Two at once"
-TIMES = 4
+TIMES = 2
 
 
 def inject(times: int = TIMES) -> Iterator[Row]:
@@ -23,7 +23,13 @@ def inject(times: int = TIMES) -> Iterator[Row]:
                 second = end(start(folder, name="second"), folder, "second")
                 ended = end(first, folder)
                 wrong += differs(folder)
-                wrong += [each.said[-600:] for each in (ended, second) if each.status and not each.clear]
+                wrong += [
+                    each.said[-600:] for each in (ended, second) if each.status and not each.clear
+                ]
                 refused += [each.sentences[0] for each in (ended, second) if each.clear]
-        said = f"; {len(refused)} refused: `{refused[0].replace(str(folder), 'PROJECT')}`" if refused else ""
+        said = (
+            f"; {len(refused)} refused: `{refused[0].replace(str(folder), 'PROJECT')}`"
+            if refused
+            else ""
+        )
         yield Row(name, times, f"{wrong or 'same bits'}{said}", not wrong)
