@@ -6,7 +6,9 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
+from typing import IO
 
 import pytest
 import yaml
@@ -61,12 +63,12 @@ def wait_for(condition) -> None:
         time.sleep(0.02)
 
 
-def job(folder: Path, environment: dict, *more: str) -> subprocess.Popen:
+def job(folder: Path, environment: dict, *more: str, said: IO | None = None) -> subprocess.Popen:
     flags = {"params": "params.yaml", "train": "train.arrow", "state": "state", "out": "run"}
     words = [w for k, v in flags.items() for w in (f"--{k}", v)]
     command = [sys.executable, "-m", "unlabel", "pretrain", *words, *more]
-    with (folder / "said").open("w") as said:
-        return subprocess.Popen(command, cwd=folder, env=environment, stderr=said)
+    with nullcontext(said) if said else (folder / "said").open("w") as stream:
+        return subprocess.Popen(command, cwd=folder, env=environment, stderr=stream)
 
 
 def fork_of(process: subprocess.Popen, folder: Path) -> int:
@@ -134,6 +136,16 @@ def test_a_killed_fork_is_told_of_by_the_exit_status(server, folder):
     assert fork  # 0 would be this process and all that it started
     os.kill(fork, signal.SIGKILL)
     assert asked.wait() == 128 + signal.SIGKILL
+    said = (folder / "said").read_text()
+    assert "error: the job was killed (signal 9), most likely because memory ran out" in said
+
+
+def test_a_job_whose_log_is_full_still_says_how_it_ended(server, folder):
+    (folder / "train.arrow").unlink()
+    for _ in range(2):  # and the server goes on
+        with Path("/dev/full").open("w") as full:
+            assert job(folder, server, said=full).wait() == 1
+    assert Path(server[forkserver.ENVIRONMENT]).exists()
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ def _opened(path: Path) -> Iterator[pq.ParquetFile]:
             yield file
     except FileNotFoundError as error:
         raise UserError(f"{path} does not exist: embed some images first") from error
-    except (OSError, pa.ArrowInvalid, KeyError, TypeError, ValueError) as error:
+    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
         problem = str(error).splitlines()[0]
         raise UserError(
             f"{path} is no whole file of `unlabel embed` ({problem}); embed the images again"

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from unlabel.errors import UserError
 from unlabel.files import whole
-from unlabel.images import UNLABELLED, known
+from unlabel.images import DAMAGE, UNLABELLED, known
 from unlabel.seeds import generator
 
 SPLITS = ("train", "validation", "test")
@@ -132,8 +132,8 @@ def read(path: Path, views: Path) -> Features:
     cannot be measured: a split or its labels are missing, an id is there twice, a number is not
     finite, or a class is to be recognised that `train` has no image of.
     """
-    columns, about = _read(path, ("id", "split", "label", "h"))
-    pairs, transforms = _read(views, ("id", "transform", "h", "h_"))
+    columns, about = _read(path, ("id", "split", "label", "h"), "classes")
+    pairs, transforms = _read(views, ("id", "transform", "h", "h_"), "transforms")
     if pairs["h"].shape[1] != columns["h"].shape[1]:
         raise UserError(
             f"{views} has features of length {pairs['h'].shape[1]}, but {path} of length "
@@ -221,13 +221,23 @@ def _vector_column(x: Tensor) -> pa.Array:
     return pa.FixedSizeListArray.from_arrays(flat, x.shape[1])
 
 
-def _read(path: Path, names: tuple[str, ...]) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Each column as one tensor, filled row group by row group; splits, transforms as numbers."""
+def _read(
+    path: Path, names: tuple[str, ...], told: str
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Each column as one tensor, filled row group by row group; splits, transforms as numbers.
+
+    `told` is what must be in the second, which is what the file is about.
+    """
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             about = json.loads(file.schema_arrow.metadata[b"unlabel"])
             if missing := set(names) - set(file.schema_arrow.names):
                 raise KeyError(f"no column {min(missing)}")
+            if told not in about or ALL not in about.get("transforms", [ALL]):
+                raise KeyError(f"nothing about {told}")
+            groups = map(file.metadata.row_group, range(file.num_row_groups))
+            if sum(group.num_rows for group in groups) != file.metadata.num_rows:
+                raise ValueError("its parts are not the whole")
             names_of = {"split": SPLITS, "transform": about.get("transforms")}
             columns: dict[str, Tensor] = {}
             start = 0
@@ -245,7 +255,7 @@ def _read(path: Path, names: tuple[str, ...]) -> tuple[dict[str, Tensor], dict[s
             raise ValueError("no rows")
     except FileNotFoundError as error:
         raise UserError(f"{path} does not exist: extract the features first") from error
-    except (OSError, pa.ArrowInvalid, KeyError, TypeError, ValueError) as error:
+    except (*DAMAGE, pa.ArrowException) as error:
         problem = str(error).splitlines()[0]
         raise UserError(
             f"{path} is not a whole features file ({problem}); delete it and extract again"

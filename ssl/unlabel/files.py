@@ -32,7 +32,8 @@ def whole(path: Path) -> Iterator[Path]:
         _sync(path.parent)
         _sync_above(path.parent.absolute())
     except OSError as error:  # a full disk, say, whose error does not tell where
-        error.filename = error.filename or str(path)
+        if error.filename in (None, str(part)):
+            error.filename = str(path)
         raise
     finally:
         part.unlink(missing_ok=True)

@@ -24,6 +24,8 @@ from unlabel.errors import UserError
 from unlabel.files import whole
 
 UNLABELLED = -1
+# what a damaged file may raise, beside Arrow's own: its schema can be any, and its numbers, too
+DAMAGE = (OSError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
 
 
 class Images(NamedTuple):
@@ -89,7 +91,8 @@ def write(path: Path, images: Images, data: Data) -> None:
     """Write one split, whole or not at all: encoded images as they are, a block at a time."""
     # Pixels are one block, which a memory map gives back as one tensor.
     size = BLOCK if isinstance(images.image, Encoded) else max(1, len(images.id))
-    about = {"unlabel": json.dumps(asdict(data), sort_keys=True), "crc32": str(_checksum(images))}
+    told = json.dumps(asdict(data), sort_keys=True)
+    about = {"unlabel": told, "crc32": str(_checksum(images, told.encode()))}
     tables = (
         _table(images.take(slice(start, start + size)), data, about)
         for start in range(0, max(1, len(images.id)), size)
@@ -109,12 +112,13 @@ def _table(images: Images, data: Data, about: dict[str, str]) -> pa.Table:
     return pa.table(columns).replace_schema_metadata(about)
 
 
-def _checksum(images: Images) -> int:
+def _checksum(images: Images, about: bytes) -> int:
     """Of all but encoded images, which may be more than memory holds; PNG has one of its own."""
-    crc = 0
+    crc = zlib.crc32(about)
     for each in images:
         if isinstance(each, Tensor):
-            crc = zlib.crc32(each.contiguous().numpy().data.cast("B") if each.numel() else b"", crc)
+            crc = zlib.crc32(f"{each.dtype} {tuple(each.shape)}".encode(), crc)
+            crc = zlib.crc32(each.contiguous().flatten().view(torch.uint8).numpy().data, crc)
     return crc
 
 
@@ -154,11 +158,13 @@ def read(path: Path) -> tuple[Images, Data]:
         factors = [_labels(table[f"factor_{name}"]) for name in data.factors]
         images = Images.of(ids, image, label)
         images = images._replace(factor=torch.stack(factors, 1)) if factors else images
-        if table.schema.metadata.get(b"crc32", b"") not in (b"", b"%d" % _checksum(images)):
+        about = table.schema.metadata
+        found = _checksum(images, about[b"unlabel"])
+        if int(about.get(b"crc32", found)) != found:  # one of an earlier version has none
             raise ValueError("its checksum is another")
     except FileNotFoundError as error:
         raise UserError(f"{path} does not exist: prepare the dataset first") from error
-    except (OSError, pa.ArrowInvalid, KeyError, TypeError, ValueError) as error:
+    except (*DAMAGE, pa.ArrowException) as error:
         raise UserError(
             f"{path} is not a whole prepared dataset ({error}); delete it and prepare it again"
         ) from error

@@ -15,9 +15,7 @@ METRICS = "data/runs/tiny/digits/rotation/base/0/metrics"
 FOLDERS = {
     ".": [".snakemake", "data", "logs"],
     ".snakemake": [".snakemake/unlabel"],
-    ".snakemake/metadata": [],
     ".snakemake/unlabel": [],
-    ".snakemake/log": [],
     "data": ["data/prepared", "data/runs"],
     METRICS: [f"{METRICS}/knn.json"],
     "reports": ["reports/plots"],

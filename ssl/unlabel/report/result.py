@@ -110,7 +110,7 @@ def _table(path: Path, columns: list[str]) -> pd.DataFrame:
         table = pd.read_parquet(path, page_checksum_verification=True)
     except FileNotFoundError as error:
         raise UserError(f"cannot read {path}: it does not exist; finish the run first") from error
-    except (OSError, pa.ArrowInvalid) as error:
+    except (OSError, pa.ArrowException) as error:
         problem = str(error).splitlines()[0]
         raise UserError(f"{path} is damaged ({problem}); delete it and make it again") from error
     if missing := [column for column in columns if column not in table]:
