@@ -4,6 +4,7 @@ import errno
 import os
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
 
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 MEMORY = ("can't allocate memory", "out of memory")  # torch's words, on a CPU and on a GPU
@@ -27,10 +28,9 @@ def nearest(name: str, known: Iterable[str]) -> str:
 def of_machine(error: BaseException) -> str:
     """What to say where a disk is full or may not be written, or memory is short; else nothing."""
     if isinstance(error, OSError) and error.errno in DISK:
-        where = f" at {error.filename}" if error.filename else ""
-        return (
-            f"cannot write{where}: {os.strerror(error.errno)}; make room or permit it, start again"
-        )
+        where = error.filename or f"a file in {Path.cwd()}"
+        why = os.strerror(error.errno)
+        return f"cannot write at {where}: {why}; make room or permit it, start again"
     short = isinstance(error, RuntimeError) and any(word in str(error) for word in MEMORY)
     if isinstance(error, MemoryError) or short or getattr(error, "errno", None) == errno.ENOMEM:
         said = " ".join(str(error).split())

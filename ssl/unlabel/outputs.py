@@ -18,12 +18,15 @@ from typing import Any
 from unlabel import files, records
 from unlabel.provenance import OTHER, RECORDS, UNFINISHED
 
+NO_CHECKSUM = (".json", ".yaml")  # small files that do not tell themselves that they are damaged
+
 
 def look_after() -> None:
     """Have altered outputs made again, and give those from the future a time that has been.
 
-    An output counts as altered if it was written after its record was, and is not what any job has
-    read since. Records that are damaged are removed: what they were of is made again.
+    An output counts as altered if it is not what any job has read. Where a file has a checksum of
+    its own, that is asked only if it was written after its record was. Records that are damaged
+    are removed: what they were of is made again.
     """
     found = dict(_readable())
     read = _read_by_jobs(found)
@@ -33,9 +36,11 @@ def look_after() -> None:
         if records.place(UNFINISHED, target).exists() or not path.is_file():
             continue  # a job is at work, or Snakemake makes it anyway
         written = path.stat().st_mtime
-        if written > place.stat().st_mtime and target in read:
+        later = written > place.stat().st_mtime or path.suffix in NO_CHECKSUM
+        if later and target in read:
             if _digest(path) in read[target]:
-                os.utime(place)  # seen, and not to be read again each time
+                if written > place.stat().st_mtime:
+                    os.utime(place)  # seen, and not to be read again each time
             else:
                 files.write_json(place, found[target] | OTHER)
                 print(f"{target} was changed after it was made; it is made again", file=sys.stderr)

@@ -48,39 +48,36 @@ WAYS: dict[str, Callable[[Path, Path], None]] = {
     "another's": another,
 }
 DATA = Path("data/prepared/digits")
-FINAL = [REPORT, "reports/metrics.json"]
-# what is damaged, what of another run takes its place, and what must be made for it to be read
+DATA = Path("data/prepared/digits")
+READ = ["features.parquet", "views.parquet", "metrics/*.json"]
+# what is damaged, what of another run takes its place, and what must be made anew to read it
 OUTPUTS = {
-    "encoder": (RUN / "encoder.safetensors", OTHER / "encoder.safetensors", "features.parquet"),
-    "method's weights": (
-        RUN / "method.safetensors", OTHER / "method.safetensors", "features.parquet",
-    ),
-    "features": (RUN / "features.parquet", OTHER / "features.parquet", "metrics/knn.json"),
-    "log": (RUN / "log.parquet", OTHER / "log.parquet", ""),
-    "measures": (RUN / "metrics/knn.json", OTHER / "metrics/knn.json", ""),
-    "run.json": (RUN / "run.json", OTHER / "run.json", ""),
-    "images": (DATA / "train.arrow", DATA / "test.arrow", "encoder.safetensors"),
-}  # fmt: skip
-# that nothing can tell from good ones when their times are those of the files they replace
-SILENT = {("measures", "a bit flipped"), ("run.json", "a bit flipped")}
+    "encoder": (RUN / "encoder.safetensors", OTHER / "encoder.safetensors", READ),
+    "method's weights": (RUN / "method.safetensors", OTHER / "method.safetensors", READ),
+    "features": (RUN / "features.parquet", OTHER / "features.parquet", ["metrics/*.json"]),
+    "log": (RUN / "log.parquet", OTHER / "log.parquet", []),
+    "measures": (RUN / "metrics/knn.json", OTHER / "metrics/knn.json", []),
+    "run.json": (RUN / "run.json", OTHER / "run.json", []),
+    "images": (DATA / "train.arrow", DATA / "test.arrow", ["*.*", "metrics/*.json"]),
+}
 
 
 def inject() -> Iterator[Row]:
     """Each kind of file in each way: with the time of the damage, then with the time it had."""
-    for what, (path, other, reader) in OUTPUTS.items():
+    for what, (path, other, _) in OUTPUTS.items():
         for way, damage in WAYS.items():
             with copied() as folder:
                 damage(folder / path, folder / other)
                 yield row(f"{what}, {way}", folder, path)
-    for what, (path, other, reader) in OUTPUTS.items():
-        for way, damage in list(WAYS.items())[:1]:
-            with copied() as folder:
-                was = (folder / path).stat().st_mtime
-                damage(folder / path, folder / other)
-                os.utime(folder / path, (was, was))
-                for each in [*FINAL, *([RUN / reader] if reader else [])]:
-                    (folder / each).unlink()
-                yield row(f"{what}, {way}, its time unchanged", folder, path)
+    for what, (path, other, read) in OUTPUTS.items():
+        with copied() as folder:
+            was = (folder / path).stat().st_mtime
+            flipped(folder / path, folder / other)
+            os.utime(folder / path, (was, was))
+            for each in {each for pattern in read for each in (folder / RUN).glob(pattern)}:
+                each.unlink()
+            (folder / REPORT).unlink()
+            yield row(f"{what}, a bit flipped, its time unchanged", folder, path)
     for what, at in RECORDS.items():
         for way, damage in list(WAYS.items())[:3]:
             with copied() as folder:
@@ -130,7 +127,7 @@ def python(folder: Path, module: str, *words: str) -> None:
 def resumed(way: str) -> Row:
     """A training that was stopped, and whose state is then damaged."""
     with copied() as folder:
-        for each in [*FINAL, *(folder / RUN).glob("*.*")]:
+        for each in [REPORT, *(folder / RUN).glob("*.*")]:
             (folder / each).unlink()
         state = stopped(folder)
         other = state.with_name("other")

@@ -21,6 +21,7 @@ SYNCED = re.compile(r"f(?:data)?sync\(\d+<(.+?)>\) += 0")
 RENAMED = re.compile(
     r'rename(?:at2?)?\((?:AT_FDCWD<.*?>, )?"(.+?)", (?:AT_FDCWD<.*?>, )?"(.+?)".* = 0'
 )
+RESUMED = re.compile(r"<\.\.\. \w+ resumed>(.*)")
 OPENED = re.compile(r"(?:openat|creat)\(.*O_(?:WRONLY|RDWR).* = \d+<(.+?)>")
 
 
@@ -62,9 +63,9 @@ class Event(NamedTuple):
 
 
 def events(trace: Path, folder: Path) -> list[Event]:
-    """The calls about files of the folder, in their order."""
+    """The calls about files of the folder, in the order in which they ended."""
     found = []
-    for line in trace.read_text(errors="replace").splitlines():
+    for line in calls_of(trace):
         if match := SYNCED.search(line):
             found.append(Event("kept", Path(match[1])))
         elif match := RENAMED.search(line):
@@ -72,6 +73,20 @@ def events(trace: Path, folder: Path) -> list[Event]:
         elif match := OPENED.search(line):
             found.append(Event("opened", Path(match[1])))
     return [event for event in found if folder in (event.path, *event.path.parents)]
+
+
+def calls_of(trace: Path) -> Iterator[str]:
+    """Each call on one line, also where another process came between its beginning and its end."""
+    begun: dict[str, str] = {}
+    for line in trace.read_text(errors="replace").splitlines():
+        process, _, call = line.partition(" ")
+        call = call.lstrip()
+        if call.endswith(" <unfinished ...>"):
+            begun[process] = call.removesuffix(" <unfinished ...>")
+        elif match := RESUMED.match(call):
+            yield begun.pop(process, "") + match[1]
+        else:
+            yield call
 
 
 def disorder(calls: list[Event], output: Path) -> str:
