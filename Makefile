@@ -1,12 +1,13 @@
 # make reproduce   set up, run the default workflow, show the leaderboard
 # make test        set up, pass the tests
 # make check       lint, formats, types
+# make faults      inject faults into the workflow, or some kinds: make faults ONLY="kills disk"
 # make bench       the benchmarks of tests/bench, or some: make bench ONLY="step probes"
 CORES ?= all
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: reproduce test check bench format setup
+.PHONY: reproduce test check faults bench format setup
 
 reproduce: setup
 	@$(BIN)/snakemake --cores $(CORES) --workflow-profile workflow/profiles/default --quiet rules host
@@ -20,6 +21,10 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile workflow
+
+faults: setup
+	@$(BIN)/python tests/faults $(ONLY)
+	@echo "report: $(CURDIR)/reports/faults.md"
 
 bench: setup .venv/bench
 	@$(BIN)/python tests/bench $(ONLY)
