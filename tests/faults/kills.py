@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from processes import Process, forks, of
+from processes import Process, end_all, forks, of
 from trial import Row, build, end, start, work
 
 from project import STUDY, digests, project
@@ -21,78 +21,78 @@ from project import STUDY, digests, project
 TITLE = "kill -9"
 # Long enough that a training has saved its state before it is killed.
 LONGER = STUDY | {"methods": ["rotation"], "arms": {"base": ["training.epochs=150"]}}
-STAGES = {  # of a process that asks for a fork, and the longest wait after it has come up
-    "a training": (("pretrain",), 4.0),
-    "features, a probe or fine-tuning": (("features", "probe", "finetune", "prepare"), 1.0),
-    "a page": (("report", "method"), 2.0),
-}
-WHOLE = {"Snakemake": 12.0, "the server of forks": 12.0, "all processes at once": 12.0}
-KILLS = 3  # of each kind, at least
-MOMENTS = 21  # of all together
-PATIENCE = 60  # seconds until a process to kill comes up
+WHOLE = ("Snakemake", "the server of forks", "all processes at once")
+LATEST = 15.0  # seconds after the start
+KILLS = 3  # of each of these
+JOBS = 15  # processes of jobs to kill in one reproduction
+RETRIES = ("--retries", "50", "all")
 
 
-def inject(kills: int = KILLS, moments: int = MOMENTS) -> Iterator[Row]:
-    """Build again and again, and kill what has been killed least; the moments depend on a seed."""
-    times: Counter[str] = Counter(dict.fromkeys([*STAGES, *WHOLE], 0))
-    finished, wrong, resumed = 0, [], 0
+def inject(kills: int = KILLS, jobs: int = JOBS) -> Iterator[Row]:
+    """First what runs all jobs, then jobs and their forks; the moments depend on a seed."""
     rng = random.Random(0)
     with TemporaryDirectory(dir=work()) as name:
         undisturbed, killed = (project(Path(name) / each, LONGER) for each in ("whole", "killed"))
         ended = build(undisturbed, "all")
         assert ended.status == 0, ended.said
-        while min(times.values()) < kills or times.total() < moments:
-            victim = min(times, key=lambda each: (times[each] >= kills, rng.random()))
-            running = start(killed, "all")
-            times[victim] += kill(running, killed, victim, rng)
-            ended = end(running, killed)
-            print(dict(times), file=sys.stderr, flush=True)
-            resumed += len(list(killed.glob("data/runs/**/state.safetensors")))
-            if ended.status == 0:
-                finished += 1
-                wrong += differences(killed, undisturbed)
-                for folder in ("data", "reports"):
-                    shutil.rmtree(killed / folder)
-        ended = build(killed, "all")
-        wrong += differences(killed, undisturbed) if ended.status == 0 else [ended.said[-500:]]
-    for victim, number in times.items():
-        yield Row(victim, number, "same bits" if not wrong else "see below", not wrong)
-    told = f"{finished + 1} reproductions; {resumed} states of a training found to go on from"
-    yield Row("all of these", times.total(), f"{told}: {wrong or 'same bits'}", not wrong)
+        for victim in WHOLE:
+            times = sum(stop(killed, victim, rng) for _ in range(kills))
+            yield row(victim, times, killed, undisturbed)
+            for made in ("data", "reports"):
+                shutil.rmtree(killed / made)
+        times = one_by_one(killed, jobs, rng)
+        each = ", ".join(f"{number} of {stage}" for stage, number in sorted(times.items()))
+        yield row(f"jobs, which are tried again ({each})", times.total(), killed, undisturbed)
 
 
-def differences(killed: Path, undisturbed: Path) -> list[str]:
-    """Results that differ, and parts of files that nobody has cleared away."""
+def row(victim: str, times: int, killed: Path, undisturbed: Path) -> Row:
+    """Let the workflow come to its end, and compare."""
+    ended = build(killed, "all")
     here, there = digests(killed), digests(undisturbed)
-    left = [str(path) for path in killed.glob("data/runs/**/.*.part*")]
-    return left + [name for name in here.keys() | there.keys() if here.get(name) != there.get(name)]
+    wrong = [str(path) for path in killed.glob("data/runs/**/.*.part*")]
+    wrong += [name for name in here.keys() | there.keys() if here.get(name) != there.get(name)]
+    if ended.status:
+        wrong.append(ended.said[-900:])
+    return Row(victim, times, str(wrong or "same bits"), not wrong)
 
 
-def kill(running: subprocess.Popen, folder: Path, victim: str, rng: random.Random) -> bool:
-    """Wait until a victim comes up and a while longer, then kill it; was it there?"""
-    wait = WHOLE.get(victim) or STAGES[victim][1]
-    until = time.monotonic() + PATIENCE
-    while not (found := victims(running, folder, victim)):
-        if running.poll() is not None or time.monotonic() > until:
-            return False
-        time.sleep(0.01)
-    time.sleep(rng.uniform(0, wait))
-    found = victims(running, folder, victim) if victim in WHOLE else found
-    for each in found if victim not in STAGES else [rng.choice(found)]:
+def stop(folder: Path, victim: str, rng: random.Random) -> bool:
+    """Start the workflow, and kill what runs it; was it there?"""
+    running = start(folder, "all")
+    with suppress(subprocess.TimeoutExpired):
+        running.wait(rng.uniform(3, LATEST))
+    here = of(folder)
+    if victim == "all processes at once":
+        end_all(folder)
+    elif victim == "Snakemake":
+        running.kill()
+    else:
+        working = forks(folder)
+        here = [each for each in here if each.forks and each not in working]
+        kill(here)
+    end(running, folder)
+    return bool(here)
+
+
+def one_by_one(folder: Path, jobs: int, rng: random.Random) -> Counter[str]:
+    """Kill jobs, and the forks that do them, while Snakemake goes on; how many of each stage?"""
+    times: Counter[str] = Counter()
+    running = start(folder, *RETRIES)
+    while running.poll() is None and times.total() < jobs:
+        time.sleep(rng.uniform(0.2, 3))
+        asking = [each for each in of(folder) if each.stage]
+        if victims := [*asking, *forks(folder)]:
+            victim = rng.choice(victims)
+            kill([victim])
+            alone = asking[0].stage if len(asking) == 1 else "any stage"
+            times[victim.stage or f"the fork of {alone}"] += 1
+            print(dict(times), file=sys.stderr, flush=True)
+    end(running, folder)
+    return times
+
+
+def kill(processes: list[Process]) -> None:
+    """At once."""
+    for each in processes:
         with suppress(ProcessLookupError):
             os.kill(each.number, signal.SIGKILL)
-    return bool(found)
-
-
-def victims(running: subprocess.Popen, folder: Path, victim: str) -> list[Process]:
-    """The processes of a kind that work in the folder; of a stage, also the fork that does it."""
-    here, working = of(folder), forks(folder)
-    if victim == "Snakemake":
-        return [each for each in here if each.number == running.pid]
-    if victim == "the server of forks":
-        return [each for each in here if each.forks and each not in working]
-    if victim not in STAGES:
-        return here
-    asking = [each for each in here if each.stage in STAGES[victim][0]]
-    alone = all(each in asking for each in here if each.stage)
-    return asking + (working if asking and alone else [])
