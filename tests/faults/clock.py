@@ -9,6 +9,7 @@ from pathlib import Path
 from trial import Row, build, copied, differs, fresh
 
 TITLE = "A clock that moves"
+ENCODER = "data/runs/tiny/digits/rotation/base/0/encoder.safetensors"
 
 
 def inject() -> Iterator[Row]:
@@ -32,12 +33,8 @@ def inject() -> Iterator[Row]:
         return
     for first, then in (("+2d", ""), ("", "-2d")):
         with fresh() as folder:
-            build(
-                folder,
-                "data/runs/tiny/digits/rotation/base/0/encoder.safetensors",
-                before=fake(first),
-            )
-            name = f"half was made with a clock {first or 'that was right'}, half with one {then or 'that was right'}"
+            build(folder, ENCODER, before=fake(first))
+            name = f"a part made with the clock {first or 'right'}, the rest {then or 'right'}"
             yield row(name, folder, *fake(then))
 
 
