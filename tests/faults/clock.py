@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from trial import Row, build, copied, differs, fresh
+from trial import REPORT, Row, build, copied, differs, fresh
 
 TITLE = "A clock that moves"
 ENCODER = "data/runs/tiny/digits/rotation/base/0/encoder.safetensors"
@@ -28,6 +28,7 @@ def inject() -> Iterator[Row]:
                 path.unlink()
             for path in folder.glob("data/runs/*/*/rotation/*/*/metrics/*.json"):
                 path.unlink()
+            (folder / REPORT).unlink()
             yield row(f"`{what}` is of {name}", folder)
     if shutil.which("faketime") is None:
         return
