@@ -26,10 +26,7 @@ def inject(times: int = TIMES) -> Iterator[Row]:
                 wrong += [
                     each.said[-600:] for each in (ended, second) if each.status and not each.clear
                 ]
-                refused += [each.sentences[0] for each in (ended, second) if each.clear]
-        said = (
-            f"; {len(refused)} refused: `{refused[0].replace(str(folder), 'PROJECT')}`"
-            if refused
-            else ""
-        )
-        yield Row(name, times, f"{wrong or 'same bits'}{said}", not wrong)
+                said = [each.sentences[0] for each in (ended, second) if each.clear]
+                refused += [each.replace(str(folder), "PROJECT") for each in said]
+        told = [f"{refused.count(each)} refused: `{each}`" for each in dict.fromkeys(refused)]
+        yield Row(name, times, "; ".join([str(wrong or "same bits"), *told]), not wrong)
