@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -38,8 +39,9 @@ def flip(path: Path, place: int) -> None:
 )
 def test_an_output_that_was_changed_is_made_again_and_not_read(copy, file, rule):
     flip(copy / file, (copy / file).stat().st_size // 2)
-    assert f"{file} was changed after it was made" in snakemake(copy, "-n", "--quiet")
-    assert planned(copy)[rule] == 1
+    said = snakemake(copy, "-n", "--quiet", "rules")
+    assert f"{file} was changed after it was made" in said
+    assert re.search(rf"^{rule} +1$", said, re.MULTILINE)
 
 
 def test_what_was_only_touched_is_not_made_again(copy):
@@ -56,7 +58,7 @@ def test_outputs_from_the_future_are_set_back(copy):
     assert max(path.stat().st_mtime for path in (copy / "data").rglob("*.*")) < time.time()
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b'{"rule": "\xff"}', b"[]"])
+@pytest.mark.parametrize("content", [b"", b'{"rule": "\xff"}'])
 def test_what_a_damaged_record_is_of_is_made_again(copy, content):
     target = f"{RUN}/features.parquet"
     (copy / records.place(RECORDS, target)).write_bytes(content)
@@ -65,13 +67,14 @@ def test_what_a_damaged_record_is_of_is_made_again(copy, content):
     assert "Traceback" not in said
 
 
-@pytest.mark.parametrize("kind", ["*.yaml", "cache-*.json", "plan-*.json"])
-def test_a_damaged_plan_is_made_anew(copy, kind):
-    kept = {path: path.read_bytes() for path in (copy / records.FROZEN).glob(kind)}
-    for path in kept:
-        flip(path, path.stat().st_size // 2)
-    assert planned(copy) == {}
-    assert {path: path.read_bytes() for path in kept} == kept
+def test_a_damaged_plan_is_made_anew(copy):
+    kept = {path: path.read_bytes() for path in (copy / records.FROZEN).glob("*-*.json")}
+    frozen = {path: path.read_bytes() for path in (copy / records.FROZEN).glob("*.yaml")}
+    for damaged in (kept, frozen):
+        for path in damaged:
+            flip(path, path.stat().st_size // 2)
+        assert planned(copy) == {}
+        assert {path: path.read_bytes() for path in damaged} == damaged
 
 
 def test_no_bit_of_features_or_images_changes_unseen(digits, tmp_path):

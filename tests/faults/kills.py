@@ -22,9 +22,9 @@ TITLE = "kill -9"
 # Long enough that a training has saved its state before it is killed.
 LONGER = STUDY | {"methods": ["rotation"], "arms": {"base": ["training.epochs=150"]}}
 WHOLE = ("Snakemake", "the server of forks", "all processes at once")
-LATEST = 15.0  # seconds after the start
+LATEST = 12.0  # seconds after the first job has begun
 KILLS = 3  # of each of these
-JOBS = 15  # processes of jobs to kill in one reproduction
+JOBS = 3  # processes of each kind of job to kill in one reproduction
 RETRIES = ("--retries", "50", "all")
 
 
@@ -59,8 +59,10 @@ def row(victim: str, times: int, killed: Path, undisturbed: Path) -> Row:
 def stop(folder: Path, victim: str, rng: random.Random) -> bool:
     """Start the workflow, and kill what runs it; was it there?"""
     running = start(folder, "all")
+    while running.poll() is None and not forks(folder):
+        time.sleep(0.05)
     with suppress(subprocess.TimeoutExpired):
-        running.wait(rng.uniform(3, LATEST))
+        running.wait(rng.uniform(0, LATEST))
     here = of(folder)
     if victim == "all processes at once":
         end_all(folder)
@@ -78,14 +80,16 @@ def one_by_one(folder: Path, jobs: int, rng: random.Random) -> Counter[str]:
     """Kill jobs, and the forks that do them, while Snakemake goes on; how many of each stage?"""
     times: Counter[str] = Counter()
     running = start(folder, *RETRIES)
-    while running.poll() is None and times.total() < jobs:
+    while running.poll() is None:
         time.sleep(rng.uniform(0.2, 3))
         asking = [each for each in of(folder) if each.stage]
-        if victims := [*asking, *forks(folder)]:
-            victim = rng.choice(victims)
+        stage = asking[0].stage if len(asking) == 1 else "any stage"
+        victims = [(each, each.stage) for each in asking]
+        victims += [(each, f"the fork of {stage}") for each in forks(folder)]
+        if victims := [each for each in victims if times[each[1]] < jobs]:
+            victim, name = rng.choice(victims)
             kill([victim])
-            alone = asking[0].stage if len(asking) == 1 else "any stage"
-            times[victim.stage or f"the fork of {alone}"] += 1
+            times[name] += 1
             print(dict(times), file=sys.stderr, flush=True)
     end(running, folder)
     return times
