@@ -103,6 +103,14 @@ rule all:
 
 
 onstart:
+    try:
+        jobs.check_folders(
+            str(file)
+            for job in workflow.dag.needrun_jobs()
+            for file in (*job.output, *job.log)
+        )
+    except UserError as error:
+        sys.exit(f"error: {error}")
     if workflow.local_exec and not (
         workflow.remote_exec or workflow.subprocess_exec
     ):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from unlabel import records, slurm, study, submitted
+from unlabel.errors import UserError
 from unlabel.plan import ENVIRONMENT
 from unlabel.run import ASIDE, TRAINED
 
@@ -45,6 +46,18 @@ def say_if_full() -> None:
 
     folder = Path.cwd()
     atexit.register(say)
+
+
+def check_folders(files: Iterable[str]) -> None:
+    """Raise `UserError` if the folder of a file that is to be made may not be written.
+
+    Snakemake would make folders, take away old outputs and write logs, and fail with a traceback.
+    """
+    for folder in dict.fromkeys(Path(file).parent for file in files):
+        there = next(each for each in (folder, *folder.parents) if each.exists())
+        if not os.access(there, os.W_OK | os.X_OK):
+            where = there.absolute()
+            raise UserError(f"cannot write in {where}: Permission denied; permit it, start again")
 
 
 def overwrite_links() -> None:
