@@ -56,7 +56,8 @@ def inject(runs: int = RUNS) -> Iterator[Row]:
         ended = end(running, folder)
         minutes = (time.monotonic() - began) / 60
         results = sorted(int(path.parent.name) for path in folder.glob(f"{RUNS_AT}/run.json"))
-        told = f"{len(results):,} of {runs:,} runs in {minutes:.1f} min"
+        load = f"{os.getloadavg()[2]:.0f} on {os.cpu_count()} cores"
+        told = f"{len(results):,} of {runs:,} runs in {minutes:.1f} min; load of the machine {load}"
         if ended.status:  # stopped: the page of those that are there
             study = TINIEST | {"seeds": results}
             (folder / "params/study/test.yaml").write_text(yaml.safe_dump(study))
