@@ -17,7 +17,7 @@ from torch import Tensor
 
 from unlabel import decode
 from unlabel.decode import Shape, Unreadable
-from unlabel.errors import UserError
+from unlabel.errors import UserError, reason
 from unlabel.stage.features import read_splits
 
 BATCH = 256  # images in memory at a time
@@ -76,8 +76,8 @@ def _prepared(path: Path, wanted: Wanted) -> Source:
 def _table(path: Path, shape: Shape, fit: str, wanted: Wanted) -> Source:
     try:
         file = pq.ParquetFile(path)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise UserError(f"cannot read {path}: {str(error).splitlines()[0]}") from error
+    except (OSError, pa.ArrowException) as error:
+        raise UserError(f"cannot read {path}: {reason(error)}") from error
     if missing := {"id", "image"} - set(file.schema_arrow.names):
         raise UserError(f"{path} has no column {min(missing)!r}; it needs `id` and `image`")
     kind = file.schema_arrow.field("image").type
@@ -93,8 +93,8 @@ def _pairs(file: pq.ParquetFile, path: Path) -> Iterator[Iterable[tuple[Any, byt
     try:
         for rows in file.iter_batches(BATCH, columns=["id", "image"]):
             yield zip(rows["id"].to_pylist(), rows["image"].to_pylist(), strict=True)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise UserError(f"cannot read {path}: {str(error).splitlines()[0]}") from error
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read {path}: {reason(error)}") from error
 
 
 def _decoded(
