@@ -76,9 +76,10 @@ def _prepared(path: Path, wanted: Wanted) -> Source:
 def _table(path: Path, shape: Shape, fit: str, wanted: Wanted) -> Source:
     try:
         file = pq.ParquetFile(path)
-    except (OSError, pa.ArrowException) as error:
+        names = set(file.schema_arrow.names)
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         raise UserError(f"cannot read {path}: {reason(error)}") from error
-    if missing := {"id", "image"} - set(file.schema_arrow.names):
+    if missing := {"id", "image"} - names:
         raise UserError(f"{path} has no column {min(missing)!r}; it needs `id` and `image`")
     kind = file.schema_arrow.field("image").type
     if kind not in (pa.binary(), pa.large_binary()):
