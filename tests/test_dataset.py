@@ -291,8 +291,8 @@ def test_wrong_settings_are_explained(
 
 
 def test_a_target_that_is_no_dataset_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"unlabel\.hardware\.keep_memory, no dataset"):
-        prepared(tmp_path, _target_="unlabel.hardware.keep_memory")
+    with pytest.raises(UserError, match=r"unlabel\.hardware\.Hardware, no dataset"):
+        prepared(tmp_path, _target_="unlabel.hardware.Hardware")
 
 
 @pytest.mark.parametrize("text", ["name: mine", "dataset: {}", "name: mine\ndataset: digits"])

@@ -1,7 +1,7 @@
 """Settings to objects: what `_target_` names is built, and a wrong key or type is explained.
 
-Only what some modules of this package define themselves is built. So settings from elsewhere, such
-as those in an encoder's file, cannot run code, not even by what a module has imported.
+Only classes that modules of this package define are built, and optimizers. So settings from
+elsewhere, such as those in an encoder's file, cannot run code, not even what a module has imported.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,10 +17,7 @@ from unlabel.errors import UserError, nearest
 
 Settings = Mapping[str, Any]
 VAR_KEYWORD = Parameter.VAR_KEYWORD
-MADE = (  # the modules of what settings describe
-    *("augment", "dataset", "encoder", "hardware", "method"),
-    *("optimizer", "probe", "study", "training"),
-)
+FUNCTIONS = "unlabel.optimizer"  # the module whose functions are built like classes
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -79,15 +76,13 @@ def target(settings: Settings, where: str) -> Any:
     if not isinstance(path, str) or not path.startswith("unlabel."):
         raise UserError(f"{where}._target_ is {path!r}, but must name something in unlabel")
     module, _, name = path.rpartition(".")
-    if path.split(".")[1] not in MADE or name.startswith("_"):
-        raise UserError(
-            f"{where}._target_ is {path}, which must be in unlabel.{{{','.join(MADE)}}}"
-        )
     try:
         call = getattr(import_module(module), name)
         signature(call)
-        if call.__module__ != module:
-            raise AttributeError(f"{module} has it from {call.__module__}")
+        if name.startswith("_") or call.__module__ != module:
+            raise AttributeError(f"{module} defines no {name}")
+        if not isinstance(call, type) and module != FUNCTIONS:
+            raise TypeError(f"{name} is no class")
     except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise UserError(
             f"{where}._target_ names {path}, which does not exist or cannot be made: {error}"
