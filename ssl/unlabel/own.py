@@ -27,8 +27,8 @@ class Own:
 def asked(config: Mapping[str, Any], params: Path, typed: Sequence[str] = ()) -> Own:
     """What `--config dataset=NAME` asks for, and other settings of its recipe beside it.
 
-    `typed` is the command line, as Snakemake reads `path=photos #1` as YAML, in which it ends before
-    the #. Raises `UserError` for a setting that neither params/workflow.yaml nor the recipe has.
+    `typed` is the command line: Snakemake reads `path=photos #1` as YAML, where it ends before the
+    #. Raises `UserError` for a setting that neither params/workflow.yaml nor the recipe has.
     """
     known = set(load(params / "workflow.yaml"))
     name = config.get("dataset") or ""

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from unlabel import decode
 from unlabel.decode import Shape, Unreadable
-from unlabel.errors import UserError, reason
+from unlabel.errors import UserError, printable, reason
 from unlabel.stage.features import read_splits
 
 BATCH = 256  # images in memory at a time
@@ -122,9 +122,7 @@ def _decoded(
             found = list(zip(names, pool.map(pixels, group), strict=True))
             right = [(name, each) for name, each in found if not isinstance(each, str)]
             stack = np.array([each for _, each in right], np.uint8).reshape(-1, *shape)
-            wrong = [f"{_shown(name)}: {why}" for name, why in found if isinstance(why, str)]
+            wrong = [
+                f"{printable(str(name))}: {why}" for name, why in found if isinstance(why, str)
+            ]
             yield Part([name for name, _ in right], torch.from_numpy(stack), wrong)
-
-
-def _shown(name: Any) -> str:
-    return str(name).encode(errors="backslashreplace").decode()
