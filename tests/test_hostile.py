@@ -46,13 +46,13 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
         rows.append([f"in/{file}", name])
     with (images / "-table; #1.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows(rows)
-    methods = {"methods": ["random", "rotation"]}
+    methods = {"methods": ["random"]}
     work = project.project(base / "work", project.STUDY | methods)
     texts = {"title": SCRIPT, "question": IMAGE, "axis": SCRIPT, "arms": {ARM: []}}
     study = project.STUDY | methods | texts
     (work / f"params/study/{STUDY}.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
     asked = ["dataset=table", f"path={images / '-table; #1.csv'}", "split=null", "size=16"]
-    pages = ["reports/index.html", "reports/method/rotation.html", f"reports/study/{STUDY}.html"]
+    pages = ["reports/index.html", "reports/method/random.html", f"reports/study/{STUDY}.html"]
     project.snakemake(work, "--cores", "2", *pages, "--config", *asked)
     return base
 
@@ -69,7 +69,7 @@ def test_no_shell_is_made_of_them(hostile: Path) -> None:
 
 def test_programs_take_them_as_they_are(hostile: Path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(hostile)
-    run = "work/data/runs/tiny/table/rotation/base/0"
+    run = "work/data/runs/tiny/table/random/base/0"
     (images,) = hostile.glob("-rf*")
     features = f"-f {SHELL.strip()}.parquet"
     main(["embed", "--run", run, f"--images={images.name}", f"--out={features}"])
@@ -91,21 +91,21 @@ def test_pages_show_them_as_text_and_run_nothing(hostile: Path, tmp_path: Path) 
     reports = hostile / "work/reports"
     shown = {
         name: browse(reports / f"{name}.html", tmp_path)
-        for name in ("index", "method/rotation", f"study/{STUDY}")
+        for name in ("index", "method/random", f"study/{STUDY}")
     }
     titles = {name: page.all("title")[0]["text"] for name, page in shown.items()}
     assert "RUN" not in titles.values()
     assert titles[f"study/{STUDY}"] == f"{SCRIPT}: {IMAGE}"
     for page in shown.values():
         assert [each for each in page.all("img") if not each["src"].startswith("data:")] == []
-    method = shown["method/rotation"]
+    method = shown["method/random"]
     for name in CLASSES:
         lines = [" ".join(each["text"].split()) for each in method.all("th", "text", "figcaption")]
         assert " ".join(name.split()) in lines
     assert any(ARM in each["text"] for each in shown[f"study/{STUDY}"].all("td"))
     charts = [each for each in method.all("figure") if each.get("class") == "chart"]
     drawn = [each for each in method.all("svg") if "marks" in each.get("class", "")]
-    assert len(drawn) == len(charts) > 5
+    assert len(drawn) == len(charts) >= 2
     unescaped = tmp_path / "unescaped.html"
     unescaped.write_text(f"<title>x</title><body>{SCRIPT}</body>")
     assert browse(unescaped, tmp_path).all("title")[0]["text"] == "RUN"  # it would have run
@@ -126,7 +126,7 @@ document.body.append(shown);
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
 def test_tables_taken_from_a_page_compute_nothing(hostile: Path, tmp_path: Path) -> None:
-    page = browse(hostile / "work/reports/method/rotation.html", tmp_path, EXPORT)
+    page = browse(hostile / "work/reports/method/random.html", tmp_path, EXPORT)
     written = json.loads(next(e["text"] for e in page.all("pre") if e.get("id") == "written"))
     confusion = next(each for each in written if "HYPERLINK" in each and each.startswith('"is'))
     rows = list(csv.reader(io.StringIO(confusion)))

@@ -56,7 +56,7 @@ class Plan:
         plan = cls(params, frozen, own)
         path = Path(os.environ.get(ENVIRONMENT) or plan._cache())
         if path.exists():
-            plan.stages = json.loads(path.read_text())
+            plan.stages = json.loads(path.read_text(encoding="utf-8"))
         return plan
 
     def keep(self) -> None:
@@ -330,13 +330,13 @@ class Plan:
         return {"settings": stages[stage]["settings"], "code": code}
 
     def _about(self, method: str) -> dict[str, Any]:
-        recipe = yaml.safe_load((self.params / "method" / f"{method}.yaml").read_text())
+        recipe = yaml.safe_load((self.params / "method" / f"{method}.yaml").read_text("utf-8"))
         return recipe.get("about") or {}
 
     def _cache(self) -> Path:
         """Where the plan of just these recipes, checked by just this code, is kept."""
         recipes = sorted(self.params.rglob("*.yaml"))
-        text = "".join(f"{path} {path.read_text()}\n" for path in recipes) + repr(self.own)
+        text = "".join(f"{path} {path.read_text('utf-8')}\n" for path in recipes) + repr(self.own)
         return self.frozen / f"cache-{_digest(text + fingerprint('unlabel.plan'))}.json"
 
 

@@ -24,7 +24,9 @@ def load(path: Path) -> dict[str, Any]:
     """Read resolved settings. Raises `UserError` if the file is missing or not a YAML mapping."""
     try:
         # libyaml's loader is ten times faster, where PyYAML was built with it
-        settings = yaml.load(path.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        settings = yaml.load(
+            path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        )
     except OSError as error:
         raise UserError(f"cannot read the settings {path}: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
