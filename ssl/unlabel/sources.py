@@ -107,8 +107,8 @@ def _decoded(
         name, encoded = image
         try:
             str(name).encode()
-            content = encoded.read_bytes() if isinstance(encoded, Path) else encoded or b""
-            return decode.decode(content, shape, fit)
+            found = decode.content(encoded) if isinstance(encoded, Path) else encoded or b""
+            return decode.decode(found, shape, fit)
         except UnicodeEncodeError:
             return "its name is not UTF-8"
         except OSError as error:

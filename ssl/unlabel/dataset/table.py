@@ -12,7 +12,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from unlabel.collection import SPLIT, Collection, Example
-from unlabel.decode import Unreadable
+from unlabel.decode import Unreadable, content
 from unlabel.errors import UserError, nearest, reason
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
@@ -83,7 +83,7 @@ class Table(Collection):
                 f"{path} leads out of {folder}, the folder of its table; put the images there, "
                 "or set dataset.outside to true if you trust the table"
             )
-        return file.read_bytes()
+        return content(file)
 
 
 def read(path: Path, columns: list[str]) -> pa.Table:
