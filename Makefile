@@ -1,6 +1,6 @@
 # make reproduce   set up, run the default workflow, show the leaderboard
 # make test        set up, pass the tests
-# make check       lint, formats, types
+# make check       lint, formats, types, and known faults of the packages in requirements.lock
 # make bench       the benchmarks of tests/bench, or some: make bench ONLY="step probes"
 CORES ?= all
 BIN := .venv/bin
@@ -15,11 +15,16 @@ reproduce: setup
 test: setup
 	@$(BIN)/python -m pytest tests
 
-check: setup
+check: setup .venv/audit
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile workflow
+	@$(BIN)/python workflow/audit/scan.py
+
+# Where it cannot be installed, the scan says so.
+.venv/audit: workflow/audit/requirements.lock
+	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes --upgrade --target $@ -r $< && touch $@ || true
 
 bench: setup .venv/bench
 	@$(BIN)/python tests/bench $(ONLY)

@@ -40,7 +40,7 @@ try:
     if not jobs.is_job():
         ALIVE = jobs.take_over(LOOKING)
         provenance.restore(thorough=False)
-    PLAN = Plan.current(own=own.asked(config, PARAMS))
+    PLAN = Plan.current(own=own.asked(config, PARAMS, sys.argv[1:]))
     STUDY = PLAN.fitted(study.read(PARAMS, config["study"]), BUDGET)
     RUNS = [run for _, run in STUDY.runs(PARAMS, BUDGET)]
     REPORT = PLAN.report(STUDY, BUDGET)

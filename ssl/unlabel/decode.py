@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from unlabel.errors import UserError, nearest
+from unlabel.errors import UserError, nearest, reason
 
 # Only these: some of Pillow's other formats start programs.
 FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
@@ -139,4 +139,4 @@ def _reason(error: Exception) -> str:
         return f"it is none of {', '.join(FORMATS)}"
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return "it has too many pixels"
-    return str(error).partition("\n")[0] or type(error).__name__
+    return reason(error)

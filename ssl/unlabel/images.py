@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from unlabel.encoded import BLOCK, Encoded, Files
-from unlabel.errors import UserError
+from unlabel.errors import UserError, damage
 from unlabel.files import whole
 
 UNLABELLED = -1
@@ -129,7 +129,9 @@ def read(path: Path) -> tuple[Images, Data]:
 
     Raises `UserError` if the file is missing, truncated or of another format.
     """
-    try:
+    if not path.exists():
+        raise UserError(f"{path} does not exist: prepare the dataset first")
+    with damage(f"{path} is not a whole prepared dataset", "delete it and prepare it again"):
         with path.open("rb") as file:
             mapped = pa.py_buffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
             table = pa.ipc.open_file(mapped).read_all()
@@ -140,16 +142,9 @@ def read(path: Path) -> tuple[Images, Data]:
             image = Encoded(_files(path, mapped, table["image"]), ids, data.shape, str(path))
         else:
             image = _mapped(table["image"], data)
-        label = _labels(table["label"])
+        images = Images.of(ids, image, _labels(table["label"]))
         factors = [_labels(table[f"factor_{name}"]) for name in data.factors]
-    except FileNotFoundError as error:
-        raise UserError(f"{path} does not exist: prepare the dataset first") from error
-    except (OSError, pa.ArrowInvalid, KeyError, TypeError, ValueError) as error:
-        raise UserError(
-            f"{path} is not a whole prepared dataset ({error}); delete it and prepare it again"
-        ) from error
-    images = Images.of(ids, image, label)
-    return images._replace(factor=torch.stack(factors, 1)) if factors else images, data
+        return images._replace(factor=torch.stack(factors, 1)) if factors else images, data
 
 
 def _mapped(column: pa.ChunkedArray, data: Data) -> Tensor:

@@ -11,7 +11,7 @@ from unlabel.report.estimate import Estimate, estimate
 from unlabel.report.leaderboard import Cell
 from unlabel.report.measure import capital, describe, duration, number
 from unlabel.report.outcome import Outcome, conditions, unit
-from unlabel.report.parts import Part, markdown
+from unlabel.report.parts import Part, markdown, plain
 from unlabel.report.verdict import HOLDS, OPEN, Judged, seeds_needed
 
 KINDS = {HOLDS: "holds", OPEN: "open"}  # the class of a verdict's word; else "fails"
@@ -43,12 +43,11 @@ def render(outcome: Outcome) -> str:
 def text(outcome: Outcome) -> str:
     """The page's tables and its verdict as Markdown."""
     brief, found = outcome.brief, _verdict(outcome)
-    lines = [f"# {brief.title}\n\n{brief.question}\n"]
+    lines = [f"# {plain(brief.title)}\n\n{plain(brief.question)}\n"]
     if found:
         where = "; on ".join(found["conditions"])
-        lines.append(
-            f"> {brief.statement}\n\nThe statement {found['is']}**{found['word']}** on {where}.\n"
-        )
+        said = f"{found['is']}**{found['word']}** on {plain(where)}"
+        lines.append(f"> {plain(brief.statement)}\n\nThe statement {said}.\n")
         names = ["claim", "dataset", "measure", "difference", "must be", "seeds", "p for"]
         keys = ["says", "dataset", "measure", "effect", "margin", "seeds", "p_for", "p_against"]
         rows = [[row[key] for key in [*keys, "word"]] for row in found["rows"]]
@@ -63,7 +62,7 @@ def text(outcome: Outcome) -> str:
             [arm.method, *(f"{c.text} ± {c.interval}" if c.interval else c.text for c in cells)]
             for arm, cells in table.rows
         ]
-        lines.append(f"## {setting.dataset}\n")
+        lines.append(f"## {plain(setting.dataset)}\n")
         lines.append(markdown(["method", *(heading for heading, _ in table.columns)], rows))
     return "\n".join(lines)
 

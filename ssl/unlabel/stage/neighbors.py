@@ -12,7 +12,7 @@ from unlabel import encoder as encoders
 from unlabel.contact_sheet import SIDE, Cell
 from unlabel.decode import Unreadable, decode
 from unlabel.embeddings import Neighbour
-from unlabel.errors import UserError
+from unlabel.errors import UserError, printable
 from unlabel.report.terminal import aligned
 from unlabel.trained import digest, encoder_file, hardware_of, settings_of
 
@@ -49,7 +49,7 @@ def run(
         h = encoder(hardware.pixels(x)).float().cpu()
     found = embeddings.neighbours(features, h, number)
     rows = [
-        (str(asked), str(each.name), f"{each.similarity:.3f}")
+        (printable(str(asked)), printable(str(each.name)), f"{each.similarity:.3f}")
         for asked, near in zip(query, found, strict=True)
         for each in near
     ]
