@@ -10,13 +10,14 @@ from unlabel import (
     forecast,
     forkserver,
     jobs,
+    outputs,
     own,
     provenance,
     slurm,
     study,
     submitted,
 )
-from unlabel.errors import UserError
+from unlabel.errors import UserError, of_machine
 from unlabel.plan import Plan
 from unlabel.run import BASELINE, Run
 
@@ -36,10 +37,13 @@ LOOKING = DRY or not (CLUSTER or workflow.resource_settings.cores)  # it runs no
 
 jobs.use_this_python()
 jobs.overwrite_links()
+jobs.explain_lock()
 try:
     if not jobs.is_job():
+        jobs.say_if_full()
         ALIVE = jobs.take_over(LOOKING)
         provenance.restore(thorough=False)
+        outputs.look_after()
     PLAN = Plan.current(own=own.asked(config, PARAMS, sys.argv[1:]))
     STUDY = PLAN.fitted(study.read(PARAMS, config["study"]), BUDGET)
     RUNS = [run for _, run in STUDY.runs(PARAMS, BUDGET)]
@@ -58,6 +62,10 @@ try:
         print(forecast.forecast(PLAN, ASKED or RUNS).sentence(CORES), file=sys.stderr)
 except UserError as error:
     sys.exit(f"error: {error}")
+except OSError as error:
+    if not (said := of_machine(error)):
+        raise
+    sys.exit(f"error: {said}")
 
 
 wildcard_constraints:

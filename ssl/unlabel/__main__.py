@@ -1,6 +1,7 @@
 """`unlabel STAGE --name FILE ...`: one command per module of `unlabel.stage`."""
 
-import errno
+import os
+import stat
 import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin
 
-from unlabel.errors import UserError, nearest
+from unlabel.errors import UserError, nearest, of_machine
 
 STAGES = sorted(file.stem for file in (Path(__file__).parent / "stage").glob("[!_]*.py"))
 
@@ -30,13 +31,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             _run(stage, rest)
     except UserError as error:
         sys.exit(f"error: {error}")
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+    except (OSError, MemoryError, RuntimeError) as error:
+        if not (said := of_machine(error)):
             raise
-        where = f" at {error.filename}" if error.filename else ""
-        sys.exit(
-            f"error: cannot write{where}: {error.strerror}; make room or permit it, start again"
-        )
+        if stat.S_ISREG(os.fstat(2).st_mode):  # a log, which may be on the disk that is full
+            print(f"error: {said}", flush=True)
+        sys.exit(f"error: {said}")
 
 
 def _run(stage: str, arguments: Sequence[str]) -> None:

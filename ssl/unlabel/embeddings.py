@@ -90,7 +90,7 @@ def _groups(file: pq.ParquetFile) -> Iterator[Tensor]:
 def _opened(path: Path) -> Iterator[pq.ParquetFile]:
     try:
         with damage(f"{path} is no whole file of `unlabel embed`", "embed the images again"):
-            with pq.ParquetFile(path) as file:
+            with pq.ParquetFile(path, page_checksum_verification=True) as file:
                 yield file
     except FileNotFoundError as error:
         raise UserError(f"{path} does not exist: embed some images first") from error

@@ -186,6 +186,7 @@ def write_tables(path: Path, tables: Iterator[pa.Table], about: Mapping[str, Any
     # smallest vector is no use to anyone.
     names = ["split", "transform"]
     options = {"compression": "none", "use_dictionary": names, "write_statistics": False}
+    options |= {"write_page_checksum": True}
     with whole(path) as part, pq.ParquetWriter(part, schema, **options) as writer:
         held = [first]
         for table in tables:
@@ -232,7 +233,7 @@ def _vector_column(x: Tensor) -> pa.Array:
 def _read(path: Path, names: tuple[str, ...]) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Each column as one tensor, filled row group by row group; splits, transforms as numbers."""
     with _damage(path):
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
             about = json.loads(file.schema_arrow.metadata[b"unlabel"])
             if missing := set(names) - set(file.schema_arrow.names):
                 raise KeyError(f"no column {min(missing)}")

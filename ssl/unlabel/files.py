@@ -30,6 +30,7 @@ def whole(path: Path) -> Iterator[Path]:
         _sync(part)
         part.replace(path)
         _sync(path.parent)
+        _sync_above(path.parent.absolute())
     except OSError as error:  # a full disk, say, whose error does not tell where
         error.filename = error.filename or str(path)
         raise
@@ -54,7 +55,7 @@ def write_table(path: Path, rows: list[dict[str, Any]], schema: pa.Schema | None
     columns = {name: [row.get(name) for row in rows] for name in names}
     table = pa.table(columns) if schema is None else pa.Table.from_pylist(rows, schema)
     with whole(path) as part:
-        pq.write_table(table, part)
+        pq.write_table(table, part, write_page_checksum=True)
 
 
 @cache
@@ -75,6 +76,18 @@ def _alive(process: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+@cache
+def _sync_above(folder: Path) -> None:
+    """Have the disk know the folders that lead to this one from the working folder; once.
+
+    They may be new, and Snakemake, which has made them, does not see to it.
+    """
+    here = Path.cwd()
+    for above in folder.parents:
+        if above == here or here in above.parents:
+            _sync(above)
 
 
 def _sync(path: Path) -> None:

@@ -73,6 +73,10 @@ def ask(arguments: Sequence[str]) -> int | None:
         try:
             return int(answers.readline())
         except (OSError, ValueError):
+            from unlabel.errors import LESS
+
+            why = "was killed (signal 9), most likely because memory ran out"
+            print(f"error: the job {why}; {LESS}, and start again", file=sys.stderr)
             return LOST
 
 
@@ -82,6 +86,7 @@ def serve(listener: socket.socket) -> None:
     import select
 
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks
+    began_with = _read_before(os.environ)  # libraries set some of these for who loads after them
     todo = [LIBRARIES, PAGES]  # these load while the first job, which has no need of them, works
     while True:
         for library in todo.pop(0) if todo else ():
@@ -93,18 +98,21 @@ def serve(listener: socket.socket) -> None:
         job, _ = listener.accept()
         if os.fork() == 0:
             listener.close()
-            _work(job)
+            _work(job, began_with)
         job.close()
 
 
-def _work(job: socket.socket) -> NoReturn:
-    """Be the process that was asked for, then end."""
+def _work(job: socket.socket, environment: Mapping[str, str]) -> NoReturn:
+    """Be the process that was asked for, then end; not where its libraries need another one.
+
+    `environment` is what those of the server have read.
+    """
     status: int | str | None = LOST
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         _, streams, _, _ = socket.recv_fds(job, 1, 3)
         asked = json.loads(job.makefile().readline())
-        if _read_before(asked["environment"]) != _read_before(os.environ):
+        if _read_before(asked["environment"]) != environment:
             os._exit(0)  # without an answer
         for number, stream in enumerate(streams):
             os.dup2(stream, number)
@@ -122,14 +130,16 @@ def _work(job: socket.socket) -> NoReturn:
     except SystemExit as ended:
         status = ended.code
         if isinstance(status, str):
-            print(status, file=sys.stderr)
+            with suppress(OSError):  # the log's disk is full
+                print(status, file=sys.stderr)
             status = 1
     except BaseException:
         sys.excepthook(*sys.exc_info())
         status = 1
+    for output in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            output.flush()
     with suppress(OSError):
-        sys.stdout.flush()
-        sys.stderr.flush()
         job.sendall(f"{status or 0}\n".encode())
     os._exit(0)  # taking torch down would take another while
 

@@ -2,12 +2,13 @@
 
 The file has the columns `id` (int64), `image` (a fixed-shape tensor, uint8 (C, H, W), or the bytes
 of a JPEG or PNG file of that shape), `label` and, for each factor, `factor_NAME` (int64, null where
-an image has none), and in its schema's metadata what a model must know beforehand.
+an image has none), and in its schema's metadata what a model must know beforehand, and a checksum.
 """
 
 import json
 import mmap
 import warnings
+import zlib
 from dataclasses import asdict, dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -88,8 +89,9 @@ def write(path: Path, images: Images, data: Data) -> None:
     """Write one split, whole or not at all: encoded images as they are, a block at a time."""
     # Pixels are one block, which a memory map gives back as one tensor.
     size = BLOCK if isinstance(images.image, Encoded) else max(1, len(images.id))
+    about = {"unlabel": json.dumps(asdict(data), sort_keys=True), "crc32": str(_checksum(images))}
     tables = (
-        _table(images.take(slice(start, start + size)), data)
+        _table(images.take(slice(start, start + size)), data, about)
         for start in range(0, max(1, len(images.id)), size)
     )
     first = next(tables)
@@ -99,13 +101,21 @@ def write(path: Path, images: Images, data: Data) -> None:
                 writer.write_table(table, max_chunksize=size)
 
 
-def _table(images: Images, data: Data) -> pa.Table:
+def _table(images: Images, data: Data, about: dict[str, str]) -> pa.Table:
     image = _encoded(images.image) if isinstance(images.image, Encoded) else _pixels(images.image)
     columns = {"id": images.id.numpy(), "image": image, "label": known(images.label)}
     for name, values in zip(data.factors, images.factor.unbind(1), strict=True):
         columns[f"factor_{name}"] = known(values)
-    about = {"unlabel": json.dumps(asdict(data), sort_keys=True)}
     return pa.table(columns).replace_schema_metadata(about)
+
+
+def _checksum(images: Images) -> int:
+    """Of all but encoded images, which may be more than memory holds; PNG has one of its own."""
+    crc = 0
+    for each in images:
+        if isinstance(each, Tensor):
+            crc = zlib.crc32(each.contiguous().numpy().data.cast("B") if each.numel() else b"", crc)
+    return crc
 
 
 def _encoded(image: Encoded) -> pa.Array:
@@ -144,7 +154,10 @@ def read(path: Path) -> tuple[Images, Data]:
             image = _mapped(table["image"], data)
         images = Images.of(ids, image, _labels(table["label"]))
         factors = [_labels(table[f"factor_{name}"]) for name in data.factors]
-        return images._replace(factor=torch.stack(factors, 1)) if factors else images, data
+        images = images._replace(factor=torch.stack(factors, 1)) if factors else images
+        if table.schema.metadata.get(b"crc32", b"") not in (b"", b"%d" % _checksum(images)):
+            raise ValueError("its checksum is another")
+        return images, data
 
 
 def _mapped(column: pa.ChunkedArray, data: Data) -> Tensor:

@@ -1,7 +1,10 @@
 """What the Snakefile tells its jobs."""
 
+import atexit
 import fcntl
+import logging
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -11,6 +14,8 @@ from typing import IO, Any
 from unlabel import records, slurm, study, submitted
 from unlabel.plan import ENVIRONMENT
 from unlabel.run import ASIDE, TRAINED
+
+ROOM = 1 << 20  # bytes that are too few for anything
 
 
 def is_job() -> bool:
@@ -26,6 +31,22 @@ def use_this_python() -> None:
     os.environ["PYTHONPATH"] = str(Path(__file__).parents[1])
 
 
+def say_if_full() -> None:
+    """Where the disk is full in the end, let that be the last word.
+
+    Snakemake's own log is on it, too, and Python would show a traceback for each line that is lost.
+    """
+    logging.raiseExceptions = False
+
+    def say() -> None:
+        if shutil.disk_usage(folder).free < ROOM:
+            where = f"no room is left on the disk of {folder}"
+            print(f"error: {where}; make room there and start again", file=sys.stderr)
+
+    folder = Path.cwd()
+    atexit.register(say)
+
+
 def overwrite_links() -> None:
     """Let Snakemake replace outputs that are write-protected, as DVC's hard links are.
 
@@ -38,6 +59,20 @@ def overwrite_links() -> None:
         return False
 
     _IOFile.protected = protected
+
+
+def explain_lock() -> None:
+    """Let Snakemake say in one sentence that another one is at work.
+
+    Its own advice is to take away the lock, which here only a process that lives can hold.
+    """
+    from snakemake.exceptions import LockException, WorkflowError
+
+    def explain(self: LockException) -> None:
+        where = f"another Snakemake makes the same files in {Path.cwd()}"
+        WorkflowError.__init__(self, f"error: {where}; wait until it ends, or stop it")
+
+    LockException.__init__ = explain
 
 
 def take_over(looking: bool, folder: Path = Path(".snakemake")) -> IO[str]:
@@ -60,7 +95,7 @@ def take_over(looking: bool, folder: Path = Path(".snakemake")) -> IO[str]:
         else:
             _clear(folder, looking)
     with suppress(OSError):  # a network's file system may have no locks
-        fcntl.flock(alive, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(alive, fcntl.LOCK_SH)  # waits for one that clears away at this moment
     return alive
 
 

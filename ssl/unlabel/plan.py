@@ -54,16 +54,19 @@ class Plan:
     ) -> "Plan":
         """The plan of the workflow this process is a job of, or else a new one."""
         plan = cls(params, frozen, own)
-        path = Path(os.environ.get(ENVIRONMENT) or plan._cache())
-        if path.exists():
-            plan.stages = json.loads(path.read_text(encoding="utf-8"))
+        if not plan.main:
+            plan.stages = json.loads(Path(os.environ[ENVIRONMENT]).read_text(encoding="utf-8"))
+        elif (path := plan._cache()).exists():
+            text = path.read_bytes()
+            if plan._frozen_plan(text).exists() and plan._whole(json.loads(text)):
+                plan.stages = json.loads(text)
         return plan
 
     def keep(self) -> None:
         """Freeze the plan, for this workflow's jobs and for the next time nothing has changed."""
         if self.main:
             text = json.dumps(self.stages, sort_keys=True)
-            path = (self.frozen / f"plan-{_digest(text)}.json").resolve()
+            path = self._frozen_plan(text.encode()).resolve()
             for each in (self._cache(), path):
                 files.write_text(each, text)
             os.environ[ENVIRONMENT] = str(path)
@@ -320,8 +323,8 @@ class Plan:
         return self._keep(_yaml(settings), _modules(settings))
 
     def _keep(self, text: str, modules: list[str]) -> Stage:
-        path = self.frozen / f"{_digest(text)}.yaml"
-        if not path.exists():
+        path = self.frozen / f"{_digest(text.encode())}.yaml"
+        if not _kept(path):
             files.write_text(path, text)
         return {"settings": str(path), "modules": modules}
 
@@ -333,11 +336,20 @@ class Plan:
         recipe = yaml.safe_load((self.params / "method" / f"{method}.yaml").read_text("utf-8"))
         return recipe.get("about") or {}
 
+    def _frozen_plan(self, text: bytes) -> Path:
+        return self.frozen / f"plan-{_digest(text)}.json"
+
+    def _whole(self, stages: Mapping[str, Mapping[str, Stage]]) -> bool:
+        """Is what a kept plan has frozen still there, and what its name says it is?"""
+        every = (stage.get("settings") for each in stages.values() for stage in each.values())
+        return all(_kept(Path(path)) for path in dict.fromkeys(every) if path)
+
     def _cache(self) -> Path:
         """Where the plan of just these recipes, checked by just this code, is kept."""
         recipes = sorted(self.params.rglob("*.yaml"))
         text = "".join(f"{path} {path.read_text('utf-8')}\n" for path in recipes) + repr(self.own)
-        return self.frozen / f"cache-{_digest(text + fingerprint('unlabel.plan'))}.json"
+        digest = _digest((text + fingerprint("unlabel.plan")).encode())
+        return self.frozen / f"cache-{digest}.json"
 
 
 def _run(wildcards: Any, known: Mapping[str, str]) -> Run:
@@ -356,5 +368,10 @@ def _modules(settings: Settings) -> list[str]:
     return sorted(set(targets(settings)))
 
 
-def _digest(text: str) -> str:
-    return sha256(text.encode()).hexdigest()[:16]
+def _kept(path: Path) -> bool:
+    """Is a file there whose name is the digest of what is in it?"""
+    return path.exists() and _digest(path.read_bytes()) == path.stem
+
+
+def _digest(text: bytes) -> str:
+    return sha256(text).hexdigest()[:16]

@@ -107,7 +107,7 @@ def _metrics(path: Path) -> dict[str, float]:
 
 def _table(path: Path, columns: list[str]) -> pd.DataFrame:
     try:
-        table = pd.read_parquet(path)
+        table = pd.read_parquet(path, page_checksum_verification=True)
     except FileNotFoundError as error:
         raise UserError(f"cannot read {path}: it does not exist; finish the run first") from error
     except (OSError, pa.ArrowInvalid) as error:

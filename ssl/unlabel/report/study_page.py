@@ -52,6 +52,10 @@ def text(outcome: Outcome) -> str:
         keys = ["says", "dataset", "measure", "effect", "margin", "seeds", "p_for", "p_against"]
         rows = [[row[key] for key in [*keys, "word"]] for row in found["rows"]]
         lines.append(markdown([*names, "p against", "alone, it"], rows))
+        if brief.expected:
+            lines.append(f"What the field found: {brief.expected}\n")
+        if brief.remark:
+            lines.append(f"What to make of it: {brief.remark}\n")
     for setting in outcome.settings:
         table = _table(setting, brief)
         rows = [

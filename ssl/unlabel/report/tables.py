@@ -100,7 +100,8 @@ def training(settings: Iterable[Setting]) -> pd.DataFrame:
 
 def comma_separated(table: pd.DataFrame) -> str:
     """CSV, of numbers with six significant digits, and without formulas."""
-    safe = table.assign(**{str(name): table[name].map(_plain) for name in table})
+    texts = table.select_dtypes(["object", "string"])
+    safe = table.assign(**{str(name): texts[name].map(_plain) for name in texts})
     text: str = safe.to_csv(index=False, float_format="%.6g", lineterminator="\n")
     return text
 
