@@ -1,6 +1,6 @@
 # make reproduce   set up, run the default workflow, show the leaderboard
 # make test        set up, pass the tests
-# make check       lint, formats, types
+# make check       lint, formats, types, and known faults of the packages in requirements.lock
 # make faults      inject faults into the workflow, or some kinds: make faults ONLY="kills disk"
 # make bench       the benchmarks of tests/bench, or some: make bench ONLY="step probes"
 CORES ?= all
@@ -16,11 +16,16 @@ reproduce: setup
 test: setup
 	@$(BIN)/python -m pytest tests
 
-check: setup
+check: setup .venv/audit
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile workflow
+	@$(BIN)/python workflow/audit/scan.py
+
+# Where it cannot be installed, the scan says so.
+.venv/audit: workflow/audit/requirements.lock
+	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes --upgrade --target $@ -r $< && touch $@ || true
 
 faults: setup
 	@$(BIN)/python tests/faults $(ONLY)

@@ -44,7 +44,7 @@ try:
         ALIVE = jobs.take_over(LOOKING)
         provenance.restore(thorough=False)
         outputs.look_after()
-    PLAN = Plan.current(own=own.asked(config, PARAMS))
+    PLAN = Plan.current(own=own.asked(config, PARAMS, sys.argv[1:]))
     STUDY = PLAN.fitted(study.read(PARAMS, config["study"]), BUDGET)
     RUNS = [run for _, run in STUDY.runs(PARAMS, BUDGET)]
     REPORT = PLAN.report(STUDY, BUDGET)

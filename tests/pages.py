@@ -62,7 +62,7 @@ def browse(path: Path, folder: Path, script: str = "") -> Page:
     shown.write_text(f"{script}</body>".join(html))
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
     options += [f"--user-data-dir={folder / 'browser'}", "--enable-logging=stderr", "--dump-dom"]
-    command = [str(CHROMIUM), *options, "--virtual-time-budget=10000", f"file://{shown}"]
+    command = [str(CHROMIUM), *options, "--virtual-time-budget=10000", shown.absolute().as_uri()]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     finally:

@@ -408,7 +408,8 @@ def hostile(marker: Path) -> dict[str, bytes]:
     touch = f"touch {marker}"
     code = f"__import__('pathlib').Path({str(marker)!r}).touch()"
     return {
-        "a call": pickle.dumps({b"data": Call(os.system, touch)}),
+        "a call": pickle.dumps({b"data": Call(os.system, touch)}, protocol=2),
+        "a call in today's protocol": pickle.dumps({b"data": Call(os.system, touch)}),
         "a call in protocol 0": pickle.dumps(Call(os.system, touch), protocol=0),
         "eval": pickle.dumps([Call(eval, code)], protocol=2),
         "an instance": f"(S'{touch}'\nios\nsystem\n.".encode(),
@@ -422,6 +423,8 @@ def hostile(marker: Path) -> dict[str, bytes]:
         "objects in an array": pickle.dumps({b"data": np.array([Call(os.system, touch)])}, 2),
         "nothing": b"",
         "a huge memo": b"\x80\x02}r\xff\xff\xff\xff.",
+        "a memo that memory could just hold": b"\x80\x02}r\xff\xff\xff\x0f.",
+        "a huge array of bytes": b"\x80\x05\x96\0\0\0\x80\x02\0\0\0.",
         "a huge string": b"\x80\x04\x8e" + b"\xff" * 7 + b"\x7f.",
     }
 

@@ -17,10 +17,10 @@ from unlabel.augment import (
     Jitter,
     Rotate,
     Solarize,
-    resize,
     rotate,
 )
 from unlabel.errors import UserError
+from unlabel.resampling import enlarge, resize
 
 
 def everything() -> Augment:
@@ -104,6 +104,21 @@ def test_shrinking_is_antialiased_as_torchs():
     ours = resize(32, 12, zero, one) @ x @ resize(32, 12, zero, one).mT
     theirs = interpolate(x, (12, 12), mode="bilinear", antialias=True)
     assert torch.allclose(ours, theirs, atol=1e-5)
+
+
+@pytest.mark.parametrize(("size", "out"), [(2, 2), (7, 9), (32, 32)])
+def test_enlarging_by_neighbours_is_resizing_by_a_matrix(size, out):
+    x = torch.rand(64, 3, size, 5)
+    length = torch.rand(64, 1)
+    length[0] = 1
+    start = torch.rand(64, 1) * (1 - length)
+    start[1], start[2] = 0, 1 - length[2]
+    expected, rows = resize(size, out, start, length), enlarge(size, out, start, length)
+    assert torch.allclose(rows.matrix(), expected, atol=1e-5)
+    assert torch.allclose(rows.of(x), expected[:, None] @ x, atol=1e-5)
+    chosen = torch.rand(64, 1) < 0.5
+    expected = torch.where(chosen[..., None], expected.flip(1), expected)
+    assert torch.allclose(rows.flipped(chosen).matrix(), expected, atol=1e-5)
 
 
 def test_crops_have_the_area_and_ratio_asked_for():

@@ -1,5 +1,6 @@
 """Each stage as a command: a user's mistake is one sentence, exit 1, and nothing lost."""
 
+import io
 import json
 import os
 import re
@@ -82,6 +83,17 @@ def test_the_methods_are_listed_with_what_they_need(capsys):
     assert rows.keys() == {"method", *METHODS} | {next(k for k in rows if k.startswith("─"))}
     assert re.search(r"arXiv:2003.04297 +contrastive +2 +queue +yes +no$", rows["moco"])
     assert re.search(r"arXiv:2004.11362 +contrastive +2 +batch +no +yes$", rows["supcon"])
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "iso8859-9", "utf-8"])
+def test_a_terminal_may_have_any_encoding(encoding, monkeypatch):
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding)
+    monkeypatch.setattr(sys, "stdout", terminal)
+    main(["methods"])
+    terminal.flush()
+    said = terminal.buffer.getvalue().decode(encoding)
+    assert "simclr" in said
+    assert ("───" in said) == (encoding == "utf-8")
 
 
 def test_no_methods_are_a_mistake(tmp_path, capsys):

@@ -213,8 +213,14 @@ def test_settings_change_the_validation_split_alone(tmp_path: Path) -> None:
     assert large[1][0].id.tolist() == base[1][0].id.tolist()
 
 
+def define(monkeypatch: pytest.MonkeyPatch, name: str, kind: type) -> None:
+    """As if the module of the digits had defined it."""
+    monkeypatch.setattr(kind, "__module__", digits.__name__)
+    monkeypatch.setattr(digits, name, kind, raising=False)
+
+
 def test_unlabelled_images_are_prepared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(digits, "Partly", Partly, raising=False)
+    define(monkeypatch, "Partly", Partly)
     train, validation, test = prepared(tmp_path, _target_="unlabel.dataset.digits.Partly")
     assert (train[0].label == -1).sum() == 1000
     assert (validation[0].label >= 0).all()
@@ -223,7 +229,7 @@ def test_unlabelled_images_are_prepared(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_factors_stay_with_their_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(digits, "Tilted", Tilted, raising=False)
+    define(monkeypatch, "Tilted", Tilted)
     for split, data in prepared(tmp_path, _target_="unlabel.dataset.digits.Tilted"):
         assert data.factors == {"parity": ("even", "odd"), "tilt": ("left", "none", "right")}
         assert torch.equal(split.factor[:, 0], split.label % 2)
@@ -242,7 +248,7 @@ def test_factors_stay_with_their_images(tmp_path: Path, monkeypatch: pytest.Monk
 def test_factors_without_a_name_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type, message: str
 ) -> None:
-    monkeypatch.setattr(digits, "Wrong", kind, raising=False)
+    define(monkeypatch, "Wrong", kind)
     with pytest.raises(UserError, match=message):
         prepared(tmp_path, _target_="unlabel.dataset.digits.Wrong")
 
@@ -285,8 +291,8 @@ def test_wrong_settings_are_explained(
 
 
 def test_a_target_that_is_no_dataset_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"unlabel\.seeds\.derive, no dataset"):
-        prepared(tmp_path, _target_="unlabel.seeds.derive")
+    with pytest.raises(UserError, match=r"unlabel\.hardware\.Hardware, no dataset"):
+        prepared(tmp_path, _target_="unlabel.hardware.Hardware")
 
 
 @pytest.mark.parametrize("text", ["name: mine", "dataset: {}", "name: mine\ndataset: digits"])

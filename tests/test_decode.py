@@ -9,9 +9,11 @@ from zlib import compress, crc32
 
 import numpy as np
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
-from unlabel.decode import Unreadable, decode, find, is_grey
+from unlabel.decode import FITS, Unreadable, content, decode, find, is_grey
 from unlabel.errors import UserError
 
 RGB = (200, 100, 50)
@@ -147,11 +149,11 @@ def test_a_small_file_of_very_many_pixels_is_not_unpacked() -> None:
 def bomb() -> bytes:
     """A PNG file that says it has 60,000 x 60,000 pixels: 10 GB of memory."""
     file = b"\x89PNG\r\n\x1a\n"
-    for name, content in (
+    for name, data in (
         (b"IHDR", pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)),
         (b"IDAT", compress(bytes(1000))),
     ):
-        file += pack(">I", len(content)) + name + content + pack(">I", crc32(name + content))
+        file += pack(">I", len(data)) + name + data + pack(">I", crc32(name + data))
     return file
 
 
@@ -190,6 +192,45 @@ def test_what_says_of_itself_that_it_is_grey() -> None:
 def test_wrong_settings(shape: tuple[int, int, int], fit: str, said: str) -> None:
     with pytest.raises(UserError, match=said):
         decode(encoded(halves()), shape, fit)
+
+
+def test_what_is_no_file_of_an_image_is_not_waited_for_or_read(tmp_path: Path) -> None:
+    whole, pipe, huge = (tmp_path / f"{name}.png" for name in ("whole", "pipe", "huge"))
+    whole.write_bytes(encoded(halves()))
+    assert content(whole) == whole.read_bytes()
+    os.mkfifo(pipe)
+    with huge.open("wb") as file:
+        file.truncate(1 << 40)  # of which the disk holds nothing
+    for path, why in ((pipe, "no regular file"), (huge, "more than 1,073,741,824 bytes")):
+        with pytest.raises(Unreadable, match=why):
+            content(path)
+    with pytest.raises(FileNotFoundError):
+        content(tmp_path / "none.png")
+
+
+@settings(deadline=None, derandomize=True, database=None, max_examples=80)
+@given(
+    st.sampled_from(["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16"]),
+    st.sampled_from(["PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF", "JPEG2000"]),
+    st.tuples(st.integers(1, 70), st.integers(1, 70)),
+    st.tuples(st.sampled_from([1, 3]), st.integers(1, 40), st.integers(1, 40)),
+    st.sampled_from(FITS),
+)
+def test_images_of_any_mode_and_size_get_any_shape(
+    mode: str, format: str, size: tuple[int, int], shape: tuple[int, int, int], fit: str
+) -> None:
+    image = Image.effect_noise(size, 80)
+    image = Image.fromarray(np.asarray(image).astype(np.uint16) << 8) if mode == "I;16" else image
+    image = image if mode == "I;16" else image.convert(mode)
+    try:
+        file = encoded(image, format)
+    except OSError:  # Pillow does not write this mode in this format
+        assume(False)
+    pixels = decode(file, shape, fit)
+    assert (pixels.shape, pixels.dtype) == (shape, np.uint8)
+    assert (decode(file, shape, fit) == pixels).all()
+    if mode in ("1", "L", "LA", "I;16") and shape[0] == 3:  # what is grey stays grey
+        assert np.ptp(pixels.astype(int), axis=0).max() <= 2
 
 
 def test_find(tmp_path: Path) -> None:

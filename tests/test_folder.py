@@ -357,7 +357,9 @@ def test_values_on_the_command_line_are_as_in_a_recipe() -> None:
 
 
 def test_runs_on_ones_own_images_are_needed_as_any_study_may_be_run_there(tmp_path: Path) -> None:
-    for name in ("folder/simclr/base", "folder/simclr/method.temperature=9", "svhn/simclr/base", "gone/simclr/base"):
+    variants = ("base", "method.temperature=9")
+    names = [f"folder/simclr/{variant}" for variant in variants]
+    for name in (*names, "svhn/simclr/base", "gone/simclr/base"):
         (tmp_path / "runs/tiny" / name / "0").mkdir(parents=True)
     found = inventory.look(Plan(PARAMS, tmp_path / "frozen"), tmp_path / "runs")
     states = {f"{each.run.dataset} {each.run.variant}": each.state for each in found}

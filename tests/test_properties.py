@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from conftest import PARAMS, about, assembled, composed
@@ -24,8 +24,9 @@ from unlabel.errors import UserError
 from unlabel.images import UNLABELLED, Images
 from unlabel.labels import noisy, stratified
 from unlabel.losses import cosine_similarities
+from unlabel.plan import Plan
 from unlabel.run import Run
-from unlabel.settings import build, check
+from unlabel.settings import build, check, load
 
 tried = settings(
     deadline=None,
@@ -167,6 +168,70 @@ def test_any_change_to_a_study_is_taken_or_explained(data, tmp_path):
     found = explained("", study.read, params, "changed")
     for ask in (found.runs, found.claimed, found.metrics) if found else ():
         explained("", ask, params, *(["quick"] if ask == found.runs else []))
+
+
+odd = st.one_of(values, st.sampled_from(["all", "digits", ["simclr"], [0, 1, 2], {"base": []}]))
+claims = st.fixed_dictionaries(
+    {"says": st.just("so")},
+    optional={
+        "higher": st.sampled_from(["simclr", "simclr[base]", "random.knn", "nobody"]) | values,
+        "than": st.sampled_from(["random", "rotation", "0.5"]) | values,
+        "same": values,
+        "by": values,
+        "metric": st.sampled_from(["linear", "log.loss", "no_such"]) | values,
+    },
+)
+documents = st.fixed_dictionaries(
+    {},
+    optional={
+        "title": st.just("T") | odd,
+        "question": st.just("Q?") | odd,
+        "datasets": st.just(["digits"]) | odd,
+        "seeds": st.just([0, 1, 2]) | odd,
+        "metric": st.sampled_from(["linear", "knn", "nothing"]) | odd,
+        "methods": st.just(["simclr"]) | odd,
+        "references": st.just(["random"]) | odd,
+        "arms": st.dictionaries(words, st.just([]) | odd, max_size=2) | odd,
+        "settings": st.lists(st.sampled_from(["training.epochs=1", "no.such=1", "a"]) | odd) | odd,
+        "statement": st.just("S.") | odd,
+        "claims": st.lists(claims, max_size=2) | odd,
+        "transfer": odd,
+        "source": odd,
+        "unknown": odd,
+    },
+)
+
+
+@tried
+@given(document=documents | values)
+@example(
+    document={"title": "T", "datasets": ["digits"], "seeds": [0], "metric": "linear"}
+)  # no question
+@example(
+    document={
+        **{"title": "T", "question": "Q?", "datasets": ["digits"], "seeds": [0, 1, 2]},
+        **{"metric": "linear", "methods": ["simclr"], "references": ["random"], "statement": "S."},
+        "claims": [{"says": "so", "higher": "simclr", "than": "random"}],
+    }
+)
+def test_any_document_is_planned_or_explained(document, tmp_path):
+    """As the whole workflow plans a study, with its runs, its claims and what they measure."""
+    params = tmp_path / "params"
+    if not params.exists():
+        shutil.copytree(PARAMS, params)
+    (params / "study/any.yaml").write_text(yaml.safe_dump(document))
+    plan = Plan(params, tmp_path / "frozen")
+    told = explained("", plan.study, "any", "tiny")
+    if told is not None:
+        assert load(Path(told["settings"]))["runs"]
+
+
+@tried
+@given(text=st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
+def test_any_file_is_a_study_or_explained(text, tmp_path):
+    (tmp_path / "study").mkdir(exist_ok=True)
+    (tmp_path / "study/any.yaml").write_bytes(text)
+    assert explained("", study.read, tmp_path, "any") is None
 
 
 @tried

@@ -181,7 +181,7 @@ def test_only_ours_is_built(tmp_path):
         build({"_target_": "os.system", "command": f"touch {tmp_path}/x"})
     assert not (tmp_path / "x").exists()
     with pytest.raises(UserError, match="which does not exist"):
-        check({"_target_": "unlabel.nothing.Here"}, "method")
+        check({"_target_": "unlabel.method.nothing.Here"}, "method")
 
 
 def test_settings_that_cannot_be_read_are_explained(tmp_path):

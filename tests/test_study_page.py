@@ -53,7 +53,7 @@ class Study:
             "statement": "SimCLR needs large batches; rotation does not.",
             "source": [{"title": "BYOL", "arxiv": "2006.07733", "where": "figure 3a"}, "a talk"],
             "expected": "72.5 and 59.7 on ImageNet.",
-            "remark": "",
+            "remark": "Few images were seen.",
             "axis": "batch size",
             "metric": "linear",
             "metrics": ["linear", "knn"],
@@ -198,6 +198,8 @@ def test_the_tables_hold_every_arm_and_measure(made: Study):
     assert not [name for name in table if name.startswith("finetune")]  # of no claim, so not read
     text = made.page.with_suffix(".md").read_text()
     assert "> SimCLR needs large batches; rotation does not." in text
+    assert "\nWhat the field found: 72.5 and 59.7 on ImageNet.\n" in text
+    assert "\nWhat to make of it: Few images were seen.\n" in text
     rows = [line.split("|")[1:-1] for line in text.splitlines() if line.startswith("|")]
     assert {len(row) for row in rows} == {9, 10} - {10} | {len(rows[-1])}
     assert any(row[0].strip() == "rotation" and row[1].strip() == "256" for row in rows)

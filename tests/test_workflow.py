@@ -37,12 +37,6 @@ def test_a_log_says_how_far_a_training_is(made):
     assert re.search(r"100% · [\d,]+ images/s · 0 s left · loss", log)
 
 
-def test_one_core_gives_the_same_bits_as_two(made, tmp_path):
-    folder = project(tmp_path, STUDY)
-    snakemake(folder, "--cores", "1")
-    assert digests(folder) == digests(made)
-
-
 @pytest.mark.parametrize(
     ("file", "change", "reruns"),
     [

@@ -7,6 +7,7 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 from importlib import import_module
 from inspect import getdoc, signature
+from io import TextIOWrapper
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin
@@ -18,6 +19,8 @@ STAGES = sorted(file.stem for file in (Path(__file__).parent / "stage").glob("[!
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the stage that the arguments name; exit with 2 and one sentence for a user's mistake."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # not every encoding has what tables are made of
     stage, *rest = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
         if stage in ("-h", "--help"):

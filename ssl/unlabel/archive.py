@@ -4,17 +4,15 @@ import gzip
 import posixpath
 import stat
 import tarfile
-import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, cast
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZipFile
 
-from unlabel.errors import UserError
+from unlabel.errors import UserError, damage
 from unlabel.fetch import check
-
-BROKEN = (tarfile.TarError, BadZipFile, NotImplementedError, EOFError, zlib.error, OSError)
 
 
 @dataclass(frozen=True)
@@ -29,12 +27,10 @@ class Member:
     def read(self, size: int | None = None) -> bytes:
         """The next `size` bytes, or all. Raises `UserError` if they are not there."""
         wanted = self.size if size is None else size
-        try:
+        with _damage(self.path):
             content = self.stream.read(wanted)
-        except BROKEN as error:
-            raise _damaged(self.path, error) from error
-        if len(content) < wanted:
-            raise _damaged(self.path, f"{self.name} ends early")
+            if len(content) < wanted:
+                raise EOFError(f"{self.name} ends early")
         return content
 
 
@@ -61,10 +57,8 @@ def members(path: Path, limit: int) -> Iterator[Member]:
     link that leads out of it, or anything but files, folders and links. Links are passed over.
     """
     kinds = {True: _of_folder, False: _of_zip if path.suffix == ".zip" else _of_tar}
-    try:
+    with _damage(path):
         yield from kinds[path.is_dir()](path, limit)
-    except BROKEN as error:
-        raise _damaged(path, error) from error
 
 
 def _of_folder(path: Path, limit: int) -> Iterator[Member]:
@@ -144,5 +138,5 @@ def _refused(path: Path, name: str, why: str) -> UserError:
     return UserError(f"{path} has {name!r}, which {why}; nothing was unpacked: get another copy")
 
 
-def _damaged(path: Path, why: Exception | str) -> UserError:
-    return UserError(f"{path} is cut short or damaged ({why}); delete it, start again")
+def _damage(path: Path) -> AbstractContextManager[None]:
+    return damage(f"{path} is cut short or damaged", "delete it, start again")

@@ -19,7 +19,9 @@ from torch import Tensor
 
 from unlabel.draws import integers, uniform
 from unlabel.errors import UserError
+from unlabel.resampling import Neighbours, dense, enlarge, gaussian, resize
 
+Rows = Tensor | Neighbours  # or columns: of B images, matrices (B, out, in)
 Draw = Mapping[str, Tensor]
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as torchvision and Pillow
 YIQ = (LUMA, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
@@ -35,21 +37,23 @@ class Transform:
 class Resampling(Transform):
     """A transform of rows and columns: image -> rows @ image @ columnsᵀ."""
 
-    def matrices(self, height: int, width: int, draw: Tensor) -> tuple[Tensor, Tensor]:
+    def matrices(self, height: int, width: int, draw: Tensor) -> tuple[Rows, Rows]:
         """rows (B, h, height) and columns (B, w, width)."""
         raise NotImplementedError
 
     def follow(
-        self, rows: Tensor | None, columns: Tensor | None, size: tuple[int, int], draw: Tensor
-    ) -> tuple[Tensor | None, Tensor]:
+        self, rows: Rows | None, columns: Rows | None, size: tuple[int, int], draw: Tensor
+    ) -> tuple[Rows | None, Rows]:
         """The matrices of earlier transforms, None where they do nothing, with this one's after.
 
         `size` (height, width) is what the earlier ones have left.
         """
         then = self.matrices(*size, draw)
-        if rows is not None and columns is not None:
-            return then[0] @ rows, then[1] @ columns
-        return (then[0], then[1] if columns is None else then[1] @ columns)
+        return _after(rows, then[0]), _after(columns, then[1])
+
+
+def _after(first: Rows | None, then: Rows) -> Rows:
+    return then if first is None else dense(then) @ dense(first)
 
 
 class Colour(Transform):
@@ -95,19 +99,19 @@ class Augment:
 
 def _composed(x: Tensor, transforms: Mapping[str, Transform], draw: Draw) -> Tensor:
     """Apply resampling and colour transforms, each family as one product."""
-    b, c, height, width = x.shape
+    b, c = x.shape[:2]
     colours = {name: t for name, t in transforms.items() if isinstance(t, Colour)}
     resamplings = {name: t for name, t in transforms.items() if isinstance(t, Resampling)}
-    rows = columns = None
+    rows: Rows | None = None
+    columns: Rows | None = None
     for name, resampling in resamplings.items():
-        height = height if rows is None else rows.shape[1]
-        width = width if columns is None else columns.shape[1]
-        rows, columns = resampling.follow(rows, columns, (height, width), draw[name])
-    if columns is not None:
-        # Columns first, as one product for all channels: twice as fast as the other order.
-        x = (x.reshape(b, -1, x.shape[3]) @ columns.mT).view(b, c, x.shape[2], -1)
+        size = _out(rows, x.shape[2]), _out(columns, x.shape[3])
+        rows, columns = resampling.follow(rows, columns, size, draw[name])
     if rows is not None:
-        x = rows[:, None] @ x
+        x = rows.of(x) if isinstance(rows, Neighbours) else rows[:, None] @ x
+    if columns is not None:  # as one product for all channels: twice as fast as one for each
+        h, w = x.shape[2:]
+        x = (x.reshape(b, -1, w) @ dense(columns).mT).view(b, c, h, -1)
     if colours:
         mean = x.mean((2, 3)).unsqueeze(2)
         first, *others = colours
@@ -117,6 +121,13 @@ def _composed(x: Tensor, transforms: Mapping[str, Transform], draw: Draw) -> Ten
             matrix, offset = m @ matrix, m @ offset + o
         x = torch.baddbmm(offset, matrix, x.reshape(b, c, -1)).view_as(x).clamp_(0, 1)
     return x
+
+
+def _out(rows: Rows | None, size: int) -> int:
+    """How many rows there are afterwards."""
+    if rows is None:
+        return size
+    return rows.share.shape[1] if isinstance(rows, Neighbours) else rows.shape[1]
 
 
 def _uniform(like: Tensor, low: float, high: float, *, n: int = 1) -> Tensor:
@@ -153,29 +164,12 @@ class Crop(Resampling):
         box = torch.cat([area.sqrt() / root, area.sqrt() * root], 1).clamp(max=1)
         return torch.cat([_uniform(x, 0, 1, n=2) * (1 - box), box], 1)
 
-    def matrices(self, height: int, width: int, draw: Tensor) -> tuple[Tensor, Tensor]:
+    def matrices(self, height: int, width: int, draw: Tensor) -> tuple[Rows, Rows]:
         top, left, tall, wide = draw.split(1, dim=1)
         h, w = (self.size, self.size) if self.size else (height, width)
-        if (height, h) == (width, w):  # both at once
-            start, length = torch.cat([top, left]), torch.cat([tall, wide])
-            rows, columns = resize(height, h, start, length).chunk(2)
-            return rows, columns
-        return resize(height, h, top, tall), resize(width, w, left, wide)
-
-
-def resize(size: int, out: int, start: Tensor, length: Tensor) -> Tensor:
-    """The matrix (B, out, size) that resizes a stretch of `size` pixels to `out` pixels.
-
-    Start and length (B, 1) are shares of `size`. Bilinear; where pixels shrink the triangle
-    widens with them, as Pillow's antialiasing does.
-    """
-    pixel = torch.arange(size, device=start.device) + 0.5
-    centre = (torch.arange(out, device=start.device) + 0.5) / out
-    position = (start + length * centre) * size  # (B, out)
-    reach = (length * size / out).clamp(min=1).unsqueeze(2)
-    # max(0, 1 - |position - pixel| / reach), in place: twice as fast
-    weight = (position.unsqueeze(2) - pixel).abs_().mul_(-1 / reach).add_(1).clamp_(min=0)
-    return weight.mul_(1 / weight.sum(2, keepdim=True))
+        rows = enlarge if h >= height > 1 else resize
+        columns = enlarge if w >= width > 1 else resize
+        return rows(height, h, top, tall), columns(width, w, left, wide)
 
 
 class Flip(Resampling):
@@ -188,9 +182,11 @@ class Flip(Resampling):
         return _chosen(x, self.p)
 
     def follow(
-        self, rows: Tensor | None, columns: Tensor | None, size: tuple[int, int], draw: Tensor
-    ) -> tuple[Tensor | None, Tensor]:
+        self, rows: Rows | None, columns: Rows | None, size: tuple[int, int], draw: Tensor
+    ) -> tuple[Rows | None, Rows]:
         # Of columns in reverse, as a product would say it, but four times as fast.
+        if isinstance(columns, Neighbours):
+            return rows, columns.flipped(draw)
         columns = torch.eye(size[1], device=draw.device) if columns is None else columns
         return rows, torch.where(draw.unsqueeze(2), columns.flip(-2), columns)
 
@@ -205,16 +201,8 @@ class Blur(Resampling):
         """(B, 1): sigma, 0 where the image is left as it is."""
         return _uniform(x, self.sigma[0], self.sigma[1]) * _chosen(x, self.p)
 
-    def matrices(self, height: int, width: int, draw: Tensor) -> tuple[Tensor, Tensor]:
-        return _gaussian(height, draw), _gaussian(width, draw)
-
-
-def _gaussian(size: int, sigma: Tensor) -> Tensor:
-    """(B, size, size); the identity where sigma is 0."""
-    pixel = torch.arange(size, device=sigma.device)
-    exponent = (pixel[:, None] - pixel).square() / -2 / sigma.clamp(min=1e-3).square().unsqueeze(2)
-    # Weights below e⁻¹⁶ are lost in float32 and, as denormal numbers, halve the speed on a CPU.
-    return exponent.masked_fill(exponent < -16, -torch.inf).softmax(2)
+    def matrices(self, height: int, width: int, draw: Tensor) -> tuple[Rows, Rows]:
+        return gaussian(height, draw), gaussian(width, draw)
 
 
 class Jitter(Colour):
@@ -262,22 +250,22 @@ def _luma(x: Tensor) -> Tensor:
 
 def _hue(turn: Tensor) -> Tensor:
     """(B, 1, 1) turns -> (B, 3, 3): a rotation of the chroma plane of the YIQ colour space."""
-    luma, first, second = _yiq(turn.device).unsqueeze(1)  # (1, 3) each
-    grey, red, blue = _rgb(turn.device).T.unsqueeze(2)  # (3, 1) each
-    cos, sin = (2 * math.pi * turn).cos(), (2 * math.pi * turn).sin()
-    return grey @ luma + red @ (cos * first - sin * second) + blue @ (sin * first + cos * second)
+    same, cos, sin = _turns(turn.device)
+    return same + (2 * math.pi * turn).cos() * cos + (2 * math.pi * turn).sin() * sin
+
+
+@cache
+def _turns(device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """What a turn keeps, and what its cosine and sine are factors of: (3, 3) each."""
+    luma, first, second = _yiq(device).unsqueeze(1)  # (1, 3) each
+    grey, red, blue = torch.linalg.inv(_yiq(device)).T.unsqueeze(2)  # (3, 1) each, of YIQ to RGB
+    return grey @ luma, red @ first + blue @ second, blue @ first - red @ second
 
 
 @cache
 def _yiq(device: torch.device) -> Tensor:
     """(3, 3): RGB to YIQ, whose first row is luma."""
     return torch.tensor(YIQ, device=device)
-
-
-@cache
-def _rgb(device: torch.device) -> Tensor:
-    """(3, 3): YIQ to RGB."""
-    return torch.linalg.inv(_yiq(device))
 
 
 class Grey(Colour):

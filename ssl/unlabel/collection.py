@@ -46,6 +46,7 @@ class Decoded(NamedTuple):
     examples: list[Example]
     image: Tensor | Encoded  # uint8 (N, C, H, W)
     content: list[str]  # sha256 of each file
+    pixels: list[bytes]  # sha256 of what each shows, in its new size
     unreadable: dict[str, str]  # its name -> why
 
 
@@ -115,7 +116,7 @@ class Collection(Dataset):
         names = [example.name for example in found.examples]
         classes, label, summary = _classes([example.label for example in found.examples])
         split = self._split(found, label, classes)
-        across, within = duplicates.find(found.image, names, split, SPLITS)
+        across, within = duplicates.find(found.pixels, names, split, SPLITS)
         said: dict[str, Any] = {"across splits": across, "within splits": within}
         if found.unreadable:
             summary.append(f"{len(found.unreadable)} unreadable, left out")
@@ -147,7 +148,8 @@ class Collection(Dataset):
         """All that can be read, in their order."""
         size = (1 if self.channels == 1 else 3, *self.shape)
         grey = self.channels == "auto"
-        content, readable, unreadable = list[str](), list[Example](), dict[str, str]()
+        content, shown = list[str](), list[bytes]()
+        readable, unreadable = list[Example](), dict[str, str]()
 
         def files() -> Iterator[tuple[bytes, np.ndarray]]:
             nonlocal grey
@@ -161,6 +163,7 @@ class Collection(Dataset):
                     unreadable[example.name] = getattr(error, "strerror", None) or str(error)
                 else:
                     content.append(sha256(encoded).hexdigest())
+                    shown.append(sha256(pixels.tobytes()).digest())
                     readable.append(example)
                     yield encoded, pixels
                 progress.advance(1)
@@ -178,7 +181,7 @@ class Collection(Dataset):
             kept = spool((fitting(*each, format) for each in files()), raw)
             shape = (1 if grey else size[0], *self.shape)
             image = Encoded(kept, torch.arange(len(readable)), shape, "the dataset")
-        return Decoded(readable, image, content, unreadable)
+        return Decoded(readable, image, content, shown, unreadable)
 
     def _split(self, found: Decoded, label: Tensor, classes: Sequence[str]) -> Tensor:
         """The place in SPLITS of each image: as it says itself, or held out of train."""

@@ -1,6 +1,7 @@
 """Encoded images, such as JPEG files, to pixels of one shape."""
 
 import os
+import stat
 import warnings
 from contextlib import suppress
 from io import BytesIO
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from unlabel.errors import UserError, nearest
+from unlabel.errors import UserError, nearest, reason
 
 # Only these: some of Pillow's other formats start programs.
 FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
@@ -18,6 +19,7 @@ EXTENSIONS = frozenset(
 )
 FITS = ("crop", "squeeze", "pad")
 GREY = ("1", "L", "LA", "La")  # Pillow's modes, and those that start with I
+LARGEST = 1 << 30  # bytes of an encoded image
 SPARE = 2  # a JPEG file may be decoded at a fraction of its size that is this much too large
 BACKGROUND = "white"  # of what is transparent
 
@@ -60,6 +62,21 @@ def decode(encoded: bytes, shape: Shape, fit: str = "crop") -> np.ndarray:
     except Exception as error:  # there is no exception that no damaged file makes Pillow raise
         raise Unreadable(_reason(error)) from error
     return np.ascontiguousarray(pixels.reshape(height, width, channels).transpose(2, 0, 1))
+
+
+def content(path: Path) -> bytes:
+    """The bytes of an image's file.
+
+    Raises `OSError`, and `Unreadable` for what is no regular file, such as a pipe that would never
+    end, or is larger than any image.
+    """
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        about = os.fstat(file.fileno())
+        if not stat.S_ISREG(about.st_mode):
+            raise Unreadable("it is no regular file")
+        if about.st_size > LARGEST:
+            raise Unreadable(f"it has more than {LARGEST:,} bytes")
+        return file.read()
 
 
 def is_grey(encoded: bytes) -> bool:
@@ -139,4 +156,4 @@ def _reason(error: Exception) -> str:
         return f"it is none of {', '.join(FORMATS)}"
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return "it has too many pixels"
-    return str(error).partition("\n")[0] or type(error).__name__
+    return reason(error)

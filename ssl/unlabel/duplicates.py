@@ -2,27 +2,23 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from hashlib import sha256
 
 from torch import Tensor
-
-from unlabel.encoded import Encoded
 
 Places = dict[str, list[str]]  # the names of one image, by the split they are in
 
 
 def find(
-    image: Tensor | Encoded, names: Sequence[str], split: Tensor, splits: Sequence[str]
+    pixels: Sequence[bytes], names: Sequence[str], split: Tensor, splits: Sequence[str]
 ) -> tuple[list[Places], dict[str, int]]:
-    """Images (N, C, H, W) whose pixels are the same, of splits (N,), numbers.
+    """N images whose hashes of their `pixels` are the same, of splits (N,), numbers.
 
     For each image that is in several splits, its names there; and how many images of each split
     are there once more.
     """
     groups = defaultdict(list)
-    for at in range(len(image)):
-        pixels = image[at : at + 1].to("cpu").numpy()
-        groups[sha256(pixels.tobytes()).digest()].append(at)
+    for at, digest in enumerate(pixels):
+        groups[digest].append(at)
     across, within = [], dict.fromkeys(splits, 0)
     for group in groups.values():
         places: Places = {}

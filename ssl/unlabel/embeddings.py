@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unlabel.errors import UserError
+from unlabel.errors import UserError, damage
 from unlabel.features import vectors, write_tables
 from unlabel.probe.knn import nearest
 
@@ -89,12 +89,8 @@ def _groups(file: pq.ParquetFile) -> Iterator[Tensor]:
 @contextmanager
 def _opened(path: Path) -> Iterator[pq.ParquetFile]:
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            yield file
+        with damage(f"{path} is no whole file of `unlabel embed`", "embed the images again"):
+            with pq.ParquetFile(path, page_checksum_verification=True) as file:
+                yield file
     except FileNotFoundError as error:
         raise UserError(f"{path} does not exist: embed some images first") from error
-    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
-        problem = str(error).splitlines()[0]
-        raise UserError(
-            f"{path} is no whole file of `unlabel embed` ({problem}); embed the images again"
-        ) from error

@@ -9,6 +9,7 @@ transforms; of any other they are the image as it is and with that transform alo
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from pathlib import Path
@@ -21,9 +22,9 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from unlabel.errors import UserError
+from unlabel.errors import UserError, damage
 from unlabel.files import whole
-from unlabel.images import DAMAGE, UNLABELLED, known
+from unlabel.images import UNLABELLED, known
 from unlabel.seeds import generator
 
 SPLITS = ("train", "validation", "test")
@@ -132,8 +133,16 @@ def read(path: Path, views: Path) -> Features:
     cannot be measured: a split or its labels are missing, an id is there twice, a number is not
     finite, or a class is to be recognised that `train` has no image of.
     """
-    columns, about = _read(path, ("id", "split", "label", "h"), "classes")
-    pairs, transforms = _read(views, ("id", "transform", "h", "h_"), "transforms")
+    for each in (path, views):
+        if not each.exists():
+            raise UserError(f"{each} does not exist: extract the features first")
+    with _damage(path):
+        return _whole(path, views)
+
+
+def _whole(path: Path, views: Path) -> Features:
+    columns, about = _read(path, ("id", "split", "label", "h"))
+    pairs, transforms = _read(views, ("id", "transform", "h", "h_"))
     if pairs["h"].shape[1] != columns["h"].shape[1]:
         raise UserError(
             f"{views} has features of length {pairs['h'].shape[1]}, but {path} of length "
@@ -221,20 +230,15 @@ def _vector_column(x: Tensor) -> pa.Array:
     return pa.FixedSizeListArray.from_arrays(flat, x.shape[1])
 
 
-def _read(
-    path: Path, names: tuple[str, ...], told: str
-) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Each column as one tensor, filled row group by row group; splits, transforms as numbers.
-
-    `told` is what must be in the second, which is what the file is about.
-    """
-    try:
+def _read(path: Path, names: tuple[str, ...]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Each column as one tensor, filled row group by row group; splits, transforms as numbers."""
+    with _damage(path):
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             about = json.loads(file.schema_arrow.metadata[b"unlabel"])
             if missing := set(names) - set(file.schema_arrow.names):
                 raise KeyError(f"no column {min(missing)}")
-            if told not in about or ALL not in about.get("transforms", [ALL]):
-                raise KeyError(f"nothing about {told}")
+            if ALL not in about.get("transforms", [ALL]):
+                raise KeyError(f"no views of {ALL!r} transforms")
             groups = map(file.metadata.row_group, range(file.num_row_groups))
             if sum(group.num_rows for group in groups) != file.metadata.num_rows:
                 raise ValueError("its parts are not the whole")
@@ -253,14 +257,11 @@ def _read(
                 start += len(table)
         if not columns:
             raise ValueError("no rows")
-    except FileNotFoundError as error:
-        raise UserError(f"{path} does not exist: extract the features first") from error
-    except (*DAMAGE, pa.ArrowException) as error:
-        problem = str(error).splitlines()[0]
-        raise UserError(
-            f"{path} is not a whole features file ({problem}); delete it and extract again"
-        ) from error
-    return columns, about
+        return columns, about
+
+
+def _damage(path: Path) -> AbstractContextManager[None]:
+    return damage(f"{path} is not a whole features file", "delete it and extract again")
 
 
 def _tensor(column: pa.Array, names: Sequence[str] | None) -> Tensor:
@@ -303,9 +304,10 @@ def _check_labels(features: Features, path: Path) -> None:
     known = {UNLABELLED, *features.train.label.unique().tolist()}
     for name, part in parts.items():
         where, kinds = f"{name!r} in {path}", set(part.label.unique().tolist())
-        if max(kinds) >= len(features.classes):
+        wrong = [kind for kind in kinds if not UNLABELLED <= kind < len(features.classes)]
+        if wrong:
             raise UserError(
-                f"{where} has the label {max(kinds)}, but the dataset names "
+                f"{where} has the label {max(wrong)}, but the dataset names "
                 f"{len(features.classes)} classes; name all of them when it is prepared"
             )
         if unknown := kinds - known:

@@ -78,7 +78,7 @@ def trained(path: Path) -> dict[str, Any] | None:
     """The settings and the code that the run in a folder was trained with; None if it was not."""
     if not (path / "run.json").exists() or not (path / "params.yaml").exists():
         return None
-    about = json.loads((path / "run.json").read_text())
+    about = json.loads((path / "run.json").read_text(encoding="utf-8"))
     return {"settings": load(path / "params.yaml"), "code": about.get("code")}
 
 
@@ -86,7 +86,7 @@ def _read(folder: Path) -> Iterator[tuple[Path, Run, dict[str, Any]]]:
     """All runs that are finished, of whatever settings and code."""
     for file in sorted(folder.glob("*/*/*/*/*/run.json")):
         run = Run.parse(str(file.parent.relative_to(folder)))
-        yield file.parent, run, json.loads(file.read_text())
+        yield file.parent, run, json.loads(file.read_text(encoding="utf-8"))
 
 
 def _seconds(
@@ -113,7 +113,7 @@ def _later() -> float | None:
     for target, path in records.read(RECORDS) if RECORDS.exists() else ():
         if not target.startswith("data/runs/"):
             continue
-        record = json.loads(path.read_text())
+        record = json.loads(path.read_text(encoding="utf-8"))
         start, end = record.get("starttime"), record.get("endtime")
         if record.get("rule") in LATER and start and end:
             spent.setdefault(record["rule"], []).append(end - start)

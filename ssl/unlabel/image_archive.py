@@ -10,7 +10,7 @@ from torch import Tensor
 
 from unlabel.archive import Member, members
 from unlabel.decode import Shape, Unreadable, decode
-from unlabel.errors import UserError
+from unlabel.errors import UserError, damage
 from unlabel.fetch import File, check, find, folders, obtain
 from unlabel.progress import Progress
 
@@ -35,7 +35,8 @@ def inside(path: Path, folder: str, *texts: str) -> tuple[list[str], dict[str, s
         name = _name(member, folder)
         names.append(name)
         if name in texts:
-            found[name] = member.read().decode()
+            with damage(f"{path} has no text in {name}", "get a whole copy"):
+                found[name] = member.read().decode()
     if missing := [text for text in texts if text not in found]:
         raise UserError(f"{path} has no {', '.join(missing)}; get a whole copy")
     return sorted(names), found

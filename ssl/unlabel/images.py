@@ -20,12 +20,10 @@ import torch
 from torch import Tensor
 
 from unlabel.encoded import BLOCK, Encoded, Files
-from unlabel.errors import UserError
+from unlabel.errors import UserError, damage
 from unlabel.files import whole
 
 UNLABELLED = -1
-# what a damaged file may raise, beside Arrow's own: its schema can be any, and its numbers, too
-DAMAGE = (OSError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
 
 
 class Images(NamedTuple):
@@ -143,7 +141,9 @@ def read(path: Path) -> tuple[Images, Data]:
 
     Raises `UserError` if the file is missing, truncated or of another format.
     """
-    try:
+    if not path.exists():
+        raise UserError(f"{path} does not exist: prepare the dataset first")
+    with damage(f"{path} is not a whole prepared dataset", "delete it and prepare it again"):
         with path.open("rb") as file:
             mapped = pa.py_buffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
             table = pa.ipc.open_file(mapped).read_all()
@@ -154,21 +154,14 @@ def read(path: Path) -> tuple[Images, Data]:
             image = Encoded(_files(path, mapped, table["image"]), ids, data.shape, str(path))
         else:
             image = _mapped(table["image"], data)
-        label = _labels(table["label"])
+        images = Images.of(ids, image, _labels(table["label"]))
         factors = [_labels(table[f"factor_{name}"]) for name in data.factors]
-        images = Images.of(ids, image, label)
         images = images._replace(factor=torch.stack(factors, 1)) if factors else images
         about = table.schema.metadata
         found = _checksum(images, about[b"unlabel"])
         if int(about.get(b"crc32", found)) != found:  # one of an earlier version has none
             raise ValueError("its checksum is another")
-    except FileNotFoundError as error:
-        raise UserError(f"{path} does not exist: prepare the dataset first") from error
-    except (*DAMAGE, pa.ArrowException) as error:
-        raise UserError(
-            f"{path} is not a whole prepared dataset ({error}); delete it and prepare it again"
-        ) from error
-    return images, data
+        return images, data
 
 
 def _mapped(column: pa.ChunkedArray, data: Data) -> Tensor:

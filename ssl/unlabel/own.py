@@ -1,6 +1,6 @@
 """The dataset that the command line asks for, in place of a study's own."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,11 @@ class Own:
         return self.changes if dataset == self.dataset else {}
 
 
-def asked(config: Mapping[str, Any], params: Path) -> Own:
+def asked(config: Mapping[str, Any], params: Path, typed: Sequence[str] = ()) -> Own:
     """What `--config dataset=NAME` asks for, and other settings of its recipe beside it.
 
-    Raises `UserError` for a setting that neither params/workflow.yaml nor the recipe has.
+    `typed` is the command line: Snakemake reads `path=photos #1` as YAML, where it ends before the
+    #. Raises `UserError` for a setting that neither params/workflow.yaml nor the recipe has.
     """
     known = set(load(params / "workflow.yaml"))
     name = config.get("dataset") or ""
@@ -40,13 +41,24 @@ def asked(config: Mapping[str, Any], params: Path) -> Own:
                 f"--config {key}=... is {where}; {nearest(key, known | recipe)}"
                 + ("" if name else ". The settings of a dataset need its name, dataset=NAME")
             )
-    return Own(name, {key: _value(key, value) for key, value in changes.items()})
+    found = {key: _value(value) for key, value in changes.items()}
+    if "path" in changes:
+        words = [word.removeprefix("--config=") for word in typed]
+        paths = [word.removeprefix("path=") for word in words if word.startswith("path=")]
+        # a folder may be called 2024
+        found["path"] = paths[-1] if paths else str(changes["path"])
+    return Own(name, found)
 
 
-def _value(key: str, value: Any) -> Any:
+def _value(value: Any) -> Any:
     """As YAML has it: Snakemake leaves null, and the numbers of a list, as they were typed."""
-    if key == "path":
-        return str(value)  # a folder may be called 2024
     if isinstance(value, list):
-        return [yaml.safe_load(str(each)) for each in value]
+        return [_value(each) if isinstance(each, list) else _scalar(str(each)) for each in value]
     return None if value == "null" else value
+
+
+def _scalar(text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text

@@ -55,7 +55,7 @@ class Plan:
         """The plan of the workflow this process is a job of, or else a new one."""
         plan = cls(params, frozen, own)
         if not plan.main:
-            plan.stages = json.loads(Path(os.environ[ENVIRONMENT]).read_text())
+            plan.stages = json.loads(Path(os.environ[ENVIRONMENT]).read_text(encoding="utf-8"))
         elif (path := plan._cache()).exists():
             text = path.read_bytes()
             if plan._frozen_plan(text).exists() and plan._whole(json.loads(text)):
@@ -333,7 +333,7 @@ class Plan:
         return {"settings": stages[stage]["settings"], "code": code}
 
     def _about(self, method: str) -> dict[str, Any]:
-        recipe = yaml.safe_load((self.params / "method" / f"{method}.yaml").read_text())
+        recipe = yaml.safe_load((self.params / "method" / f"{method}.yaml").read_text("utf-8"))
         return recipe.get("about") or {}
 
     def _frozen_plan(self, text: bytes) -> Path:
@@ -347,7 +347,7 @@ class Plan:
     def _cache(self) -> Path:
         """Where the plan of just these recipes, checked by just this code, is kept."""
         recipes = sorted(self.params.rglob("*.yaml"))
-        text = "".join(f"{path} {path.read_text()}\n" for path in recipes) + repr(self.own)
+        text = "".join(f"{path} {path.read_text('utf-8')}\n" for path in recipes) + repr(self.own)
         digest = _digest((text + fingerprint("unlabel.plan")).encode())
         return self.frozen / f"cache-{digest}.json"
 

@@ -42,7 +42,7 @@ class Seen:
     def read(cls) -> "Seen":
         """What `write` has written; nothing where that is missing or damaged."""
         with suppress(OSError, ValueError, TypeError):
-            return cls(**json.loads(SEEN.read_text()))
+            return cls(**json.loads(SEEN.read_text(encoding="utf-8")))
         return cls()
 
     def write(self) -> None:
@@ -162,7 +162,7 @@ def _stored(target: str) -> dict[str, Any] | None:
 
 
 def _portable(record: Path) -> dict[str, Any]:
-    content = json.loads(record.read_text())
+    content = json.loads(record.read_text(encoding="utf-8"))
     return {key: value for key, value in content.items() if key not in LOCAL}
 
 

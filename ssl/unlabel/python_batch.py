@@ -1,14 +1,27 @@
 """CIFAR's python version: batches that Python 2 has pickled, read with nothing in them called.
 
 A pickle may name any function and have it called. Here two names stand for functions of ours,
-which keep what an array is made of, and every other name is refused.
+which keep what an array is made of, and every other name is refused. So is, before anything is
+read, what Python 2 did not write: some of it would have memory taken of any size.
 """
 
 import pickle
 from io import BytesIO
+from pickletools import genops
 from typing import Any
 
 Plain = dict[bytes, Any]
+
+# What Python 2 wrote of numbers, texts, lists, dictionaries and arrays.
+CODES = frozenset(
+    {
+        *("PROTO", "STOP", "MARK", "NONE", "NEWTRUE", "NEWFALSE", "BINFLOAT"),
+        *("BININT", "BININT1", "BININT2", "LONG1", "BINSTRING", "SHORT_BINSTRING", "BINUNICODE"),
+        *("EMPTY_LIST", "APPEND", "APPENDS", "EMPTY_DICT", "SETITEM", "SETITEMS"),
+        *("EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "GLOBAL", "REDUCE", "BUILD"),
+        *("BINGET", "LONG_BINGET", "BINPUT", "LONG_BINPUT"),
+    }
+)
 
 
 class Refused(Exception):
@@ -36,6 +49,7 @@ class Type(str):
 def read(batch: bytes) -> Plain:
     """A batch: numbers, bytes, lists, and arrays as `Array`. Raises `Refused` for all else."""
     try:
+        _check(batch)
         plain = _Reader(BytesIO(batch), encoding="bytes").load()
     except Refused:
         raise
@@ -44,6 +58,15 @@ def read(batch: bytes) -> Plain:
     if not isinstance(plain, dict):
         raise Refused("it holds no batch")
     return plain
+
+
+def _check(batch: bytes) -> None:
+    """Raise `Refused` for what Python 2 did not write."""
+    for at, (code, argument, _) in enumerate(genops(batch)):
+        if code.name not in CODES:
+            raise Refused(f"it has {code.name}, which a batch has no need of")
+        if code.name == "LONG_BINPUT" and int(argument or 0) > at:  # what is kept is counted from 0
+            raise Refused(f"it keeps value {argument}, but has no so many")
 
 
 class _Reader(pickle.Unpickler):

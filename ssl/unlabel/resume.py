@@ -119,7 +119,7 @@ def take_back(out: Path, identity: dict[str, Any]) -> bool:
 
 def difference(folder: Path, identity: dict[str, Any]) -> str:
     """How the finished training in `folder` differs from `identity`, in words; empty if nowhere."""
-    about = json.loads((folder / "run.json").read_text())
+    about = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     there = {key: about.get(key) for key in identity}
     return first_difference(there | {"settings": settings_of(folder / "params.yaml")}, identity)
 

@@ -1,6 +1,7 @@
 """Settings to objects: what `_target_` names is built, and a wrong key or type is explained.
 
-Only targets inside this package are built, so a settings file from elsewhere cannot run code.
+Only classes that modules of this package define are built, and optimizers. So settings from
+elsewhere, such as those in an encoder's file, cannot run code, not even what a module has imported.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,13 +16,17 @@ import yaml
 from unlabel.errors import UserError, nearest
 
 Settings = Mapping[str, Any]
+VAR_KEYWORD = Parameter.VAR_KEYWORD
+FUNCTIONS = "unlabel.optimizer"  # the module whose functions are built like classes
 
 
 def load(path: Path) -> dict[str, Any]:
     """Read resolved settings. Raises `UserError` if the file is missing or not a YAML mapping."""
     try:
         # libyaml's loader is ten times faster, where PyYAML was built with it
-        settings = yaml.load(path.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        settings = yaml.load(
+            path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        )
     except OSError as error:
         raise UserError(f"cannot read the settings {path}: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -39,8 +44,13 @@ def build(settings: Settings, where: str = "settings", **given: Any) -> Any:
     `settings` for messages. Raises `UserError` for an unknown target, key or a wrong type.
     """
     check(settings, where)
+    call = target(settings, where)
+    for name, parameter in signature(call).parameters.items():
+        needed = parameter.default is Parameter.empty and parameter.kind is not VAR_KEYWORD
+        if needed and name not in settings and name not in given:
+            raise UserError(f"{where} lacks {name!r}, which {settings['_target_']} needs")
     arguments = {key: _built(value, f"{where}.{key}") for key, value in _arguments(settings)}
-    return target(settings, where)(**given, **arguments)
+    return call(**given, **arguments)
 
 
 def check(settings: Settings, where: str) -> None:
@@ -49,7 +59,7 @@ def check(settings: Settings, where: str) -> None:
     maker = call.__init__ if isinstance(call, type) else call  # type: ignore[misc]
     hints = get_type_hints(maker)
     parameters = signature(call).parameters
-    open_ended = any(p.kind is Parameter.VAR_KEYWORD for p in parameters.values())
+    open_ended = any(p.kind is VAR_KEYWORD for p in parameters.values())
     for key, value in _arguments(settings):
         name = f"{where}.{key}"
         if key not in parameters and not open_ended:
@@ -63,14 +73,18 @@ def check(settings: Settings, where: str) -> None:
 
 
 def target(settings: Settings, where: str) -> Any:
-    """The class or function that `_target_` names. Raises `UserError` if it is not ours."""
-    path = settings.get("_target_")
+    """The class or function that `_target_` names. Raises `UserError` if it is none to be built."""
+    path = settings.get("_target_") if isinstance(settings, Mapping) else None
     if not isinstance(path, str) or not path.startswith("unlabel."):
         raise UserError(f"{where}._target_ is {path!r}, but must name something in unlabel")
     module, _, name = path.rpartition(".")
     try:
         call = getattr(import_module(module), name)
         signature(call)
+        if name.startswith("_") or call.__module__ != module:
+            raise AttributeError(f"{module} defines no {name}")
+        if not isinstance(call, type) and module != FUNCTIONS:
+            raise TypeError(f"{name} is no class")
     except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise UserError(
             f"{where}._target_ names {path}, which does not exist or cannot be made: {error}"

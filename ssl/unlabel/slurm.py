@@ -26,7 +26,7 @@ def check(workflow: Any, gpus: int) -> None:
     partitions = [each.value for each in named if each is not None and not each.is_evaluable()]
     file = workflow.executor_settings.partition_config
     if file and None in named:  # the plugin chooses one of the file's
-        limits = yaml.safe_load(Path(file).read_text())["partitions"]
+        limits = yaml.safe_load(Path(file).read_text(encoding="utf-8"))["partitions"]
         partitions += limits
         if gpus and not any((each or {}).get("max_gpu") for each in limits.values()):
             raise UserError(

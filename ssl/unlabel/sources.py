@@ -17,7 +17,7 @@ from torch import Tensor
 
 from unlabel import decode
 from unlabel.decode import Shape, Unreadable
-from unlabel.errors import UserError
+from unlabel.errors import UserError, printable, reason
 from unlabel.stage.features import read_splits
 
 BATCH = 256  # images in memory at a time
@@ -76,9 +76,10 @@ def _prepared(path: Path, wanted: Wanted) -> Source:
 def _table(path: Path, shape: Shape, fit: str, wanted: Wanted) -> Source:
     try:
         file = pq.ParquetFile(path)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise UserError(f"cannot read {path}: {str(error).splitlines()[0]}") from error
-    if missing := {"id", "image"} - set(file.schema_arrow.names):
+        names = set(file.schema_arrow.names)
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read {path}: {reason(error)}") from error
+    if missing := {"id", "image"} - names:
         raise UserError(f"{path} has no column {min(missing)!r}; it needs `id` and `image`")
     kind = file.schema_arrow.field("image").type
     if kind not in (pa.binary(), pa.large_binary()):
@@ -93,8 +94,8 @@ def _pairs(file: pq.ParquetFile, path: Path) -> Iterator[Iterable[tuple[Any, byt
     try:
         for rows in file.iter_batches(BATCH, columns=["id", "image"]):
             yield zip(rows["id"].to_pylist(), rows["image"].to_pylist(), strict=True)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise UserError(f"cannot read {path}: {str(error).splitlines()[0]}") from error
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read {path}: {reason(error)}") from error
 
 
 def _decoded(
@@ -106,8 +107,8 @@ def _decoded(
         name, encoded = image
         try:
             str(name).encode()
-            content = encoded.read_bytes() if isinstance(encoded, Path) else encoded or b""
-            return decode.decode(content, shape, fit)
+            found = decode.content(encoded) if isinstance(encoded, Path) else encoded or b""
+            return decode.decode(found, shape, fit)
         except UnicodeEncodeError:
             return "its name is not UTF-8"
         except OSError as error:
@@ -121,9 +122,7 @@ def _decoded(
             found = list(zip(names, pool.map(pixels, group), strict=True))
             right = [(name, each) for name, each in found if not isinstance(each, str)]
             stack = np.array([each for _, each in right], np.uint8).reshape(-1, *shape)
-            wrong = [f"{_shown(name)}: {why}" for name, why in found if isinstance(why, str)]
+            wrong = [
+                f"{printable(str(name))}: {why}" for name, why in found if isinstance(why, str)
+            ]
             yield Part([name for name, _ in right], torch.from_numpy(stack), wrong)
-
-
-def _shown(name: Any) -> str:
-    return str(name).encode(errors="backslashreplace").decode()

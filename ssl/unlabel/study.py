@@ -48,7 +48,7 @@ class Study:
     axis: str = ""  # what the arms' labels are
     transfer: list[str] = field(default_factory=list)  # datasets that the encoders are tried on
     statement: str = ""  # what is said, and is tested here
-    repeats: str = ""  # the study of the same statement that counts among all statements, if not this
+    repeats: str = ""  # the study whose statement it tests again; only that one is among all
     source: Any = ""  # who says it: a text, or title, arxiv and where, or a list of such
     expected: str = ""  # what they found
     remark: str = ""  # what its reader should know of what was found here
@@ -153,9 +153,10 @@ def read(params: Path, name: str) -> Study:
 
 
 def stated(params: Path) -> list[str]:
-    """The studies that test a statement which no other one stands for."""
-    found = {n: load(params / "study" / f"{n}.yaml") for n in compose.names(params, "study")}
-    return [name for name, each in found.items() if each.get("statement") and not each.get("repeats")]
+    """The studies that test a statement, and repeat no other."""
+    files = {name: params / "study" / f"{name}.yaml" for name in compose.names(params, "study")}
+    found = {name: load(file) for name, file in files.items()}
+    return [n for n, each in found.items() if each.get("statement") and not each.get("repeats")]
 
 
 def sources(source: Any, where: str = "source") -> list[dict[str, str]]:

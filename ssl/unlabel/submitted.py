@@ -48,7 +48,7 @@ def forget() -> None:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    noted: dict[str, Any] = json.loads(path.read_text())
+    noted: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return noted
 
 

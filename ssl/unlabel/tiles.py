@@ -4,9 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unlabel.augment import resize
 from unlabel.distributed import drawn
 from unlabel.errors import UserError
+from unlabel.resampling import resize
 
 
 def cut(x: Tensor, rows: int, columns: int, share: float) -> Tensor:

@@ -107,7 +107,7 @@ def train(path: Path, workers: int, copied: bool) -> None:
 
 def main(number: int) -> None:
     limit = number * 3 * SIDE**2 // 4
-    with tempfile.TemporaryDirectory(dir=".") as name:
+    with tempfile.TemporaryDirectory(dir=PARAMS.parent / "data") as name:
         folder = Path(name).resolve()
         began = time.monotonic()
         draw(folder / "images", number)

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from unlabel.collection import SPLIT, Collection, Example, few, text
-from unlabel.decode import EXTENSIONS, find
+from unlabel.decode import EXTENSIONS, content, find
 from unlabel.errors import UserError
 
 
@@ -35,7 +36,7 @@ def _placed(root: Path, paths: list[Path]) -> Iterator[Example]:
         first, *rest = path.parts
         below = rest if split else path.parts
         label = text(below[0]) if len(below) > 1 else None
-        yield Example(text(path), split.get(first, ""), label, (root / path).read_bytes)
+        yield Example(text(path), split.get(first, ""), label, partial(content, root / path))
 
 
 def _splits(root: Path, paths: list[Path]) -> dict[str, str]:

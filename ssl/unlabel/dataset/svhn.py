@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from unlabel.dataset import Dataset, Raw
-from unlabel.errors import UserError
+from unlabel.errors import damage
 from unlabel.fetch import File, folders, obtain
 from unlabel.images import Images
 
@@ -76,7 +76,7 @@ def _images(path: Path, first: int) -> Images:
     """What is in a MATLAB file of version 5: numbers, of which reading calls nothing."""
     from scipy.io import loadmat, whosmat
 
-    try:
+    with damage(f"{path} is not SVHN's", "delete it, start again"):
         stated = {name: (shape, kind) for name, shape, kind in whosmat(path)}
         (*pixels, size), kind = stated["X"]
         if (pixels, kind) != ([32, 32, 3], "uint8") or not 0 < size <= LARGEST:
@@ -84,9 +84,5 @@ def _images(path: Path, first: int) -> Images:
         content = loadmat(path, variable_names=["X", "y"])
         image = torch.from_numpy(np.ascontiguousarray(content["X"].transpose(3, 2, 0, 1)))
         label = torch.from_numpy(content["y"].reshape(size).astype(np.int64))
-    except MemoryError:
-        raise
-    except Exception as error:  # damaged bytes make it raise anything
-        raise UserError(f"{path} is not SVHN's: {error}; delete it, start again") from error
     # 0 is labelled 10
     return Images.of(torch.arange(first, first + size), image, label % 10)

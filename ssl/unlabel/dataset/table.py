@@ -12,8 +12,8 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from unlabel.collection import SPLIT, Collection, Example
-from unlabel.decode import Unreadable
-from unlabel.errors import UserError, nearest
+from unlabel.decode import Unreadable, content
+from unlabel.errors import UserError, nearest, reason
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 PARQUET = (".parquet", ".pq")
@@ -75,13 +75,15 @@ class Table(Collection):
     def _read(self, folder: Path, path: str | None) -> bytes:
         if not path:
             raise Unreadable("there is no path")
+        if "\0" in path:
+            raise Unreadable("its path has a null byte")
         file = folder / path
         if not self.outside and not file.resolve().is_relative_to(folder.resolve()):
             raise UserError(
                 f"{path} leads out of {folder}, the folder of its table; put the images there, "
                 "or set dataset.outside to true if you trust the table"
             )
-        return file.read_bytes()
+        return content(file)
 
 
 def read(path: Path, columns: list[str]) -> pa.Table:
@@ -94,14 +96,17 @@ def read(path: Path, columns: list[str]) -> pa.Table:
         if suffix in PARQUET:
             with pq.ParquetFile(path) as file:
                 _check_columns(path, columns, file.schema_arrow.names)
-                return file.read(columns=list(dict.fromkeys(columns)))
+                table = file.read(columns=list(dict.fromkeys(columns)))
+                table.validate(full=True)  # or else a text that is none is found out later
+                return table
         if suffix in SEPARATORS:
             return _read_csv(path, columns, SEPARATORS[suffix])
     except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
+        raise UserError(f"cannot read {path}: {error.strerror or reason(error)}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not in UTF-8; save it as UTF-8, start again") from error
     except pa.ArrowException as error:
-        problem = str(error).partition("\n")[0]
-        raise UserError(f"{path} is not a whole {suffix[1:]} file: {problem}") from error
+        raise UserError(f"{path} is not a whole {suffix[1:]} file: {reason(error)}") from error
     known = ", ".join([*SEPARATORS, *PARQUET])
     raise UserError(f"{path} is no table that can be read; its name must end in one of {known}")
 

@@ -52,7 +52,8 @@ class TinyImageNet(Dataset):
                     f"{path} has {len(found):,} images in {split}, but {size:,} were published; "
                     "get a whole copy"
                 )
-        annotated = dict(line.split("\t")[:2] for line in texts[ANNOTATIONS].splitlines())
+        lines = [line.split("\t") for line in texts[ANNOTATIONS].splitlines()]
+        annotated = {line[0]: line[1] for line in lines if len(line) > 1}
         number = {name: label for label, name in enumerate(classes)}
         try:
             labels = [number[name.split("/")[1]] for name in train]

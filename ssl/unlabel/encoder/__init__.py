@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from unlabel import checkpoint
-from unlabel.errors import UserError
+from unlabel.errors import UserError, damage
 from unlabel.gradient_cache import in_chunks
 from unlabel.images import Data
 from unlabel.settings import build
@@ -68,6 +68,7 @@ def load(path: Path) -> Encoder:
     tensors, about = checkpoint.read(path)
     if "encoder" not in about:
         raise UserError(f"{path} holds no encoder; pass a run's encoder.safetensors")
-    encoder: Encoder = build(about["encoder"], "encoder", data=Data.parse(about["data"]))
-    encoder.load_state_dict(tensors)
-    return encoder.eval()
+    with damage(f"{path} holds no whole encoder", "pass a run's encoder.safetensors"):
+        encoder: Encoder = build(about["encoder"], "encoder", data=Data.parse(about["data"]))
+        encoder.load_state_dict(tensors)
+        return encoder.eval()

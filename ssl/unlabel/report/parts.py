@@ -1,6 +1,7 @@
 """Parts that several pages have."""
 
 import base64
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -137,10 +138,16 @@ def settings_id(result: Result) -> str:
     return f"settings/{run.dataset}/{run.method}/{run.variant}".replace(" ", "_")
 
 
+def plain(text: str) -> str:
+    """A text in one line, of which Markdown makes neither HTML nor cells of a table."""
+    line = re.sub(r"([\\|])", r"\\\1", re.sub(r"[\r\n\t\v\f]+", " ", text))
+    return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", line)
+
+
 def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table as Markdown."""
 
     def line(cells: Sequence[str]) -> str:
-        return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"
+        return f"| {' | '.join(map(plain, cells))} |\n"
 
     return line(columns) + "|---" * len(columns) + "|\n" + "".join(map(line, rows))

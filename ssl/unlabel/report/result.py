@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from unlabel.collapse import collapse
-from unlabel.errors import UserError
+from unlabel.errors import UserError, reason
 from unlabel.report import written
 from unlabel.report.brief import Planned
 
@@ -111,8 +111,9 @@ def _table(path: Path, columns: list[str]) -> pd.DataFrame:
     except FileNotFoundError as error:
         raise UserError(f"cannot read {path}: it does not exist; finish the run first") from error
     except (OSError, pa.ArrowException) as error:
-        problem = str(error).splitlines()[0]
-        raise UserError(f"{path} is damaged ({problem}); delete it and make it again") from error
+        raise UserError(
+            f"{path} is damaged ({reason(error)}); delete it and make it again"
+        ) from error
     if missing := [column for column in columns if column not in table]:
         raise UserError(f"{path} has no column {missing[0]!r}; delete it and make it again")
     return table

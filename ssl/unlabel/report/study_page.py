@@ -11,7 +11,7 @@ from unlabel.report.estimate import Estimate, estimate
 from unlabel.report.leaderboard import Cell
 from unlabel.report.measure import capital, describe, duration, number
 from unlabel.report.outcome import Outcome, conditions, unit
-from unlabel.report.parts import Part, markdown
+from unlabel.report.parts import Part, markdown, plain
 from unlabel.report.verdict import HOLDS, OPEN, Judged, seeds_needed
 
 KINDS = {HOLDS: "holds", OPEN: "open"}  # the class of a verdict's word; else "fails"
@@ -43,23 +43,26 @@ def render(outcome: Outcome) -> str:
 def text(outcome: Outcome) -> str:
     """The page's tables and its verdict as Markdown."""
     brief, found = outcome.brief, _verdict(outcome)
-    lines = [f"# {brief.title}\n\n{brief.question}\n"]
+    lines = [f"# {plain(brief.title)}\n\n{plain(brief.question)}\n"]
     if found:
         where = "; on ".join(found["conditions"])
-        lines.append(
-            f"> {brief.statement}\n\nThe statement {found['is']}**{found['word']}** on {where}.\n"
-        )
+        said = f"{found['is']}**{found['word']}** on {plain(where)}"
+        lines.append(f"> {plain(brief.statement)}\n\nThe statement {said}.\n")
         names = ["claim", "dataset", "measure", "difference", "must be", "seeds", "p for"]
         keys = ["says", "dataset", "measure", "effect", "margin", "seeds", "p_for", "p_against"]
         rows = [[row[key] for key in [*keys, "word"]] for row in found["rows"]]
         lines.append(markdown([*names, "p against", "alone, it"], rows))
+        if brief.expected:
+            lines.append(f"What the field found: {brief.expected}\n")
+        if brief.remark:
+            lines.append(f"What to make of it: {brief.remark}\n")
     for setting in outcome.settings:
         table = _table(setting, brief)
         rows = [
             [arm.method, *(f"{c.text} ± {c.interval}" if c.interval else c.text for c in cells)]
             for arm, cells in table.rows
         ]
-        lines.append(f"## {setting.dataset}\n")
+        lines.append(f"## {plain(setting.dataset)}\n")
         lines.append(markdown(["method", *(heading for heading, _ in table.columns)], rows))
     return "\n".join(lines)
 

@@ -12,6 +12,7 @@ from unlabel.report.arm import Setting
 from unlabel.report.measure import natural
 
 TIDY = ["budget", "dataset", "method", "variant", "seed", "probe", "metric", "value"]
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how what a spreadsheet computes begins
 CURVE = ["dataset", "method", "seed", "step", "epoch"]
 
 
@@ -98,9 +99,22 @@ def training(settings: Iterable[Setting]) -> pd.DataFrame:
 
 
 def comma_separated(table: pd.DataFrame) -> str:
-    """CSV, of numbers with six significant digits."""
-    text: str = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    """CSV, of numbers with six significant digits, and without formulas."""
+    texts = table.select_dtypes(["object", "string"])
+    safe = table.assign(**{str(name): texts[name].map(_plain) for name in texts})
+    text: str = safe.to_csv(index=False, float_format="%.6g", lineterminator="\n")
     return text
+
+
+def _plain(value: Any) -> Any:
+    """A text as no spreadsheet takes it for a formula; other values as they are."""
+    if not isinstance(value, str) or not value.startswith(FORMULA):
+        return value
+    try:
+        float(value)
+    except ValueError:
+        return f"'{value}"
+    return value
 
 
 def _round(value: float) -> float:

@@ -10,9 +10,9 @@ from torch import Tensor
 from unlabel import contact_sheet, embeddings, sources
 from unlabel import encoder as encoders
 from unlabel.contact_sheet import SIDE, Cell
-from unlabel.decode import Unreadable, decode
+from unlabel.decode import Unreadable, content, decode
 from unlabel.embeddings import Neighbour
-from unlabel.errors import UserError
+from unlabel.errors import UserError, printable
 from unlabel.report.terminal import aligned
 from unlabel.trained import digest, encoder_file, hardware_of, settings_of
 
@@ -49,7 +49,7 @@ def run(
         h = encoder(hardware.pixels(x)).float().cpu()
     found = embeddings.neighbours(features, h, number)
     rows = [
-        (str(asked), str(each.name), f"{each.similarity:.3f}")
+        (printable(str(asked)), printable(str(each.name)), f"{each.similarity:.3f}")
         for asked, near in zip(query, found, strict=True)
         for each in near
     ]
@@ -62,7 +62,7 @@ def run(
 def _pixels(path: Path, shape: tuple[int, int, int], fit: str) -> Tensor:
     """The image of a file as uint8 of `shape`. Raises `UserError` if it cannot be read."""
     try:
-        return torch.tensor(decode(path.read_bytes(), shape, fit))
+        return torch.tensor(decode(content(path), shape, fit))
     except (OSError, Unreadable) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise UserError(f"cannot read the image {path}: {reason}") from error

@@ -59,12 +59,16 @@ function cells(table) {
   return rows.filter((row) => !row.classList.contains("heading")).map((row) => [...row.cells].map(text));
 }
 
+/* A cell as no spreadsheet takes it for a formula; differences such as +1.2 ± 0.3 points stay. */
+const formula = (cell) => /^[=+\-@]/.test(cell) && !/^[+-]?[\d.,]+( ± [\d.,]+)?[\w %]*$/.test(cell);
+const quoted = (cell) => `"${(formula(cell) ? "'" : "") + cell.replaceAll('"', '""')}"`;
+/* A cell of which Markdown makes neither HTML nor other cells. */
+const plain = (cell) => cell.replace(/[\\|]/g, "\\$&").replace(/<(?=[A-Za-z/!?])/g, "&lt;");
+
 const WRITTEN = {
-  CSV: (rows) => rows.map((row) => row.map((cell) => `"${cell.replaceAll('"', '""')}"`).join(",")).join("\n"),
+  CSV: (rows) => rows.map((row) => row.map(quoted).join(",")).join("\n"),
   Markdown: ([head, ...rows]) =>
-    [head, head.map(() => "---"), ...rows]
-      .map((row) => `| ${row.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`)
-      .join("\n"),
+    [head, head.map(() => "---"), ...rows].map((row) => `| ${row.map(plain).join(" | ")} |`).join("\n"),
 };
 
 for (const table of document.querySelectorAll("table")) {

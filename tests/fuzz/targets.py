@@ -1,0 +1,163 @@
+"""Whatever reads a file that somebody else may have made, and what it may raise."""
+
+import posixpath
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from random import Random
+
+from fuzz import corpus, mutate
+from fuzz.mutate import Mutation
+from unlabel import (
+    archive,
+    checkpoint,
+    contents,
+    embeddings,
+    features,
+    idx,
+    images,
+    settings,
+    sources,
+    study,
+)
+from unlabel.dataset import svhn
+from unlabel.dataset.cifar import CIFAR10
+from unlabel.dataset.table import Table
+from unlabel.decode import Unreadable, decode, is_grey
+from unlabel.encoded import fitting
+from unlabel.errors import UserError
+
+SHAPE = (3, 32, 32)
+LIMIT = 1 << 22  # bytes of all that is in an archive
+
+
+@dataclass(frozen=True)
+class Target:
+    """A reader of files of one format."""
+
+    corpus: Callable[[], Sequence[bytes]]
+    read: Callable[[Path], object]
+    mutations: Sequence[Mutation] = (mutate.any_,)
+    suffix: str = ""
+    allowed: tuple[type[Exception], ...] = (UserError,)
+
+    def content(self, name: str, number: int) -> bytes:
+        """The damaged file of this number, the same each time."""
+        draw = Random(f"{name} {number}")
+        return draw.choice(self.mutations)(draw, draw.choice(self.corpus()))
+
+    def refuses(self, content: bytes, folder: Path) -> bool:
+        """Is this content refused as it should be? Raises all else that reading it raises."""
+        path = folder / f"input{self.suffix}"
+        path.write_bytes(content)
+        try:
+            self.read(path)
+        except self.allowed as error:
+            said = str(error)
+            assert len(said.splitlines()) == 1, f"not one sentence: {said!r}"
+            return True
+        return False
+
+
+def _image(path: Path) -> None:
+    encoded = path.read_bytes()
+    pixels = decode(encoded, SHAPE)
+    assert pixels.shape == SHAPE
+    is_grey(encoded)
+    fitting(encoded, pixels, "jpeg")
+
+
+def _archive(path: Path) -> None:
+    for member in archive.members(path, LIMIT):
+        name = member.name.replace("\\", "/")
+        assert not posixpath.normpath(name).startswith(("/", "..")), name
+        assert len(member.read()) == member.size
+
+
+def _idx(path: Path) -> None:
+    with_shape = idx.File((3, 28, 28), "a checksum that nothing has")
+    idx._parse(path.read_bytes(), with_shape)
+
+
+def _batch(path: Path) -> None:
+    CIFAR10()._rows(path.read_bytes(), path)
+
+
+def _table(path: Path, **columns: str | None) -> None:
+    Table(path=str(path), size=8, unreadable=0.99, **columns).load(path.parent)  # type: ignore[arg-type]
+
+
+def _source(path: Path) -> None:
+    for part in sources.read(path, (3, 8, 8), "crop").parts:
+        assert len(part.names) == len(part.image)
+
+
+def _arrow(path: Path) -> None:
+    split, data = images.read(path)
+    assert split.pixels.shape[1:] == data.shape
+
+
+def _features(path: Path, views: bool) -> None:
+    other = path.with_name("whole.parquet")
+    if not other.exists():
+        other.write_bytes((corpus.features_() if views else corpus.views())[0])
+    features.read(*((other, path) if views else (path, other)))
+
+
+def _embedded(path: Path) -> None:
+    import torch
+
+    embeddings.read_about(path)
+    embeddings.neighbours(path, torch.ones(2, 4), 3)
+
+
+def _study(path: Path) -> None:
+    params = path.parent / "params"
+    if not params.exists():
+        params.symlink_to(corpus.PARAMS)
+    mine = path.parent / "mine"
+    if not mine.exists():
+        (mine / "study").mkdir(parents=True)
+        for group in ("method", "dataset", "budget"):
+            (mine / group).symlink_to(corpus.PARAMS / group)
+    (mine / "study/fuzzed.yaml").write_bytes(path.read_bytes())
+    found = study.read(mine, "fuzzed")
+    found.runs(mine, "quick")
+    found.metrics(mine)
+
+
+def _settings(path: Path) -> None:
+    settings.check(settings.load(path).get("method") or {}, "method")
+
+
+def _looked(path: Path) -> None:
+    contents.look("photos", path, "folder")
+
+
+TARGETS: dict[str, Target] = {
+    **{
+        format.lower(): Target(partial(corpus.encoded, format), _image, allowed=(Unreadable,))
+        for format in corpus.SAVED
+        if format != "PNG"
+    },
+    "png": Target(
+        partial(corpus.encoded, "PNG"), _image, (mutate.any_, mutate.png), allowed=(Unreadable,)
+    ),
+    "tar": Target(corpus.tars, _archive, (mutate.tar, mutate.tar, mutate.whole_gzip), ".tgz"),
+    "zip": Target(corpus.zips, _archive, suffix=".zip"),
+    "matlab": Target(corpus.matlab, partial(svhn._images, first=0), suffix=".mat"),
+    "idx": Target(corpus.idx, _idx, (mutate.any_, mutate.gzipped), allowed=(idx.Unavailable,)),
+    "python_batch": Target(corpus.batches, _batch),
+    "table_parquet": Target(corpus.parquets, partial(_table, split=None), suffix=".parquet"),
+    "table_csv": Target(corpus.tables, _table, (mutate.any_, mutate.text), ".csv"),
+    "embed_parquet": Target(corpus.parquets, _source, suffix=".parquet"),
+    "prepared": Target(corpus.arrows, _arrow, suffix=".arrow"),
+    "weights": Target(corpus.weights, checkpoint.read),
+    "features": Target(corpus.features_, partial(_features, views=False), suffix=".parquet"),
+    "views": Target(corpus.views, partial(_features, views=True), suffix=".parquet"),
+    "embedded": Target(corpus.embedded, _embedded, suffix=".parquet"),
+    "study": Target(corpus.studies, _study, (mutate.any_, mutate.text, mutate.text), ".yaml"),
+    "settings": Target(corpus.settings, _settings, (mutate.any_, mutate.text), ".yaml"),
+    "report": Target(corpus.reports, _looked, suffix=".json"),
+}
