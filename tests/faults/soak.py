@@ -84,7 +84,7 @@ def flat(what: str, values: list[int], most: float) -> Row:
     scale, unit = (1 << 20, " MiB") if "memory" in what else (1, "")
     told = f"{first / scale:.0f}{unit} at first, {last / scale:.0f}{unit} in the end"
     told += f"; at most {max(values) / scale:.0f}{unit}"
-    return Row(what, len(values), told, last <= most * first)
+    return Row(f"{what}, looks", len(values), told, last <= most * first)
 
 
 def _look(folder: Path, snakemake: int, seconds: float) -> Look | None:
