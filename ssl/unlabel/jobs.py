@@ -77,15 +77,16 @@ def overwrite_links() -> None:
 def explain_lock() -> None:
     """Let Snakemake say in one sentence that another one is at work.
 
-    Its own advice is to take away the lock, which here only a process that lives can hold.
+    Its own advice is to take away the lock, or to make again what is incomplete; here only a
+    Snakemake that lives holds a lock, or has outputs that are incomplete.
     """
-    from snakemake.exceptions import LockException, WorkflowError
+    from snakemake.exceptions import IncompleteFilesException, LockException
 
-    def explain(self: LockException) -> None:
+    def explain(self: Exception, *_: Any) -> None:
         where = f"another Snakemake makes the same files in {Path.cwd()}"
-        WorkflowError.__init__(self, f"error: {where}; wait until it ends, or stop it")
+        super(type(self), self).__init__(f"error: {where}; wait until it ends, or stop it")
 
-    LockException.__init__ = explain
+    LockException.__init__ = IncompleteFilesException.__init__ = explain
 
 
 def take_over(looking: bool, folder: Path = Path(".snakemake")) -> IO[str]:
