@@ -408,7 +408,7 @@ def hostile(marker: Path) -> dict[str, bytes]:
     touch = f"touch {marker}"
     code = f"__import__('pathlib').Path({str(marker)!r}).touch()"
     return {
-        "a call": pickle.dumps({b"data": Call(os.system, touch)}, protocol=2),
+        "a call": pickle.dumps({"data": Call(os.system, touch)}, protocol=2),
         "a call in today's protocol": pickle.dumps({b"data": Call(os.system, touch)}),
         "a call in protocol 0": pickle.dumps(Call(os.system, touch), protocol=0),
         "eval": pickle.dumps([Call(eval, code)], protocol=2),
