@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from itertools import accumulate
+from itertools import accumulate, chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -188,13 +188,29 @@ def write_tables(path: Path, tables: Iterator[pa.Table], about: Mapping[str, Any
     options = {"compression": "none", "use_dictionary": names, "write_statistics": False}
     options |= {"write_page_checksum": True}
     with whole(path) as part, pq.ParquetWriter(part, schema, **options) as writer:
-        held = [first]
-        for table in tables:
-            if sum(t.nbytes for t in held) + table.nbytes > GROUP:
-                writer.write_table(pa.concat_tables(held))
-                held = []
-            held.append(table)
-        writer.write_table(pa.concat_tables(held))
+        for group in _groups(chain([first], tables)):
+            writer.write_table(group)
+
+
+def _groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """The tables, as few of about `GROUP` bytes.
+
+    Until then they are bytes in one piece: many small ones, held from batch to batch, would lie in
+    the memory that an encoder's layers leave, so that the next ones do not fit in. Of images of 96
+    pixels that took 20 kB each.
+    """
+    held = pa.BufferOutputStream()
+    stream = None
+    for table in tables:
+        if stream and held.tell() + table.nbytes > GROUP:
+            stream.close()
+            yield pa.ipc.open_stream(held.getvalue()).read_all()
+            held, stream = pa.BufferOutputStream(), None
+        stream = stream or pa.ipc.new_stream(held, table.schema)
+        stream.write_table(table)
+    if stream:
+        stream.close()
+        yield pa.ipc.open_stream(held.getvalue()).read_all()
 
 
 def _table(name: str, part: Split, factors: Iterable[str]) -> pa.Table:
