@@ -119,6 +119,19 @@ def test_a_truncated_file_is_refused(png: Images, tmp_path: Path, keep: float) -
         images.read(path)
 
 
+def test_pixels_may_be_more_than_two_gib(tmp_path: Path) -> None:
+    side = 27_000
+    pixels = torch.zeros(3, 1, side, side, dtype=torch.uint8)
+    pixels[2, 0, -1, -1] = 7
+    several = Images.of(torch.arange(3), pixels, torch.zeros(3).long())
+    path = tmp_path / "large.arrow"
+    images.write(path, several, about(several))
+    found, _ = images.read(path)
+    path.unlink()  # pytest keeps the folders of its last runs
+    assert found.image.shape == pixels.shape
+    assert found.image[2, 0, -1, -1] == 7
+
+
 def test_offsets_that_lead_out_of_the_file_are_refused(png: Images, tmp_path: Path) -> None:
     path = tmp_path / "train.arrow"
     images.write(path, png, about(png))

@@ -97,7 +97,8 @@ def write(path: Path, images: Images, data: Data) -> None:
     )
     first = next(tables)
     with whole(path) as part, pa.OSFile(str(part), "wb") as sink:
-        with pa.ipc.new_file(sink, first.schema) as writer:
+        large = pa.ipc.IpcWriteOptions(allow_64bit=True)  # for pixels of more than 2 GiB
+        with pa.ipc.new_file(sink, first.schema, options=large) as writer:
             for table in chain([first], tables):
                 writer.write_table(table, max_chunksize=size)
 
