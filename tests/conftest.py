@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,8 @@ from unlabel.settings import build
 PARAMS = Path(__file__).parents[1] / "params"
 METHODS = compose.names(PARAMS, "method")
 os.environ.pop("UNLABEL_PLAN", None)
+# Begun in the background of a shell, this process and its children would ignore it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
