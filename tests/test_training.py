@@ -292,7 +292,8 @@ def test_encoders_obey_their_interface_and_survive_a_file(name, channels, digits
 
 @pytest.mark.parametrize("name", ["resnet_mini", "resnet18", "vit_tiny"])
 def test_with_batch_norm_folded_an_encoder_gives_the_same_features(name, digits):
-    encoder = assembled(composed("simclr", f"encoder={name}", budget="quick"), about(digits)).encoder
+    settings = composed("simclr", f"encoder={name}", budget="quick")
+    encoder = assembled(settings, about(digits)).encoder
     x = digits.image[:200] / 255
     with torch.no_grad():
         for _ in range(20):
