@@ -35,6 +35,14 @@ def x(request):
     return torch.rand(16, *request.param)
 
 
+def test_a_pair_is_two_views_one_after_the_other(x):
+    augment = everything()
+    torch.manual_seed(1)
+    pair = augment.pair(x)
+    torch.manual_seed(1)
+    assert torch.allclose(pair, torch.cat([augment(x), augment(x)]), atol=1e-6)
+
+
 def test_a_view_has_the_shape_and_range_of_its_image(x):
     view = everything()(x)
     assert view.shape == x.shape

@@ -4,6 +4,7 @@ import copy
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import cycle
 from pathlib import Path
 
 import torch
@@ -12,6 +13,7 @@ from row import Row
 from timing import Around, interleaved
 
 from unlabel import compose
+from unlabel.augment import Augment
 from unlabel.hardware import Hardware, keep_memory
 from unlabel.images import Data, Images
 from unlabel.method import Method
@@ -29,13 +31,15 @@ CASES = (((1, 28, 28), "28×28 grey"), ((3, 32, 32), "32×32 colour"), ((3, 96, 
 class Ready(torch.nn.Module):
     """Gives back views made beforehand, in turn, where an augmentation would make them."""
 
-    def __init__(self, augment: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor):
+    def __init__(self, augment: Augment, x: torch.Tensor):
         super().__init__()
-        self.views, self.turn = [augment(x) for _ in range(4)], 0
+        self.views, self.pairs = cycle([augment(x) for _ in range(4)]), cycle([augment.pair(x)])
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        self.turn += 1
-        return self.views[self.turn % len(self.views)]
+        return next(self.views)
+
+    def pair(self, x: torch.Tensor) -> torch.Tensor:
+        return next(self.pairs)
 
 
 class Contest:

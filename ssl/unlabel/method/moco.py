@@ -55,9 +55,10 @@ class MoCo(Method):
         self.shuffle, self.splits = shuffle, splits
 
     def step(self, batch: Batch) -> Iterator[Tensor]:
-        x_q, n = self.augment(batch.x), len(batch.x) * world()
+        x_q, x_k = self.augment.pair(batch.x).chunk(2)
+        n = len(batch.x) * world()
         order = (torch.randperm if self.shuffle else torch.arange)(n, device=x_q.device)
-        x_k = own(gather(self.augment(batch.x))[order])
+        x_k = own(gather(x_k)[order])
         with in_turn(self) if self.splits > 1 else nullcontext():
             q = torch.cat([self.query(x) for x in split(x_q, self.splits)])
             k = torch.cat([self.key(x) for x in split(x_k, self.splits)])

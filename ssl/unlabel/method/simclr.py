@@ -40,7 +40,7 @@ class SimCLR(Method):
         self.temperature = temperature
 
     def step(self, batch: Batch) -> Iterator[Tensor]:
-        views = torch.cat([self.augment(batch.x), self.augment(batch.x)])  # i and i + B are a pair
+        views = self.augment.pair(batch.x)  # i and i + B are of one image
         z = self.embed(self.encoder(views))  # (2B, d)
         logits, partner = nt_xent(z, self.temperature)
         self.measures = retrieval(logits, partner)

@@ -21,7 +21,7 @@ class SupCon(SimCLR):
     labels = True
 
     def step(self, batch: Batch) -> Iterator[Tensor]:
-        views = torch.cat([self.augment(batch.x), self.augment(batch.x)])
+        views = self.augment.pair(batch.x)
         z = self.embed(self.encoder(views))  # (2B, d)
         y = gather(batch.y)
         alone = -1 - torch.arange(len(y), device=z.device)
