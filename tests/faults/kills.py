@@ -47,7 +47,7 @@ def inject(kills: int = KILLS, moments: int = MOMENTS) -> Iterator[Row]:
 
 
 def of_stage(folder: Path, stage: str, kills: int, rng: random.Random) -> Row:
-    """Kill jobs of a stage, or their forks, soon after they begin; Snakemake tries them again."""
+    """Kill jobs of a stage, and in turn their forks, soon after they begin, to be tried again."""
     target, undone = STAGES[stage]
     assert build(folder, target).status == 0
     page = (folder / target).read_bytes()
@@ -55,7 +55,11 @@ def of_stage(folder: Path, stage: str, kills: int, rng: random.Random) -> Row:
     times, seen = 0, set[int]()
     running = start(folder, *RETRIES, target)
     while running.poll() is None:
-        begun = [each for each in jobs(folder) if each.log == stage and each.number not in seen]
+        begun = [
+            each
+            for each in jobs(folder)
+            if each.log == stage and each.number not in seen and each.forks == times % 2
+        ]
         if begun and times < kills:
             time.sleep(rng.uniform(0, SOON))
             times += kill(rng.choice(begun))
