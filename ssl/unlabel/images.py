@@ -50,6 +50,21 @@ class Images(NamedTuple):
                 return self  # all of them may be more than memory holds
         return Images(self.id[index], self.image[index], self.label[index], self.factor[index])
 
+    def without(self, out: Tensor) -> "Images":
+        """The images that are not `out`, a mask (N,); these here are of no use afterwards.
+
+        Their pixels move up in place, a block at a time: memory may not hold them twice.
+        """
+        index = (~out).nonzero().flatten()
+        if isinstance(self.image, Encoded):
+            return self.take(index)
+        for start in range(0, len(index), BLOCK):
+            part = index[start : start + BLOCK]
+            self.image[start : start + len(part)] = self.image[part]
+        return Images(
+            self.id[index], self.image[: len(index)], self.label[index], self.factor[index]
+        )
+
     @property
     def pixels(self) -> Tensor:
         """uint8 (N, C, H, W), decoded where they are not. Raises `UserError` as `decode` does."""
