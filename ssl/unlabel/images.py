@@ -203,7 +203,7 @@ def _files(path: Path, mapped: pa.Buffer, table: pa.Table) -> Files:
         start.append(places[:-1] + (content.address - mapped.address))
         length.append(np.diff(places))
     with path.open("rb") as file:
-        crc32 = np.array(table["crc32"])
+        crc32 = table["crc32"].to_numpy().copy()
         return Files(file, np.concatenate(start), np.concatenate(length), crc32)
 
 
