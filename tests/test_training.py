@@ -14,6 +14,7 @@ from conftest import about, assembled, composed
 from unlabel import images, labels, resume
 from unlabel.encoder import load, save
 from unlabel.errors import UserError
+from unlabel.folding import folded
 from unlabel.hardware import Hardware
 from unlabel.log import Log
 from unlabel.method import Batch, Method
@@ -287,6 +288,21 @@ def test_encoders_obey_their_interface_and_survive_a_file(name, channels, digits
     assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
     with torch.no_grad():
         assert torch.equal(load(tmp_path / "b.safetensors")(x), h)
+
+
+@pytest.mark.parametrize("name", ["resnet_mini", "resnet18", "vit_tiny"])
+def test_with_batch_norm_folded_an_encoder_gives_the_same_features(name, digits):
+    settings = composed("simclr", f"encoder={name}", budget="quick")
+    encoder = assembled(settings, about(digits)).encoder
+    x = digits.image[:200] / 255
+    with torch.no_grad():
+        for _ in range(20):
+            encoder(x)  # so that batch norm has statistics to fold
+        h, fast = encoder.eval()(x), folded(encoder)
+        assert torch.allclose(fast(x), h, atol=1e-4 * h.abs().max().item())
+        assert torch.equal(encoder(x), h)  # what was folded is a copy
+    if name == "resnet_mini":
+        assert not any(isinstance(part, nn.BatchNorm2d) for part in fast.modules())
 
 
 def test_an_encoder_loads_into_plain_torchvision(digits, tmp_path):

@@ -20,14 +20,14 @@ class Decoder(nn.Module):
         super().__init__()
         channels, height, width_ = shape
         self.size = (height, width_)
-        doublings = max(0, (min(self.size) - 1).bit_length() - 2)  # from a map of 3 or 4 pixels
+        doublings = _doublings(min(self.size))
         start = [-(-side // 2**doublings) for side in self.size]
         widths = [width * 2 ** max(0, doublings - i - 1) for i in range(doublings + 1)]
         self.start = nn.Sequential(
             nn.Linear(dim, widths[0] * start[0] * start[1]),
             nn.Unflatten(1, (widths[0], *start)),
             nn.BatchNorm2d(widths[0]),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
         )
         self.grow = nn.Sequential(*(_Double(a, b) for a, b in pairwise(widths)))
         self.paint = nn.Conv2d(widths[-1], channels, 3, padding=1)
@@ -35,6 +35,15 @@ class Decoder(nn.Module):
     def forward(self, h: Tensor) -> Tensor:
         x = self.paint(self.grow(self.start(h)))
         return x[:, :, : self.size[0], : self.size[1]]
+
+
+def _doublings(side: int) -> int:
+    """How many times a map of 3 to 8 pixels is doubled until it has `side` or, if it must, more.
+
+    What is drawn beside the image is lost: 32 x 32 for 28 x 28 pixels took 1.3 times as long.
+    """
+    most = max(0, (side - 1).bit_length() - 2)  # from a map of 3 or 4 pixels
+    return min((most, max(0, most - 1)), key=lambda n: -(-side // 2**n) * 2**n)
 
 
 class _Double(nn.Module):
@@ -46,7 +55,7 @@ class _Double(nn.Module):
         self.norm = nn.BatchNorm2d(out)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.norm(self.convolve(F.interpolate(x, scale_factor=2))))
+        return F.relu(self.norm(self.convolve(F.interpolate(x, scale_factor=2))), inplace=True)
 
 
 class Denoiser(nn.Module):

@@ -27,7 +27,7 @@ class ResNetMini(Encoder):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def maps(self, x: Tensor) -> Tensor:
-        h: Tensor = self.blocks(F.relu(self.stem(self.normalise(x))))
+        h: Tensor = self.blocks(F.relu(self.stem(self.normalise(x)), inplace=True))
         return h
 
 
@@ -42,7 +42,8 @@ class _Block(nn.Module):
         self.shortcut = nn.Identity() if same else _convolution(norm, dim, out, 1, stride)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.second(F.relu(self.first(x))) + self.shortcut(x))
+        h: Tensor = self.second(F.relu(self.first(x), inplace=True))
+        return F.relu(h.add_(self.shortcut(x)), inplace=True)
 
 
 def _convolution(norm: Norm, dim: int, out: int, size: int, stride: int = 1) -> nn.Sequential:

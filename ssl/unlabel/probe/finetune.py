@@ -12,6 +12,7 @@ from torch.optim.swa_utils import update_bn
 from unlabel.augment import Augment
 from unlabel.encoder import Encoder
 from unlabel.errors import UserError
+from unlabel.folding import folded
 from unlabel.hardware import Hardware
 from unlabel.images import UNLABELLED, Data, Images
 from unlabel.labels import stratified
@@ -143,9 +144,10 @@ def begin(
 def features(model: Supervised, images: Images, hardware: Hardware) -> Tensor:
     """The encoder's features of N images, in float32 (N, D)."""
     model.eval()
+    encoder = hardware.move(folded(model.encoder))
     with hardware.autocast():
         parts = batches(images, BLOCK, hardware.workers)
-        h = [model.encoder(hardware.pixels(part.image)) for part in parts]
+        h = [encoder(hardware.pixels(part.image)) for part in parts]
     return torch.cat(h).float()
 
 

@@ -43,22 +43,28 @@ def vote(bank: Tensor, label: Tensor, query: Tensor, k: int, temperature: float)
     # fewer queries the product is slower: for a bank of 60,000, of 64 by a quarter.
     block = max(192, (1 << (22 if bank.device.type == "cpu" else 27)) // len(bank))
     votes = []
-    bank = F.normalize(bank, dim=1)
-    for part in F.normalize(query, dim=1).split(block):
-        similarity, index = nearest(part, bank, k)
+    length = bank.norm(dim=1).clamp(min=1e-12)
+    for part in query.split(block):
+        similarity, index = nearest(F.normalize(part, dim=1), bank, k, length)
         weight = (similarity / temperature).exp()
         one_hot = F.one_hot(label[index], classes).to(weight)  # (B, k, classes)
         votes.append((weight[:, None] @ one_hot).squeeze(1).argmax(1))
     return torch.cat(votes)
 
 
-def nearest(query: Tensor, bank: Tensor, k: int) -> tuple[Tensor, Tensor]:
+def nearest(
+    query: Tensor, bank: Tensor, k: int, length: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """The k largest products: (B, D), (N, D) -> their values and their rows in the bank, (B, k).
 
+    They are divided by the rows' lengths (N,), where these are given: so a large bank need not be
+    held a second time, normalised.
     The k largest numbers are in the k groups that have the largest maxima, so only these groups'
     members are compared: three times as fast as comparing all.
     """
     product = query @ bank.T  # (B, N)
+    if length is not None:
+        product /= length
     groups = len(bank) // GROUP
     whole = groups * GROUP
     row = torch.arange(len(bank), device=bank.device)

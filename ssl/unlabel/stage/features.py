@@ -13,6 +13,7 @@ from unlabel.augment import Augment
 from unlabel.encoder import Encoder
 from unlabel.errors import UserError
 from unlabel.features import SPLITS, Split, Views
+from unlabel.folding import folded
 from unlabel.hardware import Hardware
 from unlabel.images import UNLABELLED, Data, Images
 from unlabel.loading import batches
@@ -71,7 +72,7 @@ def run(
 
 
 def restored(settings: Settings, encoder: Path, path: Path) -> Method:
-    """The trained method: its encoder, and from `path` what else it has learned.
+    """The trained method for evaluation: its encoder, and from `path` what else it has learned.
 
     Raises `UserError` if a file is missing or damaged, or is not of the method of `settings`.
     """
@@ -82,6 +83,7 @@ def restored(settings: Settings, encoder: Path, path: Path) -> Method:
         raise UserError(f"{path} is of another method: {difference}; pass the same run's files")
     learned = {f"encoder.{name}": tensor for name, tensor in backbone.state_dict().items()}
     resume.restore(method, learned | rest, path)
+    method.encoder = folded(backbone)
     return method.eval()
 
 

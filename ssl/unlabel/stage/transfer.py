@@ -12,6 +12,7 @@ from unlabel.colour import separate
 from unlabel.encoder import Encoder
 from unlabel.errors import UserError
 from unlabel.features import Features, Split
+from unlabel.folding import folded
 from unlabel.hardware import Hardware
 from unlabel.images import UNLABELLED, Images
 from unlabel.loading import batches
@@ -33,7 +34,7 @@ def run(params: Path, encoder: Path, train: Path, validation: Path, test: Path, 
     settings = load(params)
     hardware: Hardware = build(settings["hardware"], "hardware")
     probes = built(settings["probe"])
-    model = encoders.load(encoder)
+    model = folded(encoders.load(encoder))
     hardware.move(model)
     splits, data = read_splits((train, validation, test))
     labels = int((splits[0].label != UNLABELLED).sum())
