@@ -38,6 +38,8 @@ LOOKING = DRY or not (CLUSTER or workflow.resource_settings.cores)  # it runs no
 jobs.use_this_python()
 jobs.overwrite_links()
 jobs.explain_lock()
+if CLUSTER:
+    slurm.explain_limits()
 try:
     if not jobs.is_job():
         jobs.say_if_full()

@@ -28,7 +28,7 @@ import published
 from project import project, snakemake
 from published import cifar, write_folder, write_tar, write_zip
 from server import Ranged, ranged, served
-from unlabel import archive, fetch, images, python_batch
+from unlabel import archive, fetch, images, matlab, python_batch
 from unlabel.dataset import Dataset, imagenette, stl10, svhn, tiny_imagenet
 from unlabel.dataset.cifar import CIFAR10, CIFAR100
 from unlabel.dataset.imagenette import Imagenette
@@ -854,6 +854,41 @@ def test_a_file_of_house_numbers_that_holds_something_else_is_refused(
         file = known(svhn.FILES["train"], out.getvalue(), "")
         with pytest.raises(UserError, match=r"train_32x32\.mat is not SVHN's"):
             svhn._images(root / file.name, 0)
+
+
+def test_matlab_files_are_read_as_scipy_does(tmp_path: Path) -> None:
+    from scipy.io import loadmat, savemat
+
+    path = tmp_path / "some.mat"
+    numbers = {"a": np.arange(24.0).reshape(2, 3, 4), "b": np.int16([[-3, 300]]), "of8": [[2**40]]}
+    others = {"text": "text", "complex": np.array([[1j]]), "cell": np.array([[{"a": 1}]], object)}
+    for packed in (False, True):
+        savemat(path, numbers | others, do_compression=packed)
+        ours, theirs = matlab.read(path, 1000), loadmat(path)
+        assert list(ours) == list(numbers)
+        for name, array in ours.items():
+            assert array.dtype == theirs[name].dtype
+            assert np.array_equal(array, theirs[name])
+    with pytest.raises(ValueError, match="more than 100 bytes"):
+        matlab.read(path, 100)
+
+
+def test_damaged_house_numbers_are_one_sentence_or_the_same(tmp_path: Path) -> None:
+    path, whole, rng = tmp_path / "train_32x32.mat", published.svhn(0, 6), random.Random(0)
+    path.write_bytes(whole)
+    right = svhn._images(path, 0)
+    refused = 0
+    for place in rng.sample(range(len(whole)), 200):
+        path.write_bytes(
+            whole[:place] + bytes([whole[place] ^ 1 << place % 8]) + whole[place + 1 :]
+        )
+        try:
+            found = svhn._images(path, 0)
+        except UserError as error:
+            refused += bool(re.fullmatch(r".*mat is not SVHN's \(.+\); delete it, .*", str(error)))
+        else:  # a byte of the text at the beginning, say
+            assert all(map(torch.equal, found, right))
+    assert refused > 150
 
 
 # The workflow

@@ -116,13 +116,14 @@ def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
 
 @pytest.mark.parametrize("fraction", [0.1, 0.25, 0.5, 0.9])
 def test_each_class_is_split_exactly_to_rounding(fraction: float) -> None:
-    every = Digits().load(Path()).train
-    kept, held = hold_out(every, fraction, 0)
+    every, same = (Digits().load(Path()).train for _ in range(2))
+    kept, held = hold_out(same, fraction, 0)
     sizes = every.label.bincount().tolist()
     assert held.label.bincount().tolist() == [round(fraction * n) for n in sizes]
     assert sorted([*kept.id.tolist(), *held.id.tolist()]) == every.id.tolist()
     assert held.id.tolist() == sorted(held.id.tolist())
-    assert torch.equal(held.image, every.image[torch.isin(every.id, held.id)])
+    for part in (kept, held):
+        assert torch.equal(part.image, every.image[torch.isin(every.id, part.id)])
 
 
 def test_a_class_of_two_is_on_both_sides() -> None:

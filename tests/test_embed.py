@@ -18,7 +18,7 @@ from test_command_line import PRETRAIN, refused
 from unlabel import embeddings, features, images, sources
 from unlabel.__main__ import main
 from unlabel.decode import decode
-from unlabel.encoded import Encoded
+from unlabel.encoded import Encoded, spool
 from unlabel.stage.features import restored
 
 PHOTOS = 60
@@ -42,7 +42,7 @@ def made(digits, tmp_path_factory):
         Image.fromarray(image[0].numpy()).save(path)
         rows.append({"id": f"digit {at}", "image": path.read_bytes()})
     pq.write_table(pa.Table.from_pylist(rows), folder / "table.parquet")
-    some, files = digits.take(slice(PHOTOS)), pa.chunked_array([[row["image"] for row in rows]])
+    some, files = digits.take(slice(PHOTOS)), spool((row["image"] for row in rows), folder)
     stored = Encoded(files, some.id, about(some).shape, "these")
     images.write(folder / "encoded.arrow", some._replace(image=stored), about(some))
     return folder

@@ -15,8 +15,10 @@ import torch
 from conftest import about
 from project import ROOT, command, environment, planned, snakemake
 from unlabel import features, files, images, records
+from unlabel.encoded import Encoded, encode, spool
 from unlabel.errors import UserError, of_machine
 from unlabel.features import ALL, Split, Views
+from unlabel.images import Images
 from unlabel.provenance import RECORDS
 
 RUN = "data/runs/tiny/digits/rotation/base/0"
@@ -77,6 +79,11 @@ def test_a_damaged_plan_is_made_anew(copy):
         assert {path: path.read_bytes() for path in damaged} == damaged
 
 
+def jpeg(some: Images, folder: Path) -> Images:
+    files = spool((encode(pixels, "jpeg") for pixels in some.image.numpy()), folder)
+    return some._replace(image=Encoded(files, some.id, about(some).shape, "these"))
+
+
 def test_no_bit_of_features_or_images_changes_unseen(digits, tmp_path):
     rng, few = random.Random(0), digits.take(slice(60))
     parts = [
@@ -84,18 +91,21 @@ def test_no_bit_of_features_or_images_changes_unseen(digits, tmp_path):
         for k, name in enumerate(features.SPLITS)
     ]
     pairs = [(ALL, Views(few.id[:9], torch.rand(9, 8), torch.rand(9, 8)))]
-    file, views, arrow = (tmp_path / name for name in ("h.parquet", "v.parquet", "i.arrow"))
+    names = ("h.parquet", "v.parquet", "i.arrow", "j.arrow")
+    file, views, arrow, encoded = (tmp_path / name for name in names)
     features.write(file, parts, ("0", "1"), {})
     features.write_views(views, pairs, [ALL])
     images.write(arrow, few, about(few))
+    images.write(encoded, jpeg(few, tmp_path), about(few))
 
     def content() -> list:
         found = features.read(file, views)
         splits = [x for split in (found.train, found.validation, found.test) for x in split]
-        return [x for x in (*splits, *found.views[ALL], *images.read(arrow)[0]) if x is not None]
+        sets = [x for path in (arrow, encoded) for x in images.read(path)[0].decoded()]
+        return [x for x in (*splits, *found.views[ALL], *sets) if x is not None]
 
     good = content()
-    for path in (file, views, arrow):
+    for path in (file, views, arrow, encoded):
         whole = path.read_bytes()
         for place in rng.sample(range(len(whole)), 150):
             flip(path, place)

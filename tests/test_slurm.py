@@ -15,6 +15,8 @@ import pytest
 
 from project import ROOT, STUDY, command, digests, environment, project, snakemake
 from unlabel import resume
+from unlabel import slurm as slurm_
+from unlabel.errors import UserError
 
 PATH = f"{os.environ['PATH']}:/usr/sbin"
 needs_slurm = pytest.mark.skipif(
@@ -203,13 +205,39 @@ def without_slurm(folder: Path) -> str:
     return str(folder)
 
 
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        ("partitions: {cpu: {max_thread: 8}}", "unknown limit 'max_thread' .*'max_threads'"),
+        ("partitions: {cpu: {max_mem_mb: much}}", "'max_mem_mb' .* is 'much', but must be a num"),
+        ("partitions: {1: {}}", "the partition 1 in .* is no text"),
+        ("partitions: {cpu: 8}", "does not name partitions"),
+        ("partitions: [cpu]", "does not name partitions"),
+        ("cpu: {}", "does not name partitions"),
+        ("partitions: {", "does not name partitions"),
+    ],
+)
+def test_limits_that_the_plugin_could_not_read_are_refused(tmp_path, limits, said):
+    file = tmp_path / "partitions.yaml"
+    file.write_text(limits)
+    with pytest.raises(UserError, match=said) as error:
+        slurm_.limits_of(file)
+    assert str(file) in str(error.value)
+    file.write_text("partitions: {gpu: {cluster: a, max_runtime: 2d, max_gpu: 2}, cpu: {}}")
+    assert slurm_.limits_of(file)["gpu"]["max_gpu"] == 2
+
+
 @needs_slurm
-@pytest.mark.parametrize("mistake", ["partition", "no GPU", "not reachable", "not there"])
+@pytest.mark.parametrize("mistake", ["partition", "limit", "no GPU", "not reachable", "not there"])
 def test_a_mistake_is_one_sentence_and_loses_nothing(slurm, copy, tmp_path, monkeypatch, mistake):
     if mistake == "partition":
         file = copy / "workflow/profiles/slurm/partitions.yaml"
         file.write_text(file.read_text().replace("  gpu:", "  gpux:"))
         said = "error: Slurm has no partition 'gpux'; did you mean 'gpu'? Name this cluster's in"
+    elif mistake == "limit":
+        file = copy / "workflow/profiles/slurm/partitions.yaml"
+        file.write_text(file.read_text().replace("max_gpu", "max_gpus"))
+        said = "error: unknown limit 'max_gpus' of the partition 'gpu' in workflow/profiles/slurm/"
     elif mistake == "no GPU":
         file = copy / "workflow/profiles/slurm/partitions.yaml"
         file.write_text(file.read_text().replace("{ max_gpu: 8 }", "{}"))

@@ -282,6 +282,21 @@ def damaged(png: Images, place: int, folder: Path) -> Images:
     return png._replace(id=ids, image=image)
 
 
+def test_no_bit_of_a_jpeg_file_changes_unseen(digits: Images, tmp_path: Path) -> None:
+    path = tmp_path / "train.arrow"
+    one = digits.take(slice(7, 8))
+    images.write(path, kept(one, tmp_path, "jpeg"), about(one))
+    whole, (jpeg,) = path.read_bytes(), images.read(path)[0].image.encoded()
+    for place in range(len(jpeg)):
+        content = bytearray(whole)
+        content[whole.index(jpeg) + place] ^= 1 << place % 8
+        path.write_bytes(content)
+        found, _ = images.read(path)
+        for read in (found.image.encoded, found.decoded):
+            with pytest.raises(UserError, match=r"image 7 of .* is damaged \(its checksum"):
+                read()
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_damaged_image_is_named_and_no_thread_stays(
     png: Images, workers: int, tmp_path: Path

@@ -4,7 +4,9 @@ import math
 import os
 import tempfile
 import weakref
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import IO, Literal
@@ -23,14 +25,15 @@ BLOCK = 1000  # images of a record batch
 
 
 class Files:
-    """N encoded images in one file on the disk, each read when it is asked for.
+    """N encoded images in one file on the disk, each read, and checked, when it is asked for.
 
     They are not memory-mapped: around each place the kernel would read megabytes that nobody needs,
     and where memory is short drop those for it that somebody does.
     """
 
-    def __init__(self, file: IO[bytes], start: np.ndarray, length: np.ndarray):
+    def __init__(self, file: IO[bytes], start: np.ndarray, length: np.ndarray, crc32: np.ndarray):
         self.start, self.length = start, length  # int64 (N,), in bytes
+        self.crc32 = crc32  # int64 (N,), of each image's bytes
         self.descriptor = os.dup(file.fileno())
         weakref.finalize(self, os.close, self.descriptor)
 
@@ -38,7 +41,12 @@ class Files:
         return len(self.start)
 
     def __getitem__(self, row: int) -> bytes:
-        return os.pread(self.descriptor, int(self.length[row]), int(self.start[row]))
+        """Raises `Unreadable` for other bytes than were written."""
+        content = os.pread(self.descriptor, int(self.length[row]), int(self.start[row]))
+        # JPEG has no checksum of its own: a wrong bit would be another picture.
+        if zlib.crc32(content) != self.crc32[row]:
+            raise Unreadable("its checksum is another")
+        return content
 
 
 class Encoded:
@@ -76,8 +84,17 @@ class Encoded:
         return Encoded(self.files, self.id, self.size, self.where, self.rows[index])
 
     def encoded(self) -> list[bytes]:
-        """Each image as it is."""
-        return [self.files[row] for row in self.rows.tolist()]
+        """Each image as it is. Raises `UserError` for one that is damaged."""
+        files = []
+        for row in self.rows.tolist():
+            with self._damage(row):
+                files.append(self.files[row])
+        return files
+
+    @property
+    def crc32(self) -> Tensor:
+        """int64 (N,), of each image's bytes."""
+        return torch.from_numpy(self.files.crc32)[self.rows]
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Tensor:
         """The pixels (N, C, H, W) on `device`. Raises `UserError` as `decode` does."""
@@ -88,13 +105,18 @@ class Encoded:
     def decode(self, out: Tensor) -> None:
         """Fill `out` (N, C, H, W). Raises `UserError` for an image that is damaged."""
         for pixels, row in zip(out.numpy(), self.rows.tolist(), strict=True):
-            try:
+            with self._damage(row):
                 pixels[:] = decode(self.files[row], self.size)
-            except Unreadable as error:
-                raise UserError(
-                    f"image {int(self.id[row])} of {self.where} is damaged ({error}); delete the "
-                    "file and prepare the dataset again"
-                ) from error
+
+    @contextmanager
+    def _damage(self, row: int) -> Iterator[None]:
+        try:
+            yield
+        except Unreadable as error:
+            raise UserError(
+                f"image {int(self.id[row])} of {self.where} is damaged ({error}); delete the "
+                "file and prepare the dataset again"
+            ) from error
 
 
 def encode(pixels: np.ndarray, format: Format) -> bytes:
@@ -125,6 +147,7 @@ def spool(images: Iterable[bytes], folder: Path) -> Files:
     """
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder) as file:
-        length = np.array([file.write(each) for each in images], np.int64)
+        told = [(file.write(each), zlib.crc32(each)) for each in images]
         file.flush()
-        return Files(file, length.cumsum() - length, length)
+        length, crc32 = np.array(told, np.int64).reshape(-1, 2).T
+        return Files(file, length.cumsum() - length, length, crc32)

@@ -199,17 +199,14 @@ def _groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
     the memory that an encoder's layers leave, so that the next ones do not fit in. Of images of 96
     pixels that took 20 kB each.
     """
-    held = pa.BufferOutputStream()
-    stream = None
-    for table in tables:
-        if stream and held.tell() + table.nbytes > GROUP:
-            stream.close()
-            yield pa.ipc.open_stream(held.getvalue()).read_all()
-            held, stream = pa.BufferOutputStream(), None
-        stream = stream or pa.ipc.new_stream(held, table.schema)
-        stream.write_table(table)
-    if stream:
-        stream.close()
+    rest = iter(tables)
+    table = next(rest, None)
+    while table is not None:
+        held, size = pa.BufferOutputStream(), 0
+        with pa.ipc.new_stream(held, table.schema) as stream:
+            while table is not None and (not size or size + table.nbytes <= GROUP):
+                stream.write_table(table)
+                size, table = held.tell(), next(rest, None)
         yield pa.ipc.open_stream(held.getvalue()).read_all()
 
 

@@ -3,6 +3,7 @@
 The file has the columns `id` (int64), `image` (a fixed-shape tensor, uint8 (C, H, W), or the bytes
 of a JPEG or PNG file of that shape), `label` and, for each factor, `factor_NAME` (int64, null where
 an image has none), and in its schema's metadata what a model must know beforehand, and a checksum.
+That is not of encoded images, which are read one by one: each has its own, in the column `crc32`.
 """
 
 import json
@@ -48,6 +49,21 @@ class Images(NamedTuple):
             if len(index) == len(every) and torch.equal(index, every):
                 return self  # all of them may be more than memory holds
         return Images(self.id[index], self.image[index], self.label[index], self.factor[index])
+
+    def without(self, out: Tensor) -> "Images":
+        """The images that are not `out`, a mask (N,); these here are of no use afterwards.
+
+        Their pixels move up in place, a block at a time: memory may not hold them twice.
+        """
+        index = (~out).nonzero().flatten()
+        if isinstance(self.image, Encoded):
+            return self.take(index)
+        for start in range(0, len(index), BLOCK):
+            part = index[start : start + BLOCK]
+            self.image[start : start + len(part)] = self.image[part]
+        return Images(
+            self.id[index], self.image[: len(index)], self.label[index], self.factor[index]
+        )
 
     @property
     def pixels(self) -> Tensor:
@@ -106,18 +122,20 @@ def write(path: Path, images: Images, data: Data) -> None:
 def _table(images: Images, data: Data, about: dict[str, str]) -> pa.Table:
     image = _encoded(images.image) if isinstance(images.image, Encoded) else _pixels(images.image)
     columns = {"id": images.id.numpy(), "image": image, "label": known(images.label)}
+    if isinstance(images.image, Encoded):
+        columns["crc32"] = images.image.crc32.numpy()
     for name, values in zip(data.factors, images.factor.unbind(1), strict=True):
         columns[f"factor_{name}"] = known(values)
     return pa.table(columns).replace_schema_metadata(about)
 
 
 def _checksum(images: Images, about: bytes) -> int:
-    """Of all but encoded images, which may be more than memory holds; PNG has one of its own."""
+    """Of encoded images, which may be more than memory holds, that of their checksums."""
     crc = zlib.crc32(about)
     for each in images:
-        if isinstance(each, Tensor):
-            crc = zlib.crc32(f"{each.dtype} {tuple(each.shape)}".encode(), crc)
-            crc = zlib.crc32(each.contiguous().flatten().view(torch.uint8).numpy().data, crc)
+        values = each if isinstance(each, Tensor) else each.crc32
+        crc = zlib.crc32(f"{values.dtype} {tuple(values.shape)}".encode(), crc)
+        crc = zlib.crc32(values.contiguous().flatten().view(torch.uint8).numpy().data, crc)
     return crc
 
 
@@ -152,7 +170,7 @@ def read(path: Path) -> tuple[Images, Data]:
         ids = torch.tensor(table["id"].to_numpy())
         image: Tensor | Encoded
         if pa.types.is_binary(table["image"].type):
-            image = Encoded(_files(path, mapped, table["image"]), ids, data.shape, str(path))
+            image = Encoded(_files(path, mapped, table), ids, data.shape, str(path))
         else:
             image = _mapped(table["image"], data)
         images = Images.of(ids, image, _labels(table["label"]))
@@ -174,8 +192,9 @@ def _mapped(column: pa.ChunkedArray, data: Data) -> Tensor:
         return torch.from_numpy(column.combine_chunks().to_numpy_ndarray())
 
 
-def _files(path: Path, mapped: pa.Buffer, column: pa.ChunkedArray) -> Files:
+def _files(path: Path, mapped: pa.Buffer, table: pa.Table) -> Files:
     """Where in the file, which is `mapped`, each image's bytes are."""
+    column = table["image"]
     column.validate(full=True)
     start, length = [np.array([], np.int64)], [np.array([], np.int64)]
     for chunk in filter(len, column.chunks):
@@ -184,7 +203,8 @@ def _files(path: Path, mapped: pa.Buffer, column: pa.ChunkedArray) -> Files:
         start.append(places[:-1] + (content.address - mapped.address))
         length.append(np.diff(places))
     with path.open("rb") as file:
-        return Files(file, np.concatenate(start), np.concatenate(length))
+        crc32 = table["crc32"].to_numpy().copy()
+        return Files(file, np.concatenate(start), np.concatenate(length), crc32)
 
 
 def _labels(column: pa.ChunkedArray) -> Tensor:

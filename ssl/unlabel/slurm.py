@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from dataclasses import fields
 from pathlib import Path
 from shutil import which
 from typing import Any
@@ -10,8 +11,9 @@ from typing import Any
 import yaml
 
 from unlabel import submitted
-from unlabel.errors import UserError, nearest
+from unlabel.errors import UserError, damage, nearest
 
+CLUSTER = ("slurm_cluster", "cluster", "clusters")  # where a partition is, beside its limits
 PATIENCE = 120.0  # seconds; Slurm gives a job that is to end KillWait, 30 by default
 AGAIN = "see that it is up (scontrol ping), and start again: nothing is lost"
 
@@ -26,9 +28,9 @@ def check(workflow: Any, gpus: int) -> None:
     partitions = [each.value for each in named if each is not None and not each.is_evaluable()]
     file = workflow.executor_settings.partition_config
     if file and None in named:  # the plugin chooses one of the file's
-        limits = yaml.safe_load(Path(file).read_text(encoding="utf-8"))["partitions"]
+        limits = limits_of(Path(file))
         partitions += limits
-        if gpus and not any((each or {}).get("max_gpu") for each in limits.values()):
+        if gpus and not any(each.get("max_gpu") for each in limits.values()):
             raise UserError(
                 f"no partition in {file} has a GPU, for which trainings ask; "
                 "give one its max_gpu, or train on CPUs: --config gpu=0"
@@ -39,6 +41,49 @@ def check(workflow: Any, gpus: int) -> None:
                 f"Slurm has no partition {partition!r}; {nearest(partition, known)} "
                 "Name this cluster's in workflow/profiles/slurm/partitions.yaml"
             )
+
+
+def explain_limits() -> None:
+    """Let the plugin's file of partitions be checked before the plugin reads it.
+
+    A mistake in it would end with the traceback of a constructor.
+    """
+    import snakemake_executor_plugin_slurm as plugin
+
+    read = plugin.read_partition_file
+
+    def checked(file: Path) -> list[Any]:
+        try:
+            limits_of(Path(file))
+        except UserError as error:
+            sys.exit(f"error: {error}")
+        return read(file)
+
+    plugin.read_partition_file = checked
+
+
+def limits_of(file: Path) -> dict[str, dict[str, Any]]:
+    """What each partition of the plugin's file offers at most.
+
+    Raises `UserError` for what the plugin could not read.
+    """
+    from snakemake_executor_plugin_slurm.partitions import PartitionLimits
+
+    with damage(f"{file} does not name partitions", "write `partitions:`, below it `cpu: {}`"):
+        partitions = yaml.safe_load(file.read_text(encoding="utf-8"))["partitions"]
+        limits = {name: dict(each) for name, each in partitions.items()}
+    kinds = {each.name: each.type for each in fields(PartitionLimits)} | dict.fromkeys(CLUSTER)
+    for partition, each in limits.items():
+        if not isinstance(partition, str):
+            raise UserError(f"the partition {partition!r} in {file} is no text; put it in quotes")
+        for name, value in each.items():
+            what = f"limit {name!r} of the partition {partition!r} in {file}"
+            if name not in kinds:
+                raise UserError(f"unknown {what}; {nearest(name, kinds)}")
+            number = kinds[name] in (int, float) and name != "max_runtime"  # which has a unit, too
+            if number and not isinstance(value, int | float):
+                raise UserError(f"the {what} is {value!r}, but must be a number")
+    return limits
 
 
 def left(folder: Path) -> list[str]:

@@ -48,7 +48,6 @@ WAYS: dict[str, Callable[[Path, Path], None]] = {
     "another's": another,
 }
 DATA = Path("data/prepared/digits")
-DATA = Path("data/prepared/digits")
 READ = ["features.parquet", "views.parquet", "metrics/*.json"]
 # what is damaged, what of another run takes its place, and what must be made anew to read it
 OUTPUTS = {

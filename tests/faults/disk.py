@@ -10,30 +10,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from processes import of
+from stages import STAGES, undo
 from trial import REPORT, Row, build, differs, end, start, whole, work
 
 TITLE = "A full disk"
-STUDY = "reports/study/test.html"
-METHOD = "reports/method/rotation.html"
-RUNS = "data/runs/*/*/*/*/*"
-MADE = (REPORT, f"{RUNS}/metrics/*")
-# what is asked for, and what of it is not there yet, so that the stage has work to do
-STAGES = {
-    "": (REPORT, ["data", "reports"]),
-    "prepare": (REPORT, [*MADE, RUNS, "data/prepared"]),
-    "pretrain": (REPORT, [*MADE, RUNS]),
-    "features": (REPORT, [*MADE, f"{RUNS}/features.parquet"]),
-    "probe": (REPORT, [REPORT, f"{RUNS}/metrics/knn.json"]),
-    "finetune": (REPORT, [REPORT, f"{RUNS}/metrics/finetune.json"]),
-    "report": (REPORT, [REPORT]),
-    "study": (STUDY, [STUDY]),
-    "method": (METHOD, [METHOD]),
-}
 SIZE = 64 << 20  # bytes of the disk
 
 
-def inject(stages: tuple[str, ...] = tuple(STAGES)) -> Iterator[Row]:
-    """From the beginning, then from the start of each stage on."""
+def inject(stages: tuple[str, ...] = ("", *STAGES)) -> Iterator[Row]:
+    """From the beginning, which has no name, then from the start of each stage on."""
     with disk() as folder:
         copy = shutil.copytree(whole(), folder / "project", symlinks=True)
         for stage in stages:
@@ -43,9 +28,8 @@ def inject(stages: tuple[str, ...] = tuple(STAGES)) -> Iterator[Row]:
 
 def outcome(folder: Path, stage: str) -> tuple[str, bool]:
     """What the user is told, and what comes of it when there is room again."""
-    target, undone = STAGES[stage]
-    for path in [path for each in undone for path in folder.glob(each)]:
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    target, undone = STAGES.get(stage, (REPORT, ["data", "reports"]))
+    undo(folder, undone)
     full = Filler(folder.parent / "filler")
     if not stage:
         full.start()

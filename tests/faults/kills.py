@@ -1,8 +1,7 @@
-"""`kill -9` at random moments of whole reproductions, of each kind of process."""
+"""`kill -9`: of each kind of job, of what runs all jobs, and at random moments."""
 
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +13,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from processes import Process, end_all, forks, of
-from trial import Row, build, end, start, work
+from stages import STAGES, undo
+from trial import Row, build, copied, differs, end, start, work
 
 from project import STUDY, digests, project
 
@@ -23,37 +23,68 @@ TITLE = "kill -9"
 LONGER = STUDY | {"methods": ["rotation"], "arms": {"base": ["training.epochs=150"]}}
 WHOLE = ("Snakemake", "the server of forks", "all processes at once")
 LATEST = 12.0  # seconds after the first job has begun
-KILLS = 3  # of each of these
-JOBS = 3  # processes of each kind of job to kill in one reproduction
-RETRIES = ("--retries", "50", "all")
+KILLS = 3  # of each of these, and of each stage's jobs
+MOMENTS = 20
+SOON = 0.3  # seconds after a job has begun; the shortest takes about as long
+RETRIES = ("--retries", "50")
 
 
-def inject(kills: int = KILLS, jobs: int = JOBS) -> Iterator[Row]:
-    """First what runs all jobs, then jobs and their forks; the moments depend on a seed."""
+def inject(kills: int = KILLS, moments: int = MOMENTS) -> Iterator[Row]:
+    """Each stage's jobs, then what runs all jobs, then any job; the moments depend on a seed."""
     rng = random.Random(0)
+    for stage in STAGES:
+        with copied() as folder:
+            yield of_stage(folder, stage, kills, rng)
     with TemporaryDirectory(dir=work()) as name:
         undisturbed, killed = (project(Path(name) / each, LONGER) for each in ("whole", "killed"))
         ended = build(undisturbed, "all")
         assert ended.status == 0, ended.said
         for victim in WHOLE:
             times = sum(stop(killed, victim, rng) for _ in range(kills))
-            yield row(victim, times, killed, undisturbed)
-            for made in ("data", "reports"):
-                shutil.rmtree(killed / made)
-        times = one_by_one(killed, jobs, rng)
-        each = ", ".join(f"{number} of {stage}" for stage, number in sorted(times.items()))
-        yield row(f"jobs, which are tried again ({each})", times.total(), killed, undisturbed)
+            yield row(victim, times, unlike(killed, undisturbed))
+            undo(killed, ["data", "reports"])
+        yield at_random(killed, undisturbed, moments, rng)
 
 
-def row(victim: str, times: int, killed: Path, undisturbed: Path) -> Row:
-    """Let the workflow come to its end, and compare."""
+def of_stage(folder: Path, stage: str, kills: int, rng: random.Random) -> Row:
+    """Kill jobs of a stage, and in turn their forks, soon after they begin, to be tried again."""
+    target, undone = STAGES[stage]
+    undo(folder, undone)
+    times, seen = 0, set[int]()
+    running = start(folder, *RETRIES, target)
+    while running.poll() is None:
+        begun = [
+            each
+            for each in jobs(folder)
+            if each.log == stage and each.number not in seen and each.forks == times % 2
+        ]
+        if begun and times < kills:
+            time.sleep(rng.uniform(0, SOON))
+            times += kill(rng.choice(begun))
+            # With a job ends its fork, and the other way round.
+            seen |= {each.number for each in jobs(folder)}
+        time.sleep(0.002)
+    ended = end(running, folder)
+    wrong = differs(folder) if ended.status == 0 else [ended.said[-900:]]
+    if ended.status == 0 and not (folder / target).read_text().rstrip().endswith("</html>"):
+        wrong.append(target)  # pages say how long a training took, so they are not the same bytes
+    return row(f"a job of `{stage}`, which is tried again", times, wrong)
+
+
+def row(victim: str, times: int, wrong: list[str]) -> Row:
+    """It is a fault of ours, too, if nothing was killed."""
+    return Row(victim, times, str(wrong or "same bits"), not wrong and times > 0)
+
+
+def unlike(killed: Path, undisturbed: Path) -> list[str]:
+    """What is wrong once the workflow has come to its end."""
     ended = build(killed, "all")
     here, there = digests(killed), digests(undisturbed)
     wrong = [str(path) for path in killed.glob("data/runs/**/.*.part*")]
     wrong += [name for name in here.keys() | there.keys() if here.get(name) != there.get(name)]
     if ended.status:
         wrong.append(ended.said[-900:])
-    return Row(victim, times, str(wrong or "same bits"), not wrong)
+    return wrong
 
 
 def stop(folder: Path, victim: str, rng: random.Random) -> bool:
@@ -71,32 +102,41 @@ def stop(folder: Path, victim: str, rng: random.Random) -> bool:
     else:
         working = forks(folder)
         here = [each for each in here if each.forks and each not in working]
-        kill(here)
+        for each in here:
+            kill(each)
     end(running, folder)
     return bool(here)
 
 
-def one_by_one(folder: Path, jobs: int, rng: random.Random) -> Counter[str]:
-    """Kill jobs, and the forks that do them, while Snakemake goes on; how many of each stage?"""
-    times: Counter[str] = Counter()
-    running = start(folder, *RETRIES)
-    while running.poll() is None:
-        time.sleep(rng.uniform(0.2, 3))
-        asking = [each for each in of(folder) if each.stage]
-        stage = asking[0].stage if len(asking) == 1 else "any stage"
-        victims = [(each, each.stage) for each in asking]
-        victims += [(each, f"the fork of {stage}") for each in forks(folder)]
-        if victims := [each for each in victims if times[each[1]] < jobs]:
-            victim, name = rng.choice(victims)
-            kill([victim])
-            times[name] += 1
-            print(dict(times), file=sys.stderr, flush=True)
-    end(running, folder)
-    return times
+def at_random(killed: Path, undisturbed: Path, moments: int, rng: random.Random) -> Row:
+    """Kill a job or the fork that does it, again and again, while Snakemake goes on."""
+    times, wrong = Counter[str](), list[str]()
+    while times.total() < moments and not wrong:
+        undo(killed, ["data", "reports"])
+        running = start(killed, *RETRIES, "all")
+        while running.poll() is None:
+            time.sleep(rng.uniform(0.2, 3))
+            working = jobs(killed)
+            if working and times.total() < moments:
+                victim = rng.choice(working)
+                stage = victim.log
+                times[stage] += kill(victim)
+                print(dict(times), file=sys.stderr, flush=True)
+        end(running, killed)
+        wrong = unlike(killed, undisturbed)
+    each = ", ".join(f"{number} of {stage}" for stage, number in sorted(times.items()))
+    return row(f"any job, at random moments ({each})", times.total(), wrong)
 
 
-def kill(processes: list[Process]) -> None:
-    """At once."""
-    for each in processes:
-        with suppress(ProcessLookupError):
-            os.kill(each.number, signal.SIGKILL)
+def jobs(folder: Path) -> list[Process]:
+    """Those that do a job there: what Snakemake has started, and its fork."""
+    return [each for each in of(folder) if each.log]
+
+
+def kill(process: Process) -> bool:
+    """Was it there to be killed?"""
+    try:
+        os.kill(process.number, signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    return True

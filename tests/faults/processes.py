@@ -22,6 +22,16 @@ class Process:
         return after.get("unlabel", "") if after.get("-m") == "unlabel" else ""
 
     @property
+    def log(self) -> str:
+        """The stage whose log is its standard error: a job's, or its fork's; else empty."""
+        try:
+            log = Path(f"/proc/{self.number}/fd/2").readlink()
+        except OSError:
+            return ""
+        folders = log.parts[:-1]
+        return log.with_suffix("").parts[folders.index("logs") + 1] if "logs" in folders else ""
+
+    @property
     def forks(self) -> bool:
         """Is it the server of forks, or one of them?"""
         return "unlabel.forkserver" in self.words

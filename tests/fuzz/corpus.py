@@ -5,7 +5,7 @@ import json
 import tarfile
 import zipfile
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,6 +20,7 @@ from PIL import Image
 
 import published
 from unlabel import checkpoint, embeddings, features, images
+from unlabel.encoded import Encoded, encode, spool
 from unlabel.features import Split, Views
 from unlabel.images import Data, Images
 
@@ -178,10 +179,14 @@ def tables() -> list[bytes]:
 
 @cache
 def arrows() -> list[bytes]:
-    """Prepared datasets."""
+    """Prepared datasets, of pixels and of JPEG files."""
     pixels = torch.arange(96, dtype=torch.uint8).view(6, 1, 4, 4)
     some = Images.of(torch.arange(6), pixels, torch.arange(6) % 2)
-    return [_written(lambda path: images.write(path, some, _data()))]
+    with TemporaryDirectory() as folder:
+        files = spool((encode(each, "jpeg") for each in pixels.numpy()), Path(folder))
+        jpeg = some._replace(image=Encoded(files, some.id, (1, 4, 4), "these"))
+        both = [_written(partial(images.write, images=each, data=_data())) for each in (some, jpeg)]
+    return both
 
 
 @cache

@@ -49,7 +49,8 @@ class Dataset:
     def load(self, raw: Path) -> Raw:
         """All images; `raw` is the folder for this dataset's raw files, found or fetched.
 
-        Raises `UserError` if they are damaged, or neither there nor to be had.
+        Whoever calls this may change them. Raises `UserError` if they are damaged, or neither there
+        nor to be had.
         """
         raise NotImplementedError
 
@@ -62,10 +63,12 @@ def hold_out(images: Images, fraction: float, *purpose: object) -> tuple[Images,
     """The images to keep, and a random `fraction` of each class, both in their first order.
 
     At least one image of each class is on either side. Unlabelled images are all kept; where there
-    are no others, they are split as one class is. Raises `UserError` if a class has a single image.
+    are no others, they are split as one class is. `images` is of no use afterwards: those that are
+    kept take its place in memory. Raises `UserError` if a class has a single image.
     """
     out = held(images.label, images.id.tolist(), fraction, *purpose)
-    return images.take(~out), images.take(out)
+    second = images.take(out)
+    return images.without(out), second
 
 
 def held(label: Tensor, keys: Sequence[object], fraction: float, *purpose: object) -> Tensor:

@@ -7,13 +7,14 @@ from typing import ClassVar
 import numpy as np
 import torch
 
+from unlabel import matlab
 from unlabel.dataset import Dataset, Raw
 from unlabel.errors import damage
 from unlabel.fetch import File, folders, obtain
 from unlabel.images import Images
 
 SITE = "http://ufldl.stanford.edu/housenumbers/"
-LARGEST = 1_000_000  # images in a file; the largest has 531,131
+LARGEST = 1 << 31  # bytes of the images in a file; the largest has 1.6 billion
 
 
 def _file(name: str, size: int, checksum: str) -> File:
@@ -73,16 +74,13 @@ class SVHN(Dataset):
 
 
 def _images(path: Path, first: int) -> Images:
-    """What is in a MATLAB file of version 5: numbers, of which reading calls nothing."""
-    from scipy.io import loadmat, whosmat
-
     with damage(f"{path} is not SVHN's", "delete it, start again"):
-        stated = {name: (shape, kind) for name, shape, kind in whosmat(path)}
-        (*pixels, size), kind = stated["X"]
-        if (pixels, kind) != ([32, 32, 3], "uint8") or not 0 < size <= LARGEST:
-            raise ValueError(f"X is {stated['X']}")
-        content = loadmat(path, variable_names=["X", "y"])
-        image = torch.from_numpy(np.ascontiguousarray(content["X"].transpose(3, 2, 0, 1)))
-        label = torch.from_numpy(content["y"].reshape(size).astype(np.int64))
-    # 0 is labelled 10
-    return Images.of(torch.arange(first, first + size), image, label % 10)
+        arrays = matlab.read(path, LARGEST)
+        pixels, label = arrays["X"], arrays["y"]
+        *shape, size = pixels.shape
+        if (shape, pixels.dtype) != ([32, 32, 3], np.uint8) or not size:
+            raise ValueError(f"X is {pixels.dtype} of {pixels.shape}")
+        image = torch.from_numpy(np.ascontiguousarray(pixels.transpose(3, 2, 0, 1)))
+        # 0 is labelled 10
+        digit = torch.from_numpy(label.reshape(size).astype(np.int64)) % 10
+    return Images.of(torch.arange(first, first + size), image, digit)
