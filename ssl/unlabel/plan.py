@@ -325,7 +325,9 @@ class Plan:
     def _keep(self, text: str, modules: list[str]) -> Stage:
         path = self.frozen / f"{_digest(text.encode())}.yaml"
         if not _kept(path):
-            files.write_text(path, text)
+            # There may be thousands, and the disk takes a millisecond or more for each. A power cut
+            # ends the workflow too, and the next one looks whether each is what its name says.
+            files.write_text(path, text, durable=False)
         return {"settings": str(path), "modules": modules}
 
     def _parameters(self, stages: Mapping[str, Stage], stage: str) -> dict[str, str]:

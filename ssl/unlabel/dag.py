@@ -1,0 +1,71 @@
+"""Snakemake's graph of jobs, built sooner: the same jobs, with less to do for each file.
+
+Where Snakemake is not as it is known here, it is left as it is.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+
+def hasten() -> None:
+    """Have Snakemake build its graph by the means of this module."""
+    _find_producers_by_their_ends()
+    _look_for_folders_only_where_a_rule_makes_one()
+
+
+def _find_producers_by_their_ends() -> None:
+    """Let a file's rules be looked up by how it ends.
+
+    Snakemake looks them up by how a file begins. Here all begin with `data/runs/`, those of 30 rules
+    that train included, and a quarter of the time of a plan went into walking through them.
+    """
+    from snakemake import dag
+
+    theirs = getattr(dag, "OutputIndex", None)
+    if not hasattr(theirs, "match_producers"):
+        return
+
+    class Index(theirs):  # type: ignore[misc]
+        def __init__(self, rules: Iterable[Any]) -> None:
+            rules = list(rules)
+            super().__init__(rules)
+            self.ends: dict[str, list[tuple[Any, Any]]] = defaultdict(list)
+            for rule in rules:
+                for product in rule.products():
+                    self.ends[str(product.constant_suffix())].append((product, rule))
+
+        def match_producers(self, targetfile: str) -> set[Any]:
+            try:
+                return {
+                    rule
+                    for end, products in self.ends.items()
+                    if targetfile.endswith(end)
+                    for product, rule in products
+                    if product.match(targetfile)
+                }
+            except (re.error, ValueError):  # Snakemake knows how to say what is wrong
+                found: set[Any] = super().match_producers(targetfile)
+                return found
+
+    dag.OutputIndex = Index
+
+
+def _look_for_folders_only_where_a_rule_makes_one() -> None:
+    """Leave out the check that no output lies in a folder that another job makes.
+
+    It sorts all outputs of all jobs; only an output marked as a folder can have one inside.
+    """
+    from snakemake.dag import DAG
+    from snakemake.io import is_flagged
+
+    theirs = getattr(DAG, "check_directory_outputs", None)
+    if theirs is None:
+        return
+
+    def check_directory_outputs(self: Any) -> None:
+        if any(is_flagged(file, "directory") for rule in self.rules for file in rule.output):
+            theirs(self)
+
+    DAG.check_directory_outputs = check_directory_outputs
