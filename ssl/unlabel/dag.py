@@ -18,8 +18,8 @@ def hasten() -> None:
 def _find_producers_by_their_ends() -> None:
     """Let a file's rules be looked up by how it ends.
 
-    Snakemake looks them up by how a file begins. Here all begin with `data/runs/`, those of 30 rules
-    that train included, and a quarter of the time of a plan went into walking through them.
+    Snakemake looks them up by how a file begins. Here all begin with `data/runs/`, those of the 30
+    rules that train too, and a quarter of the time of a plan went into walking through them.
     """
     from snakemake import dag
 
