@@ -109,6 +109,7 @@ rule all:
 
 
 onstart:
+    dag.built()
     try:
         jobs.check_folders(
             str(file)

@@ -3,6 +3,7 @@
 Where Snakemake is not as it is known here, it is left as it is.
 """
 
+import gc
 import re
 from collections import defaultdict
 from collections.abc import Iterable
@@ -10,9 +11,19 @@ from typing import Any
 
 
 def hasten() -> None:
-    """Have Snakemake build its graph by the means of this module."""
+    """Have Snakemake build its graph by the means of this module; `built` says that it is done.
+
+    No object of it is garbage before that, so to look for garbage among them all is in vain.
+    """
+    gc.disable()
     _find_producers_by_their_ends()
     _look_for_folders_only_where_a_rule_makes_one()
+
+
+def built() -> None:
+    """Look for garbage again, but not in the graph, which lasts as long as the workflow."""
+    gc.freeze()
+    gc.enable()
 
 
 def _find_producers_by_their_ends() -> None:
@@ -23,11 +34,11 @@ def _find_producers_by_their_ends() -> None:
     """
     from snakemake import dag
 
-    theirs = getattr(dag, "OutputIndex", None)
+    theirs: Any = getattr(dag, "OutputIndex", None)
     if not hasattr(theirs, "match_producers"):
         return
 
-    class Index(theirs):  # type: ignore[misc]
+    class Index(theirs):
         def __init__(self, rules: Iterable[Any]) -> None:
             rules = list(rules)
             super().__init__(rules)
