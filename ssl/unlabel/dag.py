@@ -42,22 +42,28 @@ def _find_producers_by_their_ends() -> None:
         def __init__(self, rules: Iterable[Any]) -> None:
             rules = list(rules)
             super().__init__(rules)
+            self.found: dict[str, set[Any]] = {}
             self.ends: dict[str, list[tuple[Any, Any]]] = defaultdict(list)
             for rule in rules:
                 for product in rule.products():
                     self.ends[str(product.constant_suffix())].append((product, rule))
 
         def match_producers(self, targetfile: str) -> set[Any]:
+            if targetfile not in self.found:  # several jobs read it
+                self.found[targetfile] = self._match(str(targetfile))
+            return self.found[targetfile]
+
+        def _match(self, file: str) -> set[Any]:
             try:
                 return {
                     rule
                     for end, products in self.ends.items()
-                    if targetfile.endswith(end)
+                    if file.endswith(end)
                     for product, rule in products
-                    if product.match(targetfile)
+                    if product.match(file)
                 }
             except (re.error, ValueError):  # Snakemake knows how to say what is wrong
-                found: set[Any] = super().match_producers(targetfile)
+                found: set[Any] = super().match_producers(file)
                 return found
 
     dag.OutputIndex = Index
