@@ -7,6 +7,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "ssl"))
 
 from unlabel import (
     compose,
+    dag,
     forecast,
     forkserver,
     jobs,
@@ -29,6 +30,7 @@ PARAMS = Path("params")
 RUN = "data/runs/{budget}/{dataset}/{method}/{variant}/{seed}"
 PREPARED = "data/prepared/{dataset}"
 PROBES = compose.probes(PARAMS)
+METRICS = [f"metrics/{probe}.json" for probe in [*PROBES, "finetune"]]
 BUDGET = config["budget"]
 CLUSTER = workflow.resource_settings.nodes is not None  # jobs run on other machines
 GPUS = jobs.gpus(CLUSTER) if config["gpu"] == "auto" else config["gpu"]
@@ -38,6 +40,7 @@ LOOKING = DRY or not (CLUSTER or workflow.resource_settings.cores)  # it runs no
 jobs.use_this_python()
 jobs.overwrite_links()
 jobs.explain_lock()
+dag.hasten()
 if CLUSTER:
     slurm.explain_limits()
 try:
@@ -70,6 +73,11 @@ except OSError as error:
     sys.exit(f"error: {said}")
 
 
+def files_of(runs, *names):
+    """These files of each run. Asked in a function, so that only who needs the list makes it."""
+    return [f"data/runs/{run.folder}/{name}" for run in runs for name in names]
+
+
 wildcard_constraints:
     budget="[^/]+",
     dataset="[^/]+",
@@ -97,14 +105,13 @@ rule all:
         rules.report.output,
         sorted({f"reports/method/{run.method}.html" for run in RUNS}),
         # also what no report reads, so that it is made again where it is missing
-        expand(
-            "data/runs/{run}/{file}",
-            run=[run.folder for run in RUNS],
-            file=["encoder.safetensors", "method.safetensors", "features.parquet"],
+        lambda wildcards: files_of(
+            RUNS, "encoder.safetensors", "method.safetensors", "features.parquet"
         ),
 
 
 onstart:
+    dag.built()
     try:
         jobs.check_folders(
             str(file)

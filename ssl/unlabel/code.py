@@ -50,6 +50,7 @@ def _closure(modules: Iterable[str]) -> set[str]:
     return seen
 
 
+@cache
 def _file(module: str) -> Path | None:
     first, *parts = module.split(".")
     path = PACKAGE.joinpath(*parts)

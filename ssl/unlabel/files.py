@@ -15,11 +15,11 @@ import pyarrow.parquet as pq
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
+def whole(path: Path, durable: bool = True) -> Iterator[Path]:
     """A temporary name beside `path`, renamed to it when the block ends well and removed otherwise.
 
     The content reaches the disk before the name does, so a power cut leaves the old file or the
-    new one.
+    new one; if not `durable`, perhaps half of one, which whoever reads it must be able to tell.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # Of this process alone. The suffix stays last: some writers choose their format by it.
@@ -27,10 +27,12 @@ def whole(path: Path) -> Iterator[Path]:
     part = path.with_name(f".{path.stem}.{platform.node()}-{os.getpid()}.part{path.suffix}")
     try:
         yield part
-        _sync(part)
+        if durable:
+            _sync(part)
         part.replace(path)
-        _sync(path.parent)
-        _sync_above(path.parent.absolute())
+        if durable:
+            _sync(path.parent)
+            _sync_above(path.parent.absolute())
     except OSError as error:  # a full disk, say, whose error does not tell where
         if error.filename in (None, str(part)):
             error.filename = str(path)
@@ -39,9 +41,9 @@ def whole(path: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write `text` to `path`, whole or not at all."""
-    with whole(path) as part:
+def write_text(path: Path, text: str, durable: bool = True) -> None:
+    """Write `text` to `path`, whole or not at all; `durable` as in `whole`."""
+    with whole(path, durable) as part:
         part.write_text(text, encoding="utf-8")
 
 

@@ -51,7 +51,7 @@ class Forecast:
 def forecast(plan: Plan, runs: Iterable[Run], folder: Path = Path("data/runs")) -> Forecast:
     """Of planned runs, from the finished ones below `folder`."""
     runs = list(dict.fromkeys(runs))
-    missing = [run for run in runs if trained(folder / run.folder) != planned(plan, run)]
+    missing = [run for run in runs if not _current(plan, run, folder)]
     if not missing:
         return Forecast(len(runs), 0, 0.0, 0.0, 0.0)
     finished = list(_read(folder))
@@ -66,6 +66,12 @@ def forecast(plan: Plan, runs: Iterable[Run], folder: Path = Path("data/runs")) 
         later * len(missing) if later is not None else None,
         mean(sizes) * len(missing) if sizes else None,
     )
+
+
+def _current(plan: Plan, run: Run, folder: Path) -> bool:
+    """Was the run trained, and with what is planned? What is planned is read only if it was."""
+    found = trained(folder / run.folder)
+    return found is not None and found == planned(plan, run)
 
 
 def planned(plan: Plan, run: Run) -> dict[str, Any]:

@@ -100,7 +100,7 @@ class Plan:
 
         def folder(wildcards: Any) -> str:
             run = _run(wildcards, known)
-            frozen = Path(self.of(run, "pretrain")["settings"])
+            frozen = Path(self.stages[run.folder]["pretrain"]["settings"])
             return f"data/runs/{run.folder}/state.{frozen.stem}"
 
         return folder
@@ -300,20 +300,20 @@ class Plan:
     def _freeze_run(self, run: Run) -> dict[str, Stage]:
         settings = self.settings(run)
         moved = {name: settings["probe"][name] for name in settings["transfer"]["probes"]}
-        seed, alike = {"seed": run.seed}, replace(run, seed=0).folder
+        seed, alike = _yaml({"seed": run.seed}), replace(run, seed=0).folder
 
-        def frozen(stage: str, own: Settings, *sections: str, **more: Any) -> Stage:
+        def frozen(stage: str, own: str, *sections: str, **more: Any) -> Stage:
             key = (alike, stage)
             if key not in self.frozen_text:
                 shared = {section: settings[section] for section in sections} | more
                 self.frozen_text[key] = _yaml(shared), _modules(shared)
             text, modules = self.frozen_text[key]
-            return self._keep(_yaml(own) + text if own else text, modules)
+            return self._keep(own + text, modules)
 
         training = ("hardware", "training", "optimizer", "encoder", "method")
         return {
-            "pretrain": frozen("pretrain", {"run": run.folder} | seed, *training),
-            "features": frozen("features", {}, "hardware", "method", "features"),
+            "pretrain": frozen("pretrain", _yaml({"run": run.folder}) + seed, *training),
+            "features": frozen("features", "", "hardware", "method", "features"),
             "probe": frozen("probe", seed, "hardware", "probe"),
             "transfer": frozen("transfer", seed, "hardware", "transfer", probe=moved),
             "finetune": frozen("finetune", seed, "hardware", "encoder", "finetune"),
@@ -325,7 +325,9 @@ class Plan:
     def _keep(self, text: str, modules: list[str]) -> Stage:
         path = self.frozen / f"{_digest(text.encode())}.yaml"
         if not _kept(path):
-            files.write_text(path, text)
+            # There may be thousands, and the disk takes a millisecond or more for each. A power cut
+            # ends the workflow too, and the next one looks whether each is what its name says.
+            files.write_text(path, text, durable=False)
         return {"settings": str(path), "modules": modules}
 
     def _parameters(self, stages: Mapping[str, Stage], stage: str) -> dict[str, str]:

@@ -1,12 +1,26 @@
 # The page of each method of the study that is built: reports/method/simclr.html
+def shown(method):
+    """The runs on a method's page: its own, and the untrained ones it is compared with."""
+    return [run for run in RUNS if run.method in (method, BASELINE)]
+
+
+def portrayed(method):
+    """The runs of the first seed: of these alone the page shows what they have learned."""
+    first = min(STUDY.seeds)
+    return [run for run in shown(method) if run.seed == first]
+
+
 rule method:
     input:
-        lambda wildcards: expand(
-            "data/runs/{run}/{file}",
-            run=[r.folder for r in RUNS if r.method in (wildcards.method, BASELINE)],
-            file=["params.yaml", "run.json", "log.parquet", "pictures.parquet"]
-            + ["features.parquet", "views.parquet"]
-            + [f"metrics/{probe}.json" for probe in PROBES + ["finetune"]],
+        lambda wildcards: files_of(
+            shown(wildcards.method), "run.json", "log.parquet", *METRICS
+        ),
+        lambda wildcards: files_of(
+            portrayed(wildcards.method),
+            "params.yaml",
+            "pictures.parquet",
+            "features.parquet",
+            "views.parquet",
         ),
         expand(
             "data/prepared/{dataset}/{split}.arrow",

@@ -1,10 +1,12 @@
 rule report:
     input:
-        expand(
-            "data/runs/{run}/{file}",
-            run=[run.folder for run in RUNS],
-            file=["params.yaml", "run.json", "log.parquet", "pictures.parquet"]
-            + [f"metrics/{probe}.json" for probe in PROBES + ["finetune"]],
+        lambda wildcards: files_of(
+            RUNS,
+            "params.yaml",
+            "run.json",
+            "log.parquet",
+            "pictures.parquet",
+            *METRICS,
         ),
     output:
         page=report(
