@@ -12,20 +12,22 @@ TIME = 32  # numbers that say which step it is
 class Decoder(nn.Module):
     """A vector (B, D) -> an image (B, C, H, W): a small map, doubled in size until it is large.
 
+    The map has 3 pixels or more, and `start` at most.
+
     Upsampling and convolution rather than transposed convolution, whose output is chequered
     (Odena et al. 2016, doi:10.23915/distill.00003).
     """
 
-    def __init__(self, dim: int, shape: tuple[int, int, int], width: int = 32):
+    def __init__(self, dim: int, shape: tuple[int, int, int], width: int = 32, start: int = 8):
         super().__init__()
         channels, height, width_ = shape
         self.size = (height, width_)
-        doublings = _doublings(min(self.size))
-        start = [-(-side // 2**doublings) for side in self.size]
+        doublings = _doublings(min(self.size), start)
+        first = [-(-side // 2**doublings) for side in self.size]
         widths = [width * 2 ** max(0, doublings - i - 1) for i in range(doublings + 1)]
         self.start = nn.Sequential(
-            nn.Linear(dim, widths[0] * start[0] * start[1]),
-            nn.Unflatten(1, (widths[0], *start)),
+            nn.Linear(dim, widths[0] * first[0] * first[1]),
+            nn.Unflatten(1, (widths[0], *first)),
             nn.BatchNorm2d(widths[0]),
             nn.ReLU(inplace=True),
         )
@@ -37,13 +39,14 @@ class Decoder(nn.Module):
         return x[:, :, : self.size[0], : self.size[1]]
 
 
-def _doublings(side: int) -> int:
-    """How many times a map of 3 to 8 pixels is doubled until it has `side` or, if it must, more.
+def _doublings(side: int, start: int) -> int:
+    """How many times a map of 3 to `start` pixels is doubled to have `side` or, if it must, more.
 
     What is drawn beside the image is lost: 32 x 32 for 28 x 28 pixels took 1.3 times as long.
     """
     most = max(0, (side - 1).bit_length() - 2)  # from a map of 3 or 4 pixels
-    return min((most, max(0, most - 1)), key=lambda n: -(-side // 2**n) * 2**n)
+    fewer = [n for n in range(most) if -(-side // 2**n) <= start]
+    return min((most, *fewer), key=lambda n: -(-side // 2**n) * 2**n)
 
 
 class _Double(nn.Module):

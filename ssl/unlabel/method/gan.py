@@ -20,7 +20,8 @@ class GAN(Method):
         super().__init__(encoder, data)
         self.latent = latent
         self.discriminate = nn.Sequential(encoder, nn.Linear(encoder.dim, 1))  # logits of D
-        self.generate = nn.Sequential(Decoder(latent, data.shape, width), nn.Sigmoid())
+        draw = Decoder(latent, data.shape, width, start=4)  # from 4 x 4, as figure 1
+        self.generate = nn.Sequential(draw, nn.Sigmoid())
 
     def players(self) -> Sequence[nn.Module]:
         return [self.discriminate, self.generate]
