@@ -203,6 +203,7 @@ def package(tmp_path, monkeypatch):
     """A copy of the package, and what gives the fingerprint of one of its modules now."""
 
     def now(module):
+        code._file.cache_clear()
         code._parsed.cache_clear()
         fingerprint.cache_clear()
         return fingerprint(module)
