@@ -119,9 +119,12 @@ def _composed(x: Tensor, transforms: Mapping[str, Transform], draw: Draw) -> Ten
         rows, columns = resampling.follow(rows, columns, size, draw[name])
     if rows is not None:
         x = rows.of(x) if isinstance(rows, Neighbours) else rows[:, None] @ x
-    if columns is not None:  # as one product for all channels: twice as fast as one for each
+    turned = isinstance(columns, Neighbours)
+    if isinstance(columns, Neighbours):  # pixels stay in the order of columns: colours do not mind
+        x = columns.of(x.mT)
+    elif columns is not None:  # as one product for all channels: twice as fast as one for each
         h, w = x.shape[2:]
-        x = torch.bmm(x.reshape(b, -1, w), dense(columns).mT).view(b, c, h, -1)
+        x = torch.bmm(x.reshape(b, -1, w), columns.mT).view(b, c, h, -1)
     if colours:
         mean = x.mean((2, 3)).unsqueeze(2)
         first, *others = colours
@@ -130,7 +133,7 @@ def _composed(x: Tensor, transforms: Mapping[str, Transform], draw: Draw) -> Ten
             m, o = colours[name].colour(torch.baddbmm(offset, matrix, mean), draw[name])
             matrix, offset = torch.bmm(m, matrix), torch.baddbmm(o, m, offset)
         x = torch.baddbmm(offset, matrix, x.reshape(b, c, -1)).view_as(x).clamp_(0, 1)
-    return x
+    return x.mT if turned else x
 
 
 def _out(rows: Rows | None, size: int) -> int:
