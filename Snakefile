@@ -20,7 +20,7 @@ from unlabel import (
 )
 from unlabel.errors import UserError, of_machine
 from unlabel.plan import Plan
-from unlabel.run import BASELINE, Run
+from unlabel.run import Run, files_of, shown
 
 
 configfile: "params/workflow.yaml"
@@ -71,11 +71,6 @@ except OSError as error:
     if not (said := of_machine(error)):
         raise
     sys.exit(f"error: {said}")
-
-
-def files_of(runs, *names):
-    """These files of each run. Asked in a function, so that only who needs the list makes it."""
-    return [f"data/runs/{run.folder}/{name}" for run in runs for name in names]
 
 
 wildcard_constraints:

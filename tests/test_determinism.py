@@ -30,7 +30,9 @@ NOBODY = 65534
 # Of each run: when, how long and where. Pages show that, too.
 ABOUT = {"run.json", ".html"}
 FLAGS = {"--params": "params.yaml", "--train": "train.arrow", "--state": "state", "--out": "run"}
-ROUNDING = 1e-4  # how far apart, relatively, two kinds of processor are after two epochs
+# How far apart, relatively, two kinds of processor are after two epochs: their losses, and each
+# layer's weights, where a rounding may decide on which side of zero a value is.
+LOSS, WEIGHTS = 1e-4, 2e-3
 
 
 @pytest.fixture
@@ -130,11 +132,11 @@ def test_another_kind_of_processor_differs_by_rounding(digits: Images, tmp_path:
     )
     first, second = (loss(run) for run in (own, other))
     assert not np.array_equal(first, second)  # it is another kind indeed
-    np.testing.assert_allclose(first, second, rtol=ROUNDING)
+    np.testing.assert_allclose(first, second, rtol=LOSS)
     weights, others = (load_file(run / "encoder.safetensors") for run in (own, other))
     for name, weight in weights.items():
         if weight.is_floating_point():
-            assert (weight - others[name]).norm() <= ROUNDING * weight.norm(), name
+            assert (weight - others[name]).norm() <= WEIGHTS * weight.norm(), name
 
 
 def loss(run: Path) -> np.ndarray:

@@ -294,9 +294,9 @@ def test_encoders_obey_their_interface_and_survive_a_file(name, channels, digits
 def test_with_batch_norm_folded_an_encoder_gives_the_same_features(name, digits):
     settings = composed("simclr", f"encoder={name}", budget="quick")
     encoder = assembled(settings, about(digits)).encoder
-    x = digits.image[:200] / 255
+    x = digits.image[:32] / 255
     with torch.no_grad():
-        for _ in range(20):
+        for _ in range(5):
             encoder(x)  # so that batch norm has statistics to fold
         h, fast = encoder.eval()(x), folded(encoder)
         assert torch.allclose(fast(x), h, atol=1e-4 * h.abs().max().item())

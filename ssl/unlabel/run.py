@@ -1,5 +1,6 @@
 """A run's name, which is its path."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from unlabel.errors import UserError
@@ -47,3 +48,13 @@ class Run:
             raise UserError(
                 f"{folder!r} is no run: write BUDGET/DATASET/METHOD/VARIANT/SEED, the seed a number"
             ) from error
+
+
+def files_of(runs: Iterable[Run], *names: str) -> list[str]:
+    """These files of each run."""
+    return [f"data/runs/{run.folder}/{name}" for run in runs for name in names]
+
+
+def shown(runs: Iterable[Run], method: str, seed: int | None = None) -> list[Run]:
+    """Those on a method's page: its own, and the untrained ones; of one seed, or all."""
+    return [run for run in runs if run.method in (method, BASELINE) and seed in (None, run.seed)]

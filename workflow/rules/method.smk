@@ -1,22 +1,12 @@
 # The page of each method of the study that is built: reports/method/simclr.html
-def shown(method):
-    """The runs on a method's page: its own, and the untrained ones it is compared with."""
-    return [run for run in RUNS if run.method in (method, BASELINE)]
-
-
-def portrayed(method):
-    """The runs of the first seed: of these alone the page shows what they have learned."""
-    first = min(STUDY.seeds)
-    return [run for run in shown(method) if run.seed == first]
-
-
 rule method:
     input:
         lambda wildcards: files_of(
-            shown(wildcards.method), "run.json", "log.parquet", *METRICS
+            shown(RUNS, wildcards.method), "run.json", "log.parquet", *METRICS
         ),
+        # what they have learned is shown of the first seed alone
         lambda wildcards: files_of(
-            portrayed(wildcards.method),
+            shown(RUNS, wildcards.method, min(STUDY.seeds)),
             "params.yaml",
             "pictures.parquet",
             "features.parquet",
