@@ -5,10 +5,10 @@ All randomness is in `draw`; `apply` is a pure function of the images and that d
 Two families of transforms cost next to nothing because neighbours of one family are composed
 before a pixel is touched. Cropping, flipping and blurring act on rows and columns alone: together
 they are one matrix from the left and one from the right; of a crop alone, each row and each column
-is a mean of two (`unlabel.resampling`). Brightness, contrast, saturation, hue and grey are linear in a pixel's
-channels: together they are one small matrix. The two commute, as the rows of every resampling
-matrix sum to one (contrast takes the mean of the resampled image). Values are clamped to [0, 1]
-once, after both.
+is a mean of two (`unlabel.resampling`). Brightness, contrast, saturation, hue and grey are linear
+in a pixel's channels: together they are one small matrix. The two commute, as the rows of every
+resampling matrix sum to one (contrast takes the mean of the resampled image). Values are clamped
+to [0, 1] once, after both.
 """
 
 import math
