@@ -43,6 +43,17 @@ def test_a_pair_is_two_views_one_after_the_other(x):
     assert torch.allclose(pair, torch.cat([augment(x), augment(x)]), atol=1e-6)
 
 
+@pytest.mark.parametrize("shape", [(3, 40, 28), (3, 28, 40), (1, 28, 28)], ids=str)
+def test_in_bfloat16_views_are_those_in_float32_but_for_rounding(shape):
+    """A crop to 32 pixels may shrink one side and enlarge the other."""
+    x = torch.rand(8, *shape)
+    augment = Augment(crop=Crop(size=32), flip=Flip(), jitter=Jitter(), grey=Grey())
+    draw = augment.draw(x)
+    with torch.autocast("cpu", torch.bfloat16):
+        view = augment.apply(x, draw)
+    assert torch.allclose(view.float(), augment.apply(x, draw), atol=0.05)
+
+
 def test_a_view_has_the_shape_and_range_of_its_image(x):
     view = everything()(x)
     assert view.shape == x.shape

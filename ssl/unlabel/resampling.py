@@ -37,7 +37,7 @@ class Neighbours(NamedTuple):
         weight = torch.stack([1 - self.share, self.share], 2).unsqueeze(1).expand_as(place)
         rows = embedding_bag(
             place.view(-1, 2),
-            x.reshape(-1, width),
+            x.to(self.share).reshape(-1, width),  # autocast may have left it in bfloat16
             mode="sum",
             per_sample_weights=weight.reshape(-1, 2),
         )
