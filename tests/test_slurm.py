@@ -8,7 +8,6 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -88,9 +87,10 @@ def requeue(number: str) -> None:
     ask("scontrol", "requeue", number)
 
     def starts() -> bool:  # at once, and not after the two minutes that Slurm lets it wait
-        with suppress(subprocess.CalledProcessError):
+        about = ask("scontrol", "show", "job", number)
+        if "Reason=BeginTime" in about:
             ask("scontrol", "update", f"JobId={number}", "StartTime=now")
-        return ask("squeue", "--noheader", "--jobs", number, "--format", "%r").strip() == "None"
+        return "Restarts=1 " in about and not re.search("COMPLETING|BeginTime", about)
 
     wait_for(starts)
 
