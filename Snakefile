@@ -129,3 +129,8 @@ onstart:
             submitted.note(workflow)
         except UserError as error:
             sys.exit(f"error: {error}")
+
+
+onerror:
+    if not workflow.local_exec and workflow.executor_plugin.name == "slurm":
+        slurm.cancel(Path.cwd())

@@ -135,6 +135,32 @@ def test_jobs_cancelled_and_requeued_come_to_the_same_bits(slurm, local, tmp_pat
 
 
 @needs_slurm
+def test_interrupted_it_cancels_also_a_job_whose_state_it_is_asking_for(
+    slurm, tmp_path, monkeypatch
+):
+    folder = project(tmp_path / "project", LONGER)
+    long = "data/runs/tiny/digits/rotation/training.epochs=8000/0"
+    slow, asked, squeue = (tmp_path / name for name in ("slow", "asked", "squeue"))
+    wait = f"if [ -e {slow} ]; then touch {asked}; while [ -e {slow} ]; do sleep 0.1; done; fi"
+    squeue.write_text(f'#!/bin/sh\n{wait}\nexec {shutil.which("squeue")} "$@"\n')
+    squeue.chmod(0o755)
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+        running = start(folder, *SLURM, f"{long}/run.json")
+    wait_for(lambda: any((folder / long).glob("state.*/*")) or running.poll() is not None)
+    number = job("rotation")
+    slow.touch()
+    wait_for(asked.exists)
+    running.send_signal(signal.SIGINT)
+    wait_for(lambda: "Terminating processes" in (folder / "printed").read_text())
+    time.sleep(1)  # Snakemake now cancels what it takes for all
+    assert "JobState=RUNNING" in ask("scontrol", "show", "job", number)
+    slow.unlink()
+    assert running.wait(timeout=120) != 0
+    wait_for(lambda: "JobState=CANCELLED" in ask("scontrol", "show", "job", number), 60)
+
+
+@needs_slurm
 def test_what_a_killed_snakemake_left_ends_before_it_starts_anew(slurm, local, tmp_path):
     folder = project(tmp_path, LONGER)
     wanted = (*SLURM, *[f"{RUN.format(method)}/run.json" for method in ("simclr", "rotation")])

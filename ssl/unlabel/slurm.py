@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from shutil import which
@@ -116,6 +117,17 @@ def end(folder: Path) -> None:
                 f"Slurm has not yet ended jobs that an earlier Snakemake left ({', '.join(jobs)}); "
                 "start again when squeue shows them no longer"
             )
+
+
+def cancel(folder: Path) -> None:
+    """Cancel the jobs that are `left`, without waiting until they are over.
+
+    Interrupted, Snakemake itself cancels all but those whose states it is just asking for. Where
+    Slurm does not answer, the next Snakemake will see to it.
+    """
+    with suppress(UserError):
+        if jobs := left(folder):
+            _ask("scancel", *jobs)
 
 
 def _ask(*command: str) -> str:
