@@ -5,22 +5,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "ssl"))
 
-from unlabel import (
-    compose,
-    dag,
-    forecast,
-    forkserver,
-    jobs,
-    outputs,
-    own,
-    provenance,
-    slurm,
-    study,
-    submitted,
-)
 from unlabel.errors import UserError, of_machine
-from unlabel.plan import Plan
+from unlabel.params import command_line, compose, study
 from unlabel.run import Run, files_of, shown
+from unlabel.workflow import forecast, forkserver, resources, slurm, submissions, takeover
+from unlabel.workflow.engine import patches, provenance, tampering
+from unlabel.workflow.plan import Plan
+from unlabel.workflow.resources import doubled
 
 
 configfile: "params/workflow.yaml"
@@ -33,24 +24,24 @@ PROBES = compose.probes(PARAMS)
 METRICS = [f"metrics/{probe}.json" for probe in [*PROBES, "finetune"]]
 BUDGET = config["budget"]
 CLUSTER = workflow.resource_settings.nodes is not None  # jobs run on other machines
-GPUS = jobs.gpus(CLUSTER) if config["gpu"] == "auto" else config["gpu"]
+GPUS = resources.gpus(CLUSTER) if config["gpu"] == "auto" else config["gpu"]
 DRY, CORES = forecast.asked(sys.argv[1:])
 LOOKING = DRY or not (CLUSTER or workflow.resource_settings.cores)  # it runs no jobs
 
-jobs.use_this_python()
-jobs.overwrite_links()
-jobs.explain_lock()
-dag.hasten()
+takeover.use_this_python()
+patches.overwrite_links()
+patches.explain_lock()
+patches.hasten()
 if CLUSTER:
     slurm.explain_limits()
 try:
-    if not jobs.is_job():
-        jobs.say_if_full()
-        ALIVE = jobs.take_over(LOOKING)
+    if not takeover.is_job():
+        takeover.say_if_full()
+        ALIVE = takeover.take_over(LOOKING)
         provenance.restore(thorough=False)
-        outputs.look_after()
-    PLAN = Plan.current(own=own.asked(config, PARAMS, sys.argv[1:]))
-    STUDY = PLAN.fitted(study.read(PARAMS, config["study"]), BUDGET)
+        tampering.look_after()
+    PLAN = Plan.current(chosen=command_line.asked(config, PARAMS, sys.argv[1:]))
+    STUDY = PLAN.for_dataset(study.read(PARAMS, config["study"]), BUDGET)
     RUNS = [run for _, run in STUDY.runs(PARAMS, BUDGET)]
     REPORT = PLAN.report(STUDY, BUDGET)
     ASKED = []
@@ -60,7 +51,7 @@ try:
             PLAN.add(ASKED[-1])
             if "/transfer/" in target:
                 PLAN.dataset(Path(target).stem)
-    for name in jobs.studies(sys.argv[1:], PARAMS):
+    for name in resources.studies(sys.argv[1:], PARAMS):
         ASKED += [Run.parse(run["folder"]) for run in PLAN.brief(name, BUDGET)["runs"]]
     PLAN.keep()
     if DRY and PLAN.main:
@@ -106,9 +97,9 @@ rule all:
 
 
 onstart:
-    dag.built()
+    patches.built()
     try:
-        jobs.check_folders(
+        takeover.check_folders(
             str(file)
             for job in workflow.dag.needrun_jobs()
             for file in (*job.output, *job.log)
@@ -126,7 +117,7 @@ onstart:
         try:
             if workflow.executor_plugin.name == "slurm":
                 slurm.check(workflow, GPUS)
-            submitted.note(workflow)
+            submissions.note(workflow)
         except UserError as error:
             sys.exit(f"error: {error}")
 

@@ -1,4 +1,4 @@
-"""What several test files need: small real data, and runs composed from the repo's own recipes."""
+"""What several test files need: small real data, and projects that were built once."""
 
 import os
 import shutil
@@ -8,18 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-import project
-import versions
-from unlabel import compose
-from unlabel.encoder import Encoder
+from support import project, versions
+from unlabel.data.images import Images
 from unlabel.hardware import Hardware
-from unlabel.images import Data, Images
-from unlabel.method import Method
-from unlabel.seeds import derive
-from unlabel.settings import build
 
-PARAMS = Path(__file__).parents[1] / "params"
-METHODS = compose.names(PARAMS, "method")
 os.environ.pop("UNLABEL_PLAN", None)
 # Begun in the background of a shell, this process and its children would ignore it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -34,34 +26,6 @@ def digits() -> Images:
     pixels = torch.tensor(raw.images[:500] / 16 * 255).to(torch.uint8)[:, None]
     pixels = pixels.repeat_interleave(2, 2).repeat_interleave(2, 3)
     return Images.of(torch.arange(500), pixels, torch.tensor(raw.target[:500], dtype=torch.int64))
-
-
-def about(images: Images) -> Data:
-    """What a model must know of `images`."""
-    channels = images.image.shape[1]
-    classes = tuple(map(str, range(int(images.label.max()) + 1)))
-    return Data(
-        name="test",
-        shape=tuple(images.image.shape[1:]),
-        mean=(0.3,) * channels,
-        std=(0.37,) * channels,
-        classes=classes,
-        size=len(images.id),
-        source="scikit-learn",
-        sha256={},
-    )
-
-
-def composed(method: str, variant: str = "base", budget: str = "tiny") -> dict:
-    """A run's settings on digits, at the budget for tests."""
-    return compose.settings(PARAMS, budget, "digits", method, variant)
-
-
-def assembled(settings: dict, data: Data, seed: int = 0) -> Method:
-    """The method of `settings`, as `pretrain` makes it."""
-    torch.manual_seed(derive(seed, "weights"))
-    encoder: Encoder = build(settings["encoder"], "encoder", data=data)
-    return build(settings["method"], "method", encoder=encoder, data=data)
 
 
 @pytest.fixture

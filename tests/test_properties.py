@@ -17,16 +17,18 @@ import yaml
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
-from conftest import PARAMS, about, assembled, composed
-from unlabel import checkpoint, claim, compose, files, records, study
+from support.models import PARAMS, about, assembled, composed
+from unlabel import files, weights
 from unlabel.augment import Augment
+from unlabel.data.images import UNLABELLED, Images
+from unlabel.data.subsets import noisy, stratified
 from unlabel.errors import UserError
-from unlabel.images import UNLABELLED, Images
-from unlabel.labels import noisy, stratified
-from unlabel.losses import cosine_similarities
-from unlabel.plan import Plan
+from unlabel.nn.losses import cosine_similarities
+from unlabel.params import claim, compose, study
+from unlabel.params.settings import build, check, load
 from unlabel.run import Run
-from unlabel.settings import build, check, load
+from unlabel.workflow.engine import records
+from unlabel.workflow.plan import Plan
 
 tried = settings(
     deadline=None,
@@ -368,12 +370,12 @@ tensors = st.dictionaries(
 def test_a_checkpoint_gives_back_what_was_written(saved, said, tmp_path):
     path = tmp_path / "checkpoint.safetensors"
     assume("sha256" not in said)
-    checkpoint.write(path, saved, said)
+    weights.write(path, saved, said)
     first = path.read_bytes()
-    read, told = checkpoint.read(path)
+    read, told = weights.read(path)
     assert told == said
     assert read.keys() == saved.keys()
     assert all(torch.equal(read[name], saved[name]) for name in saved)
     assert all(read[name].dtype == saved[name].dtype for name in saved)
-    checkpoint.write(path, read, told)
+    weights.write(path, read, told)
     assert path.read_bytes() == first

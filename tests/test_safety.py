@@ -17,13 +17,16 @@ import pytest
 import torch
 import yaml
 
-from project import ROOT
-from test_archives import Call
-from unlabel import checkpoint, embeddings, encoder, features, images, sources
+from support.harmful import Call
+from support.project import ROOT
+from unlabel import encoder, weights
+from unlabel.analysis.run_results import _table
+from unlabel.data import images
+from unlabel.data import reader as sources
 from unlabel.dataset.table import Table
 from unlabel.errors import UserError
-from unlabel.report.result import _table
-from unlabel.settings import build, load
+from unlabel.features import neighbours, parquet
+from unlabel.params.settings import build, load
 
 CODE = [*(ROOT / "ssl").rglob("*.py")]
 RULES = [ROOT / "Snakefile", *(ROOT / "workflow").rglob("*.smk")]
@@ -78,7 +81,7 @@ def test_nothing_in_the_package_could_run_what_it_loads():
     assert len(CODE) > 100
     found = [danger for path in CODE for danger in dangers(path)]
     assert [re.sub(r":\d+", "", each) for each in found] == ["python_batch.py imports pickle"]
-    reader = (ROOT / "ssl/unlabel/python_batch.py").read_text()
+    reader = (ROOT / "ssl/unlabel/data/cifar_pickle.py").read_text()
     assert re.findall(r"pickle\.\w+", reader) == ["pickle.Unpickler"]
     assert "class _Reader(pickle.Unpickler)" in reader
 
@@ -126,7 +129,7 @@ def imported() -> dict[str, tuple[str, ...]]:
 def test_who_may_start_programs_import_by_name_or_use_the_network():
     """Another one is to be looked at before it is added here."""
     assert imported() == {
-        "import_module": ("__main__.py", "forkserver.py", "settings.py"),
+        "import_module": ("cli.py", "forkserver.py", "settings.py"),
         "subprocess": (
             *("fashion_mnist.py", "forkserver.py", "machine.py", "resume.py", "slurm.py"),
             *("version.py", "versioned.py"),
@@ -146,15 +149,15 @@ def test_who_may_start_programs_import_by_name_or_use_the_network():
         "unlabel",
         3,
         None,
-        "unlabel.settings.import_module",  # ours by its path, but not by who has made it
-        "unlabel.fetch.urlopen",
-        "unlabel.__main__.main",
-        "unlabel.jobs.use_this_python",
+        "unlabel.params.settings.import_module",  # ours by its path, but not by who has made it
+        "unlabel.data.download.urlopen",
+        "unlabel.cli.main",
+        "unlabel.workflow.takeover.use_this_python",
         "unlabel.stage.runs.run",
         "unlabel.dataset.held",
         "unlabel.dataset.folder.find",
         "unlabel.dataset.imagenette.re.compile",
-        "unlabel.optimizer._AdamW",
+        "unlabel.training.optimizer._AdamW",
         "unlabel.encoder.__builtins__",
     ],
 )
@@ -168,11 +171,11 @@ def test_an_encoder_from_elsewhere_cannot_import_code(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "harmful.py").write_text("from pathlib import Path; Path('called').touch()")
     monkeypatch.chdir(tmp_path)
-    hidden = {"_target_": "unlabel.settings.import_module", "name": "harmful"}
+    hidden = {"_target_": "unlabel.params.settings.import_module", "name": "harmful"}
     settings = {"_target_": "unlabel.encoder.resnet.ResNet", "depth": hidden}
     data = {"name": "x", "shape": [1, 8, 8], "mean": [0.5], "std": [0.5], "classes": ["a"]}
     data |= {"size": 1, "source": "", "sha256": {}}
-    checkpoint.write(tmp_path / "e.safetensors", {}, {"encoder": settings, "data": data})
+    weights.write(tmp_path / "e.safetensors", {}, {"encoder": settings, "data": data})
     with pytest.raises(UserError, match=r"encoder\.depth\._target_"):
         encoder.load(tmp_path / "e.safetensors")
     assert not (tmp_path / "called").exists()
@@ -214,10 +217,10 @@ def numbers(payload: bytes, path: Path) -> None:
 
 
 READERS: dict[str, Callable[[Path], object]] = {
-    "a checkpoint": checkpoint.read,
+    "a checkpoint": weights.read,
     "an encoder": encoder.load,
-    "features": lambda path: features.read(path, path),
-    "embeddings": embeddings.read_about,
+    "features": lambda path: parquet.read(path, path),
+    "embeddings": neighbours.read_about,
     "a log": partial(_table, columns=["step"]),
     "a table": lambda path: Table(path=str(path), split=None).load(path.parent),
     "images to embed": lambda path: list(sources.read(path, (3, 8, 8), "crop").parts),

@@ -53,7 +53,7 @@ def damage(what: str, mend: str) -> Iterator[None]:
         raise UserError(f"{what} ({reason(error)}); {mend}") from error
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, known: Iterable[str]) -> str:
     """What to say after an unknown name: the nearest right one, or all where none is near."""
     names = sorted(known)
     near = get_close_matches(name, names, n=1)

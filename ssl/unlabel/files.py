@@ -13,6 +13,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from unlabel.errors import UserError
+
 
 @contextmanager
 def whole(path: Path, durable: bool = True) -> Iterator[Path]:
@@ -99,3 +101,24 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+FROZEN = Path(".snakemake/unlabel")  # what this package keeps there itself
+
+
+def read_json(path: Path, first: str) -> dict[str, Any]:
+    """The JSON object of a file; `first` is what to do where there is no such file.
+
+    Raises `UserError` if it is missing, damaged or no object.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}; {first} first") from error
+    except ValueError as error:
+        raise UserError(
+            f"{path} is not valid JSON ({error}); delete it and make it again"
+        ) from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path} holds no JSON object; delete it and make it again")
+    return content

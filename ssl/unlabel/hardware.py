@@ -10,9 +10,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from unlabel.encoded import Encoded
+from unlabel.data.compressed import Encoded
+from unlabel.data.images import Images
 from unlabel.errors import UserError
-from unlabel.images import Images
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,8 @@ def names() -> list[str]:
 
 def run(name: str) -> None:
     """Measure one, print what it finds and write it into the record."""
-    from unlabel import files, machine
+    from unlabel import files
+    from unlabel.training import environment
 
     module, began = import_module(name), time.monotonic()
     print(f"\n{module.TITLE}", flush=True)
@@ -41,7 +42,7 @@ def run(name: str) -> None:
     record[name] = {
         "title": module.TITLE,
         "seconds": round(time.monotonic() - began),
-        "made": machine.describe("cpu"),
+        "made": environment.describe("cpu"),
         "rows": rows,
     }
     files.write_json(RECORD, record)

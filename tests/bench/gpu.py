@@ -13,11 +13,11 @@ import torch
 from row import Row
 from torch import nn
 
-from unlabel import compose
+from unlabel.data.images import Data, Images
 from unlabel.hardware import Hardware
-from unlabel.images import Data, Images
-from unlabel.settings import build
-from unlabel.training import Training, fit
+from unlabel.params import compose
+from unlabel.params.settings import build
+from unlabel.training.loop import Training, fit
 
 PARAMS = Path(__file__).parents[2] / "params"
 TITLE = "GPU: SimCLR, ResNet-18, 32×32 colour, batch 512"

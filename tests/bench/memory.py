@@ -10,8 +10,9 @@ import yaml
 from process import cost
 from row import Row
 
-from unlabel import compose, images
-from unlabel.images import Data, Images
+from unlabel.data import images
+from unlabel.data.images import Data, Images
+from unlabel.params import compose
 
 TITLE = "Memory: the peak of each stage"
 PARAMS = Path(__file__).parents[2] / "params"
@@ -85,7 +86,7 @@ def stages(folder: Path, number: int) -> dict[str, tuple[float, float]]:
 
 def measure(features: int = FEATURES) -> Iterator[Row]:
     """How the peak grows with eleven times the images; features of a million images."""
-    loaded = cost(sys.executable, "-c", "import torch, unlabel.features").memory
+    loaded = cost(sys.executable, "-c", "import torch, unlabel.features.parquet").memory
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         small, large = stages(folder / "small", SMALL), stages(folder / "large", LARGE)

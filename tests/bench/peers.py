@@ -20,10 +20,10 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, RandomSampler
 from torchvision.transforms.functional import to_pil_image
 
+from unlabel.data.images import Images
 from unlabel.encoder import Encoder
 from unlabel.hardware import Hardware
-from unlabel.images import Images
-from unlabel.settings import build
+from unlabel.params.settings import build
 
 VIEW = {"min_scale": 0.2, "gaussian_blur": 0.0, "normalize": None}  # the encoder normalises
 WIDTH, DIM = 256, 128  # as our recipes at the budget quick

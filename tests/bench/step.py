@@ -12,13 +12,13 @@ from peers import Lightly
 from row import Row
 from timing import Around, interleaved
 
-from unlabel import compose
 from unlabel.augment import Augment
+from unlabel.data.images import Data, Images
 from unlabel.hardware import Hardware, keep_memory
-from unlabel.images import Data, Images
 from unlabel.method import Method
-from unlabel.settings import build
-from unlabel.training import Training, fit
+from unlabel.params import compose
+from unlabel.params.settings import build
+from unlabel.training.loop import Training, fit
 
 TITLE = "Training: images a second and core"
 PARAMS = Path(__file__).parents[2] / "params"

@@ -19,13 +19,14 @@ import torch
 import torch.nn.functional as F
 import yaml
 
-from unlabel import compose, images
+from unlabel.data import images
+from unlabel.data.compressed import encode
 from unlabel.dataset import shapes
-from unlabel.encoded import encode
 from unlabel.hardware import Hardware, keep_memory
+from unlabel.params import compose
+from unlabel.params.settings import build
 from unlabel.seeds import generator
-from unlabel.settings import build
-from unlabel.training import Training, fit
+from unlabel.training.loop import Training, fit
 
 PARAMS = Path(__file__).parents[2] / "params"
 SIDE, BATCH, WIDTH, STEPS, ROUNDS = 96, 32, 8, 32, 3

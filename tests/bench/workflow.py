@@ -10,7 +10,7 @@ from process import cost
 from row import Row
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from project import ROOT, STUDY, project
+from support.project import ROOT, STUDY, project
 
 TITLE = "Workflow"
 SNAKEMAKE = (sys.executable, "-m", "snakemake")

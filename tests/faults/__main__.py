@@ -34,7 +34,8 @@ def names() -> list[str]:
 
 def run(name: str) -> bool:
     """Inject one kind, print what comes of it and write it down; did all end well?"""
-    from unlabel import files, machine
+    from unlabel import files
+    from unlabel.training import environment as machine
 
     module, began, rows = import_module(name), time.monotonic(), []
     print(f"\n{module.TITLE}", flush=True)

@@ -12,7 +12,8 @@ from pathlib import Path
 from processes import of
 from trial import REPORT, Row, build, copied, differs, end, start
 
-from unlabel import provenance, records
+from unlabel import files
+from unlabel.workflow.engine import provenance
 
 TITLE = "Damaged files"
 RUN = Path("data/runs/tiny/digits/rotation/base/0")
@@ -81,7 +82,7 @@ def inject() -> Iterator[Row]:
         for way, damage in list(WAYS.items())[:3]:
             with copied() as folder:
                 if at == provenance.PROVENANCE:
-                    python(folder, "unlabel.provenance", "export")
+                    python(folder, "unlabel.workflow.engine.provenance", "export")
                 for path in sorted(each for each in folder.glob(str(at)) if each.is_file()):
                     damage(path, path)
                     damaged = path
@@ -92,8 +93,8 @@ def inject() -> Iterator[Row]:
 
 RECORDS = {
     "Snakemake's records": provenance.RECORDS / "**/*",
-    "the plan": records.FROZEN / "*.json",
-    "the frozen settings": records.FROZEN / "*.yaml",
+    "the plan": files.FROZEN / "*.json",
+    "the frozen settings": files.FROZEN / "*.yaml",
     "provenance.json": provenance.PROVENANCE,
 }
 

@@ -16,7 +16,7 @@ from processes import Process, end_all, forks, of
 from stages import STAGES, undo
 from trial import Row, build, copied, differs, end, start, work
 
-from project import STUDY, digests, project
+from support.project import STUDY, digests, project
 
 TITLE = "kill -9"
 # Long enough that a training has saved its state before it is killed.

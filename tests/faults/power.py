@@ -10,8 +10,8 @@ from typing import NamedTuple
 from processes import end_all
 from trial import Row, build, differs, end, fresh, start
 
-from unlabel import records
-from unlabel.provenance import RECORDS
+from unlabel.workflow.engine import records
+from unlabel.workflow.engine.provenance import RECORDS
 
 TITLE = "A power cut"
 CALLS = "openat,creat,fsync,fdatasync,rename,renameat,renameat2"

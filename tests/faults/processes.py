@@ -34,7 +34,7 @@ class Process:
     @property
     def forks(self) -> bool:
         """Is it the server of forks, or one of them?"""
-        return "unlabel.forkserver" in self.words
+        return "unlabel.workflow.forkserver" in self.words
 
     @property
     def memory(self) -> int:

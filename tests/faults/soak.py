@@ -13,7 +13,7 @@ import yaml
 from processes import of
 from trial import Row, build, end, start, work
 
-from project import STUDY, project
+from support.project import STUDY, project
 
 TITLE = "Soak"
 RUNS = int(os.environ.get("UNLABEL_SOAK", "2000"))

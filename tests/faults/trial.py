@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from project import STUDY, command, digests, environment, project
+from support.project import STUDY, command, digests, environment, project
 
 SMALL = STUDY | {"methods": ["random", "rotation"]}
 PROFILE = ("--workflow-profile", "workflow/profiles/default")

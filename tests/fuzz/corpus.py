@@ -18,11 +18,13 @@ import pyarrow.parquet as pq
 import torch
 from PIL import Image
 
-import published
-from unlabel import checkpoint, embeddings, features, images
-from unlabel.encoded import Encoded, encode, spool
-from unlabel.features import Split, Views
-from unlabel.images import Data, Images
+from support import published
+from unlabel import weights as checkpoint
+from unlabel.data import images
+from unlabel.data.compressed import Encoded, encode, spool
+from unlabel.data.images import Data, Images
+from unlabel.features import neighbours, parquet
+from unlabel.features.parquet import Split, Views
 
 PARAMS = Path(__file__).parents[2] / "params"
 SAVED: dict[str, list[dict[str, Any]]] = {  # how Pillow is to write each format
@@ -201,15 +203,15 @@ def features_() -> list[bytes]:
     label, factor, h = torch.arange(6) % 2, torch.empty(6, 0).long(), torch.ones(6, 4)
     parts = [
         (name, Split(torch.arange(6) + 6 * at, label, factor, h))
-        for at, name in enumerate(features.SPLITS)
+        for at, name in enumerate(parquet.SPLITS)
     ]
-    return [_written(lambda path: features.write(path, parts, ("a", "b"), {}))]
+    return [_written(lambda path: parquet.write(path, parts, ("a", "b"), {}))]
 
 
 @cache
 def views() -> list[bytes]:
-    some = {features.ALL: Views(torch.arange(6), torch.ones(6, 4), torch.ones(6, 4))}
-    return [_written(lambda path: features.write_views(path, some.items(), list(some)))]
+    some = {parquet.ALL: Views(torch.arange(6), torch.ones(6, 4), torch.ones(6, 4))}
+    return [_written(lambda path: parquet.write_views(path, some.items(), list(some)))]
 
 
 @cache
@@ -217,7 +219,7 @@ def embedded() -> list[bytes]:
     """What `unlabel embed` writes."""
     parts = [([f"{at}.png" for at in range(6)], torch.ones(6, 4), None)]
     about = {"run": "r", "encoder_sha256": "0" * 64, "images": "x", "fit": "crop"}
-    return [_written(lambda path: embeddings.write(path, "path", parts, about))]
+    return [_written(lambda path: neighbours.write(path, "path", parts, about))]
 
 
 @cache

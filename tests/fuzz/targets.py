@@ -9,24 +9,17 @@ from random import Random
 
 from fuzz import corpus, mutate
 from fuzz.mutate import Mutation
-from unlabel import (
-    archive,
-    checkpoint,
-    contents,
-    embeddings,
-    features,
-    idx,
-    images,
-    settings,
-    sources,
-    study,
-)
+from unlabel import weights
+from unlabel.data import archive, changes, images, reader
+from unlabel.data.compressed import fitting
+from unlabel.data.decode import Unreadable, decode, is_grey
+from unlabel.dataset import _idx as idx
 from unlabel.dataset import svhn
 from unlabel.dataset.cifar import CIFAR10
 from unlabel.dataset.table import Table
-from unlabel.decode import Unreadable, decode, is_grey
-from unlabel.encoded import fitting
 from unlabel.errors import UserError
+from unlabel.features import neighbours, parquet
+from unlabel.params import settings, study
 
 SHAPE = (3, 32, 32)
 LIMIT = 1 << 22  # bytes of all that is in an archive
@@ -89,7 +82,7 @@ def _table(path: Path, **columns: str | None) -> None:
 
 
 def _source(path: Path) -> None:
-    for part in sources.read(path, (3, 8, 8), "crop").parts:
+    for part in reader.read(path, (3, 8, 8), "crop").parts:
         assert len(part.names) == len(part.image)
 
 
@@ -102,14 +95,14 @@ def _features(path: Path, views: bool) -> None:
     other = path.with_name("whole.parquet")
     if not other.exists():
         other.write_bytes((corpus.features_() if views else corpus.views())[0])
-    features.read(*((other, path) if views else (path, other)))
+    parquet.read(*((other, path) if views else (path, other)))
 
 
 def _embedded(path: Path) -> None:
     import torch
 
-    embeddings.read_about(path)
-    embeddings.neighbours(path, torch.ones(2, 4), 3)
+    neighbours.read_about(path)
+    neighbours.neighbours(path, torch.ones(2, 4), 3)
 
 
 def _study(path: Path) -> None:
@@ -132,7 +125,7 @@ def _settings(path: Path) -> None:
 
 
 def _looked(path: Path) -> None:
-    contents.look("photos", path, "folder")
+    changes.look("photos", path, "folder")
 
 
 TARGETS: dict[str, Target] = {
@@ -153,7 +146,7 @@ TARGETS: dict[str, Target] = {
     "table_csv": Target(corpus.tables, _table, (mutate.any_, mutate.text), ".csv"),
     "embed_parquet": Target(corpus.parquets, _source, suffix=".parquet"),
     "prepared": Target(corpus.arrows, _arrow, suffix=".arrow"),
-    "weights": Target(corpus.weights, checkpoint.read),
+    "weights": Target(corpus.weights, weights.read),
     "features": Target(corpus.features_, partial(_features, views=False), suffix=".parquet"),
     "views": Target(corpus.views, partial(_features, views=True), suffix=".parquet"),
     "embedded": Target(corpus.embedded, _embedded, suffix=".parquet"),

@@ -13,8 +13,8 @@ rule features:
     threads: 1
     resources:
         gpu=GPUS,
-        mem_mb=jobs.more(8000),
-        runtime=jobs.more(60),
+        mem_mb=doubled(8000),
+        runtime=doubled(60),
     params:
         plan=PLAN.parameters("features"),
     shell:

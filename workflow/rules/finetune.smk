@@ -11,8 +11,8 @@ rule finetune:
     threads: 1
     resources:
         gpu=GPUS,
-        mem_mb=jobs.more(8000),
-        runtime=jobs.more(240),
+        mem_mb=doubled(8000),
+        runtime=doubled(240),
     params:
         plan=PLAN.parameters("finetune"),
     shell:

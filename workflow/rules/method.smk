@@ -28,8 +28,8 @@ rule method:
         "logs/method/{method}.log",
     threads: 1
     resources:
-        mem_mb=jobs.more(4000),
-        runtime=jobs.more(30),
+        mem_mb=doubled(4000),
+        runtime=doubled(30),
     params:
         plan=lambda wildcards: PLAN.page(STUDY, BUDGET, wildcards.method),
     shell:

@@ -8,8 +8,8 @@ rule prepare:
         "logs/prepare/{dataset}.log",
     threads: 1
     resources:
-        mem_mb=jobs.more(4000),
-        runtime=jobs.more(60),
+        mem_mb=doubled(4000),
+        runtime=doubled(60),
     params:
         plan=lambda wildcards: PLAN.dataset(wildcards.dataset),
         raw="data/raw/{dataset}",

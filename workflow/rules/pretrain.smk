@@ -19,7 +19,7 @@ for method in compose.names(PARAMS, "method"):
         threads: PLAN.processes(method=method)
         resources:
             gpu=PLAN.processes(GPUS, method=method),
-            mem_mb=jobs.more(PLAN.processes(8000, method=method)),
+            mem_mb=doubled(PLAN.processes(8000, method=method)),
             runtime=1440,  # a new attempt goes on where this one ended
         params:
             plan=PLAN.parameters("pretrain", method=method),

@@ -8,8 +8,8 @@ rule probe:
         "logs/probe/{budget}-{dataset}-{method}-{variant}-{seed}.log",
     threads: 1
     resources:
-        mem_mb=jobs.more(8000),
-        runtime=jobs.more(60),
+        mem_mb=doubled(8000),
+        runtime=doubled(60),
     params:
         plan=PLAN.parameters("probe"),
         out=subpath(output[0], parent=True),

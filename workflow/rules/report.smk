@@ -22,8 +22,8 @@ rule report:
         "logs/report.log",
     threads: 1
     resources:
-        mem_mb=jobs.more(4000),
-        runtime=jobs.more(30),
+        mem_mb=doubled(4000),
+        runtime=doubled(30),
     params:
         plan=REPORT,
         out=subpath(output.page, parent=True),

@@ -21,8 +21,8 @@ rule study:
         "logs/study/{study}.log",
     threads: 1
     resources:
-        mem_mb=jobs.more(4000),
-        runtime=jobs.more(30),
+        mem_mb=doubled(4000),
+        runtime=doubled(30),
     params:
         plan=lambda wildcards: PLAN.study(wildcards.study, BUDGET),
     shell:
@@ -55,8 +55,8 @@ rule statements:
         "logs/statements.log",
     threads: 1
     resources:
-        mem_mb=jobs.more(4000),
-        runtime=jobs.more(30),
+        mem_mb=doubled(4000),
+        runtime=doubled(30),
     params:
         plan=PLAN.statements(),
     shell:

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unlabel.encoded import Encoded, Format
+from unlabel.data.compressed import Encoded, Format
+from unlabel.data.images import UNLABELLED, Images
 from unlabel.errors import UserError
-from unlabel.images import UNLABELLED, Images
 from unlabel.seeds import derive
 
 

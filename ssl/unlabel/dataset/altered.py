@@ -6,9 +6,9 @@ from pathlib import Path
 import torch
 
 from unlabel.augment import Augment, Jitter, rotate
+from unlabel.data.images import Images
 from unlabel.dataset import Dataset, Raw
 from unlabel.errors import UserError
-from unlabel.images import Images
 from unlabel.seeds import derive
 
 ROTATIONS = ("0", "90", "180", "270")  # degrees, counter-clockwise

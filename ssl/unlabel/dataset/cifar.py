@@ -9,12 +9,12 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 import torch
 
-from unlabel import python_batch
-from unlabel.archive import published
+from unlabel.data import cifar_pickle
+from unlabel.data.archive import published
+from unlabel.data.download import File, find, folders, obtain
+from unlabel.data.images import Images
 from unlabel.dataset import Dataset, Raw
 from unlabel.errors import UserError
-from unlabel.fetch import File, find, folders, obtain
-from unlabel.images import Images
 
 SHAPE = (3, 32, 32)
 PIXELS = 3 * 32 * 32
@@ -130,12 +130,12 @@ class CIFAR10(Dataset):
 
     def _rows(self, batch: bytes, path: Path) -> np.ndarray:
         try:
-            plain = python_batch.read(batch)
+            plain = cifar_pickle.read(batch)
             data = plain[b"data"]
             pixels = np.frombuffer(data.content, np.uint8).reshape(-1, PIXELS)
             labels = [np.array(plain[name.encode()], np.uint8) for name in self.labels]
             return np.column_stack([*labels, pixels])
-        except (python_batch.Refused, KeyError, AttributeError, TypeError, ValueError) as error:
+        except (cifar_pickle.Refused, KeyError, AttributeError, TypeError, ValueError) as error:
             raise UserError(
                 f"{path} is no batch of {self.title}: {error}; delete it, start again"
             ) from error

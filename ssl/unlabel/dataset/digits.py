@@ -6,9 +6,9 @@ from pathlib import Path
 
 import torch
 
+from unlabel.data.images import Images
 from unlabel.dataset import Dataset, Raw, hold_out
 from unlabel.errors import UserError
-from unlabel.images import Images
 
 TEST = 0.2  # of each class
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import ClassVar
 
-from unlabel.fetch import STALL, Unavailable
-from unlabel.idx import IDX, Archives, Place, files
+from unlabel.data.download import STALL, Unavailable
+from unlabel.dataset._idx import IDX, Archives, Place, files
 
 CLASSES = (
     *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),

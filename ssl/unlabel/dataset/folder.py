@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from unlabel.collection import SPLIT, Collection, Example, few, text
-from unlabel.decode import EXTENSIONS, content, find
+from unlabel.data.decode import EXTENSIONS, content, find
+from unlabel.dataset._collection import SPLIT, Collection, Example, few, text
 from unlabel.errors import UserError
 
 

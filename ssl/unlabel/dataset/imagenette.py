@@ -6,11 +6,11 @@ from pathlib import Path
 
 import torch
 
+from unlabel.data.download import File
+from unlabel.data.image_archive import decoded, inside, located
+from unlabel.data.images import Images
 from unlabel.dataset import Dataset, Raw
 from unlabel.errors import UserError
-from unlabel.fetch import File
-from unlabel.image_archive import decoded, inside, located
-from unlabel.images import Images
 
 SITE = "https://s3.amazonaws.com/fast-ai-imageclas/"
 # Of each archive, by the length of an image's shorter side; md5 as torchvision has them.

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from unlabel.idx import IDX, files
+from unlabel.dataset._idx import IDX, files
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from unlabel.data.images import Images
 from unlabel.dataset import Dataset, Raw
 from unlabel.errors import UserError
-from unlabel.images import Images
 from unlabel.seeds import generator
 
 SIDE = 32  # pixels

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unlabel.archive import Member, published
+from unlabel.data.archive import Member, published
+from unlabel.data.download import File, find, folders, obtain
+from unlabel.data.images import UNLABELLED, Images
 from unlabel.dataset import Dataset, Raw
 from unlabel.errors import UserError
-from unlabel.fetch import File, find, folders, obtain
-from unlabel.images import UNLABELLED, Images
 
 SIDE = 96  # pixels
 LARGEST = 1 << 32  # bytes of all files in the archive; they have 3.1 billion

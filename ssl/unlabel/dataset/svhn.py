@@ -7,11 +7,11 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from unlabel import matlab
+from unlabel.data import matlab
+from unlabel.data.download import File, folders, obtain
+from unlabel.data.images import Images
 from unlabel.dataset import Dataset, Raw
 from unlabel.errors import damage
-from unlabel.fetch import File, folders, obtain
-from unlabel.images import Images
 
 SITE = "http://ufldl.stanford.edu/housenumbers/"
 LARGEST = 1 << 31  # bytes of the images in a file; the largest has 1.6 billion

@@ -11,9 +11,9 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from unlabel.collection import SPLIT, Collection, Example
-from unlabel.decode import Unreadable, content
-from unlabel.errors import UserError, nearest, reason
+from unlabel.data.decode import Unreadable, content
+from unlabel.dataset._collection import SPLIT, Collection, Example
+from unlabel.errors import UserError, did_you_mean, reason
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 PARQUET = (".parquet", ".pq")
@@ -142,8 +142,8 @@ def _check_columns(path: Path, columns: list[str], known: list[str]) -> None:
     for name in columns:
         if name not in known:
             raise UserError(
-                f"{path} has no column {name!r}; {nearest(name, known)}. Name its columns with "
-                "dataset.image, dataset.label and dataset.split, null where there is none"
+                f"{path} has no column {name!r}; {did_you_mean(name, known)}. Name its columns "
+                "with dataset.image, dataset.label and dataset.split, null where there is none"
             )
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import torch
 
+from unlabel.data.download import File
+from unlabel.data.image_archive import decoded, inside, located
+from unlabel.data.images import Images
 from unlabel.dataset import Dataset, Raw
 from unlabel.errors import UserError
-from unlabel.fetch import File
-from unlabel.image_archive import decoded, inside, located
-from unlabel.images import Images
 
 SHAPE = (3, 64, 64)
 TRAIN, TEST = 100_000, 10_000  # images

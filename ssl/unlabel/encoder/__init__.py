@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from unlabel import checkpoint
+from unlabel import weights
+from unlabel.data.images import Data
 from unlabel.errors import UserError, damage
-from unlabel.gradient_cache import in_chunks
-from unlabel.images import Data
-from unlabel.settings import build
+from unlabel.nn.gradient_cache import in_chunks
+from unlabel.params.settings import build
 
 
 class Encoder(nn.Module):
@@ -57,7 +57,7 @@ class Encoder(nn.Module):
 def save(path: Path, encoder: Encoder, settings: Mapping[str, Any]) -> None:
     """Write the encoder's weights, and in the file's header all that `load` needs."""
     about = {"encoder": settings, "data": asdict(encoder.data)}
-    checkpoint.write(path, encoder.state_dict(), about)
+    weights.write(path, encoder.state_dict(), about)
 
 
 def load(path: Path) -> Encoder:
@@ -65,7 +65,7 @@ def load(path: Path) -> Encoder:
 
     Raises `UserError` if the file is missing or damaged, or holds no encoder.
     """
-    tensors, about = checkpoint.read(path)
+    tensors, about = weights.read(path)
     if "encoder" not in about:
         raise UserError(f"{path} holds no encoder; pass a run's encoder.safetensors")
     with damage(f"{path} holds no whole encoder", "pass a run's encoder.safetensors"):

@@ -5,8 +5,8 @@ from typing import Literal
 import torchvision
 from torch import Tensor, nn
 
+from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.images import Data
 
 SMALL = 64  # pixels; up to here the stem keeps the resolution, as every CIFAR recipe does
 

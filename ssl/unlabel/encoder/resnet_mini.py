@@ -3,9 +3,9 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.images import Data
-from unlabel.layers import Norm, norms
+from unlabel.nn.layers import Norm, norms
 
 
 class ResNetMini(Encoder):

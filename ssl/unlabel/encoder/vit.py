@@ -5,10 +5,10 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchvision.models import VisionTransformer
 
+from unlabel.data.images import Data
 from unlabel.encoder import Encoder
 from unlabel.errors import UserError
-from unlabel.images import Data
-from unlabel.patches import attention, sincos
+from unlabel.nn.patches import attention, sincos
 
 
 class ViT(Encoder):

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.images import Data
 
 
 class Batch(NamedTuple):

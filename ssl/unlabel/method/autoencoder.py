@@ -6,10 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unlabel.decoders import Decoder
+from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.images import Data
 from unlabel.method import Batch, Method
+from unlabel.nn.decoders import Decoder
 
 
 class Autoencoder(Method):

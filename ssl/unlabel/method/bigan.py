@@ -5,13 +5,13 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from unlabel.decoders import Decoder, Discriminator
-from unlabel.draws import normal
+from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.images import Data
-from unlabel.layers import mlp
 from unlabel.method import Batch, Method
 from unlabel.method.gan import discriminator_loss, told_apart
+from unlabel.nn.decoders import Decoder, Discriminator
+from unlabel.nn.draws import normal
+from unlabel.nn.layers import mlp
 
 
 class BiGAN(Method):

@@ -7,11 +7,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unlabel.augment import Augment
-from unlabel.colour import chroma_bins, edges, intensity_bins, join, recolour, separate, soft_encode
-from unlabel.distributed import average
+from unlabel.augment.colour import (
+    chroma_bins,
+    edges,
+    intensity_bins,
+    join,
+    recolour,
+    separate,
+    soft_encode,
+)
+from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.images import Data
 from unlabel.method import Batch, Method
+from unlabel.nn.distributed import average
 
 
 class Colorization(Method):

@@ -7,11 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unlabel.decoders import Decoder
-from unlabel.draws import normal, uniform
+from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.images import Data
 from unlabel.method import Batch, Method
+from unlabel.nn.decoders import Decoder
+from unlabel.nn.draws import normal, uniform
 
 Corruption = Literal["masking", "gaussian", "salt_and_pepper"]
 

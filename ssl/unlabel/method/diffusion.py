@@ -7,11 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unlabel.decoders import Denoiser
-from unlabel.draws import integers, normal
+from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.images import Data
 from unlabel.method import Batch, Method
+from unlabel.nn.decoders import Denoiser
+from unlabel.nn.draws import integers, normal
 
 
 class Diffusion(Method):

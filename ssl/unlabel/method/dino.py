@@ -6,13 +6,13 @@ import torch
 from torch import Tensor, nn
 
 from unlabel.augment import Augment
-from unlabel.distributed import average
+from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.images import Data
-from unlabel.layers import Norm, Prototypes, Teacher, cosine, mlp
-from unlabel.losses import cross_prediction
 from unlabel.method import Batch, Method
-from unlabel.views import compare
+from unlabel.method._views import compare
+from unlabel.nn.distributed import average
+from unlabel.nn.layers import Norm, Prototypes, Teacher, cosine, mlp
+from unlabel.nn.losses import cross_prediction
 
 
 class DINO(Method):

@@ -6,11 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unlabel.decoders import Decoder
-from unlabel.draws import uniform
+from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.images import Data
 from unlabel.method import Batch, Method
+from unlabel.nn.decoders import Decoder
+from unlabel.nn.draws import uniform
 
 
 class GAN(Method):

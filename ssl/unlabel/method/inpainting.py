@@ -5,12 +5,12 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from unlabel.decoders import Decoder, Discriminator
-from unlabel.draws import integers
+from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.images import Data
 from unlabel.method import Batch, Method
 from unlabel.method.gan import discriminator_loss, generator_loss
+from unlabel.nn.decoders import Decoder, Discriminator
+from unlabel.nn.draws import integers
 
 
 class Inpainting(Method):

@@ -8,14 +8,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from unlabel.augment import Augment
-from unlabel.distributed import average, gather
-from unlabel.draws import integers
+from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.images import Data
-from unlabel.layers import mlp
-from unlabel.losses import cosine_similarities, retrieval
 from unlabel.method import Batch, Method
-from unlabel.views import compare
+from unlabel.method._views import compare
+from unlabel.nn.distributed import average, gather
+from unlabel.nn.draws import integers
+from unlabel.nn.layers import mlp
+from unlabel.nn.losses import cosine_similarities, retrieval
 
 
 class InstanceDiscrimination(Method):

@@ -8,13 +8,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from unlabel.augment import Augment
-from unlabel.draws import integers
+from unlabel.augment.tiles import cut, join, take
+from unlabel.data.images import Data
 from unlabel.encoder import Encoder
 from unlabel.errors import UserError
-from unlabel.images import Data
-from unlabel.layers import mlp
 from unlabel.method import Batch, Method
-from unlabel.tiles import cut, join, take
+from unlabel.nn.draws import integers
+from unlabel.nn.layers import mlp
 
 
 class Jigsaw(Method):

@@ -7,14 +7,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unlabel.augment import Augment, Draw
-from unlabel.distributed import gather
+from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.errors import UserError, nearest
-from unlabel.images import Data
-from unlabel.layers import Heads, Teacher, mlp
-from unlabel.losses import cosine_similarities
+from unlabel.errors import UserError, did_you_mean
 from unlabel.method import Batch, Method
-from unlabel.views import compare
+from unlabel.method._views import compare
+from unlabel.nn.distributed import gather
+from unlabel.nn.layers import Heads, Teacher, mlp
+from unlabel.nn.losses import cosine_similarities
 
 
 class LooC(Method):
@@ -37,7 +37,7 @@ class LooC(Method):
         super().__init__(encoder, data)
         known, self.left_out = augment.transforms, dict(leave_out)
         for name in {name for names in leave_out.values() for name in names} - known.keys():
-            raise UserError(f"method.leave_out: no transform {name!r}; {nearest(name, known)}")
+            raise UserError(f"method.leave_out: no transform {name!r}; {did_you_mean(name, known)}")
         self.augment, self.temperature, self.momentum = augment, temperature, momentum
         self.heads = Heads(mlp(encoder.dim, width, dim, norm="none") for _ in (None, *leave_out))
         self.query = nn.Sequential(encoder, self.heads)

@@ -7,13 +7,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unlabel.draws import uniform
+from unlabel.augment.tiles import take
+from unlabel.data.images import Data
 from unlabel.encoder import Encoder
 from unlabel.errors import UserError
-from unlabel.images import Data
 from unlabel.method import Batch, Method
-from unlabel.patches import PatchDecoder, assemble, patchify
-from unlabel.tiles import take
+from unlabel.nn.draws import uniform
+from unlabel.nn.patches import PatchDecoder, assemble, patchify
 
 if TYPE_CHECKING:
     from unlabel.encoder.vit import ViT

@@ -11,14 +11,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unlabel.augment import Augment
-from unlabel.batch_norm import in_turn, split
-from unlabel.distributed import gather, own, world
+from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.images import Data
-from unlabel.layers import Teacher, mlp
-from unlabel.losses import info_nce, retrieval
 from unlabel.method import Batch, Method
-from unlabel.views import compare
+from unlabel.method._views import compare
+from unlabel.nn.batch_norm import in_turn, split
+from unlabel.nn.distributed import gather, local_rows, world
+from unlabel.nn.layers import Teacher, mlp
+from unlabel.nn.losses import info_nce, retrieval
 
 
 class MoCo(Method):
@@ -58,11 +58,11 @@ class MoCo(Method):
         x_q, x_k = self.augment.pair(batch.x).chunk(2)
         n = len(batch.x) * world()
         order = (torch.randperm if self.shuffle else torch.arange)(n, device=x_q.device)
-        x_k = own(gather(x_k)[order])
+        x_k = local_rows(gather(x_k)[order])
         with in_turn(self) if self.splits > 1 else nullcontext():
             q = torch.cat([self.query(x) for x in split(x_q, self.splits)])
             k = torch.cat([self.key(x) for x in split(x_k, self.splits)])
-        k = own(F.normalize(gather(k)[order.argsort()].float(), dim=1))
+        k = local_rows(F.normalize(gather(k)[order.argsort()].float(), dim=1))
         negatives = self.queue if len(self.queue) else None
         logits, target = info_nce(q, k, self.temperature, negatives)
         self.measures = retrieval(logits, target)

@@ -6,13 +6,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unlabel.augment import Augment
+from unlabel.data.images import Data
 from unlabel.encoder import Encoder
 from unlabel.errors import UserError
-from unlabel.images import Data
-from unlabel.layers import Teacher, cosine, mlp
-from unlabel.losses import info_nce, retrieval
 from unlabel.method import Batch, Method
-from unlabel.views import compare
+from unlabel.method._views import compare
+from unlabel.nn.layers import Teacher, cosine, mlp
+from unlabel.nn.losses import info_nce, retrieval
 
 
 class MoCoV3(Method):

@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unlabel.augment import Augment, rotate
+from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.images import Data
 from unlabel.method import Batch, Method
 
 

@@ -7,13 +7,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unlabel.augment import Augment
-from unlabel.distributed import gather, own
+from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.images import Data
-from unlabel.layers import Norm, mlp
-from unlabel.losses import cosine_similarities, retrieval
 from unlabel.method import Batch, Method
-from unlabel.views import compare
+from unlabel.method._views import compare
+from unlabel.nn.distributed import gather, local_rows
+from unlabel.nn.layers import Norm, mlp
+from unlabel.nn.losses import cosine_similarities, retrieval
 
 
 class SimCLR(Method):
@@ -65,6 +65,6 @@ def nt_xent(z: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
     """
     every = gather(z, views=2)
     place = torch.arange(len(every), device=z.device)
-    itself, partner = own(place, views=2), own(place.roll(len(every) // 2), views=2)
+    itself, partner = local_rows(place, views=2), local_rows(place.roll(len(every) // 2), views=2)
     logits = cosine_similarities(z, every).div_(temperature)  # in place, as it may be large
     return logits.scatter_(1, itself.unsqueeze(1), -torch.inf), partner

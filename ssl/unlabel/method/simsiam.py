@@ -6,13 +6,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from unlabel.augment import Augment
-from unlabel.distributed import gather
+from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.images import Data
-from unlabel.layers import mlp
 from unlabel.method import Batch, Method
-from unlabel.spectrum import deviation
-from unlabel.views import compare
+from unlabel.method._views import compare
+from unlabel.nn.distributed import gather
+from unlabel.nn.layers import mlp
+from unlabel.nn.spectrum import deviation
 
 
 class SimSiam(Method):

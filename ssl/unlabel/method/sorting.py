@@ -7,12 +7,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from unlabel.augment import Augment
-from unlabel.draws import uniform
+from unlabel.augment.tiles import cut, join, take
+from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.images import Data
-from unlabel.layers import mlp
 from unlabel.method import Batch, Method
-from unlabel.tiles import cut, join, take
+from unlabel.nn.draws import uniform
+from unlabel.nn.layers import mlp
 
 
 class Sorting(Method):

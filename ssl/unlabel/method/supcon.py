@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from unlabel.distributed import gather
-from unlabel.losses import cosine_similarities
 from unlabel.method import Batch
+from unlabel.method._views import compare
 from unlabel.method.simclr import SimCLR
-from unlabel.views import compare
+from unlabel.nn.distributed import gather
+from unlabel.nn.losses import cosine_similarities
 
 
 class SupCon(SimCLR):

@@ -6,10 +6,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unlabel.augment import Augment
-from unlabel.distributed import gather
+from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.images import Data
 from unlabel.method import Batch, Method
+from unlabel.nn.distributed import gather
 
 
 class Supervised(Method):

@@ -6,13 +6,13 @@ import torch
 from torch import Tensor
 
 from unlabel.augment import Augment
-from unlabel.distributed import gather, own
+from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.images import Data
-from unlabel.layers import Prototypes, mlp
-from unlabel.losses import cross_prediction
 from unlabel.method import Batch, Method
-from unlabel.views import compare
+from unlabel.method._views import compare
+from unlabel.nn.distributed import gather, local_rows
+from unlabel.nn.layers import Prototypes, mlp
+from unlabel.nn.losses import cross_prediction
 
 
 class SwAV(Method):
@@ -45,7 +45,7 @@ class SwAV(Method):
         views = [self.augment(batch.x), self.augment(batch.x)]
         views += [self.local(batch.x) for _ in range(self.crops)]
         scores = [self.prototypes(self.embed(self.encoder(view))) for view in views]  # (B, K) each
-        codes = [own(sinkhorn(gather(s), self.epsilon, self.iterations)) for s in scores[:2]]
+        codes = [local_rows(sinkhorn(gather(s), self.epsilon, self.iterations)) for s in scores[:2]]
         yield cross_prediction([s / self.temperature for s in scores], codes)  # equations 1, 2, 6
 
     def embed(self, h: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 A probe chooses nothing by the labels of the test split: it only measures with them, once.
 """
 
-from unlabel.features import Features
+from unlabel.features.parquet import Features
 
 
 class Probe:
@@ -19,3 +19,9 @@ class Probe:
 def percent(fraction: float) -> str:
     """A fraction in a metric's name: 0.01 is 1."""
     return f"{100 * fraction:g}"
+
+
+def named(metric: str, dataset: str) -> str:
+    """The name of a probe's metric on another dataset."""
+    what = metric.removeprefix("validation_")
+    return f"{metric.removesuffix(what)}{dataset}_{what}"

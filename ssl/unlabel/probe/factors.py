@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from unlabel.features import Features, Split
-from unlabel.images import UNLABELLED
+from unlabel.data.images import UNLABELLED
+from unlabel.features.parquet import Features, Split
 from unlabel.probe import Probe
 from unlabel.probe.linear import Labelled, axes, measure
 from unlabel.seeds import generator

@@ -10,20 +10,20 @@ from torch import Tensor
 from torch.optim.swa_utils import update_bn
 
 from unlabel.augment import Augment
+from unlabel.data.images import UNLABELLED, Data, Images
+from unlabel.data.loader import batches, load
+from unlabel.data.subsets import stratified
 from unlabel.encoder import Encoder
 from unlabel.errors import UserError
-from unlabel.folding import folded
 from unlabel.hardware import Hardware
-from unlabel.images import UNLABELLED, Data, Images
-from unlabel.labels import stratified
-from unlabel.loading import batches, load
 from unlabel.method.supervised import Supervised
-from unlabel.optimizer import adamw
+from unlabel.nn.folding import folded
 from unlabel.probe import percent
 from unlabel.probe.linear import axes, choose
 from unlabel.progress import Progress
 from unlabel.seeds import derive
-from unlabel.training import Training, fit
+from unlabel.training.loop import Training, fit
+from unlabel.training.optimizer import adamw
 
 BLOCK = 1000  # images of which features are made at a time
 BEGIN = 4_000  # images from which the linear classifier is found that training starts with

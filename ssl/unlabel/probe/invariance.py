@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unlabel.features import ALL, Features
+from unlabel.features.parquet import ALL, Features
 from unlabel.probe import Probe
 
 

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unlabel.features import Features
-from unlabel.images import UNLABELLED
+from unlabel.data.images import UNLABELLED
+from unlabel.features.parquet import Features
 from unlabel.probe import Probe
 
 Labelled = tuple[Tensor, Tensor]  # features (D + 1, N), their labels (N,)

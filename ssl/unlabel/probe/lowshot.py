@@ -3,10 +3,10 @@
 import statistics
 from collections.abc import Sequence
 
+from unlabel.data.images import UNLABELLED
+from unlabel.data.subsets import stratified
 from unlabel.errors import UserError
-from unlabel.features import Features
-from unlabel.images import UNLABELLED
-from unlabel.labels import stratified
+from unlabel.features.parquet import Features
 from unlabel.probe import Probe, percent
 from unlabel.probe.linear import accuracy, axes, choose
 from unlabel.seeds import derive

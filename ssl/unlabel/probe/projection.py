@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from unlabel.features import Features
+from unlabel.features.parquet import Features
 from unlabel.probe import Probe
 from unlabel.probe.factors import Factors
 from unlabel.probe.linear import Linear

@@ -1,7 +1,7 @@
 """What can be told of features without any label."""
 
-from unlabel import spectrum
-from unlabel.features import ALL, Features
+from unlabel.features.parquet import ALL, Features
+from unlabel.nn import spectrum
 from unlabel.probe import Probe
 
 

@@ -7,9 +7,9 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from unlabel.report import chart, site
+from unlabel.report import chart, html
 from unlabel.report.chart import BLUE, GREY, Chart
-from unlabel.report.measure import DASH, duration, number
+from unlabel.units import DASH, duration, number
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def render(record: Mapping[str, Any]) -> str:
     benchmarks = [_benchmark(name, each) for name, each in sorted(record.items())]
     goals = [line.kind for each in benchmarks for line in each.lines if line.kind]
     lead = f"{goals.count('holds')} of {len(goals)} targets are reached."
-    return site.render("bench.html", benchmarks=benchmarks, lead=lead)
+    return html.render("bench.html", benchmarks=benchmarks, lead=lead)
 
 
 def _benchmark(name: str, record: Mapping[str, Any]) -> Benchmark:

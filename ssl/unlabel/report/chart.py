@@ -7,9 +7,10 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from unlabel.report.arm import Arm, Setting
-from unlabel.report.estimate import estimate
-from unlabel.report.measure import Measure, capital, describe, duration, number
+from unlabel.analysis.arms import Arm, Comparison
+from unlabel.analysis.estimate import estimate
+from unlabel.analysis.metric import Measure, capital, describe
+from unlabel.units import duration, number
 
 BLUE, GREY = "#2f78b7", "#808790"  # both are told apart in grey print, and on white and on black
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, Inter, 'Helvetica Neue', Arial, sans-serif"
@@ -42,7 +43,7 @@ class Chart:
     spec: dict[str, Any]
 
 
-def accuracy(setting: Setting, metric: str) -> Chart:
+def accuracy(setting: Comparison, metric: str) -> Chart:
     """The headline metric of each arm, with its interval and each seed."""
     measure = describe(metric)
     points = _points(setting, measure)
@@ -64,7 +65,7 @@ def accuracy(setting: Setting, metric: str) -> Chart:
     return Chart(capital(measure.title), description, finish(layers, _height(points)))
 
 
-def cost(setting: Setting, metric: str) -> Chart | None:
+def cost(setting: Comparison, metric: str) -> Chart | None:
     """The headline metric against the time to train; None where nothing was trained."""
     measure = describe(metric)
     points = [point for point in _points(setting, measure) if point.seconds]
@@ -102,7 +103,7 @@ def cost(setting: Setting, metric: str) -> Chart | None:
     return Chart(heading, f"{heading}: {words}", finish(layers, _height(points)))
 
 
-def curves(setting: Setting, arm: Arm) -> list[Chart]:
+def curves(setting: Comparison, arm: Arm) -> list[Chart]:
     """How each measure of an arm's training went, each seed and their mean."""
     if not arm.trained:
         return []
@@ -111,7 +112,7 @@ def curves(setting: Setting, arm: Arm) -> list[Chart]:
     return [_curve(setting, arm, log, name) for name in names if log[name].notna().any()]
 
 
-def _curve(setting: Setting, arm: Arm, log: pd.DataFrame, name: str) -> Chart:
+def _curve(setting: Comparison, arm: Arm, log: pd.DataFrame, name: str) -> Chart:
     measure = describe(name)
     data = log[["epoch", "seed", name]].dropna().rename(columns={name: "value"})
     data["value"] = [float(f"{measure.scaled(value):.4g}") for value in data["value"]]
@@ -127,7 +128,7 @@ def _curve(setting: Setting, arm: Arm, log: pd.DataFrame, name: str) -> Chart:
     return Chart(measure.heading, words, finish(layers, 110))
 
 
-def _range(setting: Setting, measure: Measure) -> alt.Scale:
+def _range(setting: Comparison, measure: Measure) -> alt.Scale:
     """Losses have a scale each; what methods can be compared by has one for all of them."""
     logs = [each.log for each in setting.results]
     if measure.name.startswith("loss") or not logs:
@@ -144,7 +145,7 @@ def _place(name: str) -> tuple[int, str]:
     return (FIRST.index(name) if name in FIRST else 0 if "loss" in name else len(FIRST)), name
 
 
-def _points(setting: Setting, measure: Measure) -> list[Point]:
+def _points(setting: Comparison, measure: Measure) -> list[Point]:
     """Of each arm that has the measure, best first."""
     points = []
     for arm in setting.ranked(measure.name):
@@ -188,7 +189,7 @@ def _apart(points: Sequence[Point]) -> list[float]:
     return names
 
 
-def _level(setting: Setting, measure: Measure, axis: str) -> list[alt.Chart]:
+def _level(setting: Comparison, measure: Measure, axis: str) -> list[alt.Chart]:
     """A dashed line where the untrained encoder stands."""
     baseline = next(filter(None, map(setting.baseline, setting.arms)), None)
     found = baseline and baseline.estimate(measure.name)

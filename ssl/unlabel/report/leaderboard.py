@@ -3,9 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from unlabel.report.arm import Arm, Setting
-from unlabel.report.estimate import Estimate, estimate
-from unlabel.report.measure import DASH, Measure, describe, duration, number, size
+from unlabel.analysis.arms import Arm, Comparison
+from unlabel.analysis.estimate import Estimate, estimate
+from unlabel.analysis.metric import Measure, describe
+from unlabel.units import DASH, duration, number, size
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Leaderboard:
         return [(heading, rows) for heading, rows in parts if rows]
 
 
-def build(setting: Setting, metric: str) -> Leaderboard:
+def build(setting: Comparison, metric: str) -> Leaderboard:
     """The leaderboard of one setting, best first by `metric`."""
     columns = _columns(setting, metric)
     ranked = setting.ranked(metric)
@@ -99,7 +100,7 @@ def cell(found: Estimate | None, measure: Measure, plus: bool = False) -> Cell:
     return Cell(text, half, found.mean)
 
 
-def _columns(setting: Setting, metric: str) -> list[Column]:
+def _columns(setting: Comparison, metric: str) -> list[Column]:
     frozen, few, tuned = "Frozen features", "Few labels, linear", "Fine-tuned on"
     measured = [
         (frozen, "kNN", "knn"),
@@ -133,7 +134,7 @@ def _measured(group: str, title: str, name: str) -> Column:
     return Column(group, title, measure.heading, found, contest=measure.share)
 
 
-def _gain(setting: Setting, metric: str, group: str) -> Column:
+def _gain(setting: Comparison, metric: str, group: str) -> Column:
     measure = describe(metric)
     text = f"{measure.heading}: difference to the untrained encoder, seed by seed"
 

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from unlabel.report import page, parts, portrait, site
-from unlabel.report.arm import Arm, Setting
-from unlabel.report.brief import Brief
-from unlabel.report.measure import describe
-from unlabel.report.page import MethodPart
-from unlabel.report.parts import Part
-from unlabel.report.portrait import Portrait
+from unlabel.analysis.arms import Arm, Comparison
+from unlabel.analysis.frozen_study import FrozenStudy
+from unlabel.analysis.metric import describe
+from unlabel.report import encoder_charts, html, index_page, sections
+from unlabel.report.encoder_charts import Portrait
+from unlabel.report.index_page import MethodPart
+from unlabel.report.sections import Part
 
 
 @dataclass(frozen=True)
@@ -19,11 +19,11 @@ class DatasetPart(Part):
 
     headline: tuple[tuple[str, str], ...]  # each arm, and its headline metric
     methods: tuple[MethodPart, ...]
-    portrait: Portrait
+    encoder_charts: Portrait
     folded: bool = False
 
 
-def render(brief: Brief, settings: Sequence[Setting], method: str, prepared: Path) -> str:
+def render(brief: FrozenStudy, settings: Sequence[Comparison], method: str, prepared: Path) -> str:
     """The page as HTML.
 
     Raises `UserError` for a file that is missing or damaged.
@@ -31,10 +31,12 @@ def render(brief: Brief, settings: Sequence[Setting], method: str, prepared: Pat
     own = [(setting, [arm for arm in setting.arms if arm.method == method]) for setting in settings]
     shown = [_dataset(setting, arms, brief, prepared) for setting, arms in own if arms]
     about = brief.methods[method]
-    return site.render("method_page.html", brief=brief, name=method, about=about, parts=shown)
+    return html.render("method_page.html", brief=brief, name=method, about=about, parts=shown)
 
 
-def _dataset(setting: Setting, arms: Sequence[Arm], brief: Brief, prepared: Path) -> DatasetPart:
+def _dataset(
+    setting: Comparison, arms: Sequence[Arm], brief: FrozenStudy, prepared: Path
+) -> DatasetPart:
     measure = describe(brief.metric)
     headline = []
     for arm in setting.arms:
@@ -44,10 +46,10 @@ def _dataset(setting: Setting, arms: Sequence[Arm], brief: Brief, prepared: Path
             headline.append((arm.name, f"{measure.write(found.mean)}{around}{measure.unit}"))
     return DatasetPart(
         setting,
-        parts.facts(setting, brief),
-        parts.measures(setting),
-        parts.settings(setting),
+        sections.facts(setting, brief),
+        sections.measures(setting),
+        sections.settings(setting),
         tuple(headline),
-        tuple(page.method_part(setting, arm) for arm in arms),
-        portrait.portrait(setting, arms[0], prepared),
+        tuple(index_page.method_part(setting, arm) for arm in arms),
+        encoder_charts.portrait(setting, arms[0], prepared),
     )

@@ -7,12 +7,12 @@ from typing import Any
 
 import pandas as pd
 
-from unlabel.report import site
-from unlabel.report.estimate import Estimate
-from unlabel.report.measure import duration
-from unlabel.report.parts import markdown
+from unlabel.analysis.estimate import Estimate
+from unlabel.analysis.verdict import FAILS, HOLDS, OPEN, Verdict, holm
+from unlabel.report import html
+from unlabel.report.sections import markdown
 from unlabel.report.study_page import difference, kind, probability, told
-from unlabel.report.verdict import FAILS, HOLDS, OPEN, Verdict, holm
+from unlabel.units import duration
 
 ORDER = (HOLDS, FAILS, OPEN)
 
@@ -39,7 +39,7 @@ def judge(records: Sequence[Mapping[str, Any]]) -> list[Statement]:
 def render(statements: Sequence[Statement]) -> str:
     """The page as HTML."""
     rows = [_row(each) for each in statements]
-    return site.render(
+    return html.render(
         "statements.html", rows=rows, lead=lead(statements), facts=_facts(statements)
     )
 

@@ -3,16 +3,17 @@
 from dataclasses import dataclass
 from typing import Any
 
-from unlabel.report import arms_chart, leaderboard, parts, site
-from unlabel.report.arm import Arm, Setting
-from unlabel.report.brief import BASE, Brief
+from unlabel.analysis.arms import Arm, Comparison
+from unlabel.analysis.estimate import Estimate, estimate
+from unlabel.analysis.frozen_study import BASE, FrozenStudy
+from unlabel.analysis.judgement import Outcome, conditions, unit
+from unlabel.analysis.metric import capital, describe
+from unlabel.analysis.verdict import HOLDS, OPEN, Judged, seeds_needed
+from unlabel.report import html, leaderboard, sections, study_chart
 from unlabel.report.chart import Chart
-from unlabel.report.estimate import Estimate, estimate
 from unlabel.report.leaderboard import Cell
-from unlabel.report.measure import capital, describe, duration, number
-from unlabel.report.outcome import Outcome, conditions, unit
-from unlabel.report.parts import Part, markdown, plain
-from unlabel.report.verdict import HOLDS, OPEN, Judged, seeds_needed
+from unlabel.report.sections import Part, markdown, plain
+from unlabel.units import duration, number
 
 KINDS = {HOLDS: "holds", OPEN: "open"}  # the class of a verdict's word; else "fails"
 
@@ -37,7 +38,7 @@ def render(outcome: Outcome) -> str:
     """The page as HTML."""
     brief = outcome.brief
     shown = [_setting(setting, brief) for setting in outcome.settings]
-    return site.render("study.html", brief=brief, parts=shown, verdict=_verdict(outcome))
+    return html.render("study.html", brief=brief, parts=shown, verdict=_verdict(outcome))
 
 
 def text(outcome: Outcome) -> str:
@@ -101,13 +102,13 @@ def probability(p: float) -> str:
     return "< 0.001" if p < 0.001 else number(p, 3 if p < 0.1 else 2)
 
 
-def _setting(setting: Setting, brief: Brief) -> StudyPart:
-    charts = [arms_chart.by_arm(setting, metric, brief) for metric in brief.metrics]
+def _setting(setting: Comparison, brief: FrozenStudy) -> StudyPart:
+    charts = [study_chart.by_arm(setting, metric, brief) for metric in brief.metrics]
     return StudyPart(
         setting,
-        parts.facts(setting, brief),
-        parts.measures(setting),
-        parts.settings(setting),
+        sections.facts(setting, brief),
+        sections.measures(setting),
+        sections.settings(setting),
         tuple(each for each in charts if each is not None),
         _table(setting, brief),
     )
@@ -157,7 +158,7 @@ def _claim(judged: Judged) -> dict[str, str]:
     }
 
 
-def _table(setting: Setting, brief: Brief) -> ArmTable:
+def _table(setting: Comparison, brief: FrozenStudy) -> ArmTable:
     """The measures that the study is about, of each arm, and what its training cost."""
     columns = [(brief.axis or "arm", "words", lambda arm: _label(arm, brief))]
     if {arm.label for arm in setting.arms} == {BASE}:
@@ -178,10 +179,10 @@ def _table(setting: Setting, brief: Brief) -> ArmTable:
     return ArmTable(tuple((heading, side) for heading, side, _ in columns), rows)
 
 
-def _label(arm: Arm, brief: Brief) -> Cell:
-    if arms_chart.alone(arm, brief):
+def _label(arm: Arm, brief: FrozenStudy) -> Cell:
+    if study_chart.alone(arm, brief):
         return Cell()
-    found = arms_chart.LABEL.fullmatch(arm.label)
+    found = study_chart.LABEL.fullmatch(arm.label)
     return Cell(arm.label, value=float(found[1]) if found else arm.label)
 
 

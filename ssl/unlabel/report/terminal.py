@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from unlabel.report.estimate import estimate
-from unlabel.report.measure import DASH, describe
+from unlabel.analysis.estimate import estimate
+from unlabel.analysis.metric import describe
+from unlabel.units import DASH
 
 COLUMNS = {
     "knn": "kNN",

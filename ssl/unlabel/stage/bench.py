@@ -4,7 +4,6 @@ from pathlib import Path
 
 from unlabel import files
 from unlabel.errors import UserError
-from unlabel.report import written
 
 
 def run(record: Path, page: Path) -> None:
@@ -14,7 +13,7 @@ def run(record: Path, page: Path) -> None:
     """
     from unlabel.report import bench_page  # Altair and Jinja2, which only this stage needs
 
-    content = written.read(record, "run make bench")
+    content = files.read_json(record, "run make bench")
     try:
         html = bench_page.render(content)
     except (AttributeError, KeyError, TypeError) as error:

@@ -9,15 +9,15 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from unlabel import embeddings, sources
+from unlabel.data import reader
+from unlabel.data.reader import Source
 from unlabel.errors import UserError
+from unlabel.features import neighbours
+from unlabel.features.extract import in_shape, restored
+from unlabel.features.trained_encoder import digest, encoder_file, hardware_of, settings_of
 from unlabel.hardware import Hardware
 from unlabel.method import Method
 from unlabel.progress import Progress
-from unlabel.sources import Source
-from unlabel.stage.features import restored
-from unlabel.stage.transfer import fitted
-from unlabel.trained import digest, encoder_file, hardware_of, settings_of
 
 
 def run(run: Path, images: Path, out: Path, fit: str = "crop", device: str | None = None) -> None:
@@ -34,10 +34,10 @@ def run(run: Path, images: Path, out: Path, fit: str = "crop", device: str | Non
     hardware = hardware_of(settings, device)
     method = restored(settings["method"], path, run / "method.safetensors")
     hardware.move(method)
-    source = sources.read(images, method.encoder.data.shape, fit)
+    source = reader.read(images, method.encoder.data.shape, fit)
     about = {"run": settings["run"], "encoder_sha256": digest(path)}
     about |= {"images": str(images), "fit": fit}
-    embeddings.write(out, source.key, embed(method, source, hardware), about)
+    neighbours.write(out, source.key, embed(method, source, hardware), about)
 
 
 @torch.no_grad()
@@ -54,7 +54,7 @@ def embed(
             tqdm.write(line, file=sys.stderr)
         lost += len(part.unreadable)
         if part.names:
-            x = fitted(hardware.pixels(part.image), method.encoder.data.shape)
+            x = in_shape(hardware.pixels(part.image), method.encoder.data.shape)
             with hardware.autocast():
                 h = method.encoder(x)
                 z = method.embed(h)

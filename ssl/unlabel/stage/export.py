@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from torch.export import Dim, ExportedProgram
 
-from unlabel import checkpoint
 from unlabel import encoder as encoders
+from unlabel import weights
 from unlabel.encoder import Encoder
 from unlabel.errors import UserError
+from unlabel.features.trained_encoder import digest, encoder_file, settings_of
 from unlabel.files import whole
-from unlabel.trained import digest, encoder_file, settings_of
 
 OPSET = 18  # the oldest that torch writes, and so what most runtimes read
 
@@ -48,7 +48,7 @@ def run(run: Path, out: Path) -> None:
 
 def write_weights(path: Path, encoder: Encoder, about: Mapping[str, Any]) -> None:
     """As safetensors."""
-    checkpoint.write(path, encoder.state_dict(), dict(about))
+    weights.write(path, encoder.state_dict(), dict(about))
 
 
 def write_program(path: Path, encoder: Encoder, about: Mapping[str, Any]) -> None:

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from unlabel import encoder as encoders
 from unlabel import files
+from unlabel.data.images import UNLABELLED
+from unlabel.data.splits import read_splits
 from unlabel.hardware import Hardware
-from unlabel.images import UNLABELLED
+from unlabel.params.settings import build, load
 from unlabel.probe.finetune import Finetune
-from unlabel.settings import build, load
-from unlabel.stage.features import read_splits
 
 
 def run(params: Path, encoder: Path, train: Path, validation: Path, test: Path, out: Path) -> None:
@@ -22,7 +22,7 @@ def run(params: Path, encoder: Path, train: Path, validation: Path, test: Path, 
     hardware: Hardware = build(settings["hardware"], "hardware")
     finetune: Finetune = build(settings["finetune"], "finetune")
     model = encoders.load(encoder)
-    splits, data = read_splits((train, validation, test), model)
+    splits, data = read_splits((train, validation, test), model.data.shape)
     measures = {}
     if all((split.label != UNLABELLED).any() for split in splits):
         measures = finetune.measure(model, data, splits, hardware, settings["seed"])

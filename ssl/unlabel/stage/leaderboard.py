@@ -6,9 +6,9 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
+from unlabel.analysis.tables import TIDY
 from unlabel.errors import UserError
 from unlabel.report import terminal
-from unlabel.report.tables import TIDY
 
 
 def run(results: Path, report: Path) -> None:

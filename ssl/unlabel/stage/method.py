@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from unlabel import files
-from unlabel.report import arm, brief
-from unlabel.settings import load
+from unlabel.analysis import arms, frozen_study
+from unlabel.params.settings import load
 
 
 def run(params: Path, runs: Path, prepared: Path, page: Path) -> None:
@@ -15,7 +15,7 @@ def run(params: Path, runs: Path, prepared: Path, page: Path) -> None:
     """
     from unlabel.report import method_page  # Altair and Jinja2, which only this stage needs
 
-    about = brief.read(params)
-    settings = arm.gather(about, runs)
+    about = frozen_study.read(params)
+    settings = arms.gather(about, runs)
     html = method_page.render(about, settings, load(params)["method"], prepared)
     files.write_text(page, html)

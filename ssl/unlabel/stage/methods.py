@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from unlabel import compose
 from unlabel.errors import UserError
-from unlabel.report.measure import DASH
+from unlabel.params import compose
+from unlabel.params.settings import load, target
 from unlabel.report.terminal import aligned
-from unlabel.settings import load, target
+from unlabel.units import DASH
 
 
 def run(params: Path = Path("params")) -> None:

@@ -7,14 +7,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from unlabel import contact_sheet, embeddings, sources
 from unlabel import encoder as encoders
-from unlabel.contact_sheet import SIDE, Cell
-from unlabel.decode import Unreadable, content, decode
-from unlabel.embeddings import Neighbour
+from unlabel.data import contact_sheet, reader
+from unlabel.data.contact_sheet import SIDE, Cell
+from unlabel.data.decode import Unreadable, content, decode
 from unlabel.errors import UserError, printable
+from unlabel.features import neighbours
+from unlabel.features.neighbours import Neighbour
+from unlabel.features.trained_encoder import digest, encoder_file, hardware_of, settings_of
 from unlabel.report.terminal import aligned
-from unlabel.trained import digest, encoder_file, hardware_of, settings_of
 
 
 def run(
@@ -35,7 +36,7 @@ def run(
         raise UserError(f"--number is {number}, but must be 1 or more")
     if picture is not None and picture.suffix.lower() != ".png":
         raise UserError(f"--picture is {picture}, but must end in .png")
-    about, path = embeddings.read_about(features), encoder_file(run)
+    about, path = neighbours.read_about(features), encoder_file(run)
     if about["encoder_sha256"] != digest(path):
         raise UserError(
             f"{features} was made by another encoder, of the run {about['run']}, than that of "
@@ -47,7 +48,7 @@ def run(
     x = torch.stack([_pixels(each, encoder.data.shape, about["fit"]) for each in query])
     with torch.no_grad(), hardware.autocast():
         h = encoder(hardware.pixels(x)).float().cpu()
-    found = embeddings.neighbours(features, h, number)
+    found = neighbours.neighbours(features, h, number)
     rows = [
         (printable(str(asked)), printable(str(each.name)), f"{each.similarity:.3f}")
         for asked, near in zip(query, found, strict=True)
@@ -73,7 +74,7 @@ def _cells(
 ) -> list[list[Cell]]:
     """For each query, its image and those of its neighbours, with their similarity."""
     names, shape = {each.name for near in found for each in near}, (3, SIDE, SIDE)
-    source = sources.read(Path(about["images"]), shape, about["fit"], names.__contains__)
+    source = reader.read(Path(about["images"]), shape, about["fit"], names.__contains__)
     images = {k: v for part in source.parts for k, v in zip(part.names, part.image, strict=True)}
     if lost := names - images.keys():
         raise UserError(f"cannot draw {min(lost)}: {about['images']} no longer has it")

@@ -7,12 +7,13 @@ from typing import Any
 
 import torch
 
-from unlabel import files, images
+from unlabel import files
+from unlabel.data import images
+from unlabel.data.compressed import Encoded, Format, encode, spool
+from unlabel.data.images import UNLABELLED, Data, Images
 from unlabel.dataset import Dataset, Raw, hold_out, moments
-from unlabel.encoded import Encoded, Format, encode, spool
 from unlabel.errors import UserError
-from unlabel.images import UNLABELLED, Data, Images
-from unlabel.settings import build, load
+from unlabel.params.settings import build, load
 
 SPLITS = ("train", "validation", "test")
 

@@ -14,20 +14,22 @@ from typing import Any
 import torch
 import yaml
 
-from unlabel import checkpoint, encoder, files, images, machine, pictures, processes, resume
-from unlabel.code import fingerprint, targets
-from unlabel.collapse import ADVICE, collapse
-from unlabel.distributed import anywhere
+from unlabel import encoder, files, weights
+from unlabel.analysis.collapse import ADVICE, collapse
+from unlabel.data import images
+from unlabel.data.images import Data, Images
+from unlabel.data.subsets import noisy, stratified
 from unlabel.errors import UserError
+from unlabel.fingerprint import fingerprint, targets
 from unlabel.hardware import Hardware
-from unlabel.images import Data, Images
-from unlabel.labels import noisy, stratified
-from unlabel.log import Log
 from unlabel.method import Method
+from unlabel.nn.distributed import anywhere
+from unlabel.params.settings import build, load, target
 from unlabel.progress import Progress
 from unlabel.seeds import derive, generator
-from unlabel.settings import build, load, target
-from unlabel.training import Training, fit
+from unlabel.training import checkpoint, environment, launch, lock, pictures
+from unlabel.training.log import Log
+from unlabel.training.loop import Training, fit
 
 SECONDS = float(os.environ.get("UNLABEL_CHECKPOINT_SECONDS", "10"))  # between states, at least
 SHARE = 0.02  # of the time goes into saving them, at most
@@ -45,16 +47,16 @@ def run(params: Path, train: Path, state: Path, out: Path) -> None:
     training: Training = build(settings["training"], "training")
     code = fingerprint("unlabel.stage.pretrain", *targets(settings))
     identity = {"settings": settings, "code": code, "torch": torch.__version__}
-    if not processes.launched():
+    if not launch.launched():
         if _done(out, identity):
             print(f"{out} is trained already", file=sys.stderr)
             return
         if training.processes > 1:
             flags = {"params": params, "train": train, "state": state, "out": out}
-            processes.launch(training.processes, "pretrain", **flags)
+            launch.launch(training.processes, "pretrain", **flags)
             return
-    leader = processes.leader()
-    with resume.lock(state) if leader else nullcontext():
+    leader = launch.leader()
+    with lock.acquire(state) if leader else nullcontext():
         _run(settings, training, identity, train, state, out)
         if leader:
             shutil.rmtree(state)
@@ -68,27 +70,27 @@ def _run(
     state: Path,
     out: Path,
 ) -> None:
-    with processes.member(training.processes):
+    with launch.member(training.processes):
         done = _done(out, identity)  # by whoever held the lock before
-        if not done and processes.leader():
-            done = resume.take_back(out, identity)  # or while no Snakemake looked on
+        if not done and launch.leader():
+            done = checkpoint.take_back(out, identity)  # or while no Snakemake looked on
         if anywhere(done):
             return
         hardware: Hardware = build(settings["hardware"], "hardware")
         examples, data = _examples(train, training, settings)
         method = _method(settings, data, hardware)
         log, seconds = _train(method, examples, settings, training, hardware, state, identity)
-    if not processes.leader():
+    if not launch.leader():
         return
     out.mkdir(parents=True, exist_ok=True)
     files.write_text(out / "params.yaml", yaml.safe_dump(settings, sort_keys=False))
     encoder.save(out / "encoder.safetensors", method.encoder, settings["encoder"])
-    rest = {k: v for k, v in resume.weights(method).items() if not k.startswith("encoder.")}
-    checkpoint.write(out / "method.safetensors", rest, {"method": settings["method"]})
+    rest = {k: v for k, v in weights.of(method).items() if not k.startswith("encoder.")}
+    weights.write(out / "method.safetensors", rest, {"method": settings["method"]})
     files.write_table(out / "log.parquet", log.rows)
     pictures.draw(out / "pictures.parquet", method, examples, hardware, settings["seed"])
     trained = log.steps * training.batch
-    about: dict[str, Any] = {**identity, **machine.describe(hardware.device)}
+    about: dict[str, Any] = {**identity, **environment.describe(hardware.device)}
     del about["settings"]  # they are in params.yaml
     about |= {
         "precision": hardware.precision,
@@ -97,7 +99,7 @@ def _run(
         "labels": method.labels,
         "seconds": round(seconds, 3),
         "images_per_second": round(trained / seconds, 1) if trained else None,
-        "peak_memory": machine.peak_memory(hardware.device),
+        "peak_memory": environment.peak_memory(hardware.device),
     }
     files.write_json(out / "run.json", about)
 
@@ -106,7 +108,7 @@ def _done(out: Path, identity: dict[str, Any]) -> bool:
     """Is the run in `out` finished? Raises `UserError` if it is a run of other settings or code."""
     if not (out / "run.json").exists():
         return False
-    if difference := resume.difference(out, identity):
+    if difference := checkpoint.difference(out, identity):
         raise UserError(
             f"{out} holds a run of other settings: {difference}; "
             "choose another folder, or delete it to train anew"
@@ -185,7 +187,7 @@ def _train(
     )
     start, before = 0, 0.0
     if path.exists():
-        about = resume.load(path, method, optimizers, identity)
+        about = checkpoint.load(path, method, optimizers, identity)
         start, before = about["step"], about["seconds"]
         log.resume(about)
         print(f"{settings['run']}: going on after step {start} of {steps}", file=sys.stderr)
@@ -204,9 +206,9 @@ def _train(
         progress.advance(training.batch, log.last())
         now = time.monotonic()
         stop = step < steps and anywhere(terminated.is_set())
-        if processes.leader() and step < steps and (stop or now - saved > wait):
+        if launch.leader() and step < steps and (stop or now - saved > wait):
             about = log.state(step) | {"identity": identity, "step": step}
-            resume.save(path, method, optimizers, about | {"seconds": before + now - began})
+            checkpoint.save(path, method, optimizers, about | {"seconds": before + now - began})
             saved = time.monotonic()
             wait = max(SECONDS, (saved - now) / SHARE)
         if stop:

@@ -1,18 +1,14 @@
 """Measure features."""
 
-import sys
-import time
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
 
 from unlabel import files
-from unlabel.errors import UserError
-from unlabel.features import Features, read
+from unlabel.features.parquet import read
 from unlabel.hardware import Hardware
-from unlabel.probe import Probe
-from unlabel.settings import Settings, build, load
+from unlabel.params.settings import build, load
+from unlabel.probe._run import built, measured
 
 
 def run(params: Path, features: Path, views: Path, out: Path) -> None:
@@ -29,25 +25,3 @@ def run(params: Path, features: Path, views: Path, out: Path) -> None:
     everything = read(features, views).to(hardware.device)
     for name, measures in measured(probes, everything, settings["seed"]):
         files.write_json(out / f"{name}.json", measures)
-
-
-def built(recipes: Mapping[str, Settings]) -> dict[str, Probe]:
-    """The probes of recipes, by name. Raises `UserError` for one that makes no probe."""
-    probes: dict[str, Probe] = {}
-    for name, recipe in recipes.items():
-        probes[name] = build(recipe, f"probe.{name}")
-        if not isinstance(probes[name], Probe):
-            raise UserError(f"probe.{name}._target_ is {recipe['_target_']}, which is no probe")
-    return probes
-
-
-def measured(
-    probes: Mapping[str, Probe], features: Features, seed: int
-) -> Iterator[tuple[str, dict[str, float]]]:
-    """What each probe says of `features`: nothing where it needs labels and there are none."""
-    for name, probe in probes.items():
-        began = time.monotonic()
-        usable = features.labelled or not probe.labels
-        yield name, probe.measure(features, seed) if usable else {}
-        said = f"{time.monotonic() - began:.1f} s" if usable else "no image has a label"
-        print(f"probe {name}: {said}", file=sys.stderr, flush=True)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from unlabel import files
-from unlabel.report import arm, brief, tables
+from unlabel.analysis import arms, frozen_study, tables
 
 
 def run(params: Path, runs: Path, out: Path) -> None:
@@ -12,11 +12,11 @@ def run(params: Path, runs: Path, out: Path) -> None:
     Writes results.parquet, metrics.json, plots/leaderboard.csv, plots/training.csv and index.html.
     Raises `UserError` for a run that is missing or damaged.
     """
-    from unlabel.report import page  # Altair and Jinja2, which only this stage needs
+    from unlabel.report import index_page  # Altair and Jinja2, which only this stage needs
 
-    about = brief.read(params)
-    settings = arm.gather(about, runs)
-    html = page.render(about, settings)
+    about = frozen_study.read(params)
+    settings = arms.gather(about, runs)
+    html = index_page.render(about, settings)
     out.mkdir(parents=True, exist_ok=True)
     with files.whole(out / "results.parquet") as part:
         tables.results(settings, about.metric).to_parquet(part, index=False)

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from unlabel import inventory, provenance, records, versioned
 from unlabel.errors import UserError
-from unlabel.inventory import Found
-from unlabel.plan import Plan
-from unlabel.report.measure import size
 from unlabel.report.terminal import aligned
+from unlabel.units import size
+from unlabel.workflow import dvc, inventory
+from unlabel.workflow.engine import provenance, records
+from unlabel.workflow.inventory import Found
+from unlabel.workflow.plan import Plan
 
 SHOWN = 5  # files named in a refusal
 
@@ -61,7 +62,7 @@ def _count(found: Sequence[Found]) -> str:
 
 def _prune(orphaned: Sequence[Found], runs: Path, yes: bool, unversioned: bool) -> None:
     if not unversioned and orphaned:
-        lost = versioned.lost([each.folder for each in orphaned], runs)
+        lost = dvc.lost([each.folder for each in orphaned], runs)
         for folder, files in lost.items():
             if files:
                 names = ", ".join(str(file.relative_to(folder)) for file in files[:SHOWN])

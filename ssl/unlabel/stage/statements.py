@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from unlabel import files
+from unlabel.analysis import tables
 from unlabel.errors import UserError
-from unlabel.report import tables, written
 
 
 def run(records: list[Path], page: Path, record: Path, table: Path, text: Path) -> None:
@@ -25,7 +25,7 @@ def run(records: list[Path], page: Path, record: Path, table: Path, text: Path) 
 
 
 def _read(path: Path) -> dict[str, Any]:
-    content = written.read(path, "make the study")
+    content = files.read_json(path, "make the study")
     if not content.get("verdict"):
         raise UserError(f"{path} holds no verdict; give its study a statement and claims")
     return content

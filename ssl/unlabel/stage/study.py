@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from unlabel import files
-from unlabel.report import arm, brief, tables
-from unlabel.report.outcome import outcome
+from unlabel.analysis import arms, frozen_study, tables
+from unlabel.analysis.judgement import outcome
 
 
 def run(params: Path, runs: Path, page: Path, record: Path, table: Path, text: Path) -> None:
@@ -15,8 +15,8 @@ def run(params: Path, runs: Path, page: Path, record: Path, table: Path, text: P
     """
     from unlabel.report import study_page  # Altair and Jinja2, which only this stage needs
 
-    about = brief.read(params)
-    settings = arm.compare(about, runs)
+    about = frozen_study.read(params)
+    settings = arms.compare(about, runs)
     found = outcome(about, settings)
     html = study_page.render(found)
     files.write_json(record, found.record())

@@ -3,23 +3,21 @@
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 from unlabel import encoder as encoders
 from unlabel import files
-from unlabel.colour import separate
+from unlabel.data.images import UNLABELLED, Images
+from unlabel.data.loader import batches
+from unlabel.data.splits import read_splits, some
 from unlabel.encoder import Encoder
-from unlabel.errors import UserError
-from unlabel.features import Features, Split
-from unlabel.folding import folded
+from unlabel.features.extract import in_shape
+from unlabel.features.parquet import Features, Split
 from unlabel.hardware import Hardware
-from unlabel.images import UNLABELLED, Images
-from unlabel.loading import batches
+from unlabel.nn.folding import folded
+from unlabel.params.settings import build, load
+from unlabel.probe import named
+from unlabel.probe._run import built, measured
 from unlabel.progress import Progress
-from unlabel.settings import build, load
-from unlabel.stage.features import read_splits, some
-from unlabel.stage.probe import built, measured
 
 BATCH = 1000
 
@@ -55,34 +53,8 @@ def extract(encoder: Encoder, images: Images, hardware: Hardware, progress: Prog
     """The features of all `images`, on the device."""
     parts = []
     for part in batches(images, BATCH, hardware.workers):
-        x = fitted(hardware.pixels(part.image), encoder.data.shape)
+        x = in_shape(hardware.pixels(part.image), encoder.data.shape)
         with hardware.autocast():
             parts.append(encoder(x).float())
         progress.advance(len(part.id))
     return Split(images.id, images.label, images.factor, torch.cat(parts)).to(hardware.device)
-
-
-def fitted(x: Tensor, shape: tuple[int, int, int]) -> Tensor:
-    """Images in [0, 1] (B, C, H, W) in another `shape`: luma for grey, three times grey for colour.
-
-    Raises `UserError` where neither has to do with the other.
-    """
-    channels, height, width = shape
-    if (x.shape[1], channels) == (3, 1):
-        x = separate(x)[0]
-    elif (x.shape[1], channels) == (1, 3):
-        x = x.expand(-1, 3, -1, -1)
-    elif x.shape[1] != channels:
-        raise UserError(
-            f"images of {x.shape[1]} channels cannot be shown to an encoder of {channels}; "
-            "choose a dataset that is grey or in colour"
-        )
-    if x.shape[2:] == (height, width):
-        return x
-    return F.interpolate(x, (height, width), mode="bilinear", antialias=True).clamp(0, 1)
-
-
-def named(metric: str, dataset: str) -> str:
-    """The name of a probe's metric on another dataset."""
-    what = metric.removeprefix("validation_")
-    return f"{metric.removesuffix(what)}{dataset}_{what}"

@@ -4,8 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from unlabel import artifacts, provenance
 from unlabel.errors import UserError
+from unlabel.workflow import dvc
+from unlabel.workflow.engine import provenance
 
 
 def run(name: str | None = None) -> None:
@@ -17,10 +18,10 @@ def run(name: str | None = None) -> None:
     if not Path(".dvc").is_dir():
         raise UserError("this folder is no repository of DVC; go to the one with .dvc")
     provenance.export()
-    artifacts.write()
+    dvc.write()
     _dvc("commit", "--force", "workflow")
     if name:
-        kept = [provenance.PROVENANCE, artifacts.ARTIFACTS]
+        kept = [provenance.PROVENANCE, dvc.ARTIFACTS]
         added = [word for path in kept for word in ("--include-untracked", str(path))]
         _dvc("exp", "save", "--force", "--name", name, *added)
         print(f"the experiment {name}; compare it with: dvc exp show --only-changed")

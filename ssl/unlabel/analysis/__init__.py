@@ -1,0 +1,1 @@
+"""What finished runs say together: estimates, tables and verdicts."""

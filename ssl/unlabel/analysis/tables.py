@@ -1,0 +1,121 @@
+"""The tables that other programs read: equal results give equal bytes, whatever their order.
+
+So they hold what was measured, and no times.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+
+from unlabel.analysis.arms import Comparison
+from unlabel.analysis.metric import natural
+
+TIDY = ["budget", "dataset", "method", "variant", "seed", "probe", "metric", "value"]
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how what a spreadsheet computes begins
+CURVE = ["dataset", "method", "seed", "step", "epoch"]
+
+
+def results(settings: Iterable[Comparison], metric: str) -> pd.DataFrame:
+    """One row for each number of each probe of each run.
+
+    `attrs` says what the numbers do not: the headline metric, and which methods are references or
+    see labels.
+    """
+    settings = list(settings)
+    rows = [
+        [run.budget, run.dataset, run.method, run.variant, run.seed, probe, name, value]
+        for setting in settings
+        for each in setting.results
+        for run in [each.planned]
+        for probe, metrics in each.probes.items()
+        for name, value in metrics.items()
+    ]
+    table = pd.DataFrame(rows, columns=TIDY).sort_values(TIDY, ignore_index=True)
+    arms = [arm for setting in settings for arm in setting.arms]
+    table.attrs = {
+        "metric": metric,
+        "references": sorted({arm.method for arm in arms if arm.reference}),
+        "labels": sorted({arm.method for arm in arms if arm.labels}),
+    }
+    return table
+
+
+def metrics(settings: Iterable[Comparison]) -> dict[str, dict[str, dict[str, float]]]:
+    """Dataset -> arm -> metric -> its mean over seeds, as `dvc metrics` shows it."""
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for setting in settings:
+        for arm in setting.arms:
+            means = {name: _round(e.mean) for name in arm.metrics if (e := arm.estimate(name))}
+            found.setdefault(setting.dataset, {})[arm.key] = means
+    return found
+
+
+def leaderboard(settings: Iterable[Comparison]) -> pd.DataFrame:
+    """One row for each arm: of each metric the mean over seeds, and half its 95 % interval."""
+    rows, names = [], set[str]()
+    for setting in settings:
+        for arm in setting.arms:
+            row: dict[str, Any] = {"dataset": setting.dataset, "method": arm.key}
+            row["seeds"] = len(arm.results)
+            for name in arm.metrics:
+                if found := arm.estimate(name):
+                    row |= {name: found.mean, f"{name}_interval": found.interval}
+            names |= set(arm.metrics)
+            rows.append(row)
+    first = ["dataset", "method", "seeds"]
+    rest = [f"{name}{end}" for name in sorted(names, key=natural) for end in ("", "_interval")]
+    return pd.DataFrame(rows, columns=first + rest).sort_values(first, ignore_index=True)
+
+
+def arms(settings: Iterable[Comparison]) -> pd.DataFrame:
+    """One row for each arm of a study: of each metric the mean, and half its 95 % interval."""
+    rows, names = [], set[str]()
+    for setting in settings:
+        for arm in setting.arms:
+            row: dict[str, Any] = {"dataset": setting.dataset, "method": arm.method}
+            row |= {"arm": arm.label, "variant": arm.variant, "seeds": len(arm.results)}
+            for name in arm.metrics:
+                if found := arm.estimate(name):
+                    row |= {name: found.mean, f"{name}_interval": found.interval}
+            names |= set(arm.metrics)
+            rows.append(row)
+    first = ["dataset", "method", "arm", "variant", "seeds"]
+    rest = [f"{name}{end}" for name in sorted(names, key=natural) for end in ("", "_interval")]
+    return pd.DataFrame(rows, columns=first + rest)
+
+
+def training(settings: Iterable[Comparison]) -> pd.DataFrame:
+    """The training logs of all runs, one below the other, as `dvc plots` draws them."""
+    logs = [
+        each.log.assign(dataset=setting.dataset, method=arm.key, seed=each.seed)
+        for setting in settings
+        for arm in setting.arms
+        for each in arm.results
+    ]
+    table = pd.concat(logs, ignore_index=True)
+    rest = sorted({str(name) for name in table} - set(CURVE))
+    return table[CURVE + rest].sort_values(CURVE, ignore_index=True)
+
+
+def comma_separated(table: pd.DataFrame) -> str:
+    """CSV, of numbers with six significant digits, and without formulas."""
+    texts = table.select_dtypes(["object", "string"])
+    safe = table.assign(**{str(name): texts[name].map(_plain) for name in texts})
+    text: str = safe.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    return text
+
+
+def _plain(value: Any) -> Any:
+    """A text as no spreadsheet takes it for a formula; other values as they are."""
+    if not isinstance(value, str) or not value.startswith(FORMULA):
+        return value
+    try:
+        float(value)
+    except ValueError:
+        return f"'{value}"
+    return value
+
+
+def _round(value: float) -> float:
+    return float(f"{value:.6g}")

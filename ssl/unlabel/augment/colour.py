@@ -1,0 +1,57 @@
+"""What an image has beside its colours, these, and the bins that their values fall into."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as torchvision and Pillow
+YIQ = (LUMA, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
+
+
+def separate(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Images (B, 3, H, W) -> luma (B, 1, H, W) and chroma (B, 2, H, W), by the YIQ colour space."""
+    luma, chroma = recolour(x, torch.tensor(YIQ, device=x.device)).split([1, 2], 1)
+    return luma, chroma
+
+
+def join(luma: Tensor, chroma: Tensor) -> Tensor:
+    """The inverse of `separate`; colours that no screen has are cut to the nearest."""
+    yiq = torch.cat([luma, chroma], 1)
+    return recolour(yiq, torch.linalg.inv(torch.tensor(YIQ, device=luma.device))).clamp(0, 1)
+
+
+def recolour(x: Tensor, matrix: Tensor) -> Tensor:
+    """Multiply each pixel's channels: (B, C, H, W), (K, C) -> (B, K, H, W), in float32."""
+    with torch.autocast(x.device.type, enabled=False):
+        return torch.einsum("kc,bchw->bkhw", matrix, x.float())
+
+
+def edges(x: Tensor) -> Tensor:
+    """How steep each channel is at each pixel, by central differences: (B, C, H, W) in [0, 1]."""
+    x = F.pad(x, (1, 1, 1, 1), mode="replicate")
+    across = x[:, :, 1:-1, 2:] - x[:, :, 1:-1, :-2]
+    down = x[:, :, 2:, 1:-1] - x[:, :, :-2, 1:-1]
+    return (across.square() + down.square()).sqrt().clamp(max=1)
+
+
+def chroma_bins(spacing: float) -> Tensor:
+    """The points of a grid that are the nearest to the chroma of some colour: (Q, 2)."""
+    level = torch.linspace(0, 1, 33)
+    chroma = torch.cartesian_prod(level, level, level) @ torch.tensor(YIQ[1:]).T
+    return (chroma / spacing).round().unique(dim=0) * spacing
+
+
+def intensity_bins(spacing: float) -> Tensor:
+    """(Q, 1), from 0 to 1"""
+    return torch.linspace(0, 1, round(1 / spacing) + 1).unsqueeze(1)
+
+
+def soft_encode(values: Tensor, bins: Tensor, sigma: float, nearest: int = 5) -> Tensor:
+    """Values (B, K, h, w) -> weights of the bins (B, Q, h, w) that sum to 1.
+
+    The nearest bins have a weight, a Gaussian of their distance (arXiv:1603.08511, section 2.1).
+    """
+    distance = (values.unsqueeze(1) - bins[:, :, None, None]).square().sum(2)  # (B, Q, h, w)
+    near = distance.topk(min(nearest, len(bins)), dim=1, largest=False)
+    weight = (near.values / (-2 * sigma**2)).softmax(1)
+    return torch.zeros_like(distance).scatter(1, near.indices, weight)

@@ -1,0 +1,1 @@
+"""Images: fetched, decoded, stored and read back."""

@@ -1,0 +1,46 @@
+"""The splits of a prepared dataset, read back."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from unlabel.data import images
+from unlabel.data.images import UNLABELLED, Data, Images
+from unlabel.errors import UserError
+from unlabel.seeds import generator
+
+
+def read_splits(
+    paths: Sequence[Path], shape: tuple[int, int, int] | None = None
+) -> tuple[list[Images], Data]:
+    """The images of each path, and what is to be known of the last.
+
+    Raises `UserError` if a file is missing, damaged or empty, or its images are not of the
+    `shape` that an encoder was trained on.
+    """
+    splits = []
+    for path in paths:
+        split, data = images.read(path)
+        if not len(split.id):
+            raise UserError(f"{path} has no images; prepare the dataset so that no split is empty")
+        if shape is not None and data.shape != shape:
+            raise UserError(
+                f"the images of {path} are {data.shape} (channels, height, width), but the encoder "
+                f"was trained on {shape}; prepare them in the encoder's shape"
+            )
+        splits.append(split)
+    return splits, data
+
+
+def some(images: Images, number: int | None) -> Images:
+    """So many random images, the same each time; all, where there are no more.
+
+    Those without a label only where those with one are too few.
+    """
+    if number is None or number >= len(images.id):
+        return images
+    order = torch.randperm(len(images.id), generator=generator("features"))
+    unlabelled = images.label[order] == UNLABELLED
+    order = order[unlabelled.int().argsort(stable=True)]
+    return images.take(order[:number].sort().values)

@@ -1,0 +1,96 @@
+"""Features of any images, as a Parquet file that says whose they are.
+
+The file has the column `path` or `id`, which names each image, `h` (the encoder's output) and,
+where the method has a projector, `z` (the projector's), as fixed-size lists of float32. Its
+metadata say which encoder made them, and from what.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from unlabel.errors import UserError, damage
+from unlabel.features.parquet import vectors, write_tables
+from unlabel.nn.nearest import nearest
+
+
+class Neighbour(NamedTuple):
+    """An image, and the cosine similarity of its features with those that were asked for."""
+
+    name: Any  # its path, a text, or its id
+    similarity: float
+
+
+def write(
+    path: Path,
+    key: str,
+    parts: Iterable[tuple[list[Any], Tensor, Tensor | None]],
+    about: dict[str, Any],
+) -> None:
+    """Write names, h (B, D) and z (B, d) one part after another, in bounded memory.
+
+    `key` is what the names are: "path" or "id". There is at least one part.
+    """
+    write_tables(path, (pa.table({key: n} | vectors(h=h, z=z)) for n, h, z in parts), about)
+
+
+def read_about(path: Path) -> dict[str, Any]:
+    """What `write` was told about the features. Raises `UserError` for another or damaged file."""
+    with _opened(path) as file:
+        told = (file.schema_arrow.metadata or {}).get(b"unlabel", b"{}")
+        about: dict[str, Any] = json.loads(told)
+        if "encoder_sha256" not in about:
+            raise ValueError("it names no encoder")
+        return about
+
+
+def neighbours(path: Path, query: Tensor, number: int) -> list[list[Neighbour]]:
+    """For each query (Q, D) the images whose h is the most alike, the nearest first.
+
+    Reads a part of the file at a time. Raises `UserError` if it is missing or damaged, or its
+    features are of another length.
+    """
+    query = F.normalize(query, dim=1)
+    values, rows, start = query.new_empty(len(query), 0), torch.empty(len(query), 0).long(), 0
+    with _opened(path) as file:
+        for h in _groups(file):
+            if h.shape[1] != query.shape[1]:
+                raise UserError(
+                    f"{path} has features of length {h.shape[1]}, but the encoder makes them "
+                    f"{query.shape[1]} long; embed the images with this encoder"
+                )
+            found = nearest(query, F.normalize(h, dim=1), min(number, len(h)))
+            values = torch.cat([values, found[0]], 1)
+            rows = torch.cat([rows, found[1] + start], 1)
+            values, best = values.topk(min(number, values.shape[1]))
+            rows, start = rows.gather(1, best), start + len(h)
+        key = file.schema_arrow.names[0]
+        names = file.read([key])[key].take(rows.flatten().numpy()).to_pylist()
+    each = [Neighbour(*pair) for pair in zip(names, values.flatten().tolist(), strict=True)]
+    width = values.shape[1]
+    return [each[at : at + width] for at in range(0, len(each), width)]
+
+
+def _groups(file: pq.ParquetFile) -> Iterator[Tensor]:
+    """The column `h`, one row group after another: (n, D)."""
+    for group in range(file.num_row_groups):
+        column = file.read_row_group(group, ["h"])["h"].combine_chunks()
+        yield torch.tensor(column.flatten().to_numpy()).view(len(column), -1)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[pq.ParquetFile]:
+    try:
+        with damage(f"{path} is no whole file of `unlabel embed`", "embed the images again"):
+            with pq.ParquetFile(path, page_checksum_verification=True) as file:
+                yield file
+    except FileNotFoundError as error:
+        raise UserError(f"{path} does not exist: embed some images first") from error

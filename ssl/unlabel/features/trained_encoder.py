@@ -1,0 +1,39 @@
+"""A trained run, to be used: its folder is all that is needed."""
+
+from hashlib import file_digest
+from pathlib import Path
+from typing import Any
+
+from unlabel.errors import UserError
+from unlabel.hardware import Hardware
+from unlabel.params.settings import Settings, build, load
+
+
+def encoder_file(run: Path) -> Path:
+    """Where a run's encoder is. Raises `UserError` if the folder `run` is of no trained run."""
+    path = run / "encoder.safetensors"
+    if not path.is_file():
+        problem = "has no encoder.safetensors" if run.is_dir() else "is no folder"
+        raise UserError(
+            f"{run} {problem}; pass that of a trained run, "
+            "data/runs/BUDGET/DATASET/METHOD/VARIANT/SEED"
+        )
+    return path
+
+
+def settings_of(run: Path) -> dict[str, Any]:
+    """The settings that the run was trained with. Raises `UserError` if they cannot be read."""
+    return load(run / "params.yaml")
+
+
+def digest(path: Path) -> str:
+    """The sha256 of a file, which tells encoders apart."""
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
+
+
+def hardware_of(settings: Settings, device: str | None) -> Hardware:
+    """What the run was trained on, or `device`. Raises `UserError` if this machine has it not."""
+    changed = {} if device is None else {"device": device}
+    hardware: Hardware = build({**settings["hardware"], **changed}, "hardware")
+    return hardware

@@ -1,0 +1,1 @@
+"""Layers, losses and other parts of networks that methods share."""

@@ -1,0 +1,114 @@
+"""Batch norm of a batch that is spread over several processes, or worked through in chunks."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from unlabel.errors import UserError
+from unlabel.nn.distributed import gather, world
+
+
+class SynchronisedBatchNorm(_BatchNorm):
+    """Batch norm by the mean and the variance over all processes, each of which has as many images.
+
+    torch's own needs GPUs. The weights' names are those of `nn.BatchNorm1d` and `2d`.
+    """
+
+    apart = False  # of the process's own images alone; see `in_turn`
+
+    def _check_input_dim(self, x: Tensor) -> None:
+        """Vectors (B, D) and maps (B, D, H, W) alike."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.apart or world() == 1:
+            return super().forward(x)
+        h = x.float()
+        others = [d for d in range(x.ndim) if d != 1]
+        mine = torch.stack([h.mean(others), h.var(others, correction=0)])  # (2, D)
+        mean, var = gather(mine.unsqueeze(0)).unbind(1)  # (P, D) each
+        var = var.mean(0) + mean.var(0, correction=0)
+        mean = mean.mean(0)
+        self._track(mean.detach(), var.detach(), world() * x.numel() // x.shape[1])
+        scale = (var + self.eps).rsqrt() * (1 if self.weight is None else self.weight)
+        shift = (0 if self.bias is None else self.bias) - mean * scale
+        shape = (-1, *[1] * (x.ndim - 2))
+        return torch.addcmul(shift.view(shape), h, scale.view(shape)).to(x.dtype)
+
+    def _track(self, mean: Tensor, var: Tensor, n: int) -> None:
+        share = self.momentum
+        assert share is not None  # or statistics were plain means, as no encoder here has them
+        self.get_buffer("running_mean").lerp_(mean, share)
+        self.get_buffer("running_var").lerp_(var * (n / (n - 1)), share)
+        self.get_buffer("num_batches_tracked").add_(1)
+
+
+def synchronise(module: nn.Module) -> None:
+    """Synchronise all batch norm in `module`, in place: it may go by several names there."""
+    for each in module.modules():
+        if type(each) in (nn.BatchNorm1d, nn.BatchNorm2d):
+            each.__class__ = SynchronisedBatchNorm
+
+
+def split(x: Tensor, splits: int) -> tuple[Tensor, ...]:
+    """This process's images (b, ...) in the parts, `splits` of all processes, that MoCo's has.
+
+    Raises `UserError` where they do not divide among the processes, or leave a part too small.
+    """
+    parts, odd = divmod(splits, world()) if splits > 1 else (1, 0)
+    if odd:
+        raise UserError(
+            f"method.splits is {splits}, which does not divide among {world()} processes; "
+            "set it to a multiple of training.processes, or to 1"
+        )
+    if len(x) < 2 * parts:
+        raise UserError(
+            f"method.splits is {splits}, too many for a batch of {len(x) * world()}; set it lower"
+        )
+    return x.chunk(parts)
+
+
+@contextmanager
+def in_turn(module: nn.Module) -> Iterator[None]:
+    """Inside, batch norm sees each process's own images, as if the processes took turns.
+
+    The running statistics end as one process would have left them that did first what process 0
+    did, then what process 1 did, and so on.
+    """
+    norms = [each for each in module.modules() if isinstance(each, SynchronisedBatchNorm)]
+    if world() == 1:
+        norms = []
+    before = [{name: b.clone() for name, b in norm.named_buffers()} for norm in norms]
+    for norm in norms:
+        norm.apart = True
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.apart = False
+    for norm, start in zip(norms, before, strict=True):
+        steps = norm.get_buffer("num_batches_tracked") - start["num_batches_tracked"]
+        kept = (1 - (norm.momentum or 0)) ** steps
+        for name in ("running_mean", "running_var"):
+            total = start[name]
+            for after in gather(norm.get_buffer(name).unsqueeze(0)):
+                total = after + kept * (total - start[name])
+            setattr(norm, name, total)  # in place, autograd would take it for a change
+        norm.num_batches_tracked = start["num_batches_tracked"] + world() * steps
+
+
+@contextmanager
+def unmoved(module: nn.Module) -> Iterator[None]:
+    """Inside, batch norm's running statistics stay as they are: what it sees, it saw before."""
+    norms = [each for each in module.modules() if isinstance(each, _BatchNorm)]
+    before = [(norm.momentum, norm.get_buffer("num_batches_tracked").clone()) for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0  # the weight of what is new; to copy back would be a change, as above
+    try:
+        yield
+    finally:
+        for norm, (momentum, steps) in zip(norms, before, strict=True):
+            norm.momentum = momentum
+            norm.get_buffer("num_batches_tracked").copy_(steps)

@@ -1,0 +1,98 @@
+"""Blocks that at least two methods share."""
+
+import copy
+import math
+from itertools import pairwise
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from unlabel.nn.losses import cosine_similarities
+
+Norm = Literal["batch", "group", "layer", "none"]
+GROUPS = 8  # of group norm, where that many divide the channels
+
+
+def norms(kind: Norm, dim: int, maps: bool = False, affine: bool = True) -> list[nn.Module]:
+    """The layer that normalises vectors (B, dim) or, with `maps`, maps (B, dim, H, W), if any.
+
+    By the statistics of each channel over the batch (arXiv:1502.03167), or of one image's own
+    channels: in groups (arXiv:1803.08494), or all together, pixels included (arXiv:1607.06450).
+    """
+    if kind == "none":
+        return []
+    if kind == "batch":
+        return [(nn.BatchNorm2d if maps else nn.BatchNorm1d)(dim, affine=affine)]
+    groups = 1 if kind == "layer" else math.gcd(GROUPS, dim)
+    return [nn.GroupNorm(groups, dim, affine=affine)]
+
+
+def mlp(
+    *dims: int,
+    norm: Norm = "batch",
+    norm_out: bool = False,
+    activation: type[nn.Module] = nn.ReLU,
+) -> nn.Sequential:
+    """Linear layers between the sizes `dims`, with an activation on every hidden size.
+
+    A norm stands before each activation; with `norm_out` also at the end, where it has no scale
+    and offset to learn.
+    """
+    layers: list[nn.Module] = []
+    for dim, out in pairwise(dims[:-1]):
+        layers += [nn.Linear(dim, out, bias=norm != "batch"), *norms(norm, out), activation()]
+    last = norms(norm, dims[-1], affine=False) if norm_out else []
+    bias = not (last and norm == "batch")  # batch norm would take it off again
+    return nn.Sequential(*layers, nn.Linear(dims[-2], dims[-1], bias=bias), *last)
+
+
+class Teacher(nn.Module):
+    """A copy of `student` that takes no gradient and follows it slowly (arXiv:1703.01780).
+
+    Weights are averaged; the statistics of batch norm are the teacher's own, of what it has seen.
+    """
+
+    share = 1.0  # of a step's batch in one part; the loop says so where it works in parts
+
+    def __init__(self, student: nn.Module):
+        super().__init__()
+        self.module = copy.deepcopy(student).requires_grad_(False)
+
+    @torch.no_grad()
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.module(x)
+        return y
+
+    @torch.no_grad()
+    def follow(self, student: nn.Module, momentum: float) -> None:
+        """Weights <- momentum * weights + (1 - momentum) * student's.
+
+        Once for each part of a batch, which comes to the same as once for the whole.
+        """
+        for slow, fast in zip(self.module.parameters(), student.parameters(), strict=True):
+            slow.lerp_(fast, 1 - momentum**self.share)
+
+
+class Heads(nn.ModuleList):
+    """Several projectors side by side: (B, D) -> unit vectors in each of S spaces (S, B, d)."""
+
+    def forward(self, h: Tensor) -> Tensor:
+        return F.normalize(torch.stack([head(h) for head in self]).float(), dim=2)
+
+
+class Prototypes(nn.Module):
+    """Cosine similarities of vectors with learned prototypes: (B, D) -> (B, K), in float32."""
+
+    def __init__(self, dim: int, prototypes: int):
+        super().__init__()
+        self.weight = nn.Parameter(F.normalize(torch.randn(prototypes, dim), dim=1))
+
+    def forward(self, z: Tensor) -> Tensor:
+        return cosine_similarities(z, self.weight)
+
+
+def cosine(start: float, end: float, t: float) -> float:
+    """Half a cosine wave, from `start` at t = 0 to `end` at t = 1."""
+    return end + (start - end) * (1 + math.cos(math.pi * t)) / 2

@@ -1,0 +1,1 @@
+"""What `params/` says: recipes, settings, studies and claims, read and checked."""

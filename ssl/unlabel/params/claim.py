@@ -1,0 +1,166 @@
+"""What a study claims of its runs, written with their measures: `simclr[1024] - simclr[64]`.
+
+A term is `METHOD[ARM].METRIC`. An expression is terms and numbers joined by + and -.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from unlabel.errors import UserError, did_you_mean
+
+TERM = re.compile(r"([A-Za-z_]\w*)(?:\[([^\[\]]+)\])?(?:\.([A-Za-z_][\w.]*))?")
+NUMBER = re.compile(r"\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+")
+KINDS = {"higher": ("than", "by"), "same": ("as", "within")}  # the other side, and the margin
+
+
+@dataclass(frozen=True)
+class Term:
+    """A measure of a method in an arm; None where the study's own choice is meant."""
+
+    method: str
+    arm: str | None = None
+    metric: str | None = None
+
+    def __str__(self) -> str:
+        arm = f"[{self.arm}]" if self.arm is not None else ""
+        return f"{self.method}{arm}" + (f".{self.metric}" if self.metric else "")
+
+
+@dataclass(frozen=True)
+class Expression:
+    """A sum: signs, and what they stand before."""
+
+    parts: tuple[tuple[int, Term | float], ...]
+
+    def __str__(self) -> str:
+        written = [
+            f"{'-' if sign < 0 else '+'} {part:g}" if isinstance(part, float) else
+            f"{'-' if sign < 0 else '+'} {part}"
+            for sign, part in self.parts
+        ]  # fmt: skip
+        return " ".join(written).removeprefix("+ ")
+
+    @property
+    def terms(self) -> list[Term]:
+        """All terms, in their order."""
+        return [part for _, part in self.parts if isinstance(part, Term)]
+
+    def value(self, of: Callable[[Term], float]) -> float:
+        """The sum, where `of` is a term's value."""
+        return sum(
+            sign * (part if isinstance(part, float) else of(part)) for sign, part in self.parts
+        )
+
+    def map(self, change: Callable[[Term], Term]) -> "Expression":
+        """The same of changed terms."""
+        return Expression(
+            tuple((s, change(part) if isinstance(part, Term) else part) for s, part in self.parts)
+        )
+
+
+@dataclass(frozen=True)
+class Claim:
+    """`left` is higher than `right` by more than `margin`, or the same within it."""
+
+    says: str
+    kind: str  # "higher" or "same"
+    left: Expression
+    right: Expression
+    margin: float
+    metric: str  # of the terms that name none
+
+    @property
+    def terms(self) -> list[Term]:
+        """All terms of both sides."""
+        return self.left.terms + self.right.terms
+
+    @property
+    def metrics(self) -> list[str]:
+        """The metrics it is about, each once, in their order."""
+        return list(dict.fromkeys(term.metric or self.metric for term in self.terms))
+
+    def difference(self, of: Callable[[Term], float]) -> float:
+        """Left minus right, where `of` is a term's value."""
+        return self.left.value(of) - self.right.value(of)
+
+    def map(self, change: Callable[[Term], Term]) -> "Claim":
+        """The same of changed terms."""
+        return replace(self, left=self.left.map(change), right=self.right.map(change))
+
+    def written(self) -> dict[str, Any]:
+        """As a study's file has it."""
+        other, margin = KINDS[self.kind]
+        sides = {self.kind: str(self.left), other: str(self.right)}
+        return {"says": self.says, **sides, margin: self.margin, "metric": self.metric}
+
+    def formula(self) -> str:
+        """In one line, for people."""
+        if self.kind == "same":
+            right = f"({self.right})" if len(self.right.parts) > 1 else str(self.right)
+            return f"|{self.left} - {right}| < {self.margin:g}"
+        more = f" + {self.margin:g}" if self.margin else ""
+        return f"{self.left} > {self.right}{more}"
+
+
+def parse(content: Any, metric: str, where: str) -> Claim:
+    """A claim of a study's file; `metric` is the study's. Raises `UserError` where it is wrong."""
+    if not isinstance(content, Mapping):
+        raise UserError(f"{where} is {content!r}, but must be a mapping with `says`")
+    kinds = [kind for kind in KINDS if kind in content]
+    if len(kinds) != 1:
+        raise UserError(
+            f"{where} must say either `higher` ... `than` or `same` ... `as` ... `within`"
+        )
+    kind = kinds[0]
+    other, margin = KINDS[kind]
+    known = ["says", kind, other, margin, "metric"]
+    for key in content:
+        if key not in known:
+            raise UserError(
+                f"{where}.{key} is not part of a claim; {did_you_mean(str(key), known)}"
+            )
+    needed = ["says", other] + ([margin] if kind == "same" else [])
+    for key in needed:
+        if content.get(key) in (None, ""):
+            raise UserError(f"{where} lacks {key!r}")
+    size = content.get(margin, 0.0)
+    if isinstance(size, bool) or not isinstance(size, int | float):
+        raise UserError(f"{where}.{margin} is {size!r}, but must be a number")
+    if kind == "same" and size <= 0:
+        raise UserError(
+            f"{where}.within is {size!r}, but must be above 0: nothing is just the same"
+        )
+    name = content.get("metric", metric)
+    if not isinstance(name, str):
+        raise UserError(f"{where}.metric is {name!r}, but must be a metric's name")
+    left, right = (_expression(content[side], f"{where}.{side}") for side in (kind, other))
+    claim = Claim(str(content["says"]), kind, left, right, float(size), name)
+    if not claim.terms:
+        raise UserError(f"{where} compares two numbers; name a method, as in `simclr[base]`")
+    return claim
+
+
+def _expression(text: Any, where: str) -> Expression:
+    if isinstance(text, bool) or not isinstance(text, str | int | float):
+        raise UserError(f"{where} is {text!r}, but must be terms joined by + and -")
+    parts = tuple(_parts(str(text).strip(), where))
+    if not parts:
+        raise UserError(f"{where} is empty; write terms joined by + and -")
+    return Expression(parts)
+
+
+def _parts(text: str, where: str) -> Iterator[tuple[int, Term | float]]:
+    at, first = 0, True
+    while at < len(text):
+        found = re.compile(r"\s*([+-])\s*" if not first else r"\s*([+-]?)\s*").match(text, at)
+        what = found and (TERM.match(text, found.end()) or NUMBER.match(text, found.end()))
+        if not found or not what:
+            raise UserError(
+                f"{where} cannot be read at {text[at:].strip()!r}; write terms such as "
+                "`simclr[1024].linear`, joined by + and -"
+            )
+        sign = -1 if found[1] == "-" else 1
+        yield sign, Term(*what.groups()) if what.re is TERM else float(what[0])
+        at, first = what.end(), False

@@ -1,0 +1,156 @@
+"""The settings of one run, composed by Hydra from the recipes in `params/` and checked."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from unlabel.errors import UserError, did_you_mean
+from unlabel.params.settings import check, load, target
+
+# A value of a typed path: what a shell, Snakemake and every file system leave alone.
+OVERRIDE = re.compile(r"[A-Za-z_][\w./@]*=[\w.+\-\[\],]*")
+SECTIONS = ("dataset", "encoder", "method", "optimizer", "training", "hardware")
+
+
+def names(params: Path, group: str) -> list[str]:
+    """The instances of a group: its files."""
+    return sorted(path.stem for path in (params / group).glob("*.yaml"))
+
+
+def choose(params: Path, group: str, name: str) -> str:
+    """`name`, if the group has it. Raises `UserError` with the nearest right name otherwise."""
+    known = names(params, group)
+    if name not in known:
+        raise UserError(f"unknown {group} {name!r}: {did_you_mean(str(name), known)}")
+    return name
+
+
+def learners(params: Path) -> list[str]:
+    """The methods that learn from labels."""
+    recipes = {name: load(params / "method" / f"{name}.yaml") for name in names(params, "method")}
+    return [name for name, recipe in recipes.items() if target(recipe["method"], name).labels]
+
+
+def probes(params: Path) -> list[str]:
+    """The probes that look at features; fine-tuning trains, and is a stage of its own."""
+    return [name for name in names(params, "probe") if name != "finetune"]
+
+
+def split(variant: str) -> list[str]:
+    """`a=1,b=[2,3]` -> `a=1`, `b=[2,3]`; `base` -> nothing. Raises `UserError` if it is neither."""
+    overrides = [] if variant == "base" else re.split(r",(?![^\[]*\])", variant)
+    for override in overrides:
+        if not OVERRIDE.fullmatch(override):
+            raise UserError(f"{override!r} is not an override like optimizer.lr=0.1")
+    if overrides != sorted(overrides):
+        raise UserError(f"write the variant {variant!r} in order: {','.join(sorted(overrides))}")
+    return overrides
+
+
+def variant(overrides: Sequence[str]) -> str:
+    """The variant that is made by overrides: what `split` splits."""
+    return ",".join(sorted(overrides)) or "base"
+
+
+def own(params: Path) -> list[str]:
+    """The datasets of one's own images: those of a path."""
+    return [name for name in names(params, "dataset") if paths(recipe(params, name))]
+
+
+def paths(recipe: Mapping[str, Any]) -> list[str | None]:
+    """The `path` of a dataset, or of the one that it is made of: none or one, null if not set."""
+    inner = [value for value in recipe.values() if isinstance(value, Mapping)]
+    return (
+        [recipe["path"]] if "path" in recipe else [path for each in inner for path in paths(each)]
+    )
+
+
+def recipe(params: Path, name: str, **changes: Any) -> dict[str, Any]:
+    """The settings of a dataset, with changes. Raises `UserError` if there is none of that name."""
+    return load(params / "dataset" / f"{choose(params, 'dataset', name)}.yaml") | changes
+
+
+def settings(params: Path, budget: str, dataset: str, method: str, variant: str) -> dict[str, Any]:
+    """All settings of a run, resolved; its seed is the default one.
+
+    Raises `UserError` for an unknown name or key, with the nearest right one, and a wrong type.
+    """
+    for group, name in (("budget", budget), ("dataset", dataset), ("method", method)):
+        choose(params, group, name)
+    chosen = [f"budget={budget}", f"dataset={dataset}", f"method={method}"]
+    chosen += [f"+probe@probe.{probe}={probe}" for probe in probes(params)]
+    overrides = split(variant)
+    for override in overrides:
+        key = override.split("=")[0]
+        if key in ("seed", "budget", "method") or key.split(".")[0] == "dataset":
+            raise UserError(
+                f"{override!r} cannot be a variant: a run's path says its {key} already"
+            )
+    where = f"{method} on {dataset} at budget {budget}"
+    config = _hydra(params, chosen, overrides, where)
+    try:
+        resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise UserError(f"the settings of {where} do not resolve: {_line(error)}") from error
+    assert isinstance(resolved, dict)
+    _check(params, resolved, where)
+    return {str(key): value for key, value in resolved.items()}
+
+
+def _hydra(params: Path, chosen: Sequence[str], overrides: Sequence[str], where: str) -> DictConfig:
+    with initialize_config_dir(str(params.resolve()), version_base=None):
+        try:
+            return compose("run", [*chosen, *overrides])
+        except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
+            for override in overrides:
+                key = override.split("=")[0]
+                known = set(_keys(compose("run", [*chosen])))
+                if key not in known:
+                    raise UserError(
+                        f"{override!r} overrides {key}, which {where} has not; "
+                        f"{did_you_mean(key, known)}"
+                    ) from error
+            raise UserError(f"the recipes of {where} cannot be composed: {_line(error)}") from error
+
+
+def _check(params: Path, resolved: Mapping[Any, Any], where: str) -> None:
+    known = [*OmegaConf.load(params / "config.yaml"), "dataset", "encoder", "method", "probe"]
+    known = [*known, "finetune", "about"]
+    for key in resolved:
+        if key not in known:
+            raise UserError(
+                f"{key} is not a section of the settings of {where}; "
+                f"{did_you_mean(str(key), known)}"
+            )
+    try:
+        for section in SECTIONS:
+            check(resolved[section], section)
+        for name, probe in resolved["probe"].items():
+            check(probe, f"probe.{name}")
+        check(resolved["finetune"], "finetune")
+        for name in resolved["transfer"]["probes"]:
+            if name not in resolved["probe"]:
+                raise UserError(
+                    f"transfer.probes names {name!r}; {did_you_mean(str(name), resolved['probe'])}"
+                )
+    except UserError as error:
+        raise UserError(f"in the settings of {where}: {error}") from error
+
+
+def _keys(config: Any, prefix: str = "") -> Iterator[str]:
+    if isinstance(config, Mapping | DictConfig):
+        for key in config:
+            yield f"{prefix}{key}"
+            value = None if OmegaConf.is_missing(config, key) else config[key]
+            yield from _keys(value, f"{prefix}{key}.")
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,148 @@
+"""Settings to objects: what `_target_` names is built, and a wrong key or type is explained.
+
+Only classes that modules of this package define are built, and optimizers. So settings from
+elsewhere, such as those in an encoder's file, cannot run code, not even what a module has imported.
+"""
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from inspect import Parameter, signature
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import yaml
+
+from unlabel.errors import UserError, did_you_mean
+
+Settings = Mapping[str, Any]
+VAR_KEYWORD = Parameter.VAR_KEYWORD
+FUNCTIONS = "unlabel.training.optimizer"  # the module whose functions are built like classes
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Read resolved settings. Raises `UserError` if the file is missing or not a YAML mapping."""
+    try:
+        # libyaml's loader is ten times faster, where PyYAML was built with it
+        settings = yaml.load(
+            path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        )
+    except OSError as error:
+        raise UserError(f"cannot read the settings {path}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        problem = " ".join(str(error).split())
+        raise UserError(f"{path} is not valid YAML ({problem}); mend or restore it") from error
+    if not isinstance(settings, dict):
+        raise UserError(f"{path} holds no settings: a YAML mapping was expected")
+    return settings
+
+
+def build(settings: Settings, where: str = "settings", **given: Any) -> Any:
+    """Call `settings["_target_"]` with the other settings, and with `given`.
+
+    Settings inside that have a `_target_` of their own are built first. `where` is the path of
+    `settings` for messages. Raises `UserError` for an unknown target, key or a wrong type.
+    """
+    check(settings, where)
+    call = target(settings, where)
+    for name, parameter in signature(call).parameters.items():
+        needed = parameter.default is Parameter.empty and parameter.kind is not VAR_KEYWORD
+        if needed and name not in settings and name not in given:
+            raise UserError(f"{where} lacks {name!r}, which {settings['_target_']} needs")
+    arguments = {key: _built(value, f"{where}.{key}") for key, value in _arguments(settings)}
+    return call(**given, **arguments)
+
+
+def check(settings: Settings, where: str) -> None:
+    """Raise `UserError` for a key or a type that the target, or one inside, does not take."""
+    call = target(settings, where)
+    maker = call.__init__ if isinstance(call, type) else call  # type: ignore[misc]
+    hints = get_type_hints(maker)
+    parameters = signature(call).parameters
+    open_ended = any(p.kind is VAR_KEYWORD for p in parameters.values())
+    for key, value in _arguments(settings):
+        name = f"{where}.{key}"
+        if key not in parameters and not open_ended:
+            raise UserError(
+                f"{name} is not a setting of {settings['_target_']}; "
+                f"{did_you_mean(key, parameters)}"
+            )
+        if isinstance(value, Mapping) and "_target_" in value:
+            check(value, name)
+        elif key in hints and not _fits(value, hints[key]):
+            raise UserError(f"{name} is {value!r}, but must be {_describe(hints[key])}")
+
+
+def target(settings: Settings, where: str) -> Any:
+    """The class or function that `_target_` names. Raises `UserError` if it is none to be built."""
+    path = settings.get("_target_") if isinstance(settings, Mapping) else None
+    if not isinstance(path, str) or not path.startswith("unlabel."):
+        raise UserError(f"{where}._target_ is {path!r}, but must name something in unlabel")
+    module, _, name = path.rpartition(".")
+    try:
+        call = getattr(import_module(module), name)
+        signature(call)
+        if name.startswith("_") or call.__module__ != module:
+            raise AttributeError(f"{module} defines no {name}")
+        if not isinstance(call, type) and module != FUNCTIONS:
+            raise TypeError(f"{name} is no class")
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{where}._target_ names {path}, which does not exist or cannot be made: {error}"
+        ) from error
+    return call
+
+
+def _arguments(settings: Settings) -> list[tuple[str, Any]]:
+    return [(key, value) for key, value in settings.items() if key != "_target_"]
+
+
+def _built(value: Any, where: str) -> Any:
+    if isinstance(value, Mapping) and "_target_" in value:
+        return build(value, where)
+    return value
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Is a value from YAML of the type `hint`? Types that YAML cannot write are let through."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        return any(_fits(value, each) for each in arguments)
+    if origin is Literal:
+        return value in arguments
+    if hint in (bool, NoneType, str):
+        return isinstance(value, hint)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if origin in (list, tuple, Sequence):
+        if not isinstance(value, list):
+            return False
+        fixed = origin is tuple and Ellipsis not in arguments
+        if fixed:
+            return len(value) == len(arguments) and all(map(_fits, value, arguments))
+        return all(_fits(each, arguments[0]) for each in value)
+    return not isinstance(value, str | int | float) or hint is Any
+
+
+def _describe(hint: Any) -> str:
+    names = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+    if get_origin(hint) is Literal:
+        return f"one of {', '.join(map(repr, get_args(hint)))}"
+    if get_origin(hint) in (Union, UnionType):
+        return " or ".join("null" if h is NoneType else _describe(h) for h in get_args(hint))
+    if get_origin(hint) in (list, tuple, Sequence):
+        return f"a list like {hint}"
+    return names.get(hint, f"settings with a `_target_` that makes a {hint}")
+
+
+def first_difference(there: Any, here: Any, name: str = "") -> str:
+    """The first value in which two nested settings differ, in words; empty where they do not."""
+    if isinstance(there, dict) and isinstance(here, dict):
+        for key in sorted(there.keys() | here.keys()):
+            where = f"{name}.{key}" if name else key
+            if said := first_difference(there.get(key), here.get(key), where):
+                return said
+        return ""
+    return "" if there == here else f"{name} is {there!r} there and {here!r} here"

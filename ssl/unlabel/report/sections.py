@@ -1,0 +1,154 @@
+"""Parts that several pages have."""
+
+import base64
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from unlabel.analysis.arms import Comparison
+from unlabel.analysis.frozen_study import BASE, FrozenStudy
+from unlabel.analysis.metric import describe, natural
+from unlabel.analysis.run_results import Result
+from unlabel.errors import UserError
+from unlabel.report import leaderboard
+from unlabel.report.leaderboard import Cell
+from unlabel.units import duration, number
+
+Measures = tuple[tuple[str, tuple[tuple[str, tuple[Cell, ...]], ...]], ...]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image as the text of a `data:` address."""
+
+    source: str
+    description: str
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of an arm's runs, as YAML."""
+
+    id: str
+    name: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a page tells of one setting."""
+
+    setting: Comparison
+    facts: tuple[tuple[str, str], ...]
+    measures: Measures
+    settings: tuple[Settings, ...]
+
+    @property
+    def seeds(self) -> str:
+        """Over how many seeds each mean is, and whether it has an interval."""
+        counts = sorted({len(arm.results) for arm in self.setting.arms})
+        if counts == [1]:
+            return "one seed: no interval"
+        many = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else str(counts[0])
+        return f"{many} seeds ± 95 % interval"
+
+    def settings_of(self, result: Result) -> str:
+        """The id of a run's settings on the page."""
+        return settings_id(result)
+
+
+def picture(description: str, png: bytes) -> Picture:
+    """A PNG file as a picture."""
+    return Picture(f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}", description)
+
+
+def facts(setting: Comparison, brief: FrozenStudy) -> tuple[tuple[str, str], ...]:
+    """What the numbers were made with; what differs between runs is listed."""
+    results = list({each.planned.run: each for each in setting.results}.values())
+
+    def told(name: str) -> str:
+        return ", ".join(sorted({str(e.about[name]) for e in results if e.about.get(name)}))
+
+    parameters = {int(e.about["parameters"]) for e in results if e.about.get("parameters")}
+    counts = {int(e.about["images"]) for e in results if e.trained and e.about.get("images")}
+    seeds = sorted({each.seed for each in results})
+    spent = sum(float(e.about.get("seconds") or 0) for e in results)
+    told_facts = [
+        ("Dataset", setting.dataset),
+        ("Trained on", ", ".join(f"{number(count, 0)} images" for count in sorted(counts))),
+        (
+            "Encoder",
+            ", ".join(
+                [setting.encoder, *(f"{number(n, 0)} parameters" for n in sorted(parameters))]
+            ),
+        ),
+        ("Budget", brief.budget),
+        ("Changed in all runs", ", ".join(brief.settings)),
+        ("Seeds", ", ".join(map(str, seeds))),
+        ("Runs", f"{len(results)}, trained in {duration(spent)} altogether"),
+        ("Device", told("device")),
+        ("Precision", told("precision")),
+        ("Software", f"torch {told('torch')}" if told("torch") else ""),
+        ("Commit", told("commit")),
+        ("Lock of the environment", told("lock")),
+    ]
+    return tuple((term, text) for term, text in told_facts if text)
+
+
+def measures(setting: Comparison) -> Measures:
+    """Every number of every probe: the probe, then each metric's title and a cell for each arm."""
+    names: dict[str, set[str]] = {}
+    for each in setting.results:
+        for probe, metrics in each.probes.items():
+            names.setdefault(probe, set()).update(metrics)
+    found = []
+    for probe in sorted(names):
+        rows = []
+        for name in sorted(names[probe], key=natural):
+            measure = describe(name)
+            cells = tuple(leaderboard.cell(arm.estimate(name), measure) for arm in setting.arms)
+            rows.append((measure.heading, cells))
+        if rows:
+            found.append((probe, tuple(rows)))
+    return tuple(found)
+
+
+def settings(setting: Comparison) -> tuple[Settings, ...]:
+    """Of each variant of each method, once. Raises `UserError` where they cannot be read."""
+    found: dict[str, Settings] = {}
+    for arm in setting.arms:
+        first = arm.results[0]
+        id = settings_id(first)
+        if id in found:
+            continue
+        path = first.folder / "params.yaml"
+        try:
+            text = path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise UserError(
+                f"cannot read {path}: {error.strerror}; finish the run first"
+            ) from error
+        named = f"{arm.method}, {arm.variant}" if arm.variant != BASE else arm.method
+        found[id] = Settings(id, named, text)
+    return tuple(found.values())
+
+
+def settings_id(result: Result) -> str:
+    """The id of a run's settings on a page; it differs from the arms' own."""
+    run = result.planned
+    return f"settings/{run.dataset}/{run.method}/{run.variant}".replace(" ", "_")
+
+
+def plain(text: str) -> str:
+    """A text in one line, of which Markdown makes neither HTML nor cells of a table."""
+    line = re.sub(r"([\\|])", r"\\\1", re.sub(r"[\r\n\t\v\f]+", " ", text))
+    return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", line)
+
+
+def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table as Markdown."""
+
+    def line(cells: Sequence[str]) -> str:
+        return f"| {' | '.join(map(plain, cells))} |\n"
+
+    return line(columns) + "|---" * len(columns) + "|\n" + "".join(map(line, rows))

@@ -1,0 +1,1 @@
+"""The training of one method: its loop, log and saved state."""

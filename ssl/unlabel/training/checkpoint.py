@@ -1,0 +1,87 @@
+"""The training state: all that a run killed at any moment needs to go on to the same bits."""
+
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from unlabel import files, weights
+from unlabel.errors import UserError
+from unlabel.params.settings import first_difference
+from unlabel.params.settings import load as settings_of
+from unlabel.run import ASIDE, TRAINED
+
+
+def save(
+    path: Path, method: nn.Module, optimizers: Sequence[Optimizer], about: dict[str, Any]
+) -> None:
+    """Write the state, whole or not at all; `about` is what is not a tensor."""
+    tensors = {f"method.{name}": t for name, t in weights.of(method).items()}
+    for k, optimizer in enumerate(optimizers):
+        for index, entry in optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{k}.{index}.{key}": t for key, t in entry.items()}
+    weights.write(path, tensors, about)
+
+
+def load(
+    path: Path, method: nn.Module, optimizers: Sequence[Optimizer], identity: dict[str, Any]
+) -> dict[str, Any]:
+    """Restore the state of `path` and return its `about`.
+
+    Raises `UserError` if it is damaged or is not of the run that `identity` describes.
+    """
+    tensors, about = weights.read(path)
+    if difference := first_difference(about["identity"], identity):
+        raise UserError(
+            f"{path} is the training state of another run: {difference}; "
+            "restore that value, or delete the file to start this run anew"
+        )
+    parts: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        part, _, rest = name.partition(".")
+        parts.setdefault(part, {})[rest] = tensor
+    weights.restore(method, parts["method"], path)
+    for k, optimizer in enumerate(optimizers):
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in parts.get("optimizer", {}).items():
+            which, index, key = name.split(".")
+            if int(which) == k:
+                state.setdefault(int(index), {})[key] = tensor
+        groups = optimizer.state_dict()["param_groups"]
+        optimizer.load_state_dict({"state": state, "param_groups": groups})
+        _lay_out(optimizer)
+    return about
+
+
+def _lay_out(optimizer: Optimizer) -> None:
+    """Give each state tensor its parameter's strides, which fused optimizers take for granted."""
+    for parameter, entry in optimizer.state.items():
+        for key, tensor in entry.items():
+            if tensor.shape == parameter.shape:
+                entry[key] = torch.empty_like(parameter).copy_(tensor)
+
+
+def take_back(out: Path, identity: dict[str, Any]) -> bool:
+    """Put back into `out` a finished training that was put aside, if it is that of `identity`."""
+    aside = out / ASIDE
+    whole = all((aside / name).exists() for name in TRAINED)
+    if same := whole and not difference(aside, identity):
+        print(f"{out} was trained while no Snakemake looked on: taken back", file=sys.stderr)
+        for name in TRAINED:
+            with files.whole(out / name) as part:
+                shutil.copyfile(aside / name, part)
+    shutil.rmtree(aside, ignore_errors=True)
+    return same
+
+
+def difference(folder: Path, identity: dict[str, Any]) -> str:
+    """How the finished training in `folder` differs from `identity`, in words; empty if nowhere."""
+    about = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    there = {key: about.get(key) for key in identity}
+    return first_difference(there | {"settings": settings_of(folder / "params.yaml")}, identity)

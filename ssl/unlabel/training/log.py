@@ -1,0 +1,90 @@
+"""The log of a training: a row of measures every so many steps."""
+
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+import torch
+
+from unlabel.data.images import Images
+from unlabel.errors import UserError
+from unlabel.hardware import Hardware
+from unlabel.method import Method
+from unlabel.nn import spectrum
+from unlabel.training.loop import Step
+
+ROWS = 40  # about so many a training
+WATCHED = 256  # images whose features each row measures
+
+
+class Log:
+    """Rows so far, and the losses since the last one. Both are part of the training state.
+
+    A row has the step, the epoch, the mean loss since the row before, the learning rate, the
+    method's own measures, and of the features of a fixed set of images, as the encoder gives them
+    outside training, the deviation and the effective rank.
+    """
+
+    def __init__(self, method: Method, images: Images, steps: int, epochs: int, hardware: Hardware):
+        self.method, self.hardware = method, hardware
+        self.watched = hardware.pixels(images.image[:WATCHED])
+        self.steps, self.epochs = steps, epochs
+        self.every = max(1, min(100, steps // ROWS))
+        self.rows: list[dict[str, float]] = []
+        self.losses: list[torch.Tensor] = []
+
+    def start(self) -> None:
+        """The row before any training."""
+        self.rows = [{"step": 0, "epoch": 0.0} | self._features(0)]
+
+    def add(self, step: int, result: Step, lr: float) -> None:
+        """Note step number `step`, counted from 1. Raises `UserError` if a loss is not finite."""
+        self.losses.append(torch.stack(result.losses))
+        if step % self.every and step != self.steps:
+            return
+        row = {"step": step, "epoch": self.epochs * step / self.steps, "lr": lr * result.rate}
+        mean = torch.stack(self._finite(step)).mean(0).tolist()
+        names = ["loss"] if len(mean) == 1 else [f"loss_{n}" for n in range(1, len(mean) + 1)]
+        row |= dict(zip(names, mean, strict=True))
+        row |= {name: float(value) for name, value in result.measures.items()}
+        self.rows.append(row | self._features(step))
+        self.losses = []
+
+    def last(self) -> dict[str, float]:
+        """What a progress bar shows."""
+        return {key: value for key, value in self.rows[-1].items() if key.startswith("loss")}
+
+    def state(self, step: int) -> dict[str, Any]:
+        """What `resume` takes. Raises `UserError` rather than save a state that is not finite."""
+        return {"rows": self.rows, "losses": [loss.tolist() for loss in self._finite(step)]}
+
+    def resume(self, state: Mapping[str, Any]) -> None:
+        """Go on from where `state` was taken."""
+        self.rows = state["rows"]
+        self.losses = [torch.tensor(x, device=self.hardware.device) for x in state["losses"]]
+
+    def _finite(self, step: int) -> list[torch.Tensor]:
+        for back, losses in enumerate(reversed(self.losses)):
+            if not losses.isfinite().all():
+                self._diverged(f"the loss is {losses.tolist()}", step - back)
+        return self.losses
+
+    def _diverged(self, what: str, step: int) -> NoReturn:
+        raise UserError(
+            f"{type(self.method).__name__}: {what} at step {step} of {self.steps}: the training "
+            "diverged; try a lower optimizer.lr, a longer training.warmup, training.clip=1 or "
+            "hardware.precision=float32"
+        )
+
+    @torch.no_grad()
+    def _features(self, step: int) -> dict[str, float]:
+        encoder, training = self.method.encoder, self.method.training
+        encoder.eval()
+        with self.hardware.autocast():
+            h = encoder(self.watched).float()
+        if not h.isfinite().all():
+            self._diverged("the features are not finite", step)
+        encoder.train(training)
+        return {
+            "deviation": float(spectrum.deviation(h)),
+            "effective_rank": float(spectrum.effective_rank(h)),
+        }

@@ -1,0 +1,167 @@
+"""The training loop."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from unlabel.data.images import Images
+from unlabel.data.loader import load
+from unlabel.encoder import Encoder
+from unlabel.errors import UserError
+from unlabel.hardware import Hardware
+from unlabel.method import Batch, Method
+from unlabel.nn.batch_norm import synchronise
+from unlabel.nn.distributed import average, average_gradients, local_rows, world
+from unlabel.nn.layers import Teacher
+from unlabel.seeds import derive, generator
+
+
+@dataclass(frozen=True)
+class Training:
+    """How long and on what to train."""
+
+    epochs: int
+    batch: int  # images of one step, of which methods make one or more views
+    warmup: float = 0.0  # epochs in which the learning rate rises to its full value
+    images: int | None = None  # train on so many of the unlabelled images; null is all
+    accumulate: int = 1  # a step's batch is worked through in so many parts, each with its loss
+    chunk: int | None = None  # the encoder sees so many images at a time; null is all
+    processes: int = 1  # that share a step's batch, each on a GPU of its own
+    clip: float | None = None  # the gradient's largest norm
+    labels: float = 1.0  # the share of each class's images that keep their label
+    label_noise: float = 0.0  # the share of these whose label is another class's
+
+    def __post_init__(self) -> None:
+        """Raise `UserError` for a share or a number that is none."""
+        for name in ("accumulate", "chunk", "processes"):
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise UserError(f"training.{name} is {value}, but must be 1 or more")
+        if not 0 < self.labels <= 1:
+            raise UserError(f"training.labels is {self.labels}, but must be above 0 and at most 1")
+        if not 0 <= self.label_noise <= 1:
+            raise UserError(f"training.label_noise is {self.label_noise}, but must be from 0 to 1")
+
+    def steps(self, images: int) -> int:
+        """How many steps the training takes. Raises `UserError` where a batch does not fit."""
+        if self.batch > images:
+            raise UserError(
+                f"training.batch is {self.batch}, but there are only {images} images to train on; "
+                "set it lower, or train on more of them"
+            )
+        if self.batch % (self.accumulate * self.processes):
+            raise UserError(
+                f"training.batch ({self.batch}) does not divide into training.accumulate "
+                f"({self.accumulate}) equal parts with an equal share for each of "
+                f"training.processes ({self.processes}); choose numbers that divide"
+            )
+        return self.epochs * (images // self.batch)
+
+
+class Step(NamedTuple):
+    """What one step of training came to."""
+
+    losses: list[Tensor]
+    measures: Mapping[str, Tensor]
+    rate: float  # the learning rate, as a share of its full value
+
+
+def schedule(step: int, steps: int, warmup: float) -> float:
+    """Linear warm-up over `warmup` steps, then half a cosine from 1 to 0 (arXiv:1608.03983)."""
+    if step < warmup:
+        return (step + 1) / warmup
+    return (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup))) / 2
+
+
+def fit(
+    method: Method,
+    images: Images,
+    optimizers: Sequence[Optimizer],
+    training: Training,
+    hardware: Hardware,
+    seed: int,
+    start: int = 0,
+) -> Iterator[Step]:
+    """Train `method` on `images`, one optimizer per player, from step `start`; yield each step.
+
+    What is random in a step depends on the seed and the step alone. The images left over when an
+    epoch does not divide into batches are left out of that epoch. Of several processes each works
+    on its rows of every batch, and all yield the same.
+    """
+    per_epoch = len(images.id) // training.batch
+    steps = training.steps(len(images.id))
+    parts = _parts(len(images.id), training, seed, range(start, steps))
+    loaded = load(images, parts, hardware.workers)
+    method.train()
+    if world() > 1:
+        synchronise(method)
+    for module in method.modules():
+        if isinstance(module, Encoder):
+            module.chunk = training.chunk
+    for step in range(start, steps):
+        rate = schedule(step, steps, training.warmup * per_epoch)
+        for optimizer in optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = optimizer.defaults["lr"] * rate
+        torch.manual_seed(derive(seed, "step", step))
+        batches = [
+            _batch(part, index, hardware, step / steps)
+            for index, part in islice(loaded, training.accumulate)
+        ]
+        losses = update(method, batches, optimizers, hardware, training.clip)
+        measures = {name: average(value) for name, value in method.measures.items()}
+        yield Step([average(loss) for loss in losses], measures, rate)
+
+
+def _parts(images: int, training: Training, seed: int, steps: range) -> Iterator[Tensor]:
+    """The indices (B,) of each part of each step's batch, as far as it is this process's own."""
+    per_epoch = images // training.batch
+    for step in steps:
+        epoch, k = divmod(step, per_epoch)
+        if k == 0 or step == steps.start:
+            order = torch.randperm(images, generator=generator(seed, "shuffle", epoch))
+        index = order[k * training.batch : (k + 1) * training.batch]
+        yield from map(local_rows, index.chunk(training.accumulate))
+
+
+def _batch(part: Images, index: Tensor, hardware: Hardware, t: float) -> Batch:
+    label, index = part.label.to(hardware.device), index.to(hardware.device)
+    return Batch(hardware.pixels(part.image), label, index, t)
+
+
+def update(
+    method: Method,
+    batches: Sequence[Batch],
+    optimizers: Sequence[Optimizer],
+    hardware: Hardware,
+    clip: float | None = None,
+) -> list[Tensor]:
+    """One step: each loss a method yields, over all parts of the batch, updates its player."""
+    for module in method.modules():
+        if isinstance(module, Teacher):
+            module.share = 1 / len(batches)  # it is told to follow once for each part
+    turns = [method.step(batch) for batch in batches]
+    losses = []
+    for player, optimizer in zip(method.players(), optimizers, strict=True):
+        optimizer.zero_grad()
+        total = torch.zeros((), device=hardware.device)
+        for turn in turns:
+            with hardware.autocast():
+                loss = next(turn) / len(turns)
+            loss.backward()
+            total += loss.detach()
+        average_gradients(player)
+        if clip is not None:
+            nn.utils.clip_grad_norm_(player.parameters(), clip)
+        optimizer.step()
+        losses.append(total)
+    for turn in turns:
+        with hardware.autocast():
+            if next(turn, None) is not None:
+                raise TypeError(f"{type(method).__name__}.step yields more losses than players")
+    return losses

@@ -1,0 +1,1 @@
+"""From `params/` to the jobs that Snakemake, DVC and Slurm run."""

@@ -1,0 +1,93 @@
+"""The encoders as DVC's artifacts: `dvc artifacts get URL reports:simclr` finds one by its name."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from unlabel import files
+from unlabel.params import study
+from unlabel.params.settings import load
+from unlabel.params.study import BASE, Study
+from unlabel.run import Run
+
+ARTIFACTS = Path("reports/dvc.yaml")
+
+
+def write(path: Path = ARTIFACTS, params: Path = Path("params")) -> None:
+    """Name the encoders of the study that `params` builds, as far as they are there.
+
+    Raises `UserError` if the study is wrong.
+    """
+    workflow = load(params / "workflow.yaml")
+    built = study.read(params, workflow["study"])
+    if workflow.get("dataset"):
+        built = replace(built, datasets=[workflow["dataset"]])
+    found = dict(_artifacts(built, params, workflow["budget"]))
+    files.write_text(path, yaml.safe_dump({"artifacts": found}, sort_keys=False))
+
+
+def _artifacts(built: Study, params: Path, budget: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    for arm, run in built.runs(params, budget):
+        folder = Path("data/runs") / run.folder
+        encoder = folder / "encoder.safetensors"
+        if encoder.is_file():
+            about = load(params / "method" / f"{run.method}.yaml").get("about") or {}
+            kind = load(folder / "params.yaml")["encoder"]["_target_"].split(".")[-2]
+            labels = [about.get("family"), kind, run.dataset, budget]
+            yield (
+                _name(built, arm, run),
+                {
+                    "path": f"../{encoder}",
+                    "type": "model",
+                    "desc": _described(run, about),
+                    "labels": [str(label) for label in labels if label],
+                },
+            )
+
+
+def _name(built: Study, arm: str, run: Run) -> str:
+    """The method, and what else tells the study's encoders apart, in the characters DVC allows."""
+    parts = [run.method]
+    parts += [run.dataset] if len(built.datasets) > 1 else []
+    parts += [arm] if arm != BASE else []
+    parts += [str(run.seed)] if len(built.seeds) > 1 else []
+    return "-".join(re.sub(r"[^\w]+", "-", part, flags=re.ASCII).strip("-_") for part in parts)
+
+
+def _described(run: Run, about: Mapping[str, Any]) -> str:
+    return f"the encoder of {run.folder}" + (f": {about['title']}" if "title" in about else "")
+
+
+def lost(folders: Iterable[Path], of: Path) -> dict[Path, list[Path]]:
+    """The files in each of `folders`, below `of`, that DVC could not bring back were they removed.
+
+    It could what the last commit has with just this content, and DVC in its cache.
+    """
+    safe = _safe(of)
+    return {
+        folder: [file for file in sorted(folder.rglob("*")) if file.is_file() and file not in safe]
+        for folder in folders
+    }
+
+
+def _safe(folder: Path) -> set[Path]:
+    """The files below a folder that are as the last commit has them, and are in DVC's cache."""
+    command = [sys.executable, "-m", "dvc", "data", "status", "--granular", "--unchanged", "--json"]
+    done = subprocess.run([*command, str(folder)], capture_output=True, text=True)
+    if done.returncode:  # no repository of DVC, or one that is broken: it could bring back nothing
+        return set()
+    status = json.loads(done.stdout)
+    return set(map(Path, status.get("unchanged", []))) - set(
+        map(Path, status.get("not_in_cache", []))
+    )
+
+
+if __name__ == "__main__":
+    write()

@@ -1,0 +1,1 @@
+"""Snakemake's own records and internals; nothing else of the project touches them."""

@@ -1,0 +1,155 @@
+"""How many runs are still to be trained, how long that will take and how much disk it fills.
+
+All is estimated from what is there: the speed that finished runs logged, the time that Snakemake
+noted of their other jobs, and the size of their folders.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from unlabel.fingerprint import fingerprint, targets
+from unlabel.params.settings import load
+from unlabel.run import Run
+from unlabel.units import duration, size
+from unlabel.workflow.engine import records
+from unlabel.workflow.engine.provenance import RECORDS
+from unlabel.workflow.plan import Plan
+
+LATER = ("features", "probe", "finetune", "transfer")  # jobs of a run after its training
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Of the runs that are asked for; seconds are one core's, None where nothing is known."""
+
+    runs: int
+    missing: int  # to be trained
+    training: float | None
+    later: float | None
+    disk: float | None  # bytes
+
+    def sentence(self, cores: int) -> str:
+        """For the terminal."""
+        runs = f"{self.runs} run{'s' * (self.runs != 1)}"
+        if not self.missing:
+            return f"{runs}, none of them to be trained"
+        text = f"{runs}, {self.missing} of them to be trained"
+        if self.training is None:
+            return f"{text}; how long that takes is not known before a first run is finished"
+        seconds = (self.training + (self.later or 0.0)) / cores
+        text += f": about {duration(seconds)} on {cores} core{'s' * (cores != 1)}"
+        if not self.later:
+            text += " for the training alone"
+        return text + (f", and {size(self.disk)} of disk" if self.disk else "")
+
+
+def forecast(plan: Plan, runs: Iterable[Run], folder: Path = Path("data/runs")) -> Forecast:
+    """Of planned runs, from the finished ones below `folder`."""
+    runs = list(dict.fromkeys(runs))
+    missing = [run for run in runs if not _current(plan, run, folder)]
+    if not missing:
+        return Forecast(len(runs), 0, 0.0, 0.0, 0.0)
+    finished = list(_read(folder))
+    training = [_seconds(plan, run, finished) for run in missing]
+    known = [seconds for seconds in training if seconds is not None]
+    later = _later()
+    sizes = [_size(each) for each in _near(finished, missing)]
+    return Forecast(
+        len(runs),
+        len(missing),
+        sum(known) if known else None,
+        later * len(missing) if later is not None else None,
+        mean(sizes) * len(missing) if sizes else None,
+    )
+
+
+def _current(plan: Plan, run: Run, folder: Path) -> bool:
+    """Was the run trained, and with what is planned? What is planned is read only if it was."""
+    found = trained(folder / run.folder)
+    return found is not None and found == planned(plan, run)
+
+
+def planned(plan: Plan, run: Run) -> dict[str, Any]:
+    """The settings and the code that a planned run is trained with."""
+    settings = load(Path(plan.of(run, "pretrain")["settings"]))
+    return {"settings": settings, "code": fingerprint("unlabel.stage.pretrain", *targets(settings))}
+
+
+def trained(path: Path) -> dict[str, Any] | None:
+    """The settings and the code that the run in a folder was trained with; None if it was not."""
+    if not (path / "run.json").exists() or not (path / "params.yaml").exists():
+        return None
+    about = json.loads((path / "run.json").read_text(encoding="utf-8"))
+    return {"settings": load(path / "params.yaml"), "code": about.get("code")}
+
+
+def _read(folder: Path) -> Iterator[tuple[Path, Run, dict[str, Any]]]:
+    """All runs that are finished, of whatever settings and code."""
+    for file in sorted(folder.glob("*/*/*/*/*/run.json")):
+        run = Run.parse(str(file.parent.relative_to(folder)))
+        yield file.parent, run, json.loads(file.read_text(encoding="utf-8"))
+
+
+def _seconds(
+    plan: Plan, run: Run, finished: Sequence[tuple[Path, Run, dict[str, Any]]]
+) -> float | None:
+    """Of a training: by the images/s of runs of the same method, or else of any."""
+    settings = plan.trained_by(run)["training"]
+    speeds = [(each, about.get("images_per_second")) for _, each, about in finished]
+    like = [speed for each, speed in speeds if each.method == run.method]
+    if like and not any(like):  # it has nothing to train
+        return 0.0
+    rates = [rate for rate in like if rate] or [rate for _, rate in speeds if rate]
+    images = settings["images"] or next(
+        (about["images"] for _, each, about in finished if each.dataset == run.dataset), None
+    )
+    if not rates or images is None:
+        return None
+    return float(settings["epochs"] * images / mean(rates))
+
+
+def _later() -> float | None:
+    """Seconds that the jobs after a training have taken, all together; None if there were none."""
+    spent: dict[str, list[float]] = {}
+    for target, path in records.read(RECORDS) if RECORDS.exists() else ():
+        if not target.startswith("data/runs/"):
+            continue
+        record = json.loads(path.read_text(encoding="utf-8"))
+        start, end = record.get("starttime"), record.get("endtime")
+        if record.get("rule") in LATER and start and end:
+            spent.setdefault(record["rule"], []).append(end - start)
+    return sum(mean(each) for each in spent.values()) if spent else None
+
+
+def _near(
+    finished: Sequence[tuple[Path, Run, dict[str, Any]]], missing: Sequence[Run]
+) -> list[Path]:
+    """The folders of runs like those missing: on the same datasets, or else any."""
+    datasets = {run.dataset for run in missing}
+    near = [path for path, run, _ in finished if run.dataset in datasets]
+    return near or [path for path, *_ in finished]
+
+
+def _size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+def asked(arguments: Sequence[str]) -> tuple[bool, int]:
+    """Of Snakemake's command line: is it a dry run, and for how many cores?"""
+    dry, cores, numbers = False, 1, dict(zip(arguments, [*arguments[1:], ""], strict=True))
+    for each, after in numbers.items():
+        dry |= each in ("--dry-run", "--dryrun") or (each[:2] == "-n" and each[1:].isalpha())
+        name, _, value = each.partition("=")
+        if name in ("--cores", "-c", "--jobs", "-j"):
+            value = value or after
+        elif each[:2] in ("-c", "-j") and each[2:]:
+            value = each[2:]
+        else:
+            continue
+        cores = int(value) if value.isdigit() else len(os.sched_getaffinity(0))
+    return dry, max(1, cores)

@@ -1,0 +1,175 @@
+"""A process that has loaded torch already, and forks jobs: loading it takes each two seconds.
+
+`python -m unlabel STAGE ...` has its work done by a fork of the server that the environment names,
+in its own folder and environment and with its own streams, and ends as that fork ends. Only other
+projects' libraries are loaded beforehand: the package itself is loaded by each job, as it then is.
+"""
+
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+ENVIRONMENT = "UNLABEL_FORK_SERVER"
+LIBRARIES = ("torch", "pyarrow.parquet", "pyarrow.compute", "pandas", "safetensors.torch", "yaml")
+PAGES = ("altair", "jinja2", "vl_convert", "sklearn.manifold")  # what pages need besides
+# Libraries read these when they are loaded, so jobs of other values need another process.
+READ_BEFORE = ("OMP", "GOMP", "KMP", "MKL", "OPENBLAS", "CUDA", "TORCH", "PYTORCH", "LD", "PYTHON")
+COUNTS = ("OMP", "GOTO", "OPENBLAS", "MKL", "VECLIB_MAXIMUM", "NUMEXPR")
+LOST = 128 + signal.SIGKILL  # the status of a job that ended without saying how
+
+
+def start(threads: int) -> None:
+    """Start a server for the jobs of this process; it ends when this process does.
+
+    `threads` is what Snakemake will set as the number of each job's threads.
+    """
+    import subprocess
+    import tempfile
+
+    path = str(Path(tempfile.mkdtemp(prefix="unlabel-")) / "socket")
+    counts = {f"{name}_NUM_THREADS": str(threads) for name in COUNTS}
+    alive, _ = os.pipe()  # its other end closes when this process ends, and not before
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen(128)  # from now on jobs can ask, and wait until it has loaded
+        subprocess.Popen(
+            [sys.executable, "-m", __name__, path, str(listener.fileno())],
+            stdin=alive,
+            env=os.environ | counts,
+            pass_fds=[listener.fileno()],
+            start_new_session=True,  # Ctrl-C is not for the server: the jobs are told of it
+        )
+    os.close(alive)
+    os.environ[ENVIRONMENT] = path
+
+
+def ask(arguments: Sequence[str]) -> int | None:
+    """Have a fork do the work; its exit status, or None where there is no server to do it."""
+    with socket.socket(socket.AF_UNIX) as server:
+        try:
+            server.connect(os.environ[ENVIRONMENT])
+            here = {"folder": str(Path.cwd()), "environment": dict(os.environ)}
+            socket.send_fds(server, [b"."], [0, 1, 2])
+            server.sendall(json.dumps({"arguments": arguments} | here).encode() + b"\n")
+            answers = server.makefile()
+            process = int(answers.readline())
+        except (KeyError, OSError, ValueError):
+            return None
+
+        def pass_on(number: int, _: FrameType | None) -> None:
+            with suppress(ProcessLookupError):
+                os.kill(process, number)
+
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, pass_on)
+        try:
+            return int(answers.readline())
+        except (OSError, ValueError):
+            from unlabel.errors import LESS
+
+            why = "was killed (signal 9), most likely because memory ran out"
+            print(f"error: the job {why}; {LESS}, and start again", file=sys.stderr)
+            return LOST
+
+
+def serve(listener: socket.socket) -> None:
+    """Fork a process for each job, until standard input closes."""
+    import gc
+    import select
+
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks
+    began_with = _read_before(os.environ)  # libraries set some of these for who loads after them
+    todo = [LIBRARIES, PAGES]  # these load while the first job, which has no need of them, works
+    while True:
+        for library in todo.pop(0) if todo else ():
+            import_module(library)
+        gc.freeze()  # the collector would otherwise touch, and so copy, every page in each fork
+        ready, _, _ = select.select([listener, sys.stdin], [], [])
+        if sys.stdin in ready:
+            return
+        job, _ = listener.accept()
+        if os.fork() == 0:
+            listener.close()
+            _work(job, began_with)
+        job.close()
+
+
+def _work(job: socket.socket, environment: Mapping[str, str]) -> NoReturn:
+    """Be the process that was asked for, then end; not where its libraries need another one.
+
+    `environment` is what those of the server have read.
+    """
+    status: int | str | None = LOST
+    try:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        _, streams, _, _ = socket.recv_fds(job, 1, 3)
+        asked = json.loads(job.makefile().readline())
+        if _read_before(asked["environment"]) != environment:
+            os._exit(0)  # without an answer
+        for number, stream in enumerate(streams):
+            os.dup2(stream, number)
+            os.close(stream)
+        os.chdir(asked["folder"])
+        os.environ.clear()
+        os.environ.update(asked["environment"])
+        sys.argv = ["unlabel", *asked["arguments"]]
+        job.sendall(f"{os.getpid()}\n".encode())
+        _end_with(job)
+        from unlabel.cli import main
+
+        main(asked["arguments"])
+        status = 0
+    except SystemExit as ended:
+        status = ended.code
+        if isinstance(status, str):
+            with suppress(OSError):  # the log's disk is full
+                print(status, file=sys.stderr)
+            status = 1
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        status = 1
+    for output in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            output.flush()
+    with suppress(OSError):
+        job.sendall(f"{status or 0}\n".encode())
+    os._exit(0)  # taking torch down would take another while
+
+
+def _end_with(job: socket.socket) -> None:
+    """Be killed when the process that asked for the work is killed."""
+    import threading
+
+    def watch() -> None:
+        with suppress(OSError):
+            job.recv(1)  # nothing is ever sent: this ends when the other end closes
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _read_before(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if name.startswith(READ_BEFORE)}
+
+
+def _main() -> None:
+    import shutil
+
+    path, number = sys.argv[1:]
+    try:
+        with socket.socket(fileno=int(number)) as listener:
+            serve(listener)
+    finally:
+        shutil.rmtree(Path(path).parent, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    _main()

@@ -1,0 +1,116 @@
+"""The runs on disk: what each is, and whether any study needs it."""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO
+
+from unlabel.errors import UserError
+from unlabel.params import compose, study
+from unlabel.params.settings import first_difference
+from unlabel.run import ASIDE, TRAINED, Run
+from unlabel.workflow import forecast, slurm
+from unlabel.workflow.engine import records
+from unlabel.workflow.plan import Plan
+
+UNFINISHED = Path(".snakemake/incomplete")  # a mark for each output of a running job
+ALIVE = Path(".snakemake/alive")  # locked as long as a Snakemake lives
+
+
+@dataclass(frozen=True)
+class Found:
+    """A run's folder, its state in a word, what makes it stale, and its size in bytes."""
+
+    run: Run
+    folder: Path
+    state: str  # running, orphaned, done, stale, resumable or unfinished
+    why: str
+    size: int
+
+
+def look(plan: Plan, folder: Path) -> list[Found]:
+    """Each run below `folder`. Raises `UserError` if a study or a recipe is wrong."""
+    wanted, busy = needed(plan.params), _busy()
+    budgets, datasets = (compose.names(plan.params, group) for group in ("budget", "dataset"))
+    found = []
+    for run, path in _folders(folder):
+        if held(path) or str(path) in busy:
+            state, why = "running", ""
+        elif run.budget in budgets and run.dataset in datasets and _anywhere(run) in wanted:
+            state, why = _state(plan, run, path)
+        else:
+            state, why = "orphaned", ""
+        size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+        found.append(Found(run, path, state, why, size))
+    return found
+
+
+def needed(params: Path) -> set[Run]:
+    """The runs of all studies, of no budget and no dataset: one may ask for any study on any."""
+    studies = [study.read(params, name) for name in compose.names(params, "study")]
+    runs = [run for each in studies for _, run in each.runs(params, budget="")]
+    return {_anywhere(run) for run in runs}
+
+
+def _anywhere(run: Run) -> Run:
+    return replace(run, budget="", dataset="")
+
+
+def held(path: Path) -> bool:
+    """Does a process train the run of a folder now?"""
+    with ExitStack() as opened:
+        return not hold(path, opened)
+
+
+def hold(path: Path, opened: ExitStack) -> bool:
+    """Let nobody train the run of a folder until `opened` is closed, if nobody does so now."""
+    for lock in path.glob("state.*/lock"):
+        with suppress(FileNotFoundError):  # the training has ended meanwhile
+            file = opened.enter_context(lock.open("r+"))
+            if not _lock(file):
+                return False
+    return True
+
+
+def _lock(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _busy() -> set[str]:
+    """The folders of runs that a job of Snakemake's, here or in Slurm, makes something in."""
+    if not ALIVE.exists():
+        return set()
+    with ALIVE.open("r+") as alive:
+        if _lock(alive) and not slurm.left(Path.cwd()):
+            return set()
+    targets = [target.split("/") for target, _ in records.read(UNFINISHED)]
+    return {"/".join(parts[:7]) for parts in targets if parts[:2] == ["data", "runs"]}
+
+
+def _folders(folder: Path) -> Iterator[tuple[Run, Path]]:
+    for path in sorted(folder.glob("*/*/*/*/*/")):
+        with suppress(UserError):  # what else lies there is no run
+            yield Run.parse(str(path.relative_to(folder))), path
+
+
+def _state(plan: Plan, run: Run, path: Path) -> tuple[str, str]:
+    try:
+        plan.add_training(run)
+    except UserError as error:  # a study's arm may not be for each budget
+        return "stale", str(error)
+    frozen = Path(plan.of(run, "pretrain")["settings"])
+    if there := forecast.trained(path):
+        difference = first_difference(there, forecast.planned(plan, run))
+        return ("stale", difference) if difference else ("done", "")
+    aside = path / ASIDE / TRAINED[-1]
+    if aside.exists() or (path / f"state.{frozen.stem}/state.safetensors").exists():
+        return "resumable", ""
+    if any(path.glob("state.*/state.safetensors")):
+        return "stale", "its training state is of other settings"
+    return "unfinished", ""

@@ -1,0 +1,193 @@
+"""Tables of one's own images become datasets, or one sentence says why not."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from support.pixels import picture
+from unlabel.dataset import Raw
+from unlabel.dataset.table import Table
+from unlabel.errors import UserError
+
+LABELS = ["cat", "dog"] * 10
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Twenty pictures, and a CSV file of them."""
+    (tmp_path / "set/images").mkdir(parents=True)
+    names = [f"images/{number}.png" for number in range(20)]
+    for number, name in enumerate(names):
+        (tmp_path / "set" / name).write_bytes(picture(number))
+    rows = zip(names, LABELS, ["train"] * 12 + ["val"] * 4 + ["test"] * 4, strict=True)
+    write(tmp_path / "set/table.csv", ["image,label,split", *map(",".join, rows)])
+    return tmp_path / "set"
+
+
+def write(path: Path, lines: list[str]) -> Path:
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def columns(**each: object) -> dict[str, object]:
+    images = pa.array([picture(number) for number in range(20)], pa.binary())
+    return {"image": images, "label": LABELS, **each}
+
+
+def parquet(path: Path, table: dict[str, object]) -> Path:
+    pq.write_table(pa.table(table), path)
+    return path
+
+
+def load(path: Path, **settings: object) -> Raw:
+    return Table(path=str(path), size=8, **settings).load(Path())  # type: ignore[arg-type]
+
+
+def test_a_csv_file_of_paths(folder: Path) -> None:
+    raw = load(folder / "table.csv")
+    assert raw.classes == ("cat", "dog")
+    assert [len(each.id) for each in (raw.train, raw.validation, raw.test) if each] == [12, 4, 4]
+    assert raw.train.label.bincount().tolist() == [6, 6]
+    examples = {each.name: each for each in Table(path=str(folder / "table.csv")).examples()}
+    assert examples["images/13.png"][1:3] == ("validation", "dog")
+    assert examples["images/13.png"].read() == picture(13)
+
+
+def test_columns_may_have_other_names_and_tabs_between_them(folder: Path) -> None:
+    lines = (folder / "table.csv").read_text().splitlines()[1:]
+    table = write(folder / "t.tsv", ["file\tkind\twhere", *(x.replace(",", "\t") for x in lines)])
+    raw = load(table, image="file", label="kind", split="where")
+    first = load(folder / "table.csv")
+    assert raw.train.image.equal(first.train.image)
+    assert raw.sha256 == first.sha256
+
+
+def test_a_parquet_file_of_encoded_images(tmp_path: Path) -> None:
+    table = parquet(tmp_path / "t.parquet", columns(name=[f"n{i}" for i in range(20)]))
+    raw = load(table, split=None, id="name")
+    assert raw.validation is not None
+    assert [len(each.id) for each in (raw.train, raw.validation, raw.test)] == [14, 2, 4]
+    assert Table(path=str(table), split=None, id="name").examples()[3].name == "n3"
+    assert Table(path=str(table), split=None).examples()[3].name == "row 4"
+
+
+def test_images_as_hugging_face_has_them(tmp_path: Path) -> None:
+    images = pa.array([{"bytes": picture(i), "path": None} for i in range(20)])
+    table = parquet(tmp_path / "t.parquet", columns(image=images))
+    plain = parquet(tmp_path / "plain.parquet", columns())
+    assert load(table, split=None).train.image.equal(load(plain, split=None).train.image)
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        (list(range(2, 12)) * 2, tuple(map(str, range(2, 12)))),  # not 10, 11, 2, ...
+        ([1.0, 2.0] * 10, ("1", "2")),  # as pandas writes whole numbers beside missing ones
+        (pa.array(LABELS).dictionary_encode(), ("cat", "dog")),
+        ([True, False] * 10, ("False", "True")),
+    ],
+)
+def test_labels_are_numbers_or_texts(
+    tmp_path: Path, labels: object, classes: tuple[str, ...]
+) -> None:
+    table = parquet(tmp_path / "t.parquet", columns(label=labels))
+    if len(classes) > 2:  # two of each
+        with pytest.raises(UserError, match="the class '2' has 2 different images, but 3"):
+            load(table, split=None)
+        table = parquet(
+            tmp_path / "t.parquet",
+            {"image": [picture(i) for i in range(40)], "label": list(labels) * 2},  # type: ignore[call-overload]
+        )
+    assert load(table, split=None).classes == classes
+
+
+def test_labels_may_be_missing(tmp_path: Path) -> None:
+    few = [*LABELS[:10], *[None] * 9, "cat"]
+    raw = load(parquet(tmp_path / "t.parquet", columns(label=few)), split=None)
+    assert (raw.train.label == -1).sum() == 9
+    floats = np.array([0, 1] * 5 + [np.nan] * 10)
+    raw = load(parquet(tmp_path / "t.parquet", columns(label=floats)), split=None)
+    assert raw.classes == ("0", "1")
+    assert (raw.train.label == -1).sum() == 10
+    text = ",".join
+    names = [f"{i}.png" for i in range(20)]
+    for i, name in enumerate(names):
+        (tmp_path / name).write_bytes(picture(i))
+    rows = [text((name, label or "")) for name, label in zip(names, few, strict=True)]
+    raw = load(write(tmp_path / "t.csv", ["image,label", *rows]), split=None)
+    assert (raw.train.label == -1).sum() == 9
+
+
+def test_without_labels(tmp_path: Path) -> None:
+    table = parquet(tmp_path / "t.parquet", columns(label=[None] * 20))
+    for settings in ({"label": None}, {}):
+        assert not Table(path=str(table), split=None, **settings).labelled()
+        raw = load(table, split=None, **settings)
+        assert raw.validation is not None
+        assert [len(each.id) for each in (raw.train, raw.validation, raw.test)] == [14, 2, 4]
+    assert Table(path=str(parquet(table, columns()))).labelled()
+
+
+def test_what_is_missing_is_unreadable(folder: Path) -> None:
+    with (folder / "table.csv").open("a") as file:
+        file.write("images/none.png,cat,train\n,dog,train\n")
+    raw = load(folder / "table.csv", unreadable=0.1)
+    assert raw.notes["unreadable"] == {
+        "images/none.png": "No such file or directory",
+        "row 22": "there is no path",
+    }
+    table = columns(image=[*(picture(i) for i in range(19)), None])
+    raw = load(parquet(folder / "t.parquet", table), split=None, unreadable=0.1)
+    assert raw.notes["unreadable"] == {"row 20": "there is no image"}
+
+
+@pytest.mark.parametrize("path", ["../secret.png", "images/../../secret.png", "{absolute}", "link"])
+def test_paths_that_lead_out_are_refused_unless_allowed(folder: Path, path: str) -> None:
+    secret = folder.parent / "secret.png"
+    secret.write_bytes(picture(100))
+    (folder / "link").symlink_to(secret)
+    with (folder / "table.csv").open("a") as file:
+        file.write(f"{path.format(absolute=secret)},cat,train\n")
+    with pytest.raises(UserError, match=r"leads out of .*set, the folder of its table; put"):
+        load(folder / "table.csv")
+    assert len(load(folder / "table.csv", outside=True).train.id) == 13
+
+
+@pytest.mark.parametrize(
+    ("lines", "settings", "message"),
+    [
+        (["image,class", "1.png,cat"], {}, r"no column 'label'; known are: class, image\. Name"),
+        (["image,lable", "1.png,cat"], {}, "has no column 'label'; did you mean 'lable'"),
+        (["image,label", "1.png,cat"], {}, "has no column 'split'"),
+        (["image,label,split"], {}, "has no rows, so no images"),
+        (["image,label,split", "1.png,cat,trian"], {}, "row 1 of .* has 'trian' in the column 'sp"),
+        (["image,label,split", "1.png,cat,"], {}, "row 1 of .* has 'nothing' in the column"),
+        (["image,label,split", "1.png,cat,test"], {}, "images of test, but none to train on"),
+        (["image,label", "a.png,1", "b.png,2", "a.png,1"], {"split": None},
+         "rows 1 and 3 of .* both are 'a.png'"),
+        (["image,label,split", '"1.png,cat'], {}, "is not a whole csv file"),
+    ],
+)  # fmt: skip
+def test_bad_tables_are_one_sentence(
+    folder: Path, lines: list[str], settings: dict, message: str
+) -> None:
+    for name in ("1.png", "a.png", "b.png"):
+        (folder / name).write_bytes(picture(0))
+    with pytest.raises(UserError, match=message) as caught:
+        load(write(folder / "bad.csv", lines), **settings)
+    assert "\n" not in str(caught.value)
+
+
+def test_files_that_are_no_tables(folder: Path) -> None:
+    (folder / "t.parquet").write_bytes(b"PAR1 this is none")
+    with pytest.raises(UserError, match=r"t\.parquet is not a whole parquet file"):
+        load(folder / "t.parquet")
+    with pytest.raises(UserError, match=r"must end in one of \.csv, \.tsv, \.parquet"):
+        load(write(folder / "t.xlsx", ["x"]))
+    with pytest.raises(UserError, match="the images of .* are int64, but must be paths or enc"):
+        load(parquet(folder / "n.parquet", {"image": [1, 2], "label": [1, 2], "split": ["a", "b"]}))
+    with pytest.raises(UserError, match="set is no table that can be read"):
+        load(folder)

@@ -1,0 +1,149 @@
+"""Every method obeys the one interface. A new params/method/*.yaml is tested with no edit here."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from support.models import METHODS, PARAMS, about, assembled, composed, encoder_of, noise
+from unlabel.errors import UserError
+from unlabel.params.settings import build
+from unlabel.training import checkpoint
+from unlabel.training.loop import Training, fit
+
+TRAINED = [name for name in METHODS if name != "random"]
+TRAINING = Training(epochs=2, batch=16)
+
+
+def prepare(name, data, hardware):
+    settings = composed(name)
+    method = hardware.move(assembled(settings, about(data)))
+    optimizers = [build(settings["optimizer"], module=p) for p in method.players()]
+    return method, optimizers
+
+
+def train(name, data, hardware, training=TRAINING):
+    method, optimizers = prepare(name, data, hardware)
+    return method, [s.losses for s in fit(method, data, optimizers, training, hardware, 0)]
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32), (3, 20, 20)], ids=str)
+@pytest.mark.parametrize("name", TRAINED)
+def test_losses_are_finite_and_the_encoder_moves(name, shape, hardware):
+    data = noise(shape)
+    before = assembled(composed(name), about(data)).encoder.state_dict()
+    method, losses = train(name, data, hardware)
+    assert len(losses) == TRAINING.steps(len(data.id)) == 4
+    assert all(len(step) == len(method.players()) for step in losses)
+    assert torch.tensor(losses).isfinite().all()
+    after = method.encoder.state_dict()
+    assert any(not torch.equal(before[key], after[key]) for key in before)
+
+
+@pytest.mark.parametrize("name", [name for name in TRAINED if "vit" not in encoder_of(name)])
+@pytest.mark.parametrize("shape", [(3, 27, 27), (3, 21, 27)], ids=str)
+def test_images_may_be_of_any_size_and_batches_small(name, shape, hardware):
+    data = noise(shape, n=11)  # three are left over in an epoch
+    try:
+        method, losses = train(name, data, hardware, Training(epochs=2, batch=8))
+    except UserError as error:  # of methods that turn images
+        if shape[1] == shape[2] or "choose a square size" not in str(error):
+            raise
+        return
+    assert len(losses) == 2
+    assert torch.tensor(losses).isfinite().all()
+    shown = method.eval().show(torch.rand(3, *shape))
+    assert all(picture.isfinite().all() for picture in shown.values())
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_same_seed_same_bits(name, hardware):
+    data = noise((1, 16, 16))
+    first, second = (train(name, data, hardware)[0].state_dict() for _ in range(2))
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_resumed_equals_uninterrupted_to_the_bit(name, hardware, tmp_path):
+    data, path = noise((1, 16, 16)), tmp_path / "state.safetensors"
+    whole, _ = train(name, data, hardware)
+
+    method, optimizers = prepare(name, data, hardware)
+    for step, _ in enumerate(fit(method, data, optimizers, TRAINING, hardware, 0), 1):
+        if step == 2:
+            checkpoint.save(path, method, optimizers, {"identity": {}, "step": step})
+            break
+    method, optimizers = prepare(name, data, hardware)
+    start = checkpoint.load(path, method, optimizers, {})["step"]
+    list(fit(method, data, optimizers, TRAINING, hardware, 0, start))
+
+    expected, got = whole.state_dict(), method.state_dict()
+    assert expected.keys() == got.keys()
+    assert [key for key in expected if not torch.equal(expected[key], got[key])] == []
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_what_it_shows_are_images(name, hardware):
+    data = noise((1, 16, 16))
+    method = assembled(composed(name), about(data)).eval()
+    for caption, shown in method.show(hardware.pixels(data.image[:8])).items():
+        assert caption
+        assert shown.ndim == 4
+        assert shown.shape[1] in (1, 3)
+        assert shown.isfinite().all()
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_what_it_embeds_has_a_row_for_each_image(name, hardware):
+    data = noise((1, 16, 16))
+    method = assembled(composed(name), about(data)).eval()
+    h = method.encoder(hardware.pixels(data.image[:8]))
+    z = method.embed(h)
+    assert h.shape == (8, method.encoder.dim)
+    assert z is None or (z.ndim == 2 and len(z) == 8)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_value_of_the_recipe_survives_composition(name):
+    recipe = OmegaConf.to_container(OmegaConf.load(PARAMS / f"method/{name}.yaml"))
+    recipe.pop("defaults", None)
+    assert missing(recipe, composed(name)) == []
+
+
+def missing(small, big, where=""):
+    if not isinstance(small, dict):
+        return [] if small == big else [where]
+    return [
+        m
+        for k, v in small.items()
+        for m in (missing(v, big[k], f"{where}.{k}") if k in big else [f"{where}.{k}"])
+    ]
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("budget", [path.stem for path in (PARAMS / "budget").glob("*.yaml")])
+def test_every_recipe_composes_at_every_budget(name, budget):
+    assert composed(name, budget=budget)["method"]["_target_"].startswith("unlabel.method.")
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_recipe_says_what_the_method_is(name):
+    says = composed(name)["about"]
+    assert says["title"]
+    assert says["family"]
+    assert says["summary"].endswith(".")
+    module = Path(PARAMS.parent, "ssl", *composed(name)["method"]["_target_"].split(".")[:-1])
+    text = module.with_suffix(".py").read_text()
+    assert str(says.get("arxiv", "")) in text
+
+
+def test_methods_that_see_labels_say_so(hardware):
+    """Other labels, and other groups of equal ones, change nothing where none are seen."""
+    data = noise((1, 16, 16))
+    other = data._replace(label=torch.arange(len(data.id)) // 2 % 4)
+    for name in TRAINED:
+        method, losses = train(name, data, hardware, dataclasses.replace(TRAINING, epochs=1))
+        _, with_other = train(name, other, hardware, dataclasses.replace(TRAINING, epochs=1))
+        assert (losses == with_other) != method.labels, name

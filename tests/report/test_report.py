@@ -1,0 +1,416 @@
+"""The report: its statistics, its files, and its page, on synthetic runs in the real format."""
+
+import json
+import random
+import re
+import shutil
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pandas as pd
+import pytest
+import yaml
+
+from support.pages import CHROMIUM, Page, browse
+from support.runs import LINEAR, METHODS, SEEDS, Study, write_json, write_run
+from unlabel.analysis.arms import gather
+from unlabel.analysis.estimate import Estimate, difference, estimate
+from unlabel.analysis.frozen_study import read
+from unlabel.analysis.metric import describe, natural
+from unlabel.errors import UserError
+from unlabel.report.summary import sentences
+from unlabel.stage import leaderboard
+from unlabel.units import duration, number, size
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """The usual study, with its report; a test only looks at it."""
+    study = Study(tmp_path_factory.mktemp("study"))
+    study.report()
+    return study
+
+
+@pytest.fixture
+def study(made: Study, tmp_path: Path) -> Study:
+    """The usual study, for a test to change."""
+    shutil.copytree(made.runs, tmp_path / "runs")
+    return Study(tmp_path, write=False)
+
+
+@pytest.fixture
+def page(made: Study) -> Page:
+    return Page((made.out / "index.html").read_text())
+
+
+def test_interval_is_students():
+    found = estimate([1.0, 2.0, 4.0])
+    # mean 7/3, deviation √(7/3), and 4.30265 is t's 97.5 % quantile for 2 degrees of freedom
+    assert found is not None
+    assert found.mean == pytest.approx(7 / 3)
+    assert found.interval == pytest.approx(4.30265273 * (7 / 3) ** 0.5 / 3**0.5)
+    assert found.n == 3
+
+
+def test_interval_of_few_values():
+    assert estimate([]) is None
+    assert estimate([0.4]) == Estimate(0.4, None, 1)
+    assert estimate([0.4, 0.4, 0.4]) == Estimate(0.4, 0.0, 3)
+
+
+def test_difference_pairs_seeds():
+    found = difference({0: 0.5, 1: 0.7, 5: 0.1}, {1: 0.6, 0: 0.4, 2: 0.9})
+    assert found is not None
+    assert found.n == 2
+    assert found.mean == pytest.approx(0.1)
+    assert found.interval == pytest.approx(0.0, abs=1e-12)
+    assert difference({0: 0.5}, {1: 0.5}) is None
+
+
+def test_measures_have_titles():
+    assert describe("validation_knn").heading == "kNN accuracy, validation (%)"
+    assert describe("lowshot_1").title == "linear accuracy, 1 % of labels"
+    assert describe("linear_z").title == "linear accuracy, on z"
+    assert describe("linear_h").title == "linear accuracy, on h"
+    assert describe("linear_hue").title == "linear accuracy for hue"
+    assert describe("linear_z_hue").title == "linear accuracy for hue, on z"
+    assert describe("finetune_100").share
+    assert describe("half_life").heading == "half life"
+    assert describe("lowshot_0.5").title == "linear accuracy, 0.5 % of labels"
+    assert not describe("linear_l2").share
+    names = ["lowshot_1_std", "lowshot_10", "lowshot_1", "lowshot_0.5"]
+    assert sorted(names, key=natural) == ["lowshot_0.5", "lowshot_1", "lowshot_10", names[0]]
+
+
+def test_numbers_are_written_for_people():
+    assert [number(x) for x in (1234.5, 61.23, -2.5, 0.1234, 0.0)] == [
+        "1,234",
+        "61.2",
+        "−2.50",
+        "0.123",
+        "0.000",
+    ]
+    assert number(-0.01, 1) == "0.0"
+    assert number(0.00012) == "1.2e−04"
+    assert [duration(s) for s in (1.23, 31.4, 300, 8000)] == ["1.2 s", "31 s", "5.0 min", "2.2 h"]
+    assert [size(b) for b in (612_000_000, 12_340_000_000)] == ["612 MB", "12.3 GB"]
+
+
+def test_results_are_tidy(made: Study):
+    table = pd.read_parquet(made.out / "results.parquet")
+    names = ["budget", "dataset", "method", "variant", "seed", "probe", "metric", "value"]
+    assert list(table) == names
+    assert table.sort_values(names, ignore_index=True).equals(table)
+    assert len(table) == 15 * 13
+    chosen = table[(table.method == "simclr") & (table.metric == "linear")]
+    path = made.run("simclr", 1) / "metrics/linear.json"
+    assert chosen.value.tolist()[1] == json.loads(path.read_text())["linear"]
+    assert set(chosen.probe) == {"linear"}
+
+
+def test_metrics_are_means_of_six_digits(made: Study):
+    found = json.loads((made.out / "metrics.json").read_text())["fashion_mnist"]
+    values = [
+        json.loads((made.run("simclr", seed) / "metrics/linear.json").read_text())["linear"]
+        for seed in SEEDS
+    ]
+    assert found["simclr"]["linear"] == float(f"{sum(values) / 3:.6g}")
+    assert set(found) == set(METHODS)
+    assert not {"seconds", "images_per_second"} & set(found["simclr"])
+
+
+def test_order_of_runs_changes_no_byte(made: Study, study: Study):
+    random.Random(0).shuffle(study.brief["runs"])
+    study.report()
+    for name in ("metrics.json", "plots/leaderboard.csv", "plots/training.csv", "results.parquet"):
+        assert (study.out / name).read_bytes() == (made.out / name).read_bytes(), name
+
+
+def test_plots_are_comma_separated(made: Study):
+    board = pd.read_csv(made.out / "plots/leaderboard.csv")
+    assert board.method.tolist() == sorted(METHODS)
+    assert {"linear", "linear_interval", "effective_rank"} <= set(board)
+    training = pd.read_csv(made.out / "plots/training.csv")
+    assert {"method", "seed", "epoch", "loss", "deviation", "effective_rank"} <= set(training)
+    assert set(training.method) == set(METHODS)
+
+
+def test_page_has_the_leaderboard(page: Page):
+    rows = page.rows()
+    assert list(rows) == ["simclr", "rotation", "autoencoder", "supervised", "random"]
+    assert rows["simclr"][0] == "contrastive"
+    assert re.fullmatch(r"8\d\.\d ± \d\.\d", rows["simclr"][2])
+    assert rows["simclr"][3].startswith("+")
+    assert rows["simclr"][-4:] == ["8", "61 s", "1,834", "612 MB"]
+    assert rows["random"][-4:] == ["–"] * 4
+    bold = [e["text"] for e in page.all("td") if "best" in e.get("class", "")]
+    assert len(bold) == 7
+    assert "uses labels" in next(e for e in page.all("h4") if "supervised" in e["text"])["text"]
+
+
+def test_page_loads_nothing_from_outside(page: Page):
+    for element in page.found:
+        for name in ("src", "href", "data", "action", "poster", "srcset", "xlink:href"):
+            address = element.get(name) or ""
+            if element["tag"] == "a" and name == "href":
+                assert address.startswith(("#", "https://arxiv.org/abs/", "method/"))
+            else:
+                assert address.startswith("data:image/png") or not address, element
+    for style in page.all("style"):
+        assert "url(" not in style["text"]
+        assert "@import" not in style["text"]
+    policy = next(e["content"] for e in page.all("meta") if "http-equiv" in e)
+    assert policy.startswith("default-src 'none'; img-src data:;")
+
+
+def test_page_can_be_read_without_eyes(page: Page):
+    assert page.all("html")[0]["lang"] == "en"
+    assert len(page.all("h1")) == 1
+    assert all(each["alt"] for each in page.all("img"))
+    assert len(page.all("img")) == 4 * 2 * 8
+    plots = [each for each in page.all("div") if each.get("class") == "plot"]
+    assert len(plots) == 2 + 3 + 3 + 5 + 4
+    assert all(each["role"] == "img" and each["aria-label"] for each in plots)
+    assert len(page.all("caption")) == len(page.all("table")) == 3
+    assert all(each["scope"] for each in page.all("th"))
+    assert [e["aria-sort"] for e in page.all("th") if "aria-sort" in e] == ["descending"]
+    levels = [int(each["tag"][1]) for each in page.all("h1", "h2", "h3", "h4")]
+    assert all(next - now <= 1 for now, next in pairwise(levels))
+
+
+def test_links_on_the_page_resolve(page: Page):
+    ids = [each["id"] for each in page.found if "id" in each]
+    assert len(set(ids)) == len(ids)
+    for link in page.all("a"):
+        if link["href"].startswith("#"):
+            assert unquote(link["href"][1:]) in ids
+    for element in page.found:
+        if "aria-labelledby" in element:
+            assert element["aria-labelledby"] in ids
+
+
+def test_charts_hold_the_data(page: Page):
+    specs = [json.loads(e["text"]) for e in page.all("script") if "json" in e.get("type", "")]
+    assert all(
+        spec["$schema"].startswith("https://vega.github.io/schema/vega-lite/") for spec in specs
+    )
+    assert "simclr" in json.dumps(specs[0])
+    assert "untrained" in json.dumps(specs[1])
+
+
+def test_lead_says_who_is_best(made: Study):
+    brief = read(made.params)
+    told = sentences(gather(brief, made.runs)[0], "linear")
+    assert told[0].startswith("simclr has the highest linear accuracy")
+    assert "points above the untrained encoder" in told[0].replace("\xa0", " ")
+    assert told[1].startswith("rotation is next")
+    assert told[2].startswith("With labels, supervised has")
+
+
+def test_text_is_escaped(study: Study):
+    bad = "<script>alert(1)</script>"
+    study.brief["methods"]["simclr"] |= {"title": bad, "family": bad, "summary": bad}
+    study.brief["methods"]["simclr"]["arxiv"] = '"><script>alert(2)</script>'
+    study.brief |= {"title": bad, "question": bad, "statement": bad, "source": bad}
+    folder = study.plan("simclr", 0, "method.temperature=0.5", arm=bad)
+    write_run(folder, "simclr", 0)
+    shown = pd.read_parquet(folder / "pictures.parquet").assign(caption=bad)
+    shown.to_parquet(folder / "pictures.parquet", index=False)
+    page = Page(study.report())
+    assert all(
+        "alert(" not in each["text"] or "json" in each.get("type", "")
+        for each in page.all("script")
+    )
+    assert page.all("h1")[0]["text"] == bad
+    assert any(each["alt"].startswith(bad) for each in page.all("img"))
+    assert any(name.endswith(bad) for name in page.rows())
+
+
+def test_missing_metric_is_a_dash(study: Study):
+    for seed in SEEDS:
+        (study.run("rotation", seed) / "metrics/finetune.json").unlink()
+    page = Page(study.report())
+    assert page.rows()["rotation"][6:9] == ["–", "–", "–"]
+    assert (
+        "finetune_1"
+        not in json.loads((study.out / "metrics.json").read_text())["fashion_mnist"]["rotation"]
+    )
+
+
+def test_one_seed_has_no_interval(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    study = Study(tmp_path, seeds=(3,))
+    page = Page(study.report())
+    assert re.fullmatch(r"8\d\.\d", page.rows()["simclr"][2])
+    assert "one seed: no interval" in page.all("caption")[0]["text"]
+    assert any("with one seed" in each["text"] for each in page.all("p"))
+    board = pd.read_csv(study.out / "plots/leaderboard.csv")
+    assert board.linear_interval.isna().all()
+    leaderboard.run(study.out / "results.parquet", study.out / "index.html")
+    assert "one seed: no interval" in capsys.readouterr().out
+
+
+def test_collapse_is_named(study: Study):
+    path = study.run("simclr", 1) / "log.parquet"
+    log = pd.read_parquet(path)
+    log.loc[log.index[-1], "deviation"] = 0.012
+    log.to_parquet(path, index=False)
+    page = Page(study.report())
+    note = next(each["text"] for each in page.all("div") if each.get("role") == "note")
+    assert "simclr collapsed" in note
+    assert "with seed 1, its features' deviation ended at 0.012, below 0.05" in " ".join(
+        note.split()
+    )
+    assert "Try a lower optimizer.lr" in note
+    assert any("collapsed" in each["text"] for each in page.all("h4"))
+
+
+def test_untrained_encoder_cannot_collapse(study: Study):
+    path = study.run("random") / "log.parquet"
+    pd.read_parquet(path).assign(deviation=0.01, effective_rank=1.0).to_parquet(path, index=False)
+    study.params.write_text(yaml.safe_dump(study.brief))
+    setting = gather(read(study.params), study.runs)[0]
+    assert not any(arm.collapsed for arm in setting.arms)
+
+
+def test_variants_stand_beside_each_other(study: Study):
+    for seed in SEEDS:
+        write_run(study.plan("simclr", seed, "method.temperature=0.5", "warm"), "simclr", seed)
+    study.brief["runs"] += study.brief["runs"][:3]  # one run in two arms is one run
+    page = Page(study.report())
+    assert {"simclr", "simclr, warm"} <= set(page.rows())
+    metrics = json.loads((study.out / "metrics.json").read_text())["fashion_mnist"]
+    assert "simclr/method.temperature=0.5" in metrics
+    assert len(pd.read_parquet(study.out / "results.parquet")) == 18 * 13
+
+
+def test_an_unknown_measure_works(study: Study):
+    for method in METHODS:
+        for seed in SEEDS:
+            write_json(study.run(method, seed) / "metrics/shape.json", {"roundness": 3.25 + seed})
+    study.brief["metric"] = "roundness"
+    page = Page(study.report())
+    assert page.rows()["simclr"][1] == "4.25 ± 2.48"
+    assert "roundness of each method" in next(
+        e["aria-label"] for e in page.all("div") if "aria-label" in e and e.get("role") == "img"
+    )
+
+
+def test_unknown_headline_metric(study: Study):
+    study.brief["metric"] = "linaer"
+    with pytest.raises(UserError, match="no run has the metric 'linaer'; did you mean 'linear'"):
+        study.report()
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('{"linear": NaN}', "linear in .*linear.json is nan, but must be a finite number"),
+        ('{"linear": "high"}', "linear in .*linear.json is 'high', but must be a finite number"),
+        ('{"linear": true}', "linear in .*linear.json is True, but must be a finite number"),
+        ('{"linear": 0.8', "linear.json is not valid JSON"),
+        ("[0.8]", "linear.json holds no JSON object"),
+        ('{"knn": 0.8}', "knn.json and .*linear.json both have 'knn'"),
+    ],
+)
+def test_broken_metrics_are_named(study: Study, text: str, problem: str):
+    (study.run("simclr") / "metrics/linear.json").write_text(text)
+    with pytest.raises(UserError, match=problem):
+        study.report()
+    assert not study.out.exists()
+
+
+@pytest.mark.parametrize("name", ["run.json", "log.parquet", "pictures.parquet"])
+def test_broken_files_are_named(study: Study, name: str):
+    path = study.run("simclr") / name
+    path.write_bytes(b"not this")
+    with pytest.raises(UserError, match=f"{name} is"):
+        study.report()
+    path.unlink()
+    with pytest.raises(UserError, match=f"cannot read .*{name}.*finish the run first"):
+        study.report()
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"runs": []}, "names no runs"),
+        ({"runs": [{"seed": 0}]}, "runs lacks .*'budget'"),
+        ({"runs": ["simclr"]}, "runs holds 'simclr'"),
+        ({"methods": ["simclr"]}, "methods must be a mapping"),
+    ],
+)
+def test_broken_brief_is_explained(study: Study, change: dict[str, Any], problem: str):
+    study.brief |= change
+    with pytest.raises(UserError, match=problem):
+        study.report()
+
+
+def test_leaderboard_in_a_terminal(
+    made: Study, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    results, page = made.out / "results.parquet", made.out / "index.html"
+    for columns in (120, 80, 40):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        leaderboard.run(results, page)
+        told = capsys.readouterr().out
+        assert all(len(line) <= columns for line in told.splitlines()[:-4])
+        order = re.findall(r"^(\w+)(?: \(labels\))? .*±", told, re.MULTILINE)
+        assert order[:5] == ["simclr", "rotation", "autoencoder", "supervised", "random"]
+        assert told.endswith(f"report: {page.resolve()}\n")
+
+
+def test_leaderboard_needs_a_report(made: Study, tmp_path: Path):
+    with pytest.raises(UserError, match="make the report first"):
+        leaderboard.run(made.out / "results.parquet", tmp_path / "index.html")
+    with pytest.raises(UserError, match="make the report first"):
+        leaderboard.run(tmp_path / "results.parquet", made.out / "index.html")
+    (tmp_path / "results.parquet").write_bytes(b"nothing")
+    with pytest.raises(UserError, match="is damaged"):
+        leaderboard.run(tmp_path / "results.parquet", made.out / "index.html")
+    with pytest.raises(UserError, match="holds no results of a report"):
+        leaderboard.run(made.run("simclr") / "log.parquet", made.out / "index.html")
+
+
+CLICK = """<script>
+const heading = [...document.querySelectorAll("table.leaderboard th button")]
+  .find((each) => each.textContent === "method");
+heading.click();
+heading.click();
+</script>"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
+def test_page_in_a_browser(made: Study, tmp_path: Path):
+    """Charts are drawn, a click sorts within each part of the table, nothing is complained of."""
+    page = browse(made.out / "index.html", tmp_path, CLICK)
+    assert len([e for e in page.all("svg") if "marks" in e.get("class", "")]) == 17
+    assert list(page.rows()) == ["simclr", "rotation", "autoencoder", "supervised", "random"]
+    assert [e["text"] for e in page.all("th") if e.get("aria-sort") == "descending"] == ["method"]
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
+def test_one_method_in_a_browser(study: Study, tmp_path: Path):
+    """A chart of one point has no empty layer, of which Vega would warn."""
+    study.brief["runs"] = [run for run in study.brief["runs"] if run["method"] == "simclr"]
+    study.report()
+    assert list(browse(study.out / "index.html", tmp_path).rows()) == ["simclr"]
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
+def test_many_methods_are_folded(study: Study, tmp_path: Path):
+    """With 30 methods, the page is as quick: what each shows is drawn when it is unfolded."""
+    for at in range(25):
+        name = f"method_{at}"
+        study.brief["methods"][name] = {"family": "pretext", "summary": "One of many."}
+        LINEAR.setdefault(name, 0.5 + at / 100)
+        study.plan(name, 0)
+        write_run(study.run(name), name, 0)
+    study.report()
+    page = browse(study.out / "index.html", tmp_path)
+    assert len(page.rows()) == 30
+    assert len([e for e in page.all("svg") if "marks" in e.get("class", "")]) == 2
+    unfold = "<script>document.querySelector('article details').open = true;</script>"
+    page = browse(study.out / "index.html", tmp_path, unfold)
+    assert len([e for e in page.all("svg") if "marks" in e.get("class", "")]) > 2

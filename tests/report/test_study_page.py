@@ -1,0 +1,466 @@
+"""The pages of a study and of all statements, on synthetic runs in the real format."""
+
+import csv
+import io
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from scipy import stats
+
+from support.pages import CHROMIUM, Page, browse, dead
+from support.runs import METHODS, write_json, write_run
+from unlabel.analysis import metric
+from unlabel.analysis.arms import compare
+from unlabel.analysis.frozen_study import read
+from unlabel.analysis.judgement import outcome
+from unlabel.errors import UserError
+from unlabel.report import study_chart
+from unlabel.stage import statements as together
+from unlabel.stage import study as stage
+from unlabel.workflow import resources
+
+SEEDS = (0, 1, 2, 3)
+GAIN = {("simclr", "64"): 0.0, ("simclr", "256"): 0.08, ("rotation", "64"): 0.01}
+CLAIMS = [
+    {"says": "SimCLR gains", "higher": "simclr[256]", "than": "simclr[64]", "by": 0.01},
+    {
+        "says": "It gains more than rotation",
+        "higher": "simclr[256] - simclr[64]",
+        "than": "rotation[256] - rotation[64]",
+        "metric": "knn",
+    },
+    {"says": "Rotation does not", "same": "rotation[256]", "as": "rotation[64]", "within": 0.04},
+]
+
+
+class Study:
+    """A study's runs on disk, and the plan's description of them."""
+
+    def __init__(self, folder: Path, name: str = "batch_size", write: bool = True, **changes: Any):
+        self.folder, self.runs, self.out = folder, folder / "runs", folder / "reports"
+        self.name = name
+        arms = {"64": "training.batch=64", "256": "training.batch=256"}
+        self.brief: dict[str, Any] = {
+            "name": name,
+            "title": name.replace("_", " ").capitalize(),
+            "question": "Which methods need large batches?",
+            "statement": "SimCLR needs large batches; rotation does not.",
+            "source": [{"title": "BYOL", "arxiv": "2006.07733", "where": "figure 3a"}, "a talk"],
+            "expected": "72.5 and 59.7 on ImageNet.",
+            "remark": "Few images were seen.",
+            "axis": "batch size",
+            "metric": "linear",
+            "metrics": ["linear", "knn"],
+            "stages": {"probe": True, "finetune": False, "transfer": False},
+            "budget": "quick",
+            "references": ["random"],
+            "claims": CLAIMS,
+            "methods": {name: dict(about) for name, about in METHODS.items()},
+            "runs": [],
+        }
+        for method in ("simclr", "rotation"):
+            for arm, variant in arms.items():
+                for seed in SEEDS:
+                    self.plan(method, seed, arm, variant, write)
+        for seed in SEEDS:
+            self.plan("random", seed, "base", "base", write)
+        self.brief |= changes
+
+    def plan(self, method: str, seed: int, arm: str, variant: str, write: bool = True) -> None:
+        names = {"budget": "quick", "dataset": "fashion_mnist", "method": method, "seed": seed}
+        names |= {"variant": variant, "arm": arm, "encoder": "resnet_mini", "epochs": 6}
+        self.brief["runs"].append(names | {"batch": 64 if arm == "64" else 256})
+        if write:
+            folder = self.run(method, seed, variant)
+            write_run(folder, method, seed)
+            gain = GAIN.get((method, arm), 0.0)
+            for probe in ("linear", "knn"):
+                path = folder / f"metrics/{probe}.json"
+                values = json.loads(path.read_text())
+                noise = np.random.default_rng([seed, len(variant), len(probe)]).normal(0, 0.004)
+                write_json(path, {name: value + gain + noise for name, value in values.items()})
+
+    def run(self, method: str, seed: int, variant: str = "training.batch=64") -> Path:
+        return self.runs / f"quick/fashion_mnist/{method}/{variant}/{seed}"
+
+    def values(self, method: str, batch: int, name: str = "linear") -> np.ndarray:
+        """Of the seeds, read from the files themselves."""
+        folders = [self.run(method, seed, f"training.batch={batch}") for seed in SEEDS]
+        return np.array(
+            [json.loads((f / f"metrics/{name}.json").read_text())[name] for f in folders]
+        )
+
+    @property
+    def page(self) -> Path:
+        return self.out / f"study/{self.name}.html"
+
+    def make(self) -> dict[str, Any]:
+        """Run the stage; the record."""
+        params = self.folder / f"{self.name}.yaml"
+        params.write_text(yaml.safe_dump(self.brief, sort_keys=False))
+        files = [self.page.with_suffix(end) for end in (".html", ".json", ".csv", ".md")]
+        stage.run(params, self.runs, *files)
+        return json.loads(files[1].read_text())
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    study = Study(tmp_path_factory.mktemp("study"))
+    study.make()
+    return study
+
+
+@pytest.fixture
+def study(made: Study, tmp_path: Path) -> Study:
+    """The same, for a test to change."""
+    shutil.copytree(made.runs, tmp_path / "runs")
+    return Study(tmp_path, write=False)
+
+
+def test_the_verdict_is_that_of_the_files(made: Study):
+    record = json.loads(made.page.with_suffix(".json").read_text())
+    simclr = made.values("simclr", 256) - made.values("simclr", 64)
+    first = record["claims"][0]
+    assert first["effect"] == pytest.approx(simclr.mean(), rel=1e-5)
+    low, high = stats.ttest_1samp(simclr, 0).confidence_interval(0.95)
+    assert (first["low"], first["high"]) == pytest.approx((low, high), rel=1e-4)
+    p = stats.ttest_1samp(simclr, 0.01, alternative="greater").pvalue
+    assert first["p_for"] == pytest.approx(p, rel=1e-4)
+    gains = [
+        made.values(method, 256, "knn") - made.values(method, 64, "knn")
+        for method in ("simclr", "rotation")
+    ]
+    assert record["claims"][1]["effect"] == pytest.approx((gains[0] - gains[1]).mean(), rel=1e-5)
+    assert record["p_for"] == max(c["p_for"] for c in record["claims"])
+    assert record["p"] == pytest.approx(2 * record["p_for"], rel=1e-4)
+    assert record["verdict"] == ("holds here" if record["p"] < 0.05 else "undecided at this scale")
+    assert record["conditions"] == [
+        {
+            "dataset": "fashion_mnist", "encoder": ["resnet_mini"], "budget": "quick",
+            "images": [5000], "epochs": [6], "batch": [64, 256], "seeds": list(SEEDS),
+        }
+    ]  # fmt: skip
+    assert record["made"]["runs"] == 20
+
+
+def test_the_page_says_it(made: Study):
+    page = Page(made.page.read_text())
+    record = json.loads(made.page.with_suffix(".json").read_text())
+    assert record["verdict"] in page.all("h2")[0]["text"]
+    told = next(e for e in page.all("p") if e.get("class") == "conditions")["text"]
+    assert "fashion_mnist with resnet_mini at budget quick: 5,000 images, 6 epochs" in told
+    assert "4 seeds" in told
+    words = [" ".join(each["text"].split()) for each in page.all("td")]
+    effect = 100 * record["claims"][0]["effect"]
+    assert any(word.startswith(f"+{effect:.1f} ± ") and word.endswith(" points") for word in words)
+    assert "> 1.0 points" in words
+    assert "within ±4.0 points" in words
+    text = "".join(each["text"] for each in page.all("main"))
+    assert "72.5 and 59.7 on ImageNet." in text
+    assert "snakemake --cores all" in text
+    assert "reports/study/batch_size.html" in text
+    footers = [" ".join(each["text"].split()) for each in page.all("footer")]
+    assert footers == ["BYOL, arXiv:2006.07733, figure 3a", "a talk"]
+
+
+def test_everything_on_the_page_resolves(made: Study):
+    assert dead(made.page) == []
+    page = Page(made.page.read_text())
+    assert all(each["scope"] for each in page.all("th"))
+    assert len(page.all("caption")) == len(page.all("table")) == 4
+    ids = [each["id"] for each in page.found if "id" in each]
+    assert len(set(ids)) == len(ids)
+    for element in page.found:
+        if "aria-labelledby" in element:
+            assert element["aria-labelledby"] in ids
+    # each run's settings are one click away
+    links = [e["href"] for e in page.all("a") if e["href"].startswith("#settings")]
+    assert len(links) == 20
+    assert "width: 256" in next(
+        e["text"] for e in page.all("details") if e.get("class") == "settings"
+    )
+
+
+def test_the_tables_hold_every_arm_and_measure(made: Study):
+    table = pd.read_csv(made.page.with_suffix(".csv"))
+    assert list(zip(table.method, table.arm.astype(str), strict=True)) == [
+        ("simclr", "64"), ("simclr", "256"), ("rotation", "64"), ("rotation", "256"),
+        ("random", "base"),
+    ]  # fmt: skip
+    assert table.linear[1] == pytest.approx(made.values("simclr", 256).mean(), rel=1e-5)
+    assert {"knn_interval", "lowshot_1", "effective_rank"} <= set(table)
+    assert not [name for name in table if name.startswith("finetune")]  # of no claim, so not read
+    text = made.page.with_suffix(".md").read_text()
+    assert "> SimCLR needs large batches; rotation does not." in text
+    assert "\nWhat the field found: 72.5 and 59.7 on ImageNet.\n" in text
+    assert "\nWhat to make of it: Few images were seen.\n" in text
+    rows = [line.split("|")[1:-1] for line in text.splitlines() if line.startswith("|")]
+    assert {len(row) for row in rows} == {9, 10} - {10} | {len(rows[-1])}
+    assert any(row[0].strip() == "rotation" and row[1].strip() == "256" for row in rows)
+
+
+def test_the_chart_shows_each_arm(made: Study):
+    page = Page(made.page.read_text())
+    specs = [json.loads(e["text"]) for e in page.all("script") if "json" in e.get("type", "")]
+    assert len(specs) == 2  # linear and knn
+    plots = [each["aria-label"] for each in page.all("div") if each.get("class") == "plot"]
+    assert plots[0].startswith("linear accuracy (%) by batch size: simclr, 64: ")
+    rows = next(iter(specs[0]["datasets"].values()))
+    assert "random" in json.dumps(specs[0])
+    assert rows
+    shown = [row for data in specs[0]["datasets"].values() for row in data if "mean" in row]
+    assert {(row["method"], row["arm"]) for row in shown} == {
+        (method, arm) for method in ("simclr", "rotation") for arm in ("64", "256")
+    }
+    mean = next(r["mean"] for r in shown if (r["method"], r["arm"]) == ("simclr", "256"))
+    assert mean == pytest.approx(100 * made.values("simclr", 256).mean())
+
+
+@pytest.mark.parametrize(
+    ("labels", "kind", "log"),
+    [
+        (["32", "1024", "256"], "scale", True),
+        (["0.1", "0.2", "0.5"], "scale", False),
+        (["1 %", "10 %", "100 %"], "scale", True),
+        (["0", "0.9", "0.99", "0.999", "0.9999"], "order", False),
+        (["32", "1024", "64 in equal steps", "512 in equal steps"], "scale", True),
+        (["3x", "4x"], "names", False),
+        (["no crop", "no flip"], "names", False),
+        (["32", "many"], "names", False),
+        (["32"], "names", False),
+    ],
+)
+def test_arms_are_numbers_an_order_or_names(labels, kind, log):
+    found = study_chart.axis(labels)
+    assert (found.kind, found.log) == (kind, log)
+    if kind != "names":
+        numbers = [float(label.split()[0]) for label in found.labels]
+        assert numbers == sorted(numbers)
+
+
+def test_a_verdict_can_be_each_of_three(study: Study):
+    assert study.make()["verdict"] in ("holds here", "undecided at this scale")
+    study.brief["claims"] = CLAIMS[:1]
+    assert study.make()["verdict"] == "holds here"
+    assert "holds here" in Page(study.page.read_text()).all("h2")[0]["text"]
+    turned = {"says": "so", "higher": "simclr[64]", "than": "simclr[256]"}
+    study.brief["claims"] = [turned, CLAIMS[2]]
+    assert study.make()["verdict"] == "does not hold here"
+    study.brief["claims"] = [{"says": "so", "higher": "random[base]", "than": 0.72}]
+    assert study.make()["verdict"] == "undecided at this scale"
+
+
+def test_a_study_without_claims_has_a_page_and_no_verdict(study: Study):
+    study.brief |= {"claims": [], "statement": ""}
+    assert study.make()["verdict"] is None
+    page = Page(study.page.read_text())
+    assert next(each["text"] for each in page.all("h2")) == "fashion_mnist"
+    assert dead(study.page) == []
+
+
+def test_a_claim_about_logs_and_run_facts(study: Study):
+    study.brief["metrics"] = ["log.loss", "run.seconds"]
+    study.brief["claims"] = [
+        {"says": "so", "higher": "simclr[64].log.loss", "than": "3.4", "metric": "linear"},
+        {"says": "and", "higher": "rotation[64].run.seconds", "than": "simclr[64].run.seconds"},
+    ]
+    record = study.make()
+    logs = [pd.read_parquet(study.run("simclr", s) / "log.parquet").loss.iloc[-1] for s in SEEDS]
+    assert record["claims"][0]["effect"] == pytest.approx(np.mean(logs) - 3.4, rel=1e-4)
+    assert record["claims"][1]["effect"] == pytest.approx(10)
+    assert "loss at the end of training" in study.page.read_text()
+
+
+def test_a_seed_that_lacks_the_measure_is_left_out_and_too_few_are_refused(study: Study):
+    study.brief["claims"] = CLAIMS[:1]
+    for seed in SEEDS[:2]:
+        write_json(study.run("simclr", seed) / "metrics/linear.json", {})
+    assert study.make()["claims"][0]["seeds"] == 2
+    write_json(study.run("simclr", 2) / "metrics/linear.json", {})
+    said = "'SimCLR gains' cannot be judged on fashion_mnist: simclr\\[64\\] was measured with 1"
+    with pytest.raises(UserError, match=said):
+        study.make()
+
+
+def test_only_what_the_study_asks_for_is_read(study: Study):
+    """What another study has measured of a shared run changes no byte."""
+    study.make()
+    before = study.page.with_suffix(".csv").read_bytes()
+    folder = study.run("simclr", 0) / "transfer"
+    folder.mkdir()
+    write_json(folder / "digits.json", {"digits_linear": 0.5})
+    study.make()
+    assert study.page.with_suffix(".csv").read_bytes() == before
+    study.brief["transfer"] = ["digits"]
+    with pytest.raises(UserError, match="transfer/digits.json.*finish the run first"):
+        study.make()
+    for run in study.brief["runs"]:
+        folder = study.run(run["method"], run["seed"], run["variant"]) / "transfer"
+        folder.mkdir(exist_ok=True)
+        write_json(folder / "digits.json", {"digits_linear": 0.5})
+    study.make()
+    assert "digits_linear" in study.page.with_suffix(".csv").read_text()
+    assert "linear accuracy, on digits (%)" in study.page.read_text()
+
+
+def test_a_run_in_two_arms_is_shown_in_both(study: Study):
+    for seed in SEEDS:
+        study.plan("simclr", seed, "128", "training.batch=64", write=False)
+    found = outcome(read_brief(study), compare(read_brief(study), study.runs))
+    labels = [arm.label for arm in found.settings[0].arms if arm.method == "simclr"]
+    assert labels == ["64", "256", "128"]
+    assert found.record()["made"]["runs"] == 20
+
+
+def read_brief(study: Study):
+    params = study.folder / "brief.yaml"
+    params.write_text(yaml.safe_dump(study.brief))
+    return read(params)
+
+
+def test_names_of_measures():
+    titles = {
+        "linear_rotation": "linear accuracy for rotation",
+        "linear_z_hue": "linear accuracy for hue, on z",
+        "digits_linear": "linear accuracy, on digits",
+        "shapes_linear_hue": "linear accuracy for hue, on shapes",
+        "log.mutual_information_bound": "mutual information bound (nats) at the end of training",
+        "run.seconds": "time to train one run (s)",
+    }
+    for name, title in titles.items():
+        found = metric.describe(name)
+        assert found.title == title
+        assert found.share == name.startswith(("linear", "digits", "shapes"))
+    assert metric.capital("kNN accuracy") == "kNN accuracy"
+    assert metric.capital("linear accuracy, on z") == "Linear accuracy, on z"
+    assert not metric.describe("linear_l2").share
+    assert not metric.describe("linear_l2_z").share
+    assert not metric.describe("positive_similarity").share
+
+
+# All statements.
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the pages of three studies, and of all statements."""
+    folder = tmp_path_factory.mktemp("several")
+    first = Study(folder, "batch_size", claims=CLAIMS[:1])
+    turned = {"says": "so", "higher": "simclr[64]", "than": "simclr[256]"}
+    for each in (
+        first,
+        Study(folder, "turned", write=False, claims=[turned]),
+        Study(
+            folder,
+            "nothing",
+            write=False,
+            claims=[{"says": "so", "higher": "random[base]", "than": 0.72}],
+        ),
+    ):
+        each.make()
+    records = [
+        folder / f"reports/study/{name}.json" for name in ("turned", "batch_size", "nothing")
+    ]
+    out = [folder / f"reports/statements{end}" for end in (".html", ".json", ".csv", ".md")]
+    together.run(records, *out)
+    return folder / "reports"
+
+
+def test_statements_are_corrected_for_being_several(several: Path):
+    record = json.loads((several / "statements.json").read_text())
+    own = {name: json.loads((several / f"study/{name}.json").read_text())["p"] for name in record}
+    order = sorted(own, key=lambda name: own[name])
+    assert record[order[0]]["p_holm"] == pytest.approx(min(1, 3 * own[order[0]]), rel=1e-4)
+    for name, found in record.items():
+        assert found["p_holm"] >= own[name]
+        assert (found["verdict"] != "undecided at this scale") == (found["p_holm"] < 0.05)
+    assert {found["verdict"] for found in record.values()} >= {"holds here", "does not hold here"}
+    table = pd.read_csv(several / "statements.csv")
+    assert table.study.tolist() == ["batch_size", "nothing", "turned"]
+    assert "| Batch size |" in (several / "statements.md").read_text()
+
+
+def test_everything_on_the_page_of_statements_resolves(several: Path):
+    assert dead(several / "statements.html") == []
+    page = Page((several / "statements.html").read_text())
+    assert list(page.rows("leaderboard statements")) == ["Batch size", "Nothing", "Turned"]
+    lead = next(e["text"] for e in page.all("p") if e.get("class") == "lead")
+    assert lead.startswith("3 statements tested: 1 holds here, 1 does not hold here")
+    assert "fashion_mnist with resnet_mini at budget quick" in page.all("main")[0]["text"]
+
+
+def test_a_record_without_a_verdict_is_refused(several: Path, tmp_path: Path):
+    out = [tmp_path / f"statements{end}" for end in (".html", ".json", ".csv", ".md")]
+    bad = tmp_path / "bad.json"
+    with pytest.raises(UserError, match="make the study first"):
+        together.run([bad], *out)
+    bad.write_text("{")
+    with pytest.raises(UserError, match="is not valid JSON"):
+        together.run([bad], *out)
+    bad.write_text("{}")
+    with pytest.raises(UserError, match="holds no verdict"):
+        together.run([bad], *out)
+
+
+def test_targets_name_their_studies(tmp_path: Path):
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study/one.yaml").write_text("statement: so")
+    (tmp_path / "study/two.yaml").write_text("title: two")
+    found = resources.studies(["-n", "reports/study/two.html", "reports/statements.md"], tmp_path)
+    assert found == ["two", "one"]
+    assert resources.studies(["reports/index.html"], tmp_path) == []
+
+
+# In a browser.
+
+EXPORT = """<script>
+const line = document.querySelector(".export");
+const written = {};
+for (const link of line.querySelectorAll("a")) {
+  link.addEventListener("click", (event) => event.preventDefault());
+  link.click();
+  written[link.textContent] = decodeURIComponent(link.href.split(",").slice(1).join(","));
+}
+const shown = document.createElement("pre");
+shown.id = "written";
+shown.textContent = JSON.stringify(written);
+document.body.append(shown);
+document.querySelectorAll("table.leaderboard th button")[2].click();
+</script>"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
+def test_a_study_in_a_browser(made: Study, tmp_path: Path):
+    page = browse(made.page, tmp_path, EXPORT)
+    assert len([e for e in page.all("svg") if "marks" in e.get("class", "")]) == 2
+    written = json.loads(next(e["text"] for e in page.all("pre") if e.get("id") == "written"))
+    rows = list(csv.reader(io.StringIO(written["CSV"])))
+    assert rows[0][0] == "claim"
+    assert len(rows) == 4
+    assert {len(row) for row in rows} == {len(rows[0])}
+    assert written["Markdown"].count("\n") == 5
+    assert re.search(r"^\| SimCLR gains", written["Markdown"], re.MULTILINE)
+    # sorted by accuracy: SimCLR's large batch first, as it gains most
+    table = [e for e in page.all("th") if e.get("scope") == "row" and "data-value" in e]
+    assert table[0]["data-value"] == "simclr"
+    assert [e["text"] for e in page.all("th") if e.get("aria-sort") == "descending"] == [
+        "Linear accuracy (%)"
+    ]
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
+def test_statements_in_a_browser(several: Path, tmp_path: Path):
+    by_verdict = """<script>
+    document.querySelectorAll("table.statements th button")[2].click();
+    </script>"""
+    page = browse(several / "statements.html", tmp_path, by_verdict)
+    rows = page.rows("leaderboard statements")
+    assert list(rows)[:2] == ["Batch size", "Turned"]
+    assert rows["Batch size"][1] == "holds here"

@@ -1,0 +1,292 @@
+"""Any images get the features of a trained encoder, and find their neighbours by them."""
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+import torch.nn.functional as F
+import yaml
+from PIL import Image
+
+from support.commands import refused
+from support.models import PRETRAIN, about, composed
+from unlabel.cli import main
+from unlabel.data import images, reader
+from unlabel.data.compressed import Encoded, spool
+from unlabel.data.decode import decode
+from unlabel.features import neighbours as embeddings
+from unlabel.features import parquet
+from unlabel.features.extract import restored
+
+PHOTOS = 60
+
+
+@pytest.fixture(scope="module")
+def made(digits, tmp_path_factory):
+    """A folder with a trained run, images in files, and the same prepared and in a table."""
+    folder = tmp_path_factory.mktemp("embed")
+    settings = composed("simclr")
+    settings = {"run": "tiny/digits/simclr", **{key: settings[key] for key in PRETRAIN}}
+    settings["hardware"] |= {"precision": "float32", "device": "cpu"}
+    (folder / "params.yaml").write_text(yaml.safe_dump(settings))
+    images.write(folder / "train.arrow", digits, about(digits))
+    flags = {"params": "params.yaml", "train": "train.arrow", "state": "state", "out": "run"}
+    main(["pretrain", *(w for k, v in flags.items() for w in (f"--{k}", str(folder / v)))])
+    rows = []
+    for at, (image, label) in enumerate(zip(digits.image[:PHOTOS], digits.label, strict=False)):
+        path = folder / "photos" / str(int(label)) / f"{at:03}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image[0].numpy()).save(path)
+        rows.append({"id": f"digit {at}", "image": path.read_bytes()})
+    pq.write_table(pa.Table.from_pylist(rows), folder / "table.parquet")
+    some, files = digits.take(slice(PHOTOS)), spool((row["image"] for row in rows), folder)
+    stored = Encoded(files, some.id, about(some).shape, "these")
+    images.write(folder / "encoded.arrow", some._replace(image=stored), about(some))
+    return folder
+
+
+def embed(folder: Path, source: str, out: Path, *more: str) -> pa.Table:
+    words = ["--run", str(folder / "run"), "--images", str(folder / source), "--out", str(out)]
+    main(["embed", *words, *more])
+    return pq.read_table(out)
+
+
+def vectors(table: pa.Table, name: str) -> torch.Tensor:
+    return torch.tensor(np.stack(table[name].to_numpy()))
+
+
+def expected(folder: Path, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """h and z of images (B, C, H, W), all at once."""
+    run = folder / "run"
+    settings = yaml.safe_load((run / "params.yaml").read_text())["method"]
+    method = restored(settings, run / "encoder.safetensors", run / "method.safetensors")
+    with torch.no_grad():
+        h = method.encoder(image / 255)
+        return h, method.embed(h)
+
+
+@pytest.mark.parametrize(
+    ("source", "key"),
+    [
+        ("photos", "path"),
+        ("table.parquet", "id"),
+        ("train.arrow", "id"),
+        ("encoded.arrow", "id"),
+    ],
+)
+def test_features_are_the_encoders_and_the_projectors(
+    made, digits, tmp_path, monkeypatch, source, key
+):
+    monkeypatch.setattr(reader, "BATCH", 7)
+    table = embed(made, source, tmp_path / "features.parquet")
+    names = table[key].to_pylist()
+    number = {"photos": lambda name: int(Path(name).stem), "table.parquet": lambda name: name[6:]}
+    order = torch.tensor([int(number.get(source, int)(name)) for name in names])
+    assert sorted(order.tolist()) == list(range(500 if source == "train.arrow" else PHOTOS))
+    h, z = expected(made, digits.image[order])
+    assert table.column_names == [key, "h", "z"]
+    assert table.schema.field("h").type == pa.list_(pa.float32(), 64)
+    assert torch.allclose(vectors(table, "h"), h, atol=1e-5)
+    assert torch.allclose(vectors(table, "z"), z, atol=1e-5)
+    if source == "photos":
+        assert names == sorted(names)
+        assert all(Path(name).exists() for name in names)
+
+
+def test_images_of_any_kind_and_those_that_cannot_be_read(made, tmp_path, capsys):
+    folder = tmp_path / "mixed"
+    (folder / "deep/er").mkdir(parents=True)
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 30, 4), np.uint8)
+    good = {
+        "colour.jpg": Image.fromarray(pixels[..., :3]),
+        "deep/er/transparent.png": Image.fromarray(pixels),
+        "grey and wide.webp": Image.fromarray(pixels[:9, :, 0]),
+        "palette.gif": Image.fromarray(pixels[..., :3]).quantize(8),
+    }
+    for name, image in good.items():
+        image.save(folder / name)
+    (folder / "empty.jpg").touch()
+    (folder / "text.png").write_text("hello")
+    (folder / "cut.jpg").write_bytes((folder / "colour.jpg").read_bytes()[:300])
+    (folder / "notes.txt").write_text("no image")
+    words = ["embed", "--run", str(made / "run"), "--images", str(folder)]
+    main([*words, "--out", str(tmp_path / "features.parquet"), "--fit", "pad"])
+    said = capsys.readouterr().err
+    table = pq.read_table(tmp_path / "features.parquet")
+    paths = [str(folder / name) for name in sorted(good)]
+    assert table["path"].to_pylist() == sorted(paths)
+    assert "4 images embedded; 3 could not be read and are left out" in said
+    for name in ("empty.jpg: it is empty", "text.png: it is none of", "cut.jpg: "):
+        assert f"\n{folder / name}" in f"\n{said}"
+    for at, path in enumerate(table["path"].to_pylist()):
+        image = torch.tensor(decode(Path(path).read_bytes(), (1, 16, 16), "pad"))
+        h, _ = expected(made, image[None])
+        assert torch.allclose(vectors(table, "h")[at], h[0], atol=1e-5)
+
+
+def test_prepared_images_take_the_encoders_shape(made, digits, tmp_path):
+    colour = digits.take(torch.arange(9))
+    colour = colour._replace(image=colour.image.repeat(1, 3, 1, 1).repeat_interleave(2, 2))
+    images.write(tmp_path / "colour.arrow", colour, about(colour))
+    table = embed(made, str(tmp_path / "colour.arrow"), tmp_path / "features.parquet")
+    h, _ = expected(made, digits.image[:9])
+    assert F.cosine_similarity(vectors(table, "h"), h).min() > 0.99
+
+
+def test_the_same_images_give_the_same_bytes(made, tmp_path):
+    for name in ("a.parquet", "b.parquet"):
+        embed(made, "photos", tmp_path / name)
+    assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
+
+
+def neighbours(made: Path, features: Path, *words: str) -> list[str]:
+    return ["neighbors", "--features", str(parquet), "--run", str(made / "run"), *words]
+
+
+def test_neighbours_are_those_of_the_largest_cosine(made, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(parquet, "GROUP", 2000)  # bytes: several row groups
+    monkeypatch.setattr(reader, "BATCH", 7)
+    out = tmp_path / "features.parquet"
+    h = F.normalize(vectors(embed(made, "photos", out), "h"), dim=1)
+    assert pq.ParquetFile(out).num_row_groups > 3
+    names = pq.read_table(out)["path"].to_pylist()
+    capsys.readouterr()
+    main(neighbours(made, out, "--query", names[3], names[40], "--number", "4"))
+    head, _, *rows = capsys.readouterr().out.splitlines()
+    assert head.split() == ["query", "neighbour", "cosine"]
+    found = [row.split() for row in rows]
+    for place, query in enumerate((3, 40)):
+        values, best = (h @ h[query]).topk(4)
+        near = found[4 * place : 4 * place + 4]
+        assert [row[0] for row in near] == [names[query]] * 4
+        assert [row[1] for row in near] == [names[at] for at in best.tolist()]
+        assert [float(row[2]) for row in near] == pytest.approx(values.tolist(), abs=6e-4)
+        assert near[0][1:] == [names[query], "1.000"]
+
+
+@pytest.mark.parametrize("source", ["photos", "table.parquet", "train.arrow", "encoded.arrow"])
+def test_neighbours_are_drawn(made, tmp_path, source):
+    out, picture = tmp_path / "features.parquet", tmp_path / "near.png"
+    embed(made, source, out)
+    query = sorted(map(str, (made / "photos").rglob("*.png")))[:2]
+    main(neighbours(made, out, "--query", *query, "--number", "3", "--picture", str(picture)))
+    sheet = np.asarray(Image.open(picture).convert("L"), np.float32)
+    side, gap = 112, 8
+    first = sheet[gap : gap + side, gap : gap + side]
+    second = sheet[gap : gap + side, 3 * gap + side : 3 * gap + 2 * side]
+    assert first.std() > 20
+    assert np.abs(first - second).mean() < 4  # the query is its own nearest neighbour
+    third = sheet[gap : gap + side, 4 * gap + 2 * side : 4 * gap + 3 * side]
+    assert np.abs(first - third).mean() > 8
+    assert sheet.shape == (gap + 2 * (side + 18 + gap), gap + 4 * (side + gap) + gap)
+
+
+def test_features_of_another_encoder_are_refused(made, tmp_path, capsys):
+    out = tmp_path / "features.parquet"
+    table = embed(made, "photos", out)
+    told = json.loads(table.schema.metadata[b"unlabel"])
+    assert told["run"] == "tiny/digits/simclr"
+    other = {**told, "encoder_sha256": "0" * 64, "run": "another"}
+    pq.write_table(table.replace_schema_metadata({"unlabel": json.dumps(other)}), out)
+    query = next((made / "photos").rglob("*.png"))
+    said = refused(capsys, *neighbours(made, out, "--query", str(query)))
+    assert "was made by another encoder, of the run another, than that of" in said
+
+
+def test_a_mistake_is_one_sentence_and_writes_nothing(made, tmp_path, capsys):
+    (tmp_path / "nothing").mkdir()
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken/a.png").write_text("hello")
+    (tmp_path / "cut.parquet").write_bytes(b"PAR1")
+    pq.write_table(pa.table({"id": [1], "pixels": [b""]}), tmp_path / "other.parquet")
+    pq.write_table(pa.table({"id": [1], "image": ["a.png"]}), tmp_path / "text.parquet")
+    whole = (made / "table.parquet").read_bytes()
+    (tmp_path / "damaged.parquet").write_bytes(whole[:40] + bytes(4000) + whole[4040:])
+    photo = next((made / "photos").rglob("*.png"))
+    out = tmp_path / "out/features.parquet"
+    for source, said in {
+        tmp_path / "no": "is no folder",
+        tmp_path / "nothing": "has no images; their names must end in .bmp, ",
+        tmp_path / "broken": "none of the 1 images can be read",
+        tmp_path / "cut.parquet": "cannot read",
+        tmp_path / "no.parquet": "cannot read",
+        tmp_path / "other.parquet": "has no column 'image'",
+        tmp_path / "text.parquet": "holds string, not the bytes of files",
+        tmp_path / "damaged.parquet": "cannot read",
+        tmp_path / "no.arrow": "does not exist",
+        photo: "is no folder, .arrow or .parquet file",
+    }.items():
+        words = ["--run", str(made / "run"), "--images", str(source), "--out", str(out)]
+        assert said in refused(capsys, "embed", *words)
+    words = ["--images", str(made / "photos"), "--out", str(out)]
+    assert "is no folder" in refused(capsys, "embed", "--run", str(tmp_path / "no"), *words)
+    run = ["--run", str(made / "run")]
+    said = refused(capsys, "embed", *run, *words, "--fit", "crops")
+    assert "unknown fit 'crops': did you mean 'crop'?" in said
+    said = refused(capsys, "embed", *run, *words, "--device", "cuda:9")
+    assert "hardware.device is 'cuda:9', which this machine has not" in said
+    assert not list(out.parent.glob("*"))
+
+    main(["embed", *run, "--images", str(made / "photos"), "--out", str(tmp_path / "f.parquet")])
+    ask = neighbours(made, tmp_path / "f.parquet", "--query", str(photo))
+    assert "must be 1 or more" in refused(capsys, *ask, "--number", "0")
+    assert "must end in .png" in refused(capsys, *ask, "--picture", "near.bmp")
+    broken = str(tmp_path / "broken/a.png")
+    assert "cannot read the image" in refused(capsys, *ask[:-1], broken)
+    assert "No such file" in refused(capsys, *ask[:-1], str(tmp_path / "no.png"))
+    lost = neighbours(made, tmp_path / "no.parquet", "--query", str(photo))
+    assert "does not exist: embed some images first" in refused(capsys, *lost)
+    wrong = neighbours(made, tmp_path / "other.parquet", "--query", str(photo))
+    assert "is no whole file of `unlabel embed` (it names no encoder)" in refused(capsys, *wrong)
+    with pytest.raises(SystemExit) as stopped:
+        main([*ask, "--number", "many"])
+    assert stopped.value.code == 2
+    assert "argument --number: invalid int value: 'many'" in capsys.readouterr().err
+
+
+def test_names_that_no_table_can_hold_are_left_out(made, tmp_path, capsys):
+    folder = tmp_path / "names"
+    folder.mkdir()
+    photo = next((made / "photos").rglob("*.png")).read_bytes()
+    for name in (b"-a b;'\"<i>\xc3\xa9.png", b"\xff.png"):
+        Path(folder.as_posix(), name.decode("utf-8", "surrogateescape")).write_bytes(photo)
+    table = embed(made, str(folder), tmp_path / "features.parquet")
+    assert [Path(name).name for name in table["path"].to_pylist()] == ["-a b;'\"<i>é.png"]
+    assert r"\udcff.png: its name is not UTF-8" in capsys.readouterr().err
+
+
+def test_a_picture_tells_of_images_that_are_gone(made, tmp_path, capsys):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for path in sorted((made / "photos").rglob("*.png"))[:3]:
+        (folder / path.name).write_bytes(path.read_bytes())
+    embed(made, str(folder), tmp_path / "features.parquet")
+    query, gone = sorted(folder.iterdir())[:2]
+    gone.unlink()
+    words = neighbours(made, tmp_path / "features.parquet", "--query", str(query))
+    said = refused(capsys, *words, "--picture", str(tmp_path / "near.png"))
+    assert f"cannot draw {gone}" in said
+
+
+def test_a_damaged_image_in_a_table_is_left_out(made, tmp_path, capsys):
+    good = io.BytesIO()
+    Image.new("L", (8, 8)).save(good, "PNG")
+    rows = {"id": [1, 2, 3], "image": [good.getvalue(), None, b"hello"]}
+    pq.write_table(pa.table(rows), tmp_path / "table.parquet")
+    table = embed(made, str(tmp_path / "table.parquet"), tmp_path / "features.parquet")
+    assert table["id"].to_pylist() == [1]
+    said = capsys.readouterr().err
+    assert "2: it is empty" in said
+    assert "3: it is none of" in said
+
+
+def test_similarities_of_features_of_another_length_are_not_asked_for(made, tmp_path):
+    table = embed(made, "photos", tmp_path / "features.parquet")
+    assert table.num_rows == PHOTOS
+    with pytest.raises(Exception, match="has features of length 64, but the encoder makes them 3"):
+        embeddings.neighbours(tmp_path / "features.parquet", torch.rand(1, 3), 2)

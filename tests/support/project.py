@@ -1,0 +1,76 @@
+"""A copy of the project to build something small in, and what is asked of it."""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+STUDY = {
+    "title": "Test",
+    "question": "Does it work?",
+    "datasets": ["digits"],
+    "methods": ["random", "simclr", "rotation"],
+    "seeds": [0],
+    "metric": "linear",
+}
+RESULTS = ("encoder.safetensors", "method.safetensors", "log.parquet", "metrics/linear.json")
+
+
+def project(folder: Path, study: dict) -> Path:
+    """A copy of the project with a study of its own as what is built."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("Snakefile", "workflow", "params", "ssl", "dvc.yaml", ".dvcignore", ".gitignore"):
+        source = ROOT / name
+        copy = shutil.copytree if source.is_dir() else shutil.copy
+        copy(source, folder / name)
+    (folder / "params/study/test.yaml").write_text(yaml.safe_dump(study))
+    workflow = folder / "params/workflow.yaml"
+    text = workflow.read_text().replace("leaderboard #", "test #").replace("quick #", "tiny #")
+    workflow.write_text(text)
+    return folder
+
+
+def environment(**extra: str) -> dict[str, str]:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, "UNLABEL_CHECKPOINT_SECONDS": "0.05", "PATH": path, **extra}
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "snakemake", *arguments]
+
+
+def snakemake(folder: Path, *arguments: str, fails: bool = False) -> str:
+    """What Snakemake prints; it must end well, or with `fails` it must not."""
+    done = subprocess.run(
+        command(*arguments), cwd=folder, env=environment(), capture_output=True, text=True
+    )
+    assert (done.returncode != 0) == fails, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def planned(folder: Path) -> dict[str, int]:
+    """How many jobs of each rule Snakemake would run now."""
+    text = snakemake(folder, "-n", "--quiet", "rules")
+    jobs = dict(re.findall(r"^(\w+) +(\d+)$", text, re.MULTILINE))
+    jobs.pop("total", None)
+    return {rule: int(count) for rule, count in jobs.items()}
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """The sha256 of all results that must be the same bits each time."""
+    files = [f for name in RESULTS for f in folder.glob(f"data/runs/*/*/*/*/*/{name}")]
+    files += [
+        *folder.glob("data/runs/*/*/*/*/*/metrics/*.json"),
+        *folder.glob("reports/metrics.json"),
+    ]
+    files += [*folder.glob("data/prepared/*/*.arrow"), *folder.glob("reports/plots/*.csv")]
+    return {
+        str(f.relative_to(folder)): hashlib.sha256(f.read_bytes()).hexdigest()
+        for f in sorted(set(files))
+    }

@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# A real Slurm on this machine, for tests: a node `cpu1` in the partition cpu, and a node `gpu1` with
+# two GPUs, which are stand-ins, in gpu and gpu-urgent; jobs of the latter preempt the former's.
+#   apt-get install -y --no-install-recommends slurmctld slurmd slurm-client
+#   eval "$(tests/support/slurm/cluster.sh start FOLDER)"; sinfo; tests/support/slurm/cluster.sh stop FOLDER
+# Without munge, accounting, systemd; root only where it is root who starts it.
+set -euo pipefail
+command=${1:?start or stop}
+folder=$(realpath -m "${2:?a folder}")
+PATH=$PATH:/usr/sbin:/sbin
+export SLURM_CONF=$folder/slurm.conf
+
+start() {
+    local host user port
+    host=$(hostname -s) user=$(id -un)
+    port=${SLURM_TEST_PORT:-16817} # and the two after it
+    mkdir -p "$folder"/{state,log,bin,spool/cpu1,spool/gpu1}
+    for device in /dev/null /dev/zero; do # slurmd takes a character device for a GPU
+        echo "NodeName=gpu1 Name=gpu Flags=nvidia_gpu_env File=$device"
+    done >"$folder/gres.conf"
+    # The plugin's step drops SLURM_CONF before it calls srun.
+    printf '#!/bin/sh\nSLURM_CONF=%s exec %s "$@"\n' "$SLURM_CONF" "$(command -v srun)" >"$folder/bin/srun"
+    chmod +x "$folder/bin/srun"
+    cat >"$SLURM_CONF" <<CONF
+ClusterName=test
+SlurmctldHost=$host(127.0.0.1)
+SlurmctldPort=$port
+SlurmUser=$user
+SlurmdUser=$user
+AuthType=auth/none
+CredType=cred/none
+StateSaveLocation=$folder/state
+SlurmdSpoolDir=$folder/spool/%n
+SlurmctldPidFile=$folder/slurmctld.pid
+SlurmdPidFile=$folder/slurmd.%n.pid
+SlurmctldLogFile=$folder/log/slurmctld.log
+SlurmdLogFile=$folder/log/slurmd.%n.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+MpiDefault=none
+SwitchType=switch/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core_Memory
+SchedulerType=sched/backfill
+SchedulerParameters=sched_interval=1,bf_interval=1,sched_min_interval=0
+# memory is looked at once a second, and a job that has more than it asked for is killed
+JobAcctGatherType=jobacct_gather/linux
+JobAcctGatherFrequency=task=1
+JobAcctGatherParams=OverMemoryKill
+AccountingStorageType=accounting_storage/none
+AccountingStoreFlags=job_comment
+# squeue knows of jobs that are over when Snakemake asks
+MinJobAge=3600
+KillWait=5
+ReturnToService=2
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+JobRequeue=1
+GresTypes=gpu
+DefMemPerCPU=256
+# whatever this machine has: jobs use little of the memory they ask for
+SlurmdParameters=config_overrides
+NodeName=cpu1 NodeHostname=$host NodeAddr=127.0.0.1 Port=$((port + 1)) CPUs=2 RealMemory=64000 State=UNKNOWN
+NodeName=gpu1 NodeHostname=$host NodeAddr=127.0.0.1 Port=$((port + 2)) CPUs=2 RealMemory=64000 Gres=gpu:2 State=UNKNOWN
+PartitionName=cpu Nodes=cpu1 Default=YES MaxTime=3-0 State=UP PriorityTier=1
+PartitionName=gpu Nodes=gpu1 MaxTime=3-0 State=UP PriorityTier=1
+PartitionName=gpu-urgent Nodes=gpu1 MaxTime=3-0 State=UP PriorityTier=10
+CONF
+    slurmctld -c
+    for node in cpu1 gpu1; do slurmd -N "$node" -c; done
+    for _ in $(seq 100); do
+        [ "$(sinfo -h -N -o '%N %t' 2>/dev/null | sort -u | grep -c ' idle$')" = 2 ] && {
+            echo "export SLURM_CONF='$SLURM_CONF' PATH='$folder/bin':\"\$PATH\""
+            return
+        }
+        sleep 0.2
+    done
+    tail -n 20 "$folder"/log/*.log >&2
+    exit 1
+}
+
+stop() {
+    scancel --state=PENDING --user="$(id -un)" || true
+    scancel --user="$(id -un)" || true
+    for _ in $(seq 50); do [ -z "$(squeue -h)" ] && break; sleep 0.2; done
+    for file in "$folder"/*.pid; do [ ! -f "$file" ] || kill "$(cat "$file")"; done
+    for _ in $(seq 50); do ls "$folder"/*.pid >/dev/null 2>&1 || break; sleep 0.2; done
+}
+
+"$command"

@@ -1,0 +1,179 @@
+"""A job that a fork of the server does is the job that the process itself would have done."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import nullcontext
+from pathlib import Path
+from typing import IO
+
+import pytest
+import yaml
+
+from support.models import PRETRAIN, about, composed
+from support.project import ROOT
+from unlabel.data import images
+from unlabel.workflow import forkserver
+
+pytestmark = pytest.mark.skipif(not Path("/proc").exists(), reason="needs /proc to look at a fork")
+
+
+@pytest.fixture(scope="module")
+def server():
+    """An environment in which jobs find a server, which ends with its starter."""
+    counts = {f"{name}_NUM_THREADS": "1" for name in forkserver.COUNTS}
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("KMP_")}  # set by scikit-learn
+    environment = {**kept, **counts, "PYTHONPATH": str(ROOT / "ssl")}
+    start = (
+        "import os; from unlabel.workflow import forkserver as f; f.start(1);"
+        " print(os.environ[f.ENVIRONMENT], flush=True); input()"
+    )
+    starter = subprocess.Popen(
+        [sys.executable, "-c", start],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    path = starter.stdout.readline().strip()
+    yield {**environment, forkserver.ENVIRONMENT: path}
+    starter.kill()
+    starter.communicate()
+    wait_for(lambda: not Path(path).exists())  # the server has cleared away and ended
+
+
+@pytest.fixture
+def folder(digits, tmp_path):
+    """A prepared dataset, and settings of a run of about a thousand steps."""
+    images.write(tmp_path / "train.arrow", digits, about(digits))
+    settings = composed("simclr")
+    settings["training"] |= {"epochs": 1000}
+    content = {"run": "test", **{key: settings[key] for key in PRETRAIN}}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    return tmp_path
+
+
+def wait_for(condition) -> None:
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def job(folder: Path, environment: dict, *more: str, said: IO | None = None) -> subprocess.Popen:
+    flags = {"params": "params.yaml", "train": "train.arrow", "state": "state", "out": "run"}
+    words = [w for k, v in flags.items() for w in (f"--{k}", v)]
+    command = [sys.executable, "-m", "unlabel", "pretrain", *words, *more]
+    with nullcontext(said) if said else (folder / "said").open("w") as stream:
+        return subprocess.Popen(command, cwd=folder, env=environment, stderr=stream)
+
+
+def fork_of(process: subprocess.Popen, folder: Path) -> int:
+    """The other process that works in the folder."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            here = (entry / "cwd").readlink() == folder
+        except OSError:
+            continue
+        if here and int(entry.name) != process.pid:
+            return int(entry.name)
+    return 0
+
+
+def test_a_fork_works_where_and_how_the_process_was_asked_to(server, folder):
+    settings = yaml.safe_load((folder / "params.yaml").read_text())
+    settings["training"] |= {"epochs": 2}
+    (folder / "params.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
+    forked = job(folder, server)
+    wait_for(lambda: fork_of(forked, folder))
+    assert forked.wait() == 0
+    assert "100%" in (folder / "said").read_text()  # the fork's progress, in this one's stream
+    one = (folder / "run/encoder.safetensors").read_bytes()
+    (folder / "run").rename(folder / "first")
+    alone = job(folder, {k: v for k, v in server.items() if k != forkserver.ENVIRONMENT})
+    assert alone.wait() == 0
+    assert (folder / "run/encoder.safetensors").read_bytes() == one
+
+
+def test_its_error_and_its_exit_status_are_passed_on(server, folder):
+    (folder / "train.arrow").unlink()
+    failed = job(folder, server)
+    assert failed.wait() == 1
+    assert (
+        folder / "said"
+    ).read_text() == "error: train.arrow does not exist: prepare the dataset first\n"
+    misused = job(folder, server, "--nonsense")
+    assert misused.wait() == 2
+
+
+def test_who_asks_is_told_to_stop_and_so_is_the_fork(server, folder):
+    asked = job(folder, server)
+    wait_for(lambda: (folder / "state").exists())
+    time.sleep(0.5)
+    asked.send_signal(signal.SIGTERM)
+    assert asked.wait() == 128 + signal.SIGTERM
+    assert "start again to go on from there" in (folder / "said").read_text()
+    assert (folder / "state/state.safetensors").exists()
+
+
+def test_who_asks_is_killed_and_so_is_the_fork(server, folder):
+    asked = job(folder, server)
+    wait_for(lambda: (folder / "state").exists())
+    fork = fork_of(asked, folder)
+    assert fork
+    asked.kill()
+    asked.wait()
+    wait_for(lambda: not Path(f"/proc/{fork}").exists())
+
+
+def test_a_killed_fork_is_told_of_by_the_exit_status(server, folder):
+    asked = job(folder, server)
+    wait_for(lambda: (folder / "state").exists())
+    fork = fork_of(asked, folder)
+    assert fork  # 0 would be this process and all that it started
+    os.kill(fork, signal.SIGKILL)
+    assert asked.wait() == 128 + signal.SIGKILL
+    said = (folder / "said").read_text()
+    assert "error: the job was killed (signal 9), most likely because memory ran out" in said
+
+
+def test_a_job_whose_log_is_full_still_says_how_it_ended(server, folder):
+    (folder / "train.arrow").unlink()
+    for _ in range(2):  # and the server goes on
+        with Path("/dev/full").open("w") as full:
+            assert job(folder, server, said=full).wait() == 1
+    assert Path(server[forkserver.ENVIRONMENT]).exists()
+
+
+@pytest.mark.parametrize(
+    "other", [{forkserver.ENVIRONMENT: "/nowhere/socket"}, {"OMP_NUM_THREADS": "2"}]
+)
+def test_without_a_server_that_suits_it_a_process_works_itself(server, folder, other):
+    alone = job(folder, server | other)
+    wait_for(lambda: (folder / "state").exists())
+    assert not fork_of(alone, folder)
+    alone.kill()
+    alone.wait()
+
+
+def test_the_libraries_start_no_threads_that_a_fork_would_lack():
+    load = (
+        "import importlib, json, os; from unlabel.workflow.forkserver import LIBRARIES, PAGES;"
+        " [importlib.import_module(each) for each in LIBRARIES + PAGES];"
+        " tasks = os.listdir('/proc/self/task');"
+        " print(json.dumps([open(f'/proc/self/task/{t}/comm').read() for t in tasks]))"
+    )
+    counts = {f"{name}_NUM_THREADS": "1" for name in forkserver.COUNTS}
+    done = subprocess.run(
+        [sys.executable, "-c", load],
+        env={**os.environ, **counts, "PYTHONPATH": str(ROOT / "ssl")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    threads = json.loads(done.stdout)
+    # jemalloc starts its own again after a fork
+    assert {name.strip() for name in threads} - {"python", "python3", "jemalloc_bg_thd"} == set()

@@ -1,0 +1,343 @@
+"""The same jobs on a real Slurm, and on a cluster that has only commands of its own."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from support.project import ROOT, STUDY, command, digests, environment, project, snakemake
+from unlabel.errors import UserError
+from unlabel.training import checkpoint, lock
+from unlabel.workflow import slurm as slurm_
+
+PATH = f"{os.environ['PATH']}:/usr/sbin"
+needs_slurm = pytest.mark.skipif(
+    shutil.which("slurmctld", path=PATH) is None,
+    reason="needs Slurm: apt-get install slurmctld slurmd slurm-client",
+)
+VARIANT = "training.epochs=80"
+LONGER = STUDY | {"methods": ["simclr", "rotation"], "arms": {"base": [VARIANT]}}
+RUN = f"data/runs/tiny/digits/{{}}/{VARIANT}/0"
+SLURM = (
+    *("--profile", "workflow/profiles/slurm"),
+    # a cluster without accounting, on which nobody else waits
+    *("--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "3"),
+)
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The study, built on this machine."""
+    folder = project(tmp_path_factory.mktemp("local"), LONGER)
+    snakemake(folder, "--cores", "2")
+    return folder
+
+
+@pytest.fixture
+def copy(local: Path, tmp_path: Path) -> Path:
+    """The study as built, to change something in."""
+    return shutil.copytree(local, tmp_path / "copy", symlinks=True)
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of a Slurm that runs; its commands find it by the environment."""
+    folder = tmp_path_factory.mktemp("slurm")
+    script = ROOT / "tests/support/slurm/cluster.sh"
+    try:
+        started = subprocess.run([script, "start", folder], capture_output=True, text=True)
+        assert started.returncode == 0, started.stderr
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("SLURM_CONF", str(folder / "slurm.conf"))
+            patch.setenv("PATH", f"{folder / 'bin'}:{os.environ['PATH']}")
+            yield folder
+    finally:
+        subprocess.run([script, "stop", folder], check=True, capture_output=True)
+
+
+def ask(*words: str) -> str:
+    return subprocess.run(words, check=True, capture_output=True, text=True).stdout
+
+
+def job(method: str) -> str:
+    """The id of the training of a method that is in Slurm's queue."""
+    rows = [row.split() for row in ask("squeue", "--noheader", "--format", "%A %k").splitlines()]
+    (found,) = [number for number, about in rows if f"pretrain_{method}_" in about]
+    return found
+
+
+def saved(folder: Path, method: str) -> bool:
+    """Has a training saved its state, and so is under way?"""
+    return any((folder / RUN.format(method)).glob("state.*/state.safetensors"))
+
+
+def log(folder: Path, method: str) -> str:
+    """What the last attempt at a training has said."""
+    return next((folder / "logs/pretrain" / method).iterdir()).read_text()
+
+
+def requeue(number: str) -> None:
+    ask("scontrol", "requeue", number)
+
+    def starts() -> bool:  # at once, and not after the two minutes that Slurm lets it wait
+        about = ask("scontrol", "show", "job", number)
+        if "Reason=BeginTime" in about:
+            ask("scontrol", "update", f"JobId={number}", "StartTime=now")
+        return "Restarts=1 " in about and not re.search("COMPLETING|BeginTime", about)
+
+    wait_for(starts)
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen:
+    with (folder / "printed").open("w") as printed:
+        streams = {"stdout": printed, "stderr": subprocess.STDOUT}
+        return subprocess.Popen(command(*arguments), cwd=folder, env=environment(), **streams)
+
+
+def wait_for(what: Callable[[], bool], seconds: float = 300) -> None:
+    until = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+@needs_slurm
+def test_jobs_cancelled_and_requeued_come_to_the_same_bits(slurm, local, tmp_path):
+    folder = project(tmp_path, LONGER)
+    running = start(folder, *SLURM)
+    todo = {"simclr": lambda number: ask("scancel", number), "rotation": requeue}
+
+    def disturbed() -> bool:
+        assert running.poll() is None, (folder / "printed").read_text()
+        for method in [each for each in todo if saved(folder, each)]:
+            todo.pop(method)(job(method))
+        return not todo
+
+    wait_for(disturbed)
+    assert running.wait(timeout=900) == 0, (folder / "printed").read_text()
+    assert digests(folder) == digests(local)
+    for method in ("simclr", "rotation"):
+        assert "going on after step" in log(folder, method)
+    jobs = ask("scontrol", "show", "job", "--oneliner").splitlines()
+    tries = [line for line in jobs if "pretrain_simclr_wildcards" in line]
+    assert [re.search(r"MinMemoryNode=(\w+)", line)[1] for line in tries] == ["8000M", "16000M"]
+    for line in jobs:
+        gpu = bool(re.search("rule_(pretrain|features|finetune)", line))
+        assert ("Partition=gpu " in line) == ("gres:gpu:1" in line) == gpu
+    assert sum("rule_probes_probe" in line for line in jobs) == 1  # of both runs
+
+
+@needs_slurm
+def test_interrupted_it_cancels_also_a_job_whose_state_it_is_asking_for(
+    slurm, tmp_path, monkeypatch
+):
+    folder = project(tmp_path / "project", LONGER)
+    long = "data/runs/tiny/digits/rotation/training.epochs=8000/0"
+    slow, asked, squeue = (tmp_path / name for name in ("slow", "asked", "squeue"))
+    wait = f"if [ -e {slow} ]; then touch {asked}; while [ -e {slow} ]; do sleep 0.1; done; fi"
+    squeue.write_text(f'#!/bin/sh\n{wait}\nexec {shutil.which("squeue")} "$@"\n')
+    squeue.chmod(0o755)
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+        running = start(folder, *SLURM, f"{long}/run.json")
+    wait_for(lambda: any((folder / long).glob("state.*/*")) or running.poll() is not None)
+    number = job("rotation")
+    slow.touch()
+    wait_for(asked.exists)
+    running.send_signal(signal.SIGINT)
+    wait_for(lambda: "Terminating processes" in (folder / "printed").read_text())
+    time.sleep(1)  # Snakemake now cancels what it takes for all
+    assert "JobState=RUNNING" in ask("scontrol", "show", "job", number)
+    slow.unlink()
+    assert running.wait(timeout=120) != 0
+    wait_for(lambda: "JobState=CANCELLED" in ask("scontrol", "show", "job", number), 60)
+
+
+@needs_slurm
+def test_what_a_killed_snakemake_left_ends_before_it_starts_anew(slurm, local, tmp_path):
+    folder = project(tmp_path, LONGER)
+    wanted = (*SLURM, *[f"{RUN.format(method)}/run.json" for method in ("simclr", "rotation")])
+    running = start(folder, *wanted)
+    jobs = {}
+
+    def suspended() -> bool:
+        assert running.poll() is None, (folder / "printed").read_text()
+        for method in ("simclr", "rotation"):
+            if method not in jobs and saved(folder, method):
+                jobs[method] = job(method)
+                ask("scontrol", "suspend", jobs[method])
+        return len(jobs) == 2
+
+    wait_for(suspended)
+    running.kill()
+    running.wait()
+    ask("scontrol", "resume", jobs["rotation"])  # which ends while nobody looks on
+    wait_for(lambda: jobs["rotation"] not in ask("squeue", "--noheader", "--format", "%A").split())
+    assert "jobs that an earlier Snakemake left in Slurm: 1" in snakemake(folder, "-n", *wanted)
+    assert job("simclr") == jobs["simclr"]
+    printed = snakemake(folder, *wanted)
+    assert f"ending what an earlier Snakemake left in Slurm: {jobs['simclr']}" in printed
+    assert digests(folder).items() <= digests(local).items()
+    assert "going on after step" in log(folder, "simclr")
+    assert "taken back" in log(folder, "rotation")
+    assert "images/s" not in log(folder, "rotation")  # which means trained
+    first, second = [
+        re.search(r"StartTime=(\S+) EndTime=(\S+)", line).groups()
+        for line in ask("scontrol", "show", "job", "--oneliner").splitlines()
+        if str(folder) in line and "rule_pretrain_simclr" in line
+    ]
+    assert first[1] <= second[0]
+
+
+@needs_slurm
+def test_a_training_waits_for_the_job_of_another_node(slurm, tmp_path, monkeypatch, capsys):
+    """Which holds no lock that can be seen here, but is in Slurm's queue."""
+    number = ask("sbatch", "--parsable", "--chdir", str(tmp_path), "--wrap", "sleep 600").strip()
+    wait_for(lambda: ask("squeue", "--noheader", "--jobs", number, "--format", "%T") == "RUNNING\n")
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state/lock").write_text(number)
+    monkeypatch.setattr(checkpoint, "SECONDS", 0.1)
+    monkeypatch.setenv("SLURM_JOB_ID", f"{number}0")
+    held = threading.Event()
+
+    def train() -> None:
+        with lock.acquire(tmp_path / "state"):
+            held.set()
+
+    threading.Thread(target=train).start()
+    assert not held.wait(1)
+    ask("scancel", number)
+    assert held.wait(120)
+    assert "waiting for another process" in capsys.readouterr().err
+    assert (tmp_path / "state/lock").read_text() == f"{number}0"
+
+
+def without_slurm(folder: Path) -> str:
+    """A PATH to all but Slurm's commands."""
+    folder.mkdir()
+    for place in reversed(PATH.split(os.pathsep)):
+        for file in Path(place).iterdir() if Path(place).is_dir() else ():
+            (folder / file.name).unlink(missing_ok=True)
+            (folder / file.name).symlink_to(file)
+    for name in ("sbatch", "sinfo", "squeue", "scancel"):
+        (folder / name).unlink()
+    return str(folder)
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        ("partitions: {cpu: {max_thread: 8}}", "unknown limit 'max_thread' .*'max_threads'"),
+        ("partitions: {cpu: {max_mem_mb: much}}", "'max_mem_mb' .* is 'much', but must be a num"),
+        ("partitions: {1: {}}", "the partition 1 in .* is no text"),
+        ("partitions: {cpu: 8}", "does not name partitions"),
+        ("partitions: [cpu]", "does not name partitions"),
+        ("cpu: {}", "does not name partitions"),
+        ("partitions: {", "does not name partitions"),
+    ],
+)
+def test_limits_that_the_plugin_could_not_read_are_refused(tmp_path, limits, said):
+    file = tmp_path / "partitions.yaml"
+    file.write_text(limits)
+    with pytest.raises(UserError, match=said) as error:
+        slurm_.limits_of(file)
+    assert str(file) in str(error.value)
+    file.write_text("partitions: {gpu: {cluster: a, max_runtime: 2d, max_gpu: 2}, cpu: {}}")
+    assert slurm_.limits_of(file)["gpu"]["max_gpu"] == 2
+
+
+@needs_slurm
+@pytest.mark.parametrize("mistake", ["partition", "limit", "no GPU", "not reachable", "not there"])
+def test_a_mistake_is_one_sentence_and_loses_nothing(slurm, copy, tmp_path, monkeypatch, mistake):
+    if mistake == "partition":
+        file = copy / "workflow/profiles/slurm/partitions.yaml"
+        file.write_text(file.read_text().replace("  gpu:", "  gpux:"))
+        said = "error: Slurm has no partition 'gpux'; did you mean 'gpu'? Name this cluster's in"
+    elif mistake == "limit":
+        file = copy / "workflow/profiles/slurm/partitions.yaml"
+        file.write_text(file.read_text().replace("max_gpu", "max_gpus"))
+        said = "error: unknown limit 'max_gpus' of the partition 'gpu' in workflow/profiles/slurm/"
+    elif mistake == "no GPU":
+        file = copy / "workflow/profiles/slurm/partitions.yaml"
+        file.write_text(file.read_text().replace("{ max_gpu: 8 }", "{}"))
+        said = "error: no partition in workflow/profiles/slurm/partitions.yaml has a GPU, for which"
+    elif mistake == "not reachable":
+        conf = (slurm / "slurm.conf").read_text()
+        (tmp_path / "slurm.conf").write_text(re.sub("SlurmctldPort=.*", "SlurmctldPort=1", conf))
+        monkeypatch.setenv("SLURM_CONF", str(tmp_path / "slurm.conf"))
+        said = "error: Slurm cannot be reached (slurm_load_partitions: Unable to contact slurm"
+    else:
+        monkeypatch.setenv("PATH", without_slurm(tmp_path / "bin"))
+        said = "error: Slurm's commands, such as sinfo and sbatch, are not on this machine's PATH"
+    (copy / "reports/index.html").unlink()  # so that there is something to do
+    before = digests(copy)
+    printed = snakemake(copy, *SLURM, fails=True)
+    assert said in printed
+    assert "Traceback" not in printed
+    assert digests(copy) == before
+
+
+@needs_slurm
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root, to mount a small disk")
+def test_a_full_disk_on_the_node_is_one_sentence_and_loses_nothing(slurm, local, copy):
+    run = copy / RUN.format("rotation")
+    wanted = (*SLURM, f"{RUN.format('rotation')}/run.json", "--retries", "0")
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "small", run])
+    if mounted.returncode:
+        pytest.skip("needs the permission to mount a small disk")
+    try:
+        printed = snakemake(copy, *wanted, fails=True)
+        assert re.search("error: cannot write at .*: No space left on device; make room", printed)
+        assert "Traceback" not in printed
+        assert "logs/pretrain/rotation/tiny-digits-" in printed
+        ask("mount", "-o", "remount,size=64m", str(run))
+        snakemake(copy, *wanted)
+        assert digests(copy).items() <= digests(local).items()
+        assert f"{RUN.format('rotation')}/encoder.safetensors" in digests(copy)
+    finally:
+        subprocess.run(["umount", run], check=True)
+
+
+QUEUE = ROOT / "tests/support/queue"
+COMMANDS = [("submit", "submit"), ("status", "status"), ("cancel", "cancel")]
+GENERIC = [
+    word for name, file in COMMANDS for word in (f"--cluster-generic-{name}-cmd", str(QUEUE / file))
+]
+
+
+@pytest.mark.parametrize(("profile", "commands"), [("cluster", GENERIC), ("kubernetes", [])])
+def test_a_cluster_with_commands_of_its_own(local, copy, tmp_path, monkeypatch, profile, commands):
+    """Interrupted, and started again."""
+    (tmp_path / "queue").mkdir()
+    monkeypatch.setenv("QUEUE", str(tmp_path / "queue"))
+    monkeypatch.setenv("PATH", f"{QUEUE}:{os.environ['PATH']}")  # which has a kubectl
+    for name in ("IMAGE", "CLAIM", "MOUNT"):
+        monkeypatch.setenv(f"UNLABEL_{name}", str(tmp_path))
+    shutil.rmtree(copy / RUN.format("rotation"))
+    wanted = ["--profile", f"workflow/profiles/{profile}", *commands]
+    wanted += ["--envvars", "UNLABEL_PLAN", "UNLABEL_CHECKPOINT_SECONDS"]  # the test's own as well
+    wanted += [
+        "--seconds-between-status-checks",
+        "1",
+        "--",
+        f"{RUN.format('rotation')}/metrics/knn.json",
+    ]
+    running = start(copy, *wanted)
+    wait_for(lambda: saved(copy, "rotation") or running.poll() is not None)
+    running.send_signal(signal.SIGINT)
+    assert running.wait(timeout=120) != 0
+    for session in (tmp_path / "queue").glob("*/session"):
+        # Snakemake itself misses a job if it was just asking for its status.
+        subprocess.run([QUEUE / "cancel", session.parent.name], check=True)
+    assert not (copy / RUN.format("rotation") / "run.json").exists()
+    snakemake(copy, *wanted)
+    assert "going on after step" in log(copy, "rotation")
+    assert digests(copy).items() <= digests(local).items()
+    assert f"{RUN.format('rotation')}/metrics/knn.json" in digests(copy)
