@@ -6,7 +6,7 @@ from pathlib import Path
 
 from unlabel.analysis.arms import Arm, Comparison
 from unlabel.analysis.frozen_study import FrozenStudy
-from unlabel.analysis.metric import describe
+from unlabel.analysis.metric import capital, describe
 from unlabel.report import encoder_charts, html, index_page, sections
 from unlabel.report.encoder_charts import EncoderCharts
 from unlabel.report.index_page import MethodPart
@@ -17,6 +17,7 @@ from unlabel.report.sections import Part
 class DatasetPart(Part):
     """One dataset's section of the page."""
 
+    metric: str  # the headline metric's title
     headline: tuple[tuple[str, str], ...]  # (arm, headline metric)
     methods: tuple[MethodPart, ...]
     encoder: EncoderCharts
@@ -51,6 +52,7 @@ def _dataset(
         sections.facts(comparison, study),
         sections.measures(comparison),
         sections.settings(comparison),
+        capital(measure.title),
         tuple(headline),
         tuple(index_page.method_part(comparison, arm) for arm in arms),
         encoder_charts.build(comparison, arms[0], prepared),
