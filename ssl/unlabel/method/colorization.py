@@ -14,7 +14,7 @@ from unlabel.nn.distributed import average
 
 
 class Colorization(Method):
-    """Predict bins of chroma from the luminance or, for grey images, of intensity from the edges."""
+    """Predict bins of chroma from luminance or, for grey images, of intensity from edges."""
 
     bins: Tensor
     prior: Tensor
@@ -32,9 +32,8 @@ class Colorization(Method):
         super().__init__(encoder, data)
         self.augment, self.spacing, self.detail, self.mix = augment, spacing, detail, mix
         self.temperature, self.colour = temperature, data.shape[0] == 3
-        self.register_buffer(
-            "bins", (colour.chroma_bins if self.colour else colour.intensity_bins)(spacing)
-        )
+        bins = colour.chroma_bins if self.colour else colour.intensity_bins
+        self.register_buffer("bins", bins(spacing))
         self.register_buffer("prior", torch.full((len(self.bins),), 1 / len(self.bins)))
         self.classify = nn.Conv2d(encoder.dim, len(self.bins) * detail**2, 1)
 

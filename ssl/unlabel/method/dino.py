@@ -61,7 +61,7 @@ class DINO(Method):
         self.measures = {"prototypes_used": used.exp()}
         yield cross_prediction([each / self.temperature for each in s], p.chunk(2))  # equation 3
         self.teacher.follow(self.student, cosine(self.momentum, 1, batch.t))
-        share = self.teacher.share  # this process's share of the step's batch
+        share = self.teacher.share  # of the step's batch
         mean = average(t.mean(0))
         self.centre = self.centre.lerp(mean, 1 - self.momentum_centre**share)  # equation 4
 

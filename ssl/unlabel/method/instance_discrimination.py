@@ -44,9 +44,7 @@ class InstanceDiscrimination(Method):
         self.augment, self.temperature, self.momentum = augment, temperature, momentum
         self.negatives, self.proximal = negatives, proximal
         self.register_buffer("bank", F.normalize(torch.randn(data.size, dim), dim=1))
-        self.register_buffer(
-            "z", torch.zeros(())
-        )  # the constant of equation 8; 0 until it is estimated
+        self.register_buffer("z", torch.zeros(()))  # equation 8's constant, 0 until estimated
 
     def step(self, batch: Batch) -> Iterator[Tensor]:
         v, before = self.embed(self.encoder(self.augment(batch.x))), self.bank[batch.i]

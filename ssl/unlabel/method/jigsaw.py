@@ -50,9 +50,7 @@ class Jigsaw(Method):
         which = integers(batch.x, 0, len(self.permutations))
         logits = self.look(take(tiles, self.permutations[which]))
         self.measures = {"accuracy": (logits.argmax(1) == which).float().mean()}
-        yield F.cross_entropy(
-            logits, which
-        )  # equation 2: the permutation, given the tiles' features
+        yield F.cross_entropy(logits, which)  # equation 2: the permutation, given the tiles
 
     def look(self, puzzle: Tensor) -> Tensor:
         """Shuffled tiles (B, N, C, h, w) -> logits of the permutations (B, P)."""

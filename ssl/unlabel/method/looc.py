@@ -65,9 +65,7 @@ class LooC(Method):
     def show(self, x: Tensor) -> dict[str, Tensor]:
         query, *keys = (self.augment.apply(x, draw) for draw in self.draws(x))
         same = zip(self.left_out, keys[1:], strict=True)
-        return compare(self, x, query, keys[0]) | {
-            f"same {n} as the first view": v for n, v in same
-        }
+        return compare(self, x, query, keys[0]) | {f"first view's {n}": v for n, v in same}
 
 
 def leave_one_out(q: Tensor, k: Tensor, queue: Tensor, temperature: float) -> Tensor:

@@ -51,9 +51,7 @@ class RelativePosition(Method):
 
     def look(self, pair: Tensor) -> Tensor:
         """Pairs (B, 2, C, h, w) -> logits of the places (B, 8). Each patch is encoded alone."""
-        x = F.layer_norm(
-            pair.float(), pair.shape[2:], eps=1e-3
-        )  # else brightness gives the answer away
+        x = F.layer_norm(pair.float(), pair.shape[2:], eps=1e-3)  # removes brightness as a cue
         x = x.flatten(0, 1) * self.encoder.std + self.encoder.mean
         if self.framed:
             high, wide = (a - b for a, b in zip(self.shape, x.shape[2:], strict=True))

@@ -32,8 +32,4 @@ class Rotation(Method):
         turns = torch.arange(len(x), device=x.device) % 4
         turned = rotate(x, turns)
         guess = self.classify(self.encoder(turned)).argmax(1)
-        return {
-            "image": x,
-            "rotated": turned,
-            "rotated back as predicted": rotate(turned, -guess % 4),
-        }
+        return {"image": x, "rotated": turned, "undone as predicted": rotate(turned, -guess % 4)}
