@@ -77,11 +77,10 @@ def _chart(title: str, rows: Sequence[Mapping[str, Any]]) -> Chart:
     """The ratio of each comparison, with its target."""
     named = [{**row, "name": f"{row['case']} · {row['against']}"} for row in rows]
     order = [row["name"] for row in named]
-    y = alt.Y("name:N", sort=order, title=None).axis(labelLimit=420, ticks=False, domain=False)
+    two_lines = {"labelLimit": 420, "labelOffset": -6, "labelExpr": "split(datum.label, ' · ')"}
+    y = alt.Y("name:N", sort=order, title=None).axis(ticks=False, domain=False, **two_lines)
     scale = alt.Scale(type="log", nice=False, padding=12)
-    x = alt.X("ratio:Q", title="ratio (above 1: ours is better)", scale=scale).axis(
-        tickCount=6, format="~g"
-    )
+    x = alt.X("ratio:Q", title="ratio", scale=scale).axis(tickCount=6, format="~g")
     data = pd.DataFrame(named)
     level = alt.Chart(pd.DataFrame({"ratio": [1]})).mark_rule(strokeDash=[4, 3], color=GREY)
     point = alt.Chart(data).mark_point(filled=True, size=90, opacity=1, color=BLUE)
@@ -94,9 +93,9 @@ def _chart(title: str, rows: Sequence[Mapping[str, Any]]) -> Chart:
         tick = alt.Chart(goals).mark_tick(thickness=2, size=16, color=GREY)
         layers.append(tick.encode(x="target:Q", y=y))
     words = "; ".join(f"{row['name']}: {number(row['ratio'])}" for row in named)
-    finished = chart.finish(layers, max(120, 22 * len(order)))
+    finished = chart.finish(layers, max(120, 34 * len(order)))
     return Chart(
-        "Ratio of ours to theirs (tick: target)",
+        "Ratio (above 1: ours is better; tick: target)",
         f"{title}: {words}",
         finished,
     )
