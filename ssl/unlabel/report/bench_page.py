@@ -77,8 +77,9 @@ def _chart(title: str, rows: Sequence[Mapping[str, Any]]) -> Chart:
     """The ratio of each comparison, with its target."""
     named = [{**row, "name": f"{row['case']} · {row['against']}"} for row in rows]
     order = [row["name"] for row in named]
-    two_lines = {"labelLimit": 420, "labelOffset": -6, "labelExpr": "split(datum.label, ' · ')"}
-    y = alt.Y("name:N", sort=order, title=None).axis(ticks=False, domain=False, **two_lines)
+    lines = "split(datum.label, ' · ')"
+    axis = alt.Axis(ticks=False, domain=False, labelLimit=420, labelOffset=-6, labelExpr=lines)
+    y = alt.Y("name:N", sort=order, title=None, axis=axis)
     scale = alt.Scale(type="log", nice=False, padding=12)
     x = alt.X("ratio:Q", title="ratio", scale=scale).axis(tickCount=6, format="~g")
     data = pd.DataFrame(named)
