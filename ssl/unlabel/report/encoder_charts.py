@@ -86,7 +86,7 @@ def _views(found: Features) -> tuple[Tensor, Tensor]:
 
 
 def _map(found: Features) -> Chart:
-    """Test features projected to two dimensions by t-SNE (arXiv:1411.1738)."""
+    """Test features in two dimensions, by t-SNE (van der Maaten and Hinton 2008)."""
     from sklearn.manifold import TSNE
 
     part = found.test.take(slice(MAPPED))
@@ -198,9 +198,7 @@ def _invariance(comparison: Comparison, arm: Arm) -> Chart | None:
     """The similarity of an image to its transformed self; None if no probe measured it."""
     untrained = comparison.baseline(arm)
     named = [name for name in arm.metrics if name.startswith("similarity_")]
-    names = [
-        name for name in named if not name.endswith("_z")
-    ]  # the encoder's output, not the projector's
+    names = [name for name in named if not name.endswith("_z")]  # on h, not z
     rows: list[dict[str, Any]] = []
     for name in names:
         for kind, each in (("trained", arm), ("untrained", untrained)):
