@@ -1,5 +1,6 @@
 """Charts as Vega-Lite specifications, each with a description for screen readers."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -17,6 +18,7 @@ FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, Inter, 'Helvetica Neue', A
 NOT_PLOTTED = {"seed", "step", "epoch", "lr"}  # columns of a log
 FIRST = ["loss", "contrastive_accuracy", "mutual_information_bound", "accuracy"]
 SCALE = alt.Scale(zero=False, nice=False, padding=12)
+NEAR = 0.3  # share of the axis; names of points closer than this could overlap
 FEATURE_METRICS = ["effective_rank", "deviation"]
 
 
@@ -72,16 +74,17 @@ def cost(comparison: Comparison, metric: str) -> Chart | None:
     if not points:
         return None
     times = [point.seconds for point in points]
-    middle = (min(times) + max(times)) / 2
+    log = max(times) > 20 * min(times)
+    places = _along_axis(times, log)
     per, unit = (60, "minutes") if max(times) >= 300 else (1, "seconds")
     data = _frame(
         points,
         time=[time / per for time in times],
         trained=[duration(time) for time in times],
-        late=[time > middle for time in times],  # puts the name on the side that has room
-        name=_apart(points),
+        late=[place > 0.5 for place in places],  # puts the name on the side that has room
+        name=_apart(points, places),
     )
-    scale = alt.Scale(type="log") if max(times) > 20 * min(times) else alt.Scale(zero=True)
+    scale = alt.Scale(type="log") if log else alt.Scale(zero=True)
     x = alt.X("time:Q", title=f"training time of one run ({unit})", scale=scale).axis(tickCount=6)
     y = alt.Y("low:Q", title=measure.heading, scale=SCALE).axis(tickCount=6)
     base = alt.Chart(data).encode(x=x, color=_colour())
@@ -175,15 +178,22 @@ def _frame(points: Sequence[Point], **more: Sequence[Any]) -> pd.DataFrame:
     return pd.DataFrame(rows).drop(columns="seeds").assign(**more)
 
 
-def _apart(points: Sequence[Point]) -> list[float]:
+def _along_axis(times: Sequence[float], log: bool) -> list[float]:
+    """Positions on an axis of times, 0 to 1. The axis starts at 0, or is logarithmic."""
+    if not log:
+        return [time / max(times) for time in times]
+    span = math.log(max(times) / min(times))
+    return [math.log(time / min(times)) / span for time in times]
+
+
+def _apart(points: Sequence[Point], places: Sequence[float]) -> list[float]:
     """The height of each point's name: that of the point, moved down to avoid other names."""
     line = 17 / _height(points) * (max(p.high for p in points) - min(p.low for p in points))
-    near = 0.3 * (max(p.seconds for p in points) - min(p.seconds for p in points))
     names: list[float] = []
     for at, point in enumerate(points):  # from the top down
         height = point.mean
-        for other, taken in zip(points[:at], names, strict=True):
-            if abs(other.seconds - point.seconds) <= near:
+        for other, taken in zip(places[:at], names, strict=True):
+            if abs(other - places[at]) <= NEAR:
                 height = min(height, taken - line)
         names.append(height)
     return names
