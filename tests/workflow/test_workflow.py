@@ -182,9 +182,9 @@ def test_every_page_is_there_and_leads_somewhere(made):
         assert dead(made / f"reports/{page}.html") == []
     page = Page((made / "reports/method/simclr.html").read_text())
     headings = [each["text"] for each in page.all("h3")]
-    assert headings == ["Nearest neighbours", "Confusion", "Training"]
+    assert headings == ["Nearest neighbours", "Confusion matrix", "Training"]
     charts = [each["text"] for each in page.all("figcaption")]
-    assert "Invariance to each transform" in charts
+    assert "Invariance to each augmentation" in charts
     assert "Positive and negative pairs, untrained" in charts
     assert len([each for each in page.all("img") if each.get("class") == "query"]) == 10
 
