@@ -200,7 +200,7 @@ def test_a_methods_page_in_a_browser(made, tmp_path):
 def test_snakemakes_own_report_has_captions_and_categories(copy):
     snakemake(copy, "--report", "report.html")
     report = (copy / "report.html").read_text()
-    for word in ("Leaderboard", "Methods", "Every method of the study under the same conditions"):
+    for word in ("Leaderboard", "Methods", "All methods of the study under the same conditions"):
         assert word in report
 
 
