@@ -86,5 +86,5 @@ def _beside(folder: Path) -> Iterator[Path]:
     for path in folder.iterdir():
         if path.is_dir() and not (path / "__init__.py").exists():
             yield from _beside(path)
-        elif path.is_file() and path.suffix not in (".py", ".pyc"):
+        elif path.is_file() and path.suffix not in (".py", ".pyc", ".md"):
             yield path

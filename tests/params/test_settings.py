@@ -226,6 +226,14 @@ def test_a_fingerprint_is_of_a_packages_own_templates_alone(package):
     assert second[1:] == first[1:]
 
 
+def test_a_fingerprint_is_not_of_a_readme(package):
+    folder, now = package
+    first = now("unlabel.stage.report")
+    for place in (folder, folder / "report"):
+        (place / "README.md").write_text("Other words.")
+    assert now("unlabel.stage.report") == first
+
+
 def test_a_fingerprint_follows_imports_and_not_comments(package):
     folder, fingerprint_of = package
 
