@@ -3,6 +3,8 @@
 import os
 import re
 import shlex
+import shutil
+import textwrap
 from importlib import import_module
 from inspect import signature
 from pathlib import Path
@@ -13,7 +15,7 @@ import torch
 from support.models import about, composed, noise
 from support.project import ROOT
 from unlabel import cli, encoder
-from unlabel.params import compose
+from unlabel.params import compose, study
 from unlabel.params.settings import build
 from unlabel.run import Run
 
@@ -126,3 +128,13 @@ def test_the_readmes_lines_load_an_encoder_and_use_it(tmp_path, monkeypatch):
     names: dict = {}
     exec(code, names)
     assert names["features"].shape == torch.Size([8, 64])
+
+
+def test_the_study_to_write_is_one(tmp_path):
+    text = (ROOT / "params/study/README.md").read_text("utf-8")
+    lines = re.search(r"`params/study/mine.yaml`:\n\n((?:    .*\n)+)", text)[1]
+    params = shutil.copytree(ROOT / "params", tmp_path / "params")
+    (params / "study/mine.yaml").write_text(textwrap.dedent(lines))
+    mine = study.read(params, "mine")
+    assert len(mine.claims) == 3
+    assert len(mine.runs(params, "tiny")) == 15  # two arms and a reference, five seeds each
