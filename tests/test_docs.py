@@ -20,6 +20,7 @@ from unlabel.params.settings import build
 from unlabel.run import Run
 
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+CODE = ROOT / "ssl/unlabel/README.md"
 MINE = {"mine", "folder", "photos"}  # what a reader is to write
 
 
@@ -79,6 +80,25 @@ def test_each_link_leads_to_a_file_and_a_heading_in_it(document):
             target = document.parent / name if name else document
             assert target.exists(), link
             assert not anchor or anchor in _anchors(target), link
+
+
+@pytest.mark.parametrize("readme", READMES, ids=_name)
+def test_each_file_and_module_named_is_there(readme):
+    for word in re.findall(r"`([\w./]+)`", readme.read_text("utf-8")):
+        module, stem = Path(*word.split(".")), Path(word).stem
+        if re.fullmatch(r"[a-z0-9_./]+/\w+\.(py|sh)", word) and stem not in {*MINE, "NAME"}:
+            assert any((folder / word).exists() for folder in (readme.parent, ROOT)), word
+        elif word.startswith("unlabel."):
+            file = (ROOT / "ssl" / module).with_suffix(".py")
+            package = ".".join(module.parts[:-1])
+            assert file.exists() or hasattr(import_module(package), module.name), word
+
+
+def test_the_codes_readme_lists_each_package():
+    rows = re.findall(r"^\| (`\w+`(?: `\w+`)*) \|", CODE.read_text("utf-8"), re.MULTILINE)
+    listed = {name for row in rows for name in re.findall(r"\w+", row)}
+    there = {path.stem for path in CODE.parent.iterdir() if path.suffix == ".py" or path.is_dir()}
+    assert there - {"__init__", "__main__", "__pycache__"} <= listed
 
 
 def test_the_command_that_tests_is_the_one_of_ci():
