@@ -109,7 +109,11 @@ def test_a_run_of_other_settings_is_left_alone(folder, capsys):
         ("training", {"label_noise": 1.5}, "training.label_noise is 1.5, but must be from 0 to 1"),
         ("method", {"temperature": "hot"}, "method.temperature is 'hot', but must be a number"),
         ("method", {"temprature": 1.0}, "did you mean 'temperature'?"),
-        ("hardware", {"device": "cuda:9"}, "hardware.device is 'cuda:9', which this machine has"),
+        (
+            "hardware",
+            {"device": "cuda:9"},
+            "hardware.device is 'cuda:9', but this machine does",
+        ),
         ("hardware", {"precision": "int8"}, "must be one of 'auto', 'float32', 'bfloat16'"),
         ("optimizer", {"lr": 1e30}, "the training diverged; try a lower optimizer.lr"),
     ],

@@ -14,7 +14,6 @@ from support.models import about, assembled, composed
 from unlabel.data import images, subsets
 from unlabel.encoder import load, save
 from unlabel.errors import UserError
-from unlabel.hardware import Hardware
 from unlabel.method import Batch, Method
 from unlabel.nn.folding import folded
 from unlabel.stage import pretrain
@@ -360,8 +359,3 @@ def test_tokens_of_some_patches_alone(digits):
     assert every.shape == (2, 17, 192)
     assert torch.allclose(every, same, atol=1e-5)
     assert some.shape == (2, 3, 192)
-
-
-def test_a_device_that_is_not_there_is_explained():
-    with pytest.raises(UserError, match=r"hardware.device is 'cuda:7'.*set it to auto or cpu"):
-        Hardware(device="cuda:7")

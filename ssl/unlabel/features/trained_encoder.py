@@ -33,7 +33,7 @@ def digest(path: Path) -> str:
 
 
 def hardware_of(settings: Settings, device: str | None) -> Hardware:
-    """What the run was trained on, or `device`. Raises `UserError` if this machine has it not."""
+    """The run's hardware, or `device`. Raises `UserError` if this machine does not have it."""
     changed = {} if device is None else {"device": device}
-    hardware: Hardware = build({**settings["hardware"], **changed}, "hardware")
+    hardware: Hardware = build({**settings["hardware"], **changed}, "hardware").resolve()
     return hardware

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,18 @@ class SynchronisedBatchNorm(_BatchNorm):
     torch's own needs GPUs. The weights' names are those of `nn.BatchNorm1d` and `2d`.
     """
 
-    apart = False  # of the process's own images alone; see `in_turn`
+    apart = False  # use the process's own images alone; see `in_turn`
+
+    @classmethod
+    def of(cls, norm: _BatchNorm) -> Self:
+        """The layer that takes the place of `norm`, with its settings, parameters and buffers."""
+        made = cls(
+            norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats
+        )
+        made.weight, made.bias = norm.weight, norm.bias
+        for name, buffer in norm.named_buffers():
+            made.register_buffer(name, buffer)
+        return made.train(norm.training)
 
     def _check_input_dim(self, x: Tensor) -> None:
         """Vectors (B, D) and maps (B, D, H, W) alike."""
@@ -46,10 +58,19 @@ class SynchronisedBatchNorm(_BatchNorm):
 
 
 def synchronise(module: nn.Module) -> None:
-    """Synchronise all batch norm in `module`, in place: it may go by several names there."""
-    for each in module.modules():
-        if type(each) in (nn.BatchNorm1d, nn.BatchNorm2d):
-            each.__class__ = SynchronisedBatchNorm
+    """Put synchronised batch norm in place of all batch norm in `module`, if processes share it.
+
+    The new layers have the parameters and statistics of the old ones. A layer may have several
+    names in `module`; it keeps them all.
+    """
+    if world() == 1:
+        return
+    made: dict[nn.Module, SynchronisedBatchNorm] = {}
+    for name, norm in list(module.named_modules(remove_duplicate=False)):
+        if isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d):
+            if norm not in made:
+                made[norm] = SynchronisedBatchNorm.of(norm)
+            module.set_submodule(name, made[norm])
 
 
 def split(x: Tensor, splits: int) -> tuple[Tensor, ...]:

@@ -37,7 +37,7 @@ def drawn(images: int, draw: Callable[[int], Tensor]) -> Tensor:
 
 
 def gather(x: Tensor, views: int = 1) -> Tensor:
-    """The rows of all processes, the inverse of `own`: (b, ...) -> (B, ...).
+    """The rows of all processes, the inverse of `local_rows`: (b, ...) -> (B, ...).
 
     Where x has one view of the batch after the other, so has the result. bfloat16 becomes float32.
     """

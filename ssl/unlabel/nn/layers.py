@@ -51,10 +51,8 @@ def mlp(
 class Teacher(nn.Module):
     """A copy of `student` that takes no gradient and follows it slowly (arXiv:1703.01780).
 
-    Weights are averaged; the statistics of batch norm are the teacher's own, of what it has seen.
+    Weights are averaged. Batch norm keeps statistics of its own, of what the teacher has seen.
     """
-
-    share = 1.0  # of a step's batch in one part; the loop says so where it works in parts
 
     def __init__(self, student: nn.Module):
         super().__init__()
@@ -66,13 +64,14 @@ class Teacher(nn.Module):
         return y
 
     @torch.no_grad()
-    def follow(self, student: nn.Module, momentum: float) -> None:
+    def follow(self, student: nn.Module, momentum: float, share: float) -> None:
         """Weights <- momentum * weights + (1 - momentum) * student's.
 
-        Once for each part of a batch, which comes to the same as once for the whole.
+        A step that takes its batch in parts calls this for each part. With a part's `share` of the
+        batch, that amounts to one call for the whole.
         """
         for slow, fast in zip(self.module.parameters(), student.parameters(), strict=True):
-            slow.lerp_(fast, 1 - momentum**self.share)
+            slow.lerp_(fast, 1 - momentum**share)
 
 
 class Heads(nn.ModuleList):

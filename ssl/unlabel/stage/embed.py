@@ -32,6 +32,7 @@ def run(run: Path, images: Path, out: Path, fit: str = "crop", device: str | Non
     """
     path, settings = encoder_file(run), settings_of(run)
     hardware = hardware_of(settings, device)
+    hardware.configure()
     method = restored(settings["method"], path, run / "method.safetensors")
     hardware.move(method)
     source = reader.read(images, method.encoder.data.shape, fit)

@@ -28,9 +28,10 @@ def run(
     `UserError` if they are of different methods, or the images do not fit the encoder.
     """
     settings = load(params)
-    hardware: Hardware = build(settings["hardware"], "hardware")
-    how = {"_target_": f"{__name__}.Extraction"} | settings["features"]
-    extraction: Extraction = build(how, "features")
+    hardware: Hardware = build(settings["hardware"], "hardware").resolve()
+    hardware.configure()
+    target = f"{Extraction.__module__}.Extraction"
+    extraction: Extraction = build({"_target_": target} | settings["features"], "features")
     model = restored(settings["method"], encoder, method)
     hardware.move(model)
     splits, data = read_splits((train, validation, test), model.encoder.data.shape)

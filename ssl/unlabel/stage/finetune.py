@@ -19,7 +19,8 @@ def run(params: Path, encoder: Path, train: Path, validation: Path, test: Path, 
     and if the images do not fit the encoder.
     """
     settings = load(params)
-    hardware: Hardware = build(settings["hardware"], "hardware")
+    hardware: Hardware = build(settings["hardware"], "hardware").resolve()
+    hardware.configure()
     finetune: Finetune = build(settings["finetune"], "finetune")
     model = encoders.load(encoder)
     splits, data = read_splits((train, validation, test), model.data.shape)

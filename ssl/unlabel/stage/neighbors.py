@@ -43,6 +43,7 @@ def run(
             f"{run}; pass its run, or embed the images with this one"
         )
     hardware = hardware_of(settings_of(run), device)
+    hardware.configure()
     encoder = encoders.load(path)
     hardware.move(encoder)
     x = torch.stack([_pixels(each, encoder.data.shape, about["fit"]) for each in query])

@@ -23,6 +23,7 @@ from unlabel.errors import UserError
 from unlabel.fingerprint import fingerprint, targets
 from unlabel.hardware import Hardware
 from unlabel.method import Method
+from unlabel.nn.batch_norm import synchronise
 from unlabel.nn.distributed import anywhere
 from unlabel.params.settings import build, load, target
 from unlabel.progress import Progress
@@ -76,7 +77,8 @@ def _run(
             done = checkpoint.take_back(out, identity)  # or while no Snakemake looked on
         if anywhere(done):
             return
-        hardware: Hardware = build(settings["hardware"], "hardware")
+        hardware: Hardware = build(settings["hardware"], "hardware").resolve()
+        hardware.configure()
         examples, data = _examples(train, training, settings)
         method = _method(settings, data, hardware)
         log, seconds = _train(method, examples, settings, training, hardware, state, identity)
@@ -164,6 +166,7 @@ def _method(settings: dict[str, Any], data: Data, hardware: Hardware) -> Method:
     torch.manual_seed(derive(settings["seed"], "weights"))
     backbone = build(settings["encoder"], "encoder", data=data)
     method: Method = build(settings["method"], "method", encoder=backbone, data=data)
+    synchronise(method)
     hardware.move(method)
     return method
 

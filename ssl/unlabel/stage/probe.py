@@ -18,7 +18,8 @@ def run(params: Path, features: Path, views: Path, out: Path) -> None:
     settings, and for features that cannot be measured.
     """
     settings = load(params)
-    hardware: Hardware = build(settings["hardware"], "hardware")
+    hardware: Hardware = build(settings["hardware"], "hardware").resolve()
+    hardware.configure()
     # A GPU's short numbers are too coarse for neighbours, and for the steps of L-BFGS.
     torch.backends.cuda.matmul.allow_tf32 = False
     probes = built(settings["probe"])

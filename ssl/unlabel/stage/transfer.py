@@ -30,7 +30,8 @@ def run(params: Path, encoder: Path, train: Path, validation: Path, test: Path, 
     settings, and for images that the encoder cannot see.
     """
     settings = load(params)
-    hardware: Hardware = build(settings["hardware"], "hardware")
+    hardware: Hardware = build(settings["hardware"], "hardware").resolve()
+    hardware.configure()
     probes = built(settings["probe"])
     model = folded(encoders.load(encoder))
     hardware.move(model)

@@ -12,13 +12,11 @@ from torch.optim import Optimizer
 
 from unlabel.data.images import Images
 from unlabel.data.loader import load
-from unlabel.encoder import Encoder
+from unlabel.encoder import chunked
 from unlabel.errors import UserError
 from unlabel.hardware import Hardware
 from unlabel.method import Batch, Method
-from unlabel.nn.batch_norm import synchronise
-from unlabel.nn.distributed import average, average_gradients, local_rows, world
-from unlabel.nn.layers import Teacher
+from unlabel.nn.distributed import average, average_gradients, local_rows
 from unlabel.seeds import derive, generator
 
 
@@ -98,24 +96,20 @@ def fit(
     parts = _parts(len(images.id), training, seed, range(start, steps))
     loaded = load(images, parts, hardware.workers)
     method.train()
-    if world() > 1:
-        synchronise(method)
-    for module in method.modules():
-        if isinstance(module, Encoder):
-            module.chunk = training.chunk
-    for step in range(start, steps):
-        rate = schedule(step, steps, training.warmup * per_epoch)
-        for optimizer in optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = optimizer.defaults["lr"] * rate
-        torch.manual_seed(derive(seed, "step", step))
-        batches = [
-            _batch(part, index, hardware, step / steps)
-            for index, part in islice(loaded, training.accumulate)
-        ]
-        losses = update(method, batches, optimizers, hardware, training.clip)
-        measures = {name: average(value) for name, value in method.measures.items()}
-        yield Step([average(loss) for loss in losses], measures, rate)
+    with chunked(method, training.chunk):
+        for step in range(start, steps):
+            rate = schedule(step, steps, training.warmup * per_epoch)
+            for optimizer in optimizers:
+                for group in optimizer.param_groups:
+                    group["lr"] = optimizer.defaults["lr"] * rate
+            torch.manual_seed(derive(seed, "step", step))
+            batches = [
+                _batch(part, index, hardware, step / steps)
+                for index, part in islice(loaded, training.accumulate)
+            ]
+            losses = update(method, batches, optimizers, hardware, training.clip)
+            measures = {name: average(value) for name, value in method.measures.items()}
+            yield Step([average(loss) for loss in losses], measures, rate)
 
 
 def _parts(images: int, training: Training, seed: int, steps: range) -> Iterator[Tensor]:
@@ -142,10 +136,7 @@ def update(
     clip: float | None = None,
 ) -> list[Tensor]:
     """One step: each loss a method yields, over all parts of the batch, updates its player."""
-    for module in method.modules():
-        if isinstance(module, Teacher):
-            module.share = 1 / len(batches)  # it is told to follow once for each part
-    turns = [method.step(batch) for batch in batches]
+    turns = [method.step(batch._replace(share=1 / len(batches))) for batch in batches]
     losses = []
     for player, optimizer in zip(method.players(), optimizers, strict=True):
         optimizer.zero_grad()
