@@ -3,8 +3,6 @@
 import math
 import subprocess
 import sys
-import threading
-import time
 
 import pytest
 import torch
@@ -17,7 +15,7 @@ from unlabel.errors import UserError
 from unlabel.method import Batch, Method
 from unlabel.nn.folding import folded
 from unlabel.stage import pretrain
-from unlabel.training import checkpoint, lock
+from unlabel.training import checkpoint
 from unlabel.training.log import Log
 from unlabel.training.loop import Step, Training, fit, schedule, update
 from unlabel.training.optimizer import adamw, lars, sgd
@@ -267,25 +265,6 @@ def test_a_damaged_state_is_refused(state, damage):
     with pytest.raises(UserError, match="damaged|altered"):
         checkpoint.load(path, method, optimizers, {"optimizer": {"lr": 0.1}})
     assert path.exists()
-
-
-def test_one_run_is_never_trained_twice_at_once(tmp_path, capsys):
-    order = []
-
-    def train(name):
-        with lock.acquire(tmp_path / "state"):
-            order.append(f"{name} begins")
-            time.sleep(0.5)
-            order.append(f"{name} ends")
-
-    threads = [threading.Thread(target=train, args=(name,)) for name in "ab"]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    first, second = order[0][0], order[2][0]
-    assert order == [f"{first} begins", f"{first} ends", f"{second} begins", f"{second} ends"]
-    assert "waiting for another process" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["resnet_mini", "resnet18", "resnet50", "vit_tiny", "vit_small"])
