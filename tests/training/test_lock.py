@@ -203,7 +203,7 @@ def test_slurm_may_be_away_for_a_while(slurm, state, trains, monkeypatch, capsys
 def test_a_slurm_that_cannot_be_reached_is_a_refusal(slurm, state, tmp_path, monkeypatch):
     monkeypatch.setattr(lock, "PATIENCE", 0.1)
     conf = (slurm / "slurm.conf").read_text().replace("SlurmctldPort=16827", "SlurmctldPort=1")
-    (tmp_path / "slurm.conf").write_text(conf)
+    (tmp_path / "slurm.conf").write_text(f"{conf}\nMessageTimeout=2\n")
     monkeypatch.setenv("SLURM_CONF", str(tmp_path / "slurm.conf"))
     (state / "lock").write_text("7 gpu1")
     said = r"Slurm job 7 on gpu1 still trains the run of .*state: slurm_load_jobs.*; if that job is"

@@ -1,4 +1,4 @@
-"""Show what the benchmarks have found."""
+"""Show the benchmarks as a page."""
 
 from pathlib import Path
 
@@ -7,9 +7,14 @@ from unlabel.errors import UserError
 
 
 def run(record: Path, page: Path) -> None:
-    """Read what `make bench` has written as JSON, and write a page with charts and tables.
+    """Write a page with charts and tables of what `make bench` measured.
 
-    Raises `UserError` for a record that is missing or damaged.
+    Args:
+        record: what `make bench` wrote, a JSON file
+        page: the HTML file to write
+
+    Raises:
+        UserError: if the record is missing or damaged
     """
     from unlabel.report import bench_page  # Altair and Jinja2, which only this stage needs
 

@@ -21,14 +21,22 @@ from unlabel.progress import Progress
 
 
 def run(run: Path, images: Path, out: Path, fit: str = "crop", device: str | None = None) -> None:
-    """Write the features of `images` by the encoder of the folder `run` to `out`, as Parquet.
+    """Write the features of images by the encoder of a trained run.
 
-    `images` is a folder of images of any size and kind, a Parquet file with the columns `id` and
-    `image` (the bytes of a file), or a prepared Arrow file. `fit` says how images get the encoder's
-    proportions: crop, squeeze or pad. The columns of `out` are `path` or `id`, `h` and, where the
-    method has a projector, `z`. What cannot be read is listed on standard error and left out.
-    Computes on `device`, or where the run was trained. Raises `UserError` for a folder of no
-    trained run, and where no image can be read.
+    `out` has the columns `path` or `id`, `h` (the encoder's output) and, if the method has a
+    projector, `z` (the projector's output). An image that cannot be read is left out, and named on
+    standard error.
+
+    Args:
+        run: the folder of a trained run
+        images: a folder of images of any size and kind, a Parquet file with the columns `id` and
+            `image` (the bytes of a file), or a prepared Arrow file
+        out: the Parquet file to write
+        fit: how an image gets the encoder's proportions: crop, squeeze or pad
+        device: where to compute, such as cpu or cuda; by default where the run was trained
+
+    Raises:
+        UserError: if the folder has no trained run, or no image can be read
     """
     path, settings = encoder_file(run), settings_of(run)
     hardware = hardware_of(settings, device)

@@ -22,10 +22,21 @@ def run(
     out: Path,
     views: Path,
 ) -> None:
-    """Write the features of the images of three splits to `out`, and of pairs of views to `views`.
+    """Write an encoder's features of a dataset, and of pairs of views of some of its images.
 
-    `encoder` and `method` are a run's encoder.safetensors and method.safetensors. Raises
-    `UserError` if they are of different methods, or the images do not fit the encoder.
+    Args:
+        params: the run's settings, a YAML file
+        encoder: the run's encoder.safetensors
+        method: the run's method.safetensors
+        train: the prepared training split, an Arrow file
+        validation: the prepared validation split
+        test: the prepared test split
+        out: the Parquet file to write the features of all three splits to
+        views: the Parquet file to write the features of the pairs of views to
+
+    Raises:
+        UserError: if `encoder` and `method` are of different methods, or the images do not fit the
+            encoder
     """
     settings = load(params)
     hardware: Hardware = build(settings["hardware"], "hardware").resolve()

@@ -12,9 +12,14 @@ from unlabel.report import terminal
 
 
 def run(results: Path, report: Path) -> None:
-    """Print the leaderboard of a results.parquet as plain text, and the path of the page `report`.
+    """Print the leaderboard as plain text, and the path of the report.
 
-    Raises `UserError` if either is missing or damaged.
+    Args:
+        results: the report's results.parquet
+        report: the report's index.html
+
+    Raises:
+        UserError: if either is missing or damaged
     """
     if not report.is_file():
         raise UserError(f"{report} does not exist; make the report first")

@@ -26,11 +26,20 @@ def run(
     picture: Path | None = None,
     device: str | None = None,
 ) -> None:
-    """Print the `number` images of `features` that are the nearest to each image file of `query`.
+    """Print the images whose features are nearest to those of other images.
 
-    Nearest is what has the largest cosine similarity of h. `features` is what `unlabel embed` wrote
-    with the encoder of the same folder `run`. Draws them into the PNG file `picture`, too. Raises
-    `UserError` for features of another encoder, and for files that cannot be read.
+    The nearest image has the largest cosine similarity of h.
+
+    Args:
+        features: what `unlabel embed` wrote with the encoder of the same run
+        query: one or more image files
+        run: the folder of the trained run
+        number: how many neighbours to find for each query
+        picture: a PNG file to draw the neighbours into
+        device: where to compute, such as cpu or cuda; by default where the run was trained
+
+    Raises:
+        UserError: if the features are of another encoder, or a file cannot be read
     """
     if number < 1:
         raise UserError(f"--number is {number}, but must be 1 or more")

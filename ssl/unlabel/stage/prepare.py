@@ -21,11 +21,19 @@ SPLITS = ("train", "validation", "test")
 def run(
     params: Path, raw: Path, train: Path, validation: Path, test: Path, report: Path | None = None
 ) -> None:
-    """Load the dataset of `params`, its raw files in the folder `raw`, and write its three splits.
+    """Load a dataset, split it, and write its three splits.
 
-    `params` holds its `name` and, under `dataset`, its recipe. `report`, a JSON file, says how many
-    images of what class each split has, and what was left out. Raises `UserError` for wrong
-    settings, and for raw files that are damaged or not to be had.
+    Args:
+        params: the dataset's `name` and, under `dataset`, its recipe, a YAML file
+        raw: the folder with the dataset's raw files
+        train: the Arrow file to write the training split to
+        validation: the Arrow file to write the validation split to
+        test: the Arrow file to write the test split to
+        report: a JSON file to write the number of images of each class in each split to, and what
+            was left out
+
+    Raises:
+        UserError: if the settings are wrong, or raw files are missing or damaged
     """
     settings = load(params)
     for key, kind in (("name", str), ("dataset", dict)):

@@ -37,12 +37,21 @@ SHARE = 0.02  # of the time goes into saving them, at most
 
 
 def run(params: Path, train: Path, state: Path, out: Path) -> None:
-    """Train the method of `params` on the images of `train` and write the run into `out`.
+    """Train a method on the images of a dataset, without their labels unless the method needs them.
 
     Writes params.yaml, encoder.safetensors, method.safetensors (what else the method has learned),
-    log.parquet, pictures.parquet and run.json. What a killed run left in `state` is taken up.
-    Where `training.processes` is above 1, torchrun starts that many, and the first of them writes.
-    Raises `UserError` for wrong settings, and if `state` or `out` hold another run.
+    log.parquet, pictures.parquet and run.json. A training that was stopped or killed goes on from
+    its last state. If training.processes is above 1, torchrun starts that many processes, and the
+    first one writes.
+
+    Args:
+        params: the run's settings, a YAML file
+        train: the prepared training split, an Arrow file
+        state: the folder of the training's state, removed at the end
+        out: the folder to write the run into
+
+    Raises:
+        UserError: if the settings are wrong, or `state` or `out` hold another run
     """
     settings = load(params)
     training: Training = build(settings["training"], "training")

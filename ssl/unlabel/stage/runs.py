@@ -25,17 +25,32 @@ def run(
     yes: bool = False,
     unversioned: bool = False,
 ) -> None:
-    """List the runs below `runs`, each with its variant (the settings that differ from its recipe),
-    state and size; with --prune, remove the orphaned ones, after asking (or with --yes).
+    """List the runs, each with its variant (what differs from the recipe), state and size.
 
-    States: done: finished with just the settings and the code it would have now. stale: with
-    others, which are said. resumable: training stopped, and goes on where it was. unfinished:
-    neither finished nor resumable. orphaned: no study in params/study needs it, at any budget and
-    on any dataset of params.
-    running: a process works on it now; it is never removed. What DVC could not bring back (not in
-    the last commit with this content, or not in DVC's cache) is removed only with --unversioned.
+    With --prune, remove the orphaned runs, after asking. The states are:
 
-    Raises `UserError` if a study or a recipe is wrong, and if nobody can be asked.
+    done: finished, with the settings and the code that the run would have now.
+
+    stale: finished with other settings, which are named.
+
+    resumable: training stopped, and goes on from where it was.
+
+    unfinished: neither finished nor resumable.
+
+    orphaned: no study needs it, at any budget and on any dataset.
+
+    running: a process works on it now. It is never removed.
+
+    Args:
+        params: the folder of all settings
+        runs: the folder of all runs
+        prune: remove the orphaned runs
+        yes: remove them without asking
+        unversioned: also remove what DVC could not bring back, because it is not in the last commit
+            or not in DVC's cache
+
+    Raises:
+        UserError: if a study or a recipe is wrong, or nobody can be asked
     """
     found = inventory.look(Plan.current(params), runs)
     print(_table(found) if found else f"no runs below {runs}")

@@ -1,4 +1,4 @@
-"""Gather the verdicts of all studies that test a statement."""
+"""Gather the verdicts on all statements."""
 
 from pathlib import Path
 from typing import Any
@@ -9,10 +9,17 @@ from unlabel.errors import UserError
 
 
 def run(records: list[Path], page: Path, record: Path, table: Path, text: Path) -> None:
-    """Correct the verdicts of `records`, which the stage `study` wrote, and write them together.
+    """Write the verdicts of all studies together, corrected for their number.
 
-    As a page, as JSON, as CSV with a row for each claim, and as Markdown. Raises `UserError` for a
-    record that is missing or damaged.
+    Args:
+        records: the verdicts, JSON files that `unlabel study` wrote
+        page: the HTML file to write
+        record: the JSON file to write
+        table: the CSV file to write, with a row for each claim
+        text: the Markdown file to write
+
+    Raises:
+        UserError: if a verdict is missing or damaged
     """
     from unlabel.report import statements_page  # Altair and Jinja2, which only this stage needs
 

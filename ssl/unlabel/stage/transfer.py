@@ -1,4 +1,4 @@
-"""Measure an encoder on another dataset than it was trained on."""
+"""Measure an encoder on a dataset it was not trained on."""
 
 from pathlib import Path
 
@@ -23,11 +23,21 @@ BATCH = 1000
 
 
 def run(params: Path, encoder: Path, train: Path, validation: Path, test: Path, out: Path) -> None:
-    """Measure `encoder` on another dataset's three splits, and write the numbers to `out`.
+    """Measure an encoder on another dataset, whose images are brought into the encoder's shape.
 
-    Its images are brought into the encoder's shape. Each number has the name that the probe gives
-    it, after the dataset's: `digits_knn`, `validation_digits_knn`. Raises `UserError` for wrong
-    settings, and for images that the encoder cannot see.
+    Each number has the probe's name for it after the dataset's name: `digits_knn`,
+    `validation_digits_knn`.
+
+    Args:
+        params: the run's settings, a YAML file
+        encoder: the run's encoder.safetensors
+        train: the prepared training split, an Arrow file
+        validation: the prepared validation split
+        test: the prepared test split
+        out: the JSON file to write
+
+    Raises:
+        UserError: if the settings are wrong, or the encoder cannot see the images
     """
     settings = load(params)
     hardware: Hardware = build(settings["hardware"], "hardware").resolve()

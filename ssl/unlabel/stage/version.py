@@ -1,4 +1,4 @@
-"""Make a version of what is on disk."""
+"""Make a version of what is on disk, with DVC."""
 
 import subprocess
 import sys
@@ -12,8 +12,13 @@ from unlabel.workflow.engine import provenance
 def run(name: str | None = None) -> None:
     """Let DVC know what is on disk, made here or on a cluster, as if `dvc repro` had made it.
 
-    Writes provenance.json, reports/dvc.yaml and dvc.lock, to be committed to git. With --name, it
-    is an experiment of DVC besides, without a commit. Raises `UserError` if DVC refuses.
+    Writes provenance.json, reports/dvc.yaml and dvc.lock, for you to commit to git.
+
+    Args:
+        name: also save an experiment of DVC under this name, without a commit
+
+    Raises:
+        UserError: if DVC refuses
     """
     if not Path(".dvc").is_dir():
         raise UserError("this folder is no repository of DVC; go to the one with .dvc")
