@@ -21,7 +21,7 @@ from unlabel.data.compressed import Encoded, spool
 from unlabel.data.decode import decode
 from unlabel.features import neighbours as embeddings
 from unlabel.features import parquet
-from unlabel.features.extract import restored
+from unlabel.features.extract import load_method
 
 PHOTOS = 60
 
@@ -64,7 +64,7 @@ def expected(folder: Path, image: torch.Tensor) -> tuple[torch.Tensor, torch.Ten
     """h and z of images (B, C, H, W), all at once."""
     run = folder / "run"
     settings = yaml.safe_load((run / "params.yaml").read_text())["method"]
-    method = restored(settings, run / "encoder.safetensors", run / "method.safetensors")
+    method = load_method(settings, run / "encoder.safetensors", run / "method.safetensors")
     with torch.no_grad():
         h = method.encoder(image / 255)
         return h, method.embed(h)
@@ -288,4 +288,4 @@ def test_similarities_of_features_of_another_length_are_not_asked_for(made, tmp_
     table = embed(made, "photos", tmp_path / "features.parquet")
     assert table.num_rows == PHOTOS
     with pytest.raises(Exception, match="has features of length 64, but the encoder makes them 3"):
-        embeddings.neighbours(tmp_path / "features.parquet", torch.rand(1, 3), 2)
+        embeddings.find(tmp_path / "features.parquet", torch.rand(1, 3), 2)

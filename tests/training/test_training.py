@@ -13,7 +13,7 @@ from unlabel.data import images, subsets
 from unlabel.encoder import load, save
 from unlabel.errors import UserError
 from unlabel.method import Batch, Method
-from unlabel.nn.folding import folded
+from unlabel.nn.folding import fold_batch_norm
 from unlabel.stage import pretrain
 from unlabel.training import checkpoint
 from unlabel.training.log import Log
@@ -294,9 +294,9 @@ def test_with_batch_norm_folded_an_encoder_gives_the_same_features(name, digits)
     with torch.no_grad():
         for _ in range(5):
             encoder(x)  # so that batch norm has statistics to fold
-        h, fast = encoder.eval()(x), folded(encoder)
+        h, fast = encoder.eval()(x), fold_batch_norm(encoder)
         assert torch.allclose(fast(x), h, atol=1e-4 * h.abs().max().item())
-        assert torch.equal(encoder(x), h)  # what was folded is a copy
+        assert torch.equal(encoder(x), h)  # what was fold_batch_norm is a copy
     if name == "resnet_mini":
         assert not any(isinstance(part, nn.BatchNorm2d) for part in fast.modules())
 

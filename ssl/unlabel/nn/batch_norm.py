@@ -1,4 +1,4 @@
-"""Batch norm of a batch that is spread over several processes, or worked through in chunks."""
+"""Batch norm for a batch that several processes share, or that is computed in chunks."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,9 +13,9 @@ from unlabel.nn.distributed import gather, world
 
 
 class SynchronisedBatchNorm(_BatchNorm):
-    """Batch norm by the mean and the variance over all processes, each of which has as many images.
+    """Batch norm by the mean and variance over all processes, which have equally many images.
 
-    torch's own needs GPUs. The weights' names are those of `nn.BatchNorm1d` and `2d`.
+    torch's own version needs GPUs. The parameters have the names they have in `nn.BatchNorm2d`.
     """
 
     apart = False  # use the process's own images alone; see `in_turn`
@@ -51,7 +51,7 @@ class SynchronisedBatchNorm(_BatchNorm):
 
     def _track(self, mean: Tensor, var: Tensor, n: int) -> None:
         share = self.momentum
-        assert share is not None  # or statistics were plain means, as no encoder here has them
+        assert share is not None  # None would mean a plain average, which no encoder here uses
         self.get_buffer("running_mean").lerp_(mean, share)
         self.get_buffer("running_var").lerp_(var * (n / (n - 1)), share)
         self.get_buffer("num_batches_tracked").add_(1)
@@ -74,9 +74,9 @@ def synchronise(module: nn.Module) -> None:
 
 
 def split(x: Tensor, splits: int) -> tuple[Tensor, ...]:
-    """This process's images (b, ...) in the parts, `splits` of all processes, that MoCo's has.
+    """This process's images (b, ...) in its share of `splits` parts, as MoCo's batch norm has.
 
-    Raises `UserError` where they do not divide among the processes, or leave a part too small.
+    Raises `UserError` if the parts do not divide among the processes, or are too small.
     """
     parts, odd = divmod(splits, world()) if splits > 1 else (1, 0)
     if odd:
@@ -95,8 +95,8 @@ def split(x: Tensor, splits: int) -> tuple[Tensor, ...]:
 def in_turn(module: nn.Module) -> Iterator[None]:
     """Inside, batch norm sees each process's own images, as if the processes took turns.
 
-    The running statistics end as one process would have left them that did first what process 0
-    did, then what process 1 did, and so on.
+    The running statistics end as if one process had done the work of process 0, then that of
+    process 1, and so on.
     """
     norms = [each for each in module.modules() if isinstance(each, SynchronisedBatchNorm)]
     if world() == 1:
@@ -116,17 +116,17 @@ def in_turn(module: nn.Module) -> Iterator[None]:
             total = start[name]
             for after in gather(norm.get_buffer(name).unsqueeze(0)):
                 total = after + kept * (total - start[name])
-            setattr(norm, name, total)  # in place, autograd would take it for a change
+            setattr(norm, name, total)  # not in place, which autograd would reject
         norm.num_batches_tracked = start["num_batches_tracked"] + world() * steps
 
 
 @contextmanager
-def unmoved(module: nn.Module) -> Iterator[None]:
-    """Inside, batch norm's running statistics stay as they are: what it sees, it saw before."""
+def fixed_statistics(module: nn.Module) -> Iterator[None]:
+    """Inside, batch norm's running statistics stay as they are: it has seen the images."""
     norms = [each for each in module.modules() if isinstance(each, _BatchNorm)]
     before = [(norm.momentum, norm.get_buffer("num_batches_tracked").clone()) for norm in norms]
     for norm in norms:
-        norm.momentum = 0.0  # the weight of what is new; to copy back would be a change, as above
+        norm.momentum = 0.0  # new images get no weight; copying back would be in place, as above
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""Blocks that at least two methods share."""
+"""Layers that at least two methods share."""
 
 import copy
 import math
@@ -12,14 +12,15 @@ from torch import Tensor, nn
 from unlabel.nn.losses import cosine_similarities
 
 Norm = Literal["batch", "group", "layer", "none"]
-GROUPS = 8  # of group norm, where that many divide the channels
+GROUPS = 8  # of group norm, if the channels divide into that many
 
 
 def norms(kind: Norm, dim: int, maps: bool = False, affine: bool = True) -> list[nn.Module]:
     """The layer that normalises vectors (B, dim) or, with `maps`, maps (B, dim, H, W), if any.
 
-    By the statistics of each channel over the batch (arXiv:1502.03167), or of one image's own
-    channels: in groups (arXiv:1803.08494), or all together, pixels included (arXiv:1607.06450).
+    "batch" uses the statistics of each channel over the batch (arXiv:1502.03167), "group" those of
+    groups of one image's channels (arXiv:1803.08494), and "layer" those of all its channels and
+    pixels (arXiv:1607.06450).
     """
     if kind == "none":
         return []
@@ -35,16 +36,16 @@ def mlp(
     norm_out: bool = False,
     activation: type[nn.Module] = nn.ReLU,
 ) -> nn.Sequential:
-    """Linear layers between the sizes `dims`, with an activation on every hidden size.
+    """Linear layers between the sizes `dims`, with an activation after each hidden one.
 
-    A norm stands before each activation; with `norm_out` also at the end, where it has no scale
-    and offset to learn.
+    A norm precedes each activation. `norm_out` adds one at the end, without a learned scale and
+    offset.
     """
     layers: list[nn.Module] = []
     for dim, out in pairwise(dims[:-1]):
         layers += [nn.Linear(dim, out, bias=norm != "batch"), *norms(norm, out), activation()]
     last = norms(norm, dims[-1], affine=False) if norm_out else []
-    bias = not (last and norm == "batch")  # batch norm would take it off again
+    bias = not (last and norm == "batch")  # batch norm would subtract it again
     return nn.Sequential(*layers, nn.Linear(dims[-2], dims[-1], bias=bias), *last)
 
 

@@ -16,13 +16,13 @@ def run(record: Path, page: Path) -> None:
     Raises:
         UserError: if the record is missing or damaged
     """
-    from unlabel.report import bench_page  # Altair and Jinja2, which only this stage needs
+    from unlabel.report import bench_page  # loads Altair and Jinja2
 
     content = files.read_json(record, "run make bench")
     try:
         html = bench_page.render(content)
     except (AttributeError, KeyError, TypeError) as error:
         raise UserError(
-            f"{record} is no record of benchmarks ({error!r}); delete it and run make bench"
+            f"{record} does not hold benchmarks ({error!r}); delete it and run make bench"
         ) from error
     files.write_text(page, html)

@@ -17,7 +17,7 @@ from unlabel.errors import UserError
 from unlabel.features.trained_encoder import digest, encoder_file, settings_of
 from unlabel.files import whole
 
-OPSET = 18  # the oldest that torch writes, and so what most runtimes read
+OPSET = 18  # the oldest that torch writes, which most runtimes read
 
 
 def run(run: Path, out: Path) -> None:
@@ -40,7 +40,9 @@ def run(run: Path, out: Path) -> None:
             installed
     """
     if out.suffix not in FORMATS:
-        raise UserError(f"{out} must end in {', '.join(FORMATS)}: the suffix chooses the format")
+        raise UserError(
+            f"{out} must end in one of {', '.join(FORMATS)}: the suffix chooses the format"
+        )
     path = encoder_file(run)
     encoder, settings = encoders.load(path), settings_of(run)
     about = {
@@ -55,23 +57,23 @@ def run(run: Path, out: Path) -> None:
 
 
 def write_weights(path: Path, encoder: Encoder, about: Mapping[str, Any]) -> None:
-    """As safetensors."""
+    """Write the encoder as safetensors."""
     weights.write(path, encoder.state_dict(), dict(about))
 
 
 def write_program(path: Path, encoder: Encoder, about: Mapping[str, Any]) -> None:
-    """As torch.export's archive: a graph in JSON, tensors as their bytes, and `unlabel.json`."""
+    """Write torch.export's archive: a graph in JSON, tensors as bytes, and `unlabel.json`."""
     traced = trace(encoder)
-    traced.example_inputs = None  # torch would store them in a form that can carry code
+    traced.example_inputs = None  # torch would pickle them, and a pickle can carry code
     archive = io.BytesIO()
     torch.export.save(traced, archive, extra_files={"unlabel.json": json.dumps(about)})
     _write(path, archive.getvalue())
 
 
 def write_onnx(path: Path, encoder: Encoder, about: Mapping[str, Any]) -> None:
-    """As an ONNX graph from `images` to `h`, its weights inside."""
+    """Write an ONNX graph from `images` to `h`, with its weights inside."""
     try:
-        import onnxscript  # noqa: F401  what torch writes ONNX with
+        import onnxscript  # noqa: F401  torch writes ONNX with it
     except ImportError as error:
         raise UserError(f"{path} needs onnxscript: pip install 'unlabel[export]'") from error
     made = torch.onnx.export(
@@ -99,7 +101,7 @@ def trace(encoder: Encoder) -> ExportedProgram:
     x = torch.zeros(2, *encoder.data.shape)
     traced = torch.export.export(encoder, (x,), dynamic_shapes={"x": {0: Dim("batch", min=1)}})
     for node in traced.graph.nodes:
-        node.meta.pop("stack_trace", None)  # it names folders of this machine
+        node.meta.pop("stack_trace", None)  # names folders of this machine
     return traced
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from unlabel.data.images import UNLABELLED
 from unlabel.data.splits import read_splits, some
 from unlabel.features import parquet
-from unlabel.features.extract import Extraction, compare, extract, restored
+from unlabel.features.extract import Extraction, extract, extract_views, load_method
 from unlabel.features.parquet import SPLITS
 from unlabel.hardware import Hardware
 from unlabel.params.settings import build, load
@@ -43,7 +43,7 @@ def run(
     hardware.configure()
     target = f"{Extraction.__module__}.Extraction"
     extraction: Extraction = build({"_target_": target} | settings["features"], "features")
-    model = restored(settings["method"], encoder, method)
+    model = load_method(settings["method"], encoder, method)
     hardware.move(model)
     splits, data = read_splits((train, validation, test), model.encoder.data.shape)
     labels = int((splits[0].label != UNLABELLED).sum())
@@ -56,5 +56,5 @@ def run(
     )
     parquet.write(out, parts, data.classes, data.factors, labels)
     progress.close()
-    pairs = compare(model, splits[1], extraction, hardware)
+    pairs = extract_views(model, splits[1], extraction, hardware)
     parquet.write_views(views, pairs, [parquet.ALL, *extraction.transforms.transforms])

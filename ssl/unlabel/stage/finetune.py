@@ -38,5 +38,5 @@ def run(params: Path, encoder: Path, train: Path, validation: Path, test: Path, 
     if all((split.label != UNLABELLED).any() for split in splits):
         measures = finetune.measure(model, data, splits, hardware, settings["seed"])
     else:
-        print("finetune: a split has no labels, so nothing is measured", file=sys.stderr)
+        print("finetune: a split has no labels, so there is nothing to measure", file=sys.stderr)
     files.write_json(out, measures)

@@ -30,6 +30,6 @@ def run(results: Path, report: Path) -> None:
     except (OSError, pa.ArrowInvalid) as error:
         raise UserError(f"{results} is damaged; delete it and make the report again") from error
     if list(table) != TIDY:
-        raise UserError(f"{results} holds no results of a report: its columns are others")
+        raise UserError(f"{results} does not hold the results of a report; make the report again")
     print(terminal.leaderboard(table, shutil.get_terminal_size((100, 24)).columns))
     print(f"\nreport: {report.resolve()}")

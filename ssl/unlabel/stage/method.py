@@ -19,7 +19,7 @@ def run(params: Path, runs: Path, prepared: Path, page: Path) -> None:
     Raises:
         UserError: if a run is missing or damaged
     """
-    from unlabel.report import method_page  # Altair and Jinja2, which only this stage needs
+    from unlabel.report import method_page  # loads Altair and Jinja2
 
     about = frozen_study.read(params)
     settings = arms.gather(about, runs)

@@ -28,7 +28,7 @@ def run(params: Path, features: Path, views: Path, out: Path) -> None:
     settings = load(params)
     hardware: Hardware = build(settings["hardware"], "hardware").resolve()
     hardware.configure()
-    # A GPU's short numbers are too coarse for neighbours, and for the steps of L-BFGS.
+    # TF32 is too coarse for neighbours and for L-BFGS.
     torch.backends.cuda.matmul.allow_tf32 = False
     probes = built(settings["probe"])
     everything = read(features, views).to(hardware.device)

@@ -15,7 +15,7 @@ from unlabel.workflow.engine import provenance, records
 from unlabel.workflow.inventory import Found
 from unlabel.workflow.plan import Plan
 
-SHOWN = 5  # files named in a refusal
+SHOWN = 5  # at most this many files are named in a refusal
 
 
 def run(
@@ -81,7 +81,7 @@ def _prune(orphaned: Sequence[Found], runs: Path, yes: bool, unversioned: bool) 
         for folder, files in lost.items():
             if files:
                 names = ", ".join(str(file.relative_to(folder)) for file in files[:SHOWN])
-                print(f"kept: {folder}, as DVC has no version of {names}")
+                print(f"kept: {folder}, because DVC has no version of {names}")
         orphaned = [each for each in orphaned if not lost[each.folder]]
         if any(lost.values()):
             print("make a version first (unlabel version, git commit), or add --unversioned")
@@ -90,29 +90,29 @@ def _prune(orphaned: Sequence[Found], runs: Path, yes: bool, unversioned: bool) 
         return
     print(f"to be removed, {_count(orphaned)}:")
     print("\n".join(f"  {each.folder}" for each in orphaned))
-    if not yes and not _agreed():
+    if not yes and not _agrees():
         print("nothing was removed")
         return
     for each in orphaned:
         _remove(each.folder, runs)
 
 
-def _agreed() -> bool:
+def _agrees() -> bool:
     if not sys.stdin.isatty():
-        raise UserError("nobody is there to be asked; add --yes to remove these runs")
+        raise UserError("cannot ask, as this is not a terminal; add --yes to remove these runs")
     return input("remove? [y/N] ").strip().lower() in ("y", "yes")
 
 
 def _remove(folder: Path, runs: Path) -> None:
-    """Remove a run's folder, and what Snakemake knows of it, unless a process trains it now."""
+    """Remove a run's folder and Snakemake's records of it, unless a process trains it now."""
     with ExitStack() as opened:
         if not inventory.hold(folder, opened):
-            print(f"kept: {folder}, which a process trains now")
+            print(f"kept: {folder}, because a process trains it now")
             return
         for file in [path for path in folder.rglob("*") if path.is_file()]:
             records.place(provenance.RECORDS, str(file)).unlink(missing_ok=True)
         shutil.rmtree(folder)
-    with suppress(OSError):  # other runs are in it
+    with suppress(OSError):  # not empty: it has other runs
         for parent in folder.parents:
             if parent == runs:
                 break

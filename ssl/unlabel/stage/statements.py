@@ -21,7 +21,7 @@ def run(records: list[Path], page: Path, record: Path, table: Path, text: Path) 
     Raises:
         UserError: if a verdict is missing or damaged
     """
-    from unlabel.report import statements_page  # Altair and Jinja2, which only this stage needs
+    from unlabel.report import statements_page  # loads Altair and Jinja2
 
     statements = statements_page.judge([_read(path) for path in records])
     html = statements_page.render(statements)
@@ -34,5 +34,5 @@ def run(records: list[Path], page: Path, record: Path, table: Path, text: Path) 
 def _read(path: Path) -> dict[str, Any]:
     content = files.read_json(path, "make the study")
     if not content.get("verdict"):
-        raise UserError(f"{path} holds no verdict; give its study a statement and claims")
+        raise UserError(f"{path} does not hold a verdict; give its study a statement and claims")
     return content

@@ -21,7 +21,7 @@ def run(params: Path, runs: Path, page: Path, record: Path, table: Path, text: P
     Raises:
         UserError: if a run is missing or damaged
     """
-    from unlabel.report import study_page  # Altair and Jinja2, which only this stage needs
+    from unlabel.report import study_page  # loads Altair and Jinja2
 
     about = frozen_study.read(params)
     settings = arms.compare(about, runs)

@@ -10,10 +10,10 @@ from unlabel.data.images import UNLABELLED, Images
 from unlabel.data.loader import batches
 from unlabel.data.splits import read_splits, some
 from unlabel.encoder import Encoder
-from unlabel.features.extract import in_shape
+from unlabel.features.extract import to_shape
 from unlabel.features.parquet import Features, Split
 from unlabel.hardware import Hardware
-from unlabel.nn.folding import folded
+from unlabel.nn.folding import fold_batch_norm
 from unlabel.params.settings import build, load
 from unlabel.probe import named
 from unlabel.probe._run import built, measured
@@ -43,7 +43,7 @@ def run(params: Path, encoder: Path, train: Path, validation: Path, test: Path, 
     hardware: Hardware = build(settings["hardware"], "hardware").resolve()
     hardware.configure()
     probes = built(settings["probe"])
-    model = folded(encoders.load(encoder))
+    model = fold_batch_norm(encoders.load(encoder))
     hardware.move(model)
     splits, data = read_splits((train, validation, test))
     labels = int((splits[0].label != UNLABELLED).sum())
@@ -52,7 +52,7 @@ def run(params: Path, encoder: Path, train: Path, validation: Path, test: Path, 
     parts = [extract(model, split, hardware, progress) for split in splits]
     progress.close()
     features = Features(parts[0], parts[1], parts[2], {}, data.classes, data.factors, labels)
-    torch.backends.cuda.matmul.allow_tf32 = False  # as the stage `probe` does
+    torch.backends.cuda.matmul.allow_tf32 = False  # as in the stage `probe`
     measures: dict[str, float] = {}
     for _, numbers in measured(probes, features, settings["seed"]):
         measures |= {named(metric, data.name): value for metric, value in numbers.items()}
@@ -64,7 +64,7 @@ def extract(encoder: Encoder, images: Images, hardware: Hardware, progress: Prog
     """The features of all `images`, on the device."""
     parts = []
     for part in batches(images, BATCH, hardware.workers):
-        x = in_shape(hardware.pixels(part.image), encoder.data.shape)
+        x = to_shape(hardware.pixels(part.image), encoder.data.shape)
         with hardware.autocast():
             parts.append(encoder(x).float())
         progress.advance(len(part.id))
