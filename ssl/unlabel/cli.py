@@ -16,7 +16,7 @@ from textwrap import fill
 from types import NoneType, UnionType
 from typing import Any, Literal, NoReturn, get_args, get_origin
 
-from unlabel.errors import UserError, did_you_mean, machine_fault
+from unlabel.errors import UserError, did_you_mean, of_machine
 
 FOLDER = Path(__file__).parent / "stage"
 STAGES = sorted(file.stem for file in FOLDER.glob("[!_]*.py"))
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except UserError as error:
         sys.exit(f"error: {error}")
     except (OSError, MemoryError, RuntimeError) as error:
-        if not (said := machine_fault(error)):
+        if not (said := of_machine(error)):
             raise
         if stat.S_ISREG(os.fstat(2).st_mode):  # a log, which may be on the disk that is full
             print(f"error: {said}", flush=True)

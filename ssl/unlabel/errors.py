@@ -60,7 +60,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(names)}"
 
 
-def machine_fault(error: BaseException) -> str:
+def of_machine(error: BaseException) -> str:
     """What to say if a disk is full or read-only, or memory is short; empty for other errors."""
     if isinstance(error, OSError) and error.errno in DISK:
         where = error.filename or f"a file in {Path.cwd()}"

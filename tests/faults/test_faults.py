@@ -18,7 +18,7 @@ from unlabel import files
 from unlabel.data import images
 from unlabel.data.compressed import Encoded, encode, spool
 from unlabel.data.images import Images
-from unlabel.errors import UserError, machine_fault
+from unlabel.errors import UserError, of_machine
 from unlabel.features import parquet
 from unlabel.features.parquet import ALL, Split, Views
 from unlabel.workflow.engine import records
@@ -189,11 +189,11 @@ def rest_of(file) -> int:
 def test_short_memory_is_one_sentence_and_other_errors_are_not():
     with pytest.raises(RuntimeError) as refused:
         torch.empty(1 << 60, dtype=torch.uint8)
-    assert machine_fault(refused.value).startswith("memory is short (")
-    assert "--cores 1" in machine_fault(MemoryError())
+    assert of_machine(refused.value).startswith("memory is short (")
+    assert "--cores 1" in of_machine(MemoryError())
     with pytest.raises(RuntimeError) as wrong:
         torch.empty(2, 3) @ torch.empty(2, 3)
-    assert machine_fault(wrong.value) == ""
+    assert of_machine(wrong.value) == ""
 
 
 def test_a_second_snakemake_is_told_of_the_first(copy):

@@ -145,7 +145,7 @@ def test_the_same_images_give_the_same_bytes(made, tmp_path):
 
 
 def neighbours(made: Path, features: Path, *words: str) -> list[str]:
-    return ["neighbors", "--features", str(parquet), "--run", str(made / "run"), *words]
+    return ["neighbors", "--features", str(features), "--run", str(made / "run"), *words]
 
 
 def test_neighbours_are_those_of_the_largest_cosine(made, tmp_path, capsys, monkeypatch):
@@ -195,7 +195,8 @@ def test_features_of_another_encoder_are_refused(made, tmp_path, capsys):
     pq.write_table(table.replace_schema_metadata({"unlabel": json.dumps(other)}), out)
     query = next((made / "photos").rglob("*.png"))
     said = refused(capsys, *neighbours(made, out, "--query", str(query)))
-    assert "was made by another encoder, of the run another, than that of" in said
+    assert "was not made by the encoder of" in said
+    assert "by that of the run another" in said
 
 
 def test_a_mistake_is_one_sentence_and_writes_nothing(made, tmp_path, capsys):
@@ -224,12 +225,12 @@ def test_a_mistake_is_one_sentence_and_writes_nothing(made, tmp_path, capsys):
         words = ["--run", str(made / "run"), "--images", str(source), "--out", str(out)]
         assert said in refused(capsys, "embed", *words)
     words = ["--images", str(made / "photos"), "--out", str(out)]
-    assert "is no folder" in refused(capsys, "embed", "--run", str(tmp_path / "no"), *words)
+    assert "is not a folder" in refused(capsys, "embed", "--run", str(tmp_path / "no"), *words)
     run = ["--run", str(made / "run")]
     said = refused(capsys, "embed", *run, *words, "--fit", "crops")
     assert "unknown fit 'crops': did you mean 'crop'?" in said
     said = refused(capsys, "embed", *run, *words, "--device", "cuda:9")
-    assert "hardware.device is 'cuda:9', which this machine has not" in said
+    assert "hardware.device is 'cuda:9', but this machine does not have it" in said
     assert not list(out.parent.glob("*"))
 
     main(["embed", *run, "--images", str(made / "photos"), "--out", str(tmp_path / "f.parquet")])
@@ -242,7 +243,9 @@ def test_a_mistake_is_one_sentence_and_writes_nothing(made, tmp_path, capsys):
     lost = neighbours(made, tmp_path / "no.parquet", "--query", str(photo))
     assert "does not exist: embed some images first" in refused(capsys, *lost)
     wrong = neighbours(made, tmp_path / "other.parquet", "--query", str(photo))
-    assert "is no whole file of `unlabel embed` (it names no encoder)" in refused(capsys, *wrong)
+    assert "is not a whole file of `unlabel embed` (it does not name an encoder)" in refused(
+        capsys, *wrong
+    )
     assert "argument --number: invalid int value: 'many'" in refused(
         capsys, *ask, "--number", "many"
     )

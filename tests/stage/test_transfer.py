@@ -37,7 +37,9 @@ def test_images_take_the_encoders_shape():
         ramp = to_shape(torch.linspace(0, 1, 8).expand(1, 1, 8, 8), (1, size, size))
         assert (ramp.diff(dim=3) > 0).all()
         assert torch.allclose(ramp[..., 0, :], ramp[..., -1, :])
-    with pytest.raises(UserError, match="images of 4 channels cannot be shown to an encoder of 3"):
+    with pytest.raises(
+        UserError, match="an encoder of images with 3 channels cannot see images with 4"
+    ):
         to_shape(torch.rand(1, 4, 8, 8), (3, 8, 8))
 
 

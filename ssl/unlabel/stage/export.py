@@ -40,9 +40,7 @@ def run(run: Path, out: Path) -> None:
             installed
     """
     if out.suffix not in FORMATS:
-        raise UserError(
-            f"{out} must end in one of {', '.join(FORMATS)}: the suffix chooses the format"
-        )
+        raise UserError(f"{out} must end in {', '.join(FORMATS)}: the suffix chooses the format")
     path = encoder_file(run)
     encoder, settings = encoders.load(path), settings_of(run)
     about = {
