@@ -31,7 +31,9 @@ def digits() -> Images:
 @pytest.fixture
 def hardware() -> Hardware:
     """One thread of the CPU, in float32."""
-    return Hardware(device="cpu", precision="float32")
+    hardware = Hardware(device="cpu", precision="float32")
+    hardware.configure()
+    return hardware
 
 
 @pytest.fixture(scope="session")

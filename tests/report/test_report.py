@@ -310,7 +310,7 @@ def test_unknown_headline_metric(study: Study):
         ('{"linear": "high"}', "linear in .*linear.json is 'high', but must be a finite number"),
         ('{"linear": true}', "linear in .*linear.json is True, but must be a finite number"),
         ('{"linear": 0.8', "linear.json is not valid JSON"),
-        ("[0.8]", "linear.json holds no JSON object"),
+        ("[0.8]", "linear.json does not hold a JSON object"),
         ('{"knn": 0.8}', "knn.json and .*linear.json both have 'knn'"),
     ],
 )
@@ -369,7 +369,7 @@ def test_leaderboard_needs_a_report(made: Study, tmp_path: Path):
     (tmp_path / "results.parquet").write_bytes(b"nothing")
     with pytest.raises(UserError, match="is damaged"):
         leaderboard.run(tmp_path / "results.parquet", made.out / "index.html")
-    with pytest.raises(UserError, match="holds no results of a report"):
+    with pytest.raises(UserError, match="does not hold the results of a report"):
         leaderboard.run(made.run("simclr") / "log.parquet", made.out / "index.html")
 
 

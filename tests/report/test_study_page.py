@@ -405,7 +405,7 @@ def test_a_record_without_a_verdict_is_refused(several: Path, tmp_path: Path):
     with pytest.raises(UserError, match="is not valid JSON"):
         together.run([bad], *out)
     bad.write_text("{}")
-    with pytest.raises(UserError, match="holds no verdict"):
+    with pytest.raises(UserError, match="does not hold a verdict"):
         together.run([bad], *out)
 
 

@@ -180,7 +180,7 @@ def test_a_mistake_is_one_sentence_and_writes_nothing(digits, tmp_path, capsys, 
     out = tmp_path / "out"
     assert "must end in .safetensors, .pt2, .onnx" in refused(capsys, *words, str(out / "e.pth"))
     nowhere = ["export", "--run", str(tmp_path / "no"), "--out", str(out / "e.pt2")]
-    assert "is no folder; pass that of a trained run" in refused(capsys, *nowhere)
+    assert "is not a folder; pass the folder of a trained run" in refused(capsys, *nowhere)
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     said = refused(capsys, *words, str(out / "e.onnx"))
     assert said.endswith("needs onnxscript: pip install 'unlabel[export]'")

@@ -1,4 +1,4 @@
-"""What processes train together: `torchrun ... tests/support/together.py FOLDER` trains each case."""
+"""What processes train together: `torchrun ... tests/support/together.py FOLDER` trains it."""
 
 import sys
 from functools import cache
@@ -14,6 +14,7 @@ from unlabel.data.images import Images
 from unlabel.errors import UserError
 from unlabel.hardware import Hardware
 from unlabel.nn import distributed
+from unlabel.nn.batch_norm import synchronise
 from unlabel.training import launch
 from unlabel.training.loop import Training, fit
 from unlabel.training.optimizer import sgd
@@ -76,7 +77,9 @@ class Precise(Hardware):
 def train(case: Case) -> dict[str, Tensor]:
     """All that comes of a case, trained on whole batches or on this process's rows."""
     hardware, data = Precise(device="cpu", precision="float32"), images()
+    hardware.configure()
     method = hardware.move(assembled(settings(case.method, case.variant), about(data)))
+    synchronise(method)
     optimizers = [sgd(player, lr=0.005) for player in method.players()]
     came = {f"before {key}": value.clone() for key, value in weights.of(method).items()}
     for step, result in enumerate(fit(method, data, optimizers, case.training, hardware, 0)):

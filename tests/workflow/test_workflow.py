@@ -105,7 +105,7 @@ def test_a_run_can_be_asked_for_by_its_path(copy, made):
             ["data/runs/tiny/digits/simclr/method.temp=1/0/run.json"],
             "overrides method.temp, which simclr on digits at budget tiny has not",
         ),
-        (["data/runs/tiny/digits/simclr/base"], "is no run: write BUDGET/DATASET/METHOD"),
+        (["data/runs/tiny/digits/simclr/base"], "is not a run: write BUDGET/DATASET/METHOD"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_loses_nothing(copy, arguments, said):

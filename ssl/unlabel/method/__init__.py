@@ -16,6 +16,7 @@ class Batch(NamedTuple):
     y: Tensor  # labels, -1 for an unlabelled image (B,)
     i: Tensor  # indices into the data.size images (B,)
     t: float  # training progress, 0 to 1
+    share: float = 1.0  # how much of the step's batch this is, if a step takes it in parts
 
 
 class Method(nn.Module):

@@ -48,7 +48,8 @@ class BYOL(Method):
         self.measures = {"projector_deviation": deviation(gather(z.detach()))}
         t_, t = (self.target(v_), self.target(v)) if self.stop_gradient else (z_, z)
         yield regression(self.predict(z), t_) + regression(self.predict(z_), t)
-        self.target.follow(self.online, cosine(self.momentum, self.momentum_end, batch.t))
+        momentum = cosine(self.momentum, self.momentum_end, batch.t)
+        self.target.follow(self.online, momentum, batch.share)
 
     def embed(self, h: Tensor) -> Tensor:
         return self.project(h)

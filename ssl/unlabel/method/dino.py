@@ -60,10 +60,9 @@ class DINO(Method):
         used = -(mean * mean.clamp(min=1e-12).log()).sum()
         self.measures = {"prototypes_used": used.exp()}
         yield cross_prediction([each / self.temperature for each in s], p.chunk(2))  # equation 3
-        self.teacher.follow(self.student, cosine(self.momentum, 1, batch.t))
-        share = self.teacher.share  # of the step's batch
+        self.teacher.follow(self.student, cosine(self.momentum, 1, batch.t), batch.share)
         mean = average(t.mean(0))
-        self.centre = self.centre.lerp(mean, 1 - self.momentum_centre**share)  # equation 4
+        self.centre = self.centre.lerp(mean, 1 - self.momentum_centre**batch.share)  # equation 4
 
     def embed(self, h: Tensor) -> Tensor:
         return self.project(h)

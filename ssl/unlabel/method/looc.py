@@ -55,7 +55,7 @@ class LooC(Method):
         losses = leave_one_out(q, k, self.queue, self.temperature)
         self.measures = dict(zip(("invariant", *self.left_out), losses.detach(), strict=True))
         yield losses.mean()
-        self.key.follow(self.query, self.momentum)
+        self.key.follow(self.query, self.momentum, batch.share)
         own = gather(k.diagonal().movedim(2, 1))  # (B, S, d): each key in its own space
         self.queue = torch.cat([own.transpose(0, 1), self.queue], 1)[:, : self.queue.shape[1]]
 

@@ -67,7 +67,7 @@ class MoCo(Method):
         logits, target = info_nce(q, k, self.temperature, negatives)
         self.measures = retrieval(logits, target)
         yield F.cross_entropy(logits, target)  # equation 1
-        self.key.follow(self.query, self.momentum)  # equation 2
+        self.key.follow(self.query, self.momentum, batch.share)  # equation 2
         self.queue = torch.cat([gather(k), self.queue])[: len(self.queue)]  # enqueue, dequeue
 
     def embed(self, h: Tensor) -> Tensor:

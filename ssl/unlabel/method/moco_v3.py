@@ -52,7 +52,7 @@ class MoCoV3(Method):
         k1, k2 = self.key(x1), self.key(x2)
         self.measures = retrieval(*info_nce(q1, k2, self.temperature))
         yield contrast(q1, k2, self.temperature) + contrast(q2, k1, self.temperature)
-        self.key.follow(self.query, cosine(self.momentum, 1, batch.t))
+        self.key.follow(self.query, cosine(self.momentum, 1, batch.t), batch.share)
 
     def embed(self, h: Tensor) -> Tensor:
         return self.project(h)

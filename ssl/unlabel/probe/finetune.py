@@ -17,7 +17,7 @@ from unlabel.encoder import Encoder
 from unlabel.errors import UserError
 from unlabel.hardware import Hardware
 from unlabel.method.supervised import Supervised
-from unlabel.nn.folding import folded
+from unlabel.nn.folding import fold_batch_norm
 from unlabel.probe import percent
 from unlabel.probe.linear import axes, choose
 from unlabel.progress import Progress
@@ -144,7 +144,7 @@ def begin(
 def features(model: Supervised, images: Images, hardware: Hardware) -> Tensor:
     """The encoder's features of N images, in float32 (N, D)."""
     model.eval()
-    encoder = hardware.move(folded(model.encoder))
+    encoder = hardware.move(fold_batch_norm(model.encoder))
     with hardware.autocast():
         parts = batches(images, BLOCK, hardware.workers)
         h = [encoder(hardware.pixels(part.image)) for part in parts]
