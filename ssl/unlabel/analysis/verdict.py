@@ -20,7 +20,7 @@ HOLDS, FAILS, OPEN = "holds here", "does not hold here", "undecided at this scal
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedClaim:
     """A claim on one dataset: the difference of its sides, and how sure it is."""
 
     claim: Claim
@@ -52,7 +52,7 @@ class Verdict:
         return HOLDS if self.p_for < self.p_against else FAILS
 
 
-def judge(claim: Claim, dataset: str, differences: Sequence[float]) -> Judged:
+def judge_claim(claim: Claim, dataset: str, differences: Sequence[float]) -> JudgedClaim:
     """Of a claim's differences, left minus right, one for each of at least two seeds."""
     n = len(differences)
     deviation = stdev(differences) / math.sqrt(n)
@@ -60,7 +60,7 @@ def judge(claim: Claim, dataset: str, differences: Sequence[float]) -> Judged:
     p_for, p_against = tested(mean(differences), deviation, n, claim.margin)
     effect = estimate(differences)
     assert effect is not None
-    return Judged(claim, dataset, effect, p_for, p_against)
+    return JudgedClaim(claim, dataset, effect, p_for, p_against)
 
 
 def higher(difference: float, error: float, n: int, margin: float) -> tuple[float, float]:
@@ -81,7 +81,7 @@ def same(difference: float, error: float, n: int, margin: float) -> tuple[float,
     return inside, min(1.0, 2 * outside)  # outside on either side: two tests
 
 
-def verdict(judged: Sequence[Judged]) -> Verdict:
+def verdict(judged: Sequence[JudgedClaim]) -> Verdict:
     """All claims must hold: so the weakest speaks for, and any, of so many, against."""
     p_for = max(each.p_for for each in judged)
     p_against = min(1.0, len(judged) * min(each.p_against for each in judged))
@@ -89,7 +89,7 @@ def verdict(judged: Sequence[Judged]) -> Verdict:
     return Verdict(p_for, p_against, p, corrected=p)
 
 
-def seeds_needed(judged: Sequence[Judged], most: int = 200) -> int | None:
+def seeds_needed(judged: Sequence[JudgedClaim], most: int = 200) -> int | None:
     """How many seeds would decide, were means and deviations to stay; None for more than `most`."""
     for n in range(2, most + 1):
         tried = []

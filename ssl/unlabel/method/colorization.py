@@ -18,7 +18,8 @@ from unlabel.augment.colour import (
 )
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.method import Batch, Method
+from unlabel.method import LOSS, Batch, Method
+from unlabel.method._metrics import PRETEXT_ACCURACY
 from unlabel.nn.distributed import average
 
 
@@ -28,6 +29,7 @@ class Colorization(Method):
     Of grey images the edges are seen and the intensity is asked for; `detail` places a map's cell.
     """
 
+    logs = (LOSS, PRETEXT_ACCURACY)
     bins: Tensor
     prior: Tensor
 

@@ -10,7 +10,8 @@ from unlabel.augment import Augment
 from unlabel.augment.tiles import cut, join, take
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.method import Batch, Method
+from unlabel.method import LOSS, Batch, Method
+from unlabel.method._metrics import PRETEXT_ACCURACY
 from unlabel.nn.draws import integers
 from unlabel.nn.layers import mlp
 
@@ -23,6 +24,8 @@ class RelativePosition(Method):
     Patches are `share` of a cell of a 3 x 3 grid, anywhere in it: the gap and jitter of section 3.
     With `framed`, the encoder sees a patch amid an empty picture of the image's size.
     """
+
+    logs = (LOSS, PRETEXT_ACCURACY)
 
     def __init__(
         self,

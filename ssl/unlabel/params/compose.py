@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from unlabel.errors import UserError, did_you_mean
-from unlabel.params.settings import check, load, target
+from unlabel.params.settings import check, load
 
 # A value of a typed path: what a shell, Snakemake and every file system leave alone.
 OVERRIDE = re.compile(r"[A-Za-z_][\w./@]*=[\w.+\-\[\],]*")
@@ -30,12 +30,6 @@ def choose(params: Path, group: str, name: str) -> str:
     if name not in known:
         raise UserError(f"unknown {group} {name!r}: {did_you_mean(str(name), known)}")
     return name
-
-
-def learners(params: Path) -> list[str]:
-    """The methods that learn from labels."""
-    recipes = {name: load(params / "method" / f"{name}.yaml") for name in names(params, "method")}
-    return [name for name, recipe in recipes.items() if target(recipe["method"], name).labels]
 
 
 def probes(params: Path) -> list[str]:

@@ -1,12 +1,13 @@
 """What else can be told from a representation, beside the class: each factor of a dataset."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
 
 from unlabel.data.images import UNLABELLED
 from unlabel.features.parquet import Features, Split
+from unlabel.metric import Metric, accuracies
 from unlabel.probe import Probe
 from unlabel.probe.linear import Labelled, axes, measure
 from unlabel.seeds import generator
@@ -27,6 +28,9 @@ class Factors(Probe):
         tolerance: float = 1e-5,
     ):
         self.images, self.l2, self.tolerance = images, l2, tolerance
+
+    def metrics(self) -> Iterable[Metric]:
+        return accuracies("linear_{factor}", "linear accuracy for {factor}")
 
     def measure(self, features: Features, seed: int) -> dict[str, float]:
         """Of each factor `linear_FACTOR` and `validation_linear_FACTOR` on h.

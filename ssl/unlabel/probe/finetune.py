@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,6 +17,7 @@ from unlabel.encoder import Encoder
 from unlabel.errors import UserError
 from unlabel.hardware import Hardware
 from unlabel.method.supervised import Supervised
+from unlabel.metric import Metric, accuracies
 from unlabel.nn.folding import folded
 from unlabel.probe import percent
 from unlabel.probe.linear import axes, choose
@@ -68,6 +69,12 @@ class Finetune:
             )
         self.augment, self.fractions, self.steps = augment, fractions, steps
         self.batch, self.lr, self.weight_decay, self.warmup = batch, lr, weight_decay, warmup
+
+    def metrics(self) -> Iterable[Metric]:
+        """Every metric that `measure` returns, with what it means."""
+        for share in map(percent, self.fractions):
+            title = f"fine-tuned accuracy, {share} % of labels"
+            yield from accuracies(f"finetune_{share}", title, labels=True)
 
     def measure(
         self,

@@ -1,10 +1,13 @@
 """How alike an image and its transformed self are, and how unlike all other images."""
 
+from collections.abc import Iterable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from unlabel.features.parquet import ALL, Features
+from unlabel.metric import Metric
 from unlabel.probe import Probe
 
 
@@ -17,6 +20,17 @@ class Invariance(Probe):
     """
 
     labels = False
+
+    def metrics(self) -> Iterable[Metric]:
+        for suffix, on, projector in (("", "", False), ("_z", ", on z", True)):
+            for name, title in (
+                ("similarity_{transform}", "cosine similarity after {transform}"),
+                ("positive_similarity", "cosine similarity of views of an image"),
+                ("negative_similarity", "cosine similarity of views of different images"),
+                ("margin", "margin between positives and negatives"),
+                ("margin_ratio", "margin in deviations of the negatives"),
+            ):
+                yield Metric(f"{name}{suffix}", f"{title}{on}", projector=projector)
 
     def measure(self, features: Features, seed: int) -> dict[str, float]:
         """Of each transform alone `similarity_TRANSFORM`, the mean over images and their views.

@@ -1,7 +1,7 @@
 """A linear classifier on frozen features: multinomial logistic regression."""
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from unlabel.data.images import UNLABELLED
 from unlabel.features.parquet import Features
+from unlabel.metric import Metric, accuracies
 from unlabel.probe import Probe
 
 Labelled = tuple[Tensor, Tensor]  # features (D + 1, N), their labels (N,)
@@ -29,6 +30,10 @@ class Linear(Probe):
         tolerance: float = 1e-5,
     ):
         self.l2, self.tolerance = l2, tolerance
+
+    def metrics(self) -> Iterable[Metric]:
+        yield from accuracies("linear", "linear accuracy", labels=True)
+        yield Metric("linear_l2", "weight decay of the linear classifier", labels=True)
 
     def measure(self, features: Features, seed: int) -> dict[str, float]:
         """`linear`, `validation_linear` and the chosen `linear_l2`, on h."""

@@ -1,12 +1,13 @@
 """A linear classifier from few labels."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from unlabel.data.images import UNLABELLED
 from unlabel.data.subsets import stratified
 from unlabel.errors import UserError
 from unlabel.features.parquet import Features
+from unlabel.metric import Metric, accuracies
 from unlabel.probe import Probe, percent
 from unlabel.probe.linear import accuracy, axes, choose
 from unlabel.seeds import derive
@@ -31,6 +32,12 @@ class LowShot(Probe):
     ):
         self.fractions, self.draws = fractions, draws
         self.l2, self.tolerance = l2, tolerance
+
+    def metrics(self) -> Iterable[Metric]:
+        for share in map(percent, self.fractions):
+            name, title = f"lowshot_{share}", f"linear accuracy, {share} % of labels"
+            yield from accuracies(name, title, labels=True)
+            yield Metric(f"{name}_std", f"{title}, deviation over draws", share=True, labels=True)
 
     def measure(self, features: Features, seed: int) -> dict[str, float]:
         """For 1 %: the means `lowshot_1`, `validation_lowshot_1`; the deviation `lowshot_1_std`."""

@@ -1,6 +1,9 @@
 """What can be told of features without any label."""
 
+from collections.abc import Iterable
+
 from unlabel.features.parquet import ALL, Features
+from unlabel.metric import Metric
 from unlabel.nn import spectrum
 from unlabel.probe import Probe
 
@@ -15,6 +18,13 @@ class Spectrum(Probe):
 
     def __init__(self, images: int = 10_000, pairs: int = 2000):
         self.images, self.pairs = images, pairs
+
+    def metrics(self) -> Iterable[Metric]:
+        yield Metric("alignment", "alignment")
+        for suffix, on, projector in (("", "", False), ("_z", ", on z", True)):
+            for name in ("effective_rank", "deviation", "uniformity"):
+                title = f"{name.replace('_', ' ')}{on}"
+                yield Metric(f"{name}{suffix}", title, projector=projector)
 
     def measure(self, features: Features, seed: int) -> dict[str, float]:
         """`effective_rank`, `deviation`, `uniformity`, the same on z: `_z`; `alignment` of h.

@@ -9,7 +9,7 @@ import pandas as pd
 
 from unlabel.analysis.arms import Arm, Comparison
 from unlabel.analysis.estimate import estimate
-from unlabel.analysis.metric import Measure, capital, describe
+from unlabel.analysis.metric import Measure, capital
 from unlabel.units import duration, number
 
 BLUE, GREY = "#2f78b7", "#808790"  # both are told apart in grey print, and on white and on black
@@ -45,7 +45,7 @@ class Chart:
 
 def accuracy(setting: Comparison, metric: str) -> Chart:
     """The headline metric of each arm, with its interval and each seed."""
-    measure = describe(metric)
+    measure = setting.describe(metric)
     points = _points(setting, measure)
     seeds = [{"method": point.method, "value": value} for point in points for value in point.seeds]
     order = [point.method for point in points]
@@ -67,7 +67,7 @@ def accuracy(setting: Comparison, metric: str) -> Chart:
 
 def cost(setting: Comparison, metric: str) -> Chart | None:
     """The headline metric against the time to train; None where nothing was trained."""
-    measure = describe(metric)
+    measure = setting.describe(metric)
     points = [point for point in _points(setting, measure) if point.seconds]
     if not points:
         return None
@@ -113,7 +113,7 @@ def curves(setting: Comparison, arm: Arm) -> list[Chart]:
 
 
 def _curve(setting: Comparison, arm: Arm, log: pd.DataFrame, name: str) -> Chart:
-    measure = describe(name)
+    measure = setting.declared.column(name)
     data = log[["epoch", "seed", name]].dropna().rename(columns={name: "value"})
     data["value"] = [float(f"{measure.scaled(value):.4g}") for value in data["value"]]
     data["epoch"] = [float(f"{epoch:.4g}") for epoch in data["epoch"]]
@@ -161,7 +161,7 @@ def _points(setting: Comparison, measure: Measure) -> list[Point]:
                 mean=measure.scaled(found.mean),
                 low=measure.scaled(found.low),
                 high=measure.scaled(found.high),
-                shown=f"{measure.write(found.mean)}{around}{measure.unit}",
+                shown=f"{measure.write(found.mean)}{around}{measure.suffix}",
                 seconds=seconds.mean if seconds else 0.0,
                 seeds=tuple(map(measure.scaled, arm.values(measure.name).values())),
             )

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from unlabel.analysis.arms import Arm, Comparison
 from unlabel.analysis.frozen_study import FrozenStudy
-from unlabel.analysis.metric import describe
 from unlabel.report import encoder_charts, html, index_page, sections
 from unlabel.report.encoder_charts import Portrait
 from unlabel.report.index_page import MethodPart
@@ -37,13 +36,13 @@ def render(brief: FrozenStudy, settings: Sequence[Comparison], method: str, prep
 def _dataset(
     setting: Comparison, arms: Sequence[Arm], brief: FrozenStudy, prepared: Path
 ) -> DatasetPart:
-    measure = describe(brief.metric)
+    measure = brief.describe(brief.metric)
     headline = []
     for arm in setting.arms:
         if found := arm.estimate(brief.metric):
             half = found.interval
             around = "" if half is None else f" ± {measure.write_interval(half, found.mean)}"
-            headline.append((arm.name, f"{measure.write(found.mean)}{around}{measure.unit}"))
+            headline.append((arm.name, f"{measure.write(found.mean)}{around}{measure.suffix}"))
     return DatasetPart(
         setting,
         sections.facts(setting, brief),

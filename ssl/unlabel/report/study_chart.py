@@ -13,7 +13,7 @@ import pandas as pd
 
 from unlabel.analysis.arms import Arm, Comparison
 from unlabel.analysis.frozen_study import BASE, FrozenStudy
-from unlabel.analysis.metric import Measure, capital, describe
+from unlabel.analysis.metric import Measure, capital
 from unlabel.report import chart
 from unlabel.report.chart import GREY, ROOM, Chart
 
@@ -67,7 +67,7 @@ def axis(labels: Sequence[str]) -> Axis:
 
 def by_arm(setting: Comparison, metric: str, brief: FrozenStudy) -> Chart | None:
     """A measure of each arm, with its interval and each seed; None where nothing has it."""
-    measure = describe(metric)
+    measure = setting.describe(metric)
     crossed = [arm for arm in setting.arms if not alone(arm, brief)]
     crossed = [arm for arm in crossed if arm.estimate(metric)]
     if not crossed:
@@ -114,7 +114,7 @@ def _rows(
             "arm": arm.label,
             "series": placed.series.get(arm.label, ""),
             "x": _place(arm.label, placed, methods.index(arm.method), len(methods)),
-            "shown": f"{measure.write(found.mean)}{around}{measure.unit}",
+            "shown": f"{measure.write(found.mean)}{around}{measure.suffix}",
         }
         seeds += [row | {"value": measure.scaled(v)} for v in arm.values(measure.name).values()]
         ends = {"mean": found.mean, "low": found.low, "high": found.high}

@@ -6,9 +6,9 @@ from typing import Any
 from unlabel.analysis.arms import Arm, Comparison
 from unlabel.analysis.estimate import Estimate, estimate
 from unlabel.analysis.frozen_study import BASE, FrozenStudy
-from unlabel.analysis.judgement import Outcome, conditions, unit
-from unlabel.analysis.metric import capital, describe
-from unlabel.analysis.verdict import HOLDS, OPEN, Judged, seeds_needed
+from unlabel.analysis.judgement import Judgement, conditions
+from unlabel.analysis.metric import capital
+from unlabel.analysis.verdict import HOLDS, OPEN, JudgedClaim, seeds_needed
 from unlabel.report import html, leaderboard, sections, study_chart
 from unlabel.report.chart import Chart
 from unlabel.report.leaderboard import Cell
@@ -34,16 +34,16 @@ class StudyPart(Part):
     table: ArmTable
 
 
-def render(outcome: Outcome) -> str:
+def render(judgement: Judgement) -> str:
     """The page as HTML."""
-    brief = outcome.brief
-    shown = [_setting(setting, brief) for setting in outcome.settings]
-    return html.render("study.html", brief=brief, parts=shown, verdict=_verdict(outcome))
+    brief = judgement.study
+    shown = [_setting(setting, brief) for setting in judgement.comparisons]
+    return html.render("study.html", brief=brief, parts=shown, verdict=_verdict(judgement))
 
 
-def text(outcome: Outcome) -> str:
+def text(judgement: Judgement) -> str:
     """The page's tables and its verdict as Markdown."""
-    brief, found = outcome.brief, _verdict(outcome)
+    brief, found = judgement.study, _verdict(judgement)
     lines = [f"# {plain(brief.title)}\n\n{plain(brief.question)}\n"]
     if found:
         where = "; on ".join(found["conditions"])
@@ -57,7 +57,7 @@ def text(outcome: Outcome) -> str:
             lines.append(f"What the field found: {brief.expected}\n")
         if brief.remark:
             lines.append(f"What to make of it: {brief.remark}\n")
-    for setting in outcome.settings:
+    for setting in judgement.comparisons:
         table = _table(setting, brief)
         rows = [
             [arm.method, *(f"{c.text} ± {c.interval}" if c.interval else c.text for c in cells)]
@@ -114,13 +114,13 @@ def _setting(setting: Comparison, brief: FrozenStudy) -> StudyPart:
     )
 
 
-def _verdict(outcome: Outcome) -> dict[str, Any] | None:
+def _verdict(judgement: Judgement) -> dict[str, Any] | None:
     """What the page says of the statement; None where the study has none."""
-    found = outcome.verdict
+    found = judgement.verdict
     if found is None:
         return None
-    where = [told(conditions(setting, outcome.brief)) for setting in outcome.settings]
-    needed = seeds_needed(outcome.judged) if found.word == OPEN else None
+    where = [told(conditions(setting, judgement.study)) for setting in judgement.comparisons]
+    needed = seeds_needed(judgement.claims) if found.word == OPEN else None
     return {
         "word": found.word,
         "kind": kind(found.word),
@@ -130,7 +130,7 @@ def _verdict(outcome: Outcome) -> dict[str, Any] | None:
         "p": probability(found.p),
         "p_for": probability(found.p_for),
         "p_against": probability(found.p_against),
-        "rows": [_claim(each) for each in outcome.judged],
+        "rows": [_claim(each, judgement) for each in judgement.claims],
         "needed": f"Should differences and their spread stay as they are, about {needed} seeds "
         "would decide it."
         if needed
@@ -138,8 +138,8 @@ def _verdict(outcome: Outcome) -> dict[str, Any] | None:
     }
 
 
-def _claim(judged: Judged) -> dict[str, str]:
-    claimed, measure = judged.claim, unit(judged.claim)
+def _claim(judged: JudgedClaim, judgement: Judgement) -> dict[str, str]:
+    claimed, measure = judged.claim, judgement.measure(judged.claim)
     points = " points" if measure.share else ""
     margin = number(measure.scaled(claimed.margin), 1 if measure.share else None)
     must = f"within ±{margin}" if claimed.kind == "same" else f"> {margin if claimed.margin else 0}"
@@ -147,7 +147,7 @@ def _claim(judged: Judged) -> dict[str, str]:
         "says": claimed.says,
         "formula": claimed.formula(),
         "dataset": judged.dataset,
-        "measure": " and ".join(describe(name).title for name in claimed.metrics),
+        "measure": " and ".join(judgement.study.describe(name).title for name in claimed.metrics),
         "effect": difference(judged.effect, measure.share, points),
         "margin": f"{must}{points if claimed.margin else ''}",
         "seeds": str(judged.effect.n),
@@ -164,7 +164,7 @@ def _table(setting: Comparison, brief: FrozenStudy) -> ArmTable:
     if {arm.label for arm in setting.arms} == {BASE}:
         columns = []
     for name in brief.metrics:
-        measure = describe(name)
+        measure = brief.describe(name)
         heading = capital(measure.heading)
         columns.append(
             (heading, "number", lambda arm, m=measure: leaderboard.cell(arm.estimate(m.name), m))  # type: ignore[misc]
@@ -188,7 +188,7 @@ def _label(arm: Arm, brief: FrozenStudy) -> Cell:
 
 def _fact(arm: Arm, name: str) -> Cell:
     first = arm.results[0]
-    found = first.about.get("images") if name == "images" else getattr(first.planned, name)
+    found = first.run_info.get("images") if name == "images" else getattr(first.planned, name)
     if not arm.trained or found is None:
         return Cell()
     return Cell(number(found, 0), value=found)

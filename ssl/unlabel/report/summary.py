@@ -2,7 +2,6 @@
 
 from unlabel.analysis.arms import Arm, Comparison
 from unlabel.analysis.estimate import Estimate
-from unlabel.analysis.metric import describe
 
 RANK = (
     "Without labels nobody can say whose features serve best: a higher effective rank says that "
@@ -12,7 +11,7 @@ RANK = (
 
 def sentences(setting: Comparison, metric: str) -> list[str]:
     """Who is best, by how much, and how sure that is."""
-    measure = describe(metric)
+    measure = setting.describe(metric)
 
     def amount(found: Estimate, unit: str) -> str:
         half = found.interval
@@ -25,8 +24,9 @@ def sentences(setting: Comparison, metric: str) -> list[str]:
     contest = [arm for arm in ranked if arm in setting.contestants]
     if contest:
         best = contest[0]
-        text = f"{best.name} has the highest {measure.title} of the methods that see no label"
-        told.append(f"{text}, {amount(_of(best, metric), measure.unit)}")
+        extreme = "highest" if measure.sign > 0 else "lowest"
+        text = f"{best.name} has the {extreme} {measure.title} of the methods that see no label"
+        told.append(f"{text}, {amount(_of(best, metric), measure.suffix)}")
         if gain := setting.gain(best, metric):
             # A paired interval can be much narrower than either mean's.
             side = "above" if gain.mean >= 0 else "below"
@@ -35,11 +35,11 @@ def sentences(setting: Comparison, metric: str) -> list[str]:
             told[-1] += f": {amount(size, points)} {side} the untrained encoder"
         told[-1] += "."
     if len(contest) > 1:
-        told.append(_second(contest, metric, amount(_of(contest[1], metric), measure.unit)))
+        told.append(_second(contest, metric, amount(_of(contest[1], metric), measure.suffix)))
     if told and metric == "effective_rank":
         told.append(RANK)
     told += [
-        f"With labels, {arm.name} has {amount(_of(arm, metric), measure.unit)}."
+        f"With labels, {arm.name} has {amount(_of(arm, metric), measure.suffix)}."
         for arm in ranked
         if arm.labels
     ]
