@@ -267,4 +267,5 @@ def test_a_module_that_does_not_exist_has_no_fingerprint(package, statement, sai
 def test_every_module_has_a_fingerprint():
     files = [file.relative_to(code.PACKAGE.parent) for file in code.PACKAGE.rglob("*.py")]
     names = [".".join(file.with_suffix("").parts).removesuffix(".__init__") for file in files]
-    assert len({fingerprint(name) for name in names}) == len(names) > 100
+    assert all(map(fingerprint, names))
+    assert len(names) > 100

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
 from unlabel.method import Batch, Method
-from unlabel.method._metrics import TOLD_APART, losses
+from unlabel.method._metrics import ADVERSARIAL, TOLD_APART
 from unlabel.nn.decoders import Decoder
 from unlabel.nn.draws import uniform
 
@@ -17,7 +17,7 @@ from unlabel.nn.draws import uniform
 class GAN(Method):
     """A generator draws images, a discriminator tells them from real ones; its trunk encodes."""
 
-    logs = (*losses("discriminator", "generator"), TOLD_APART)
+    logs = (*ADVERSARIAL, TOLD_APART)
 
     def __init__(self, encoder: Encoder, data: Data, latent: int = 100, width: int = 32):
         super().__init__(encoder, data)

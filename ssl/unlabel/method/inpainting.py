@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
 from unlabel.method import LOSS, Batch, Method
-from unlabel.method._metrics import losses
+from unlabel.method._metrics import ADVERSARIAL
 from unlabel.method.gan import discriminator_loss, generator_loss
 from unlabel.metric import Metric
 from unlabel.nn.decoders import Decoder, Discriminator
@@ -31,7 +31,7 @@ class Inpainting(Method):
 
     @classmethod
     def logged(cls, settings: Mapping[str, Any]) -> Sequence[Metric]:
-        return [*losses("discriminator", "encoder")] if settings["adversarial"] else [LOSS]
+        return ADVERSARIAL if settings["adversarial"] else (LOSS,)
 
     def players(self) -> Sequence[nn.Module]:
         fill = nn.ModuleList([self.encoder, self.decode])

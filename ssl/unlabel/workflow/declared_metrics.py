@@ -51,11 +51,15 @@ def joined(several: Iterable[Declared]) -> list[Metric]:
 def check(name: str, metrics: Sequence[Metric], where: str) -> None:
     """Raise `UserError` if `name` is none of the metrics, with the nearest right name."""
     if find(name, metrics) is None:
-        kind = name[:4] if name.startswith(OF_TRAINING) else ""
-        known = [each.name for each in metrics]
-        of_probes = [each for each in known if not each.startswith(OF_TRAINING)]
-        near = did_you_mean(name, [e for e in known if e.startswith(kind)] if kind else of_probes)
+        kind = _kind(name)
+        known = [each.name.removeprefix(kind) for each in metrics if _kind(each.name) == kind]
+        near = did_you_mean(name.removeprefix(kind), known)
+        near = near.replace("did you mean '", f"did you mean '{kind}")
         raise UserError(f"{where} is about the metric {name!r}, which no run has; {near}")
+
+
+def _kind(name: str) -> str:
+    return name[:4] if name.startswith(OF_TRAINING) else ""
 
 
 @cache
