@@ -190,7 +190,7 @@ def test_lead_says_who_is_best(made: Study):
     assert told[0].startswith("simclr has the highest linear accuracy")
     assert "points above the untrained encoder" in told[0].replace("\xa0", " ")
     assert told[1].startswith("rotation is next")
-    assert told[2].startswith("With labels, supervised has")
+    assert told[2].startswith("With labels, supervised reaches")
 
 
 def test_text_is_escaped(study: Study):

@@ -207,8 +207,8 @@ def test_the_tables_hold_every_arm_and_measure(made: Study):
     assert not [name for name in table if name.startswith("finetune")]  # of no claim, so not read
     text = made.page.with_suffix(".md").read_text()
     assert "> SimCLR needs large batches; rotation does not." in text
-    assert "\nWhat the field found: 72.5 and 59.7 on ImageNet.\n" in text
-    assert "\nWhat to make of it: Few images were seen.\n" in text
+    assert "\nPublished results: 72.5 and 59.7 on ImageNet.\n" in text
+    assert "\nRemarks: Few images were seen.\n" in text
     rows = [line.split("|")[1:-1] for line in text.splitlines() if line.startswith("|")]
     assert {len(row) for row in rows} == {9, 10} - {10} | {len(rows[-1])}
     assert any(row[0].strip() == "rotation" and row[1].strip() == "256" for row in rows)

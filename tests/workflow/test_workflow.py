@@ -185,7 +185,7 @@ def test_every_page_is_there_and_leads_somewhere(made):
     assert headings == ["Nearest neighbours", "Confusion", "Training"]
     charts = [each["text"] for each in page.all("figcaption")]
     assert "Invariance to each transform" in charts
-    assert "Positives and negatives, untrained" in charts
+    assert "Positive and negative pairs, untrained" in charts
     assert len([each for each in page.all("img") if each.get("class") == "query"]) == 10
 
 

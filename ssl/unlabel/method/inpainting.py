@@ -17,9 +17,9 @@ from unlabel.nn.draws import integers
 
 
 class Inpainting(Method):
-    """Fill in a square hole, half as wide as the image, from what is around it.
+    """Fill in a square hole, half as wide as the image, from its surroundings.
 
-    `adversarial` is the share in the loss of a discriminator that sees the holes' contents alone.
+    `adversarial` is the weight of the adversarial loss, whose discriminator sees only the holes.
     """
 
     def __init__(self, encoder: Encoder, data: Data, adversarial: float = 1e-3, width: int = 32):
@@ -49,7 +49,7 @@ class Inpainting(Method):
         yield loss
 
     def fill(self, x: Tensor, hole: Tensor) -> Tensor:
-        """What the image might be (B, C, H, W), from all of it but the hole, which is mean grey."""
+        """Predict the image from all but its hole, which is mean grey: -> (B, C, H, W)."""
         drawn: Tensor = self.decode(self.encoder(torch.where(hole, self.encoder.mean, x)))
         return drawn
 
@@ -58,11 +58,11 @@ class Inpainting(Method):
         hole = holes(x, self.side)
         filled = torch.where(hole, self.fill(x, hole).float(), x).clamp(0, 1)
         seen = torch.where(hole, self.encoder.mean, x)
-        return {"image": x, "with a hole": seen, "filled": filled}
+        return {"image": x, "with a hole": seen, "filled in": filled}
 
 
 def holes(x: Tensor, side: int) -> Tensor:
-    """A square anywhere in each image: (B, C, H, W) -> (B, C, H, W), true inside."""
+    """A square at a random place in each image, true inside: (B, C, H, W) -> (B, C, H, W)."""
     b, c, height, width = x.shape
 
     def within(size: int) -> Tensor:  # (B, size)
@@ -75,11 +75,11 @@ def holes(x: Tensor, side: int) -> Tensor:
 
 
 def contents(x: Tensor, hole: Tensor) -> Tensor:
-    """What is inside each hole: (B, C, H, W) -> (B, C, side, side)."""
+    """The contents of each hole: (B, C, H, W) -> (B, C, side, side)."""
     side = int(hole[0, 0].any(1).sum())
     return x[hole].view(*x.shape[:2], side, side)
 
 
 def reconstruction_loss(drawn: Tensor, x: Tensor, hole: Tensor) -> Tensor:
-    """The mean squared error inside the holes: images, images, holes -> (). Equation 1."""
+    """The mean squared error inside the holes, equation 1: (B, C, H, W) each -> ()."""
     return (drawn - x)[hole].square().mean()

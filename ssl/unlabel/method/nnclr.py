@@ -17,7 +17,7 @@ from unlabel.nn.losses import RETRIEVAL, cosine_similarities, info_nce, retrieva
 
 
 class NNCLR(Method):
-    """A view's positive is not its partner, but the earlier embedding nearest to the partner's."""
+    """A view's positive is the nearest neighbour of the other view among earlier embeddings."""
 
     logs = (LOSS, *RETRIEVAL)
     queue: Tensor  # Q, the support set
@@ -61,5 +61,5 @@ class NNCLR(Method):
 
 @torch.no_grad()
 def nearest(z: Tensor, queue: Tensor) -> Tensor:
-    """Equation 2: (B, D), unit vectors (K, D) -> of these the nearest to each (B, D)."""
+    """Equation 2, nearest neighbours in the queue of unit vectors: (B, D), (K, D) -> (B, D)."""
     return queue[cosine_similarities(z, queue).argmax(1)]

@@ -17,7 +17,7 @@ from unlabel.nn.spectrum import deviation
 
 
 class SimSiam(Method):
-    """Predict another view's projection, through which no gradient flows: that alone is enough."""
+    """Predict the other view's projection, with a stop-gradient on it. Nothing else is needed."""
 
     logs = (LOSS, PROJECTOR_DEVIATION)
 
@@ -50,5 +50,5 @@ class SimSiam(Method):
 
 
 def distance(p: Tensor, z: Tensor) -> Tensor:
-    """Equation 1, gradient stopped at z: minus the cosine similarity, (B, D) each -> ()."""
+    """Equation 1, the negative cosine similarity with a stop-gradient on z: (B, D) each -> ()."""
     return -F.cosine_similarity(p.float(), z.detach().float()).mean()

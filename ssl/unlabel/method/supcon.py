@@ -34,7 +34,7 @@ class SupCon(SimCLR):
 
 
 def supervised_contrastive(z: Tensor, y: Tensor, temperature: float) -> Tensor:
-    """L_out, equation 2: vectors (N, D) and labels (N,), of which each is there twice -> ()."""
+    """L_out, equation 2: vectors (N, D), labels (N,) that each occur at least twice -> ()."""
     itself = torch.eye(len(z), dtype=torch.bool, device=z.device)
     positive = (y[:, None] == y) & ~itself  # P(i)
     logits = (cosine_similarities(z, z) / temperature).masked_fill(itself, -torch.inf)

@@ -21,9 +21,9 @@ GAP = "  "
 
 
 def leaderboard(results: pd.DataFrame, width: int) -> str:
-    """The table of each dataset, best first, no wider than `width` where its columns allow it.
+    """One table per dataset, best first, folded to at most `width` characters if possible.
 
-    `results` is what `tables.results` made.
+    `results` is the table that `tables.results` makes.
     """
     headline = results.attrs.get("metric", "linear")
     metrics = Metrics.of(results.attrs.get("declared", ()))
@@ -42,7 +42,7 @@ def leaderboard(results: pd.DataFrame, width: int) -> str:
     seeds = results["seed"].nunique()
     spread = f"mean ± 95 % interval over {seeds} seeds" if seeds > 1 else "one seed: no interval"
     accuracies = any(name in COLUMNS for name in names)
-    what = "accuracy on the test split in %" if accuracies else "on the validation split"
+    what = "accuracy (%) on the test split" if accuracies else "on the validation split"
     return "\n".join([*blocks, f"{what}, {spread}"])
 
 
@@ -50,7 +50,7 @@ Arm = tuple[str, str]  # method and variant
 
 
 def _ranked(part: pd.DataFrame, headline: Measure, about: dict) -> dict[Arm, str]:
-    """The arms and their names: best first, and the references last."""
+    """The arms with their names: best first, references last."""
     of_headline = part[part["metric"] == headline.name]
     means = of_headline.groupby(["method", "variant"])["value"].mean()
     place = {arm: -headline.sign * mean for arm, mean in means.items()}
@@ -79,7 +79,7 @@ def _shown(part: pd.DataFrame, arm: Arm, measure: Measure) -> str:
 
 
 def _folded(columns: Sequence[list[str]], width: int) -> list[list[list[str]]]:
-    """Tables of some of the columns each, the first column in all of them."""
+    """Split the columns into tables of at most `width`; each repeats the first column."""
     first, *rest = columns
     tables = [[first]]
     for column in rest:
@@ -94,7 +94,7 @@ def _width(columns: Sequence[list[str]]) -> int:
 
 
 def aligned(columns: Sequence[list[str]], left: int = 1) -> str:
-    """A table of columns, each with its heading first; so many of them are flush left."""
+    """A table from columns that start with their heading; the first `left` are left-aligned."""
     cells = [
         [cell.ljust(width) if number < left else cell.rjust(width) for cell in column]
         for number, column in enumerate(columns)
