@@ -6,15 +6,17 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from unlabel.errors import UserError, did_you_mean
 from unlabel.metric import Metric, find
 from unlabel.params import compose
 from unlabel.params.settings import load, target
 from unlabel.params.study import Study, needs, read
-from unlabel.run import BASELINE, Run
+from unlabel.run import Run
 from unlabel.workflow.freeze import Entries, Freezer, Stage, digest, parameters
 from unlabel.workflow.planned_datasets import PlannedDatasets
 from unlabel.workflow.planned_runs import PlannedRuns
 
+REPORT = ""  # in an entry whose other names are methods
 RANK = "effective_rank"  # ranks encoders where there are no labels, as arXiv:2210.02885
 
 
@@ -30,7 +32,6 @@ class PlannedStudies:
     ):
         self.params = runs.params
         self.datasets, self.runs, self.entries, self.freezer = datasets, runs, entries, freezer
-        self._reports: dict[str, dict[str, Any]] = {}
 
     def for_dataset(self, study: Study, budget: str) -> Study:
         """The study on the dataset that the user asks for, if any.
@@ -56,20 +57,19 @@ class PlannedStudies:
 
     def report(self, study: Study, budget: str) -> dict[str, str]:
         """The parameters of the rule `report` for a study."""
-        return parameters(self.entries[self._report(study, budget)], "report")
+        stages = {"report": self.entries[self._report(study, budget)][REPORT]}
+        return parameters(stages, "report")
 
     def page(self, study: Study, budget: str, method: str) -> dict[str, str]:
-        """The parameters of the rule `method`: a method's runs, and the untrained ones."""
-        key = self._report(study, budget)
-        if key not in self._reports:
-            self._reports[key] = load(Path(self.entries[key]["report"]["settings"]))
-        content, kept = dict(self._reports[key]), (method, BASELINE)
-        content["runs"] = [run for run in content["runs"] if run["method"] in kept]
-        content["methods"] = {
-            name: each for name, each in content["methods"].items() if name in kept
-        }
-        frozen = self.freezer.freeze(content | {"method": method})
-        return parameters({"method": frozen}, "method")
+        """The parameters of the rule `method` for a method of the report's study.
+
+        Raises `UserError` if the study has no such method.
+        """
+        pages = self.entries[self._report(study, budget)]
+        if method not in pages:
+            known = did_you_mean(method, pages.keys() - {REPORT})
+            raise UserError(f"the study {study.title!r} has no method {method!r}; {known}")
+        return parameters({"method": pages[method]}, "method")
 
     def parameters(self, name: str, budget: str) -> dict[str, str]:
         """The parameters of the rule `study` for params/study/NAME.yaml.
@@ -111,13 +111,15 @@ class PlannedStudies:
         return self.entries[key]["known"]
 
     def _report(self, study: Study, budget: str) -> str:
-        """The key of the report's entry."""
+        """The key of the report's entry, which has the report and the page of each method."""
         key = f"report {budget}/{_digest(study)}"
         if key not in self.entries:
-            from unlabel.workflow.study_content import content  # loads torch; a kept plan does not
+            from unlabel.workflow import study_content  # loads torch; a kept plan does not
 
-            frozen = self.freezer.freeze(content(study, budget, self.runs, self.datasets))
-            self.entries[key] = {"report": frozen}
+            content = study_content.content(study, budget, self.runs, self.datasets)
+            pages = {name: study_content.of_method(content, name) for name in content["methods"]}
+            contents = {REPORT: content, **pages}
+            self.entries[key] = {name: self.freezer.freeze(it) for name, it in contents.items()}
         return key
 
     def _study(self, name: str, budget: str) -> dict[str, Stage]:

@@ -1,6 +1,6 @@
 """What a frozen study tells its pages, and the checks of a study before anything is trained."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -9,7 +9,7 @@ from unlabel.errors import UserError
 from unlabel.params.claim import Claim
 from unlabel.params.settings import build
 from unlabel.params.study import Study
-from unlabel.run import Run
+from unlabel.run import BASELINE, Run
 from unlabel.workflow import declared_metrics
 from unlabel.workflow.planned_datasets import PlannedDatasets
 from unlabel.workflow.planned_runs import PlannedRuns
@@ -36,6 +36,14 @@ def content(
         },
         "declared": Metrics.frozen(declared_metrics.joined(dict.fromkeys(declared))),
     }
+
+
+def of_method(content: Mapping[str, Any], method: str) -> dict[str, Any]:
+    """The content for a method's page: its runs, and the untrained ones."""
+    kept = (method, BASELINE)
+    runs = [run for run in content["runs"] if run["method"] in kept]
+    methods = {name: about for name, about in content["methods"].items() if name in kept}
+    return {**content, "runs": runs, "methods": methods, "method": method}
 
 
 def check(
