@@ -205,6 +205,8 @@ SO = {"says": "so", "than": "simclr[64]"}
             "metric 'linaer', which no run has; did you mean 'linear'",
         ),
         ({"metric": "lowshot_11"}, "metric 'lowshot_11', which no run has; did you mean"),
+        ({"metric": "log.encoder"}, "metric 'log.encoder', which no run has; known are: .*loss"),
+        ({"metric": "run.commit"}, "metric 'run.commit', which no run has; known are: images"),
         (
             {"claims": [SO | {"higher": "simclr[64].log.contrastive_acuracy"}]},
             "which no run has; did you mean 'log.contrastive_accuracy'",

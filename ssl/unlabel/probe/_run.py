@@ -1,4 +1,4 @@
-"""The probes of a run's settings, built and run."""
+"""Builds and runs the probes of a run's settings."""
 
 import sys
 import time

@@ -1,4 +1,4 @@
-"""What else can be told from a representation, beside the class: each factor of a dataset."""
+"""What a representation says about an image beside its class: each factor of a dataset."""
 
 from collections.abc import Iterable, Sequence
 
@@ -16,7 +16,7 @@ from unlabel.seeds import generator
 class Factors(Probe):
     """Accuracy of a linear classifier of each factor, fitted to some of the training images.
 
-    These depend on the seed alone, so methods are compared on the same images.
+    The seed alone chooses the images, so all methods are compared on the same ones.
     """
 
     labels = False  # a factor is no class
@@ -33,9 +33,9 @@ class Factors(Probe):
         return accuracies("linear_{factor}", "linear accuracy for {factor}")
 
     def measure(self, features: Features, seed: int) -> dict[str, float]:
-        """Of each factor `linear_FACTOR` and `validation_linear_FACTOR` on h.
+        """For each factor `linear_FACTOR` and `validation_linear_FACTOR` on h.
 
-        A factor that is known of no image of a split is left out.
+        A factor is left out if a split has no image for which it is known.
         """
         parts = [each.h for each in (features.train, features.validation, features.test)]
         return self.of(features, parts, "linear", seed)
@@ -64,7 +64,7 @@ class Factors(Probe):
 
 
 def _known(x: Tensor, split: Split, place: int) -> Labelled:
-    """Of x (D + 1, N), the images whose factor is known, and its values."""
+    """The columns of x (D + 1, N) whose factor is known, and its values."""
     label = split.factor[:, place]
     known = label != UNLABELLED
     return (x, label) if known.all() else (x[:, known], label[known])

@@ -18,10 +18,10 @@ MEMORY = 20  # steps from which L-BFGS knows the curvature
 
 
 class Linear(Probe):
-    """Accuracy of a linear classifier whose weight decay is chosen on the validation split.
+    """Accuracy of a linear classifier; the validation split chooses its weight decay.
 
-    Minimised is the mean cross-entropy + l2 / 2 |W|², on features standardised by `train`, until a
-    step of L-BFGS lowers it by less than `tolerance`.
+    L-BFGS minimises the mean cross-entropy + l2 / 2 |W|² on features standardised by `train`, until a
+    step lowers it by less than `tolerance`.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ def choose(
     l2: Sequence[float],
     tolerance: float,
 ) -> Classifier:
-    """The classifier whose `l2` gives the best validation accuracy; of equal ones the strongest.
+    """The classifier whose `l2` gives the best validation accuracy; in a tie the strongest `l2`.
 
     Features (D + 1, N) and labels (N,) to train on, and (D + 1, M) and (M,) to choose by.
     """
@@ -166,8 +166,8 @@ def minimum(
 ) -> Tensor:
     """Where a convex function, given with its gradient, is smallest; `x` is where to begin.
 
-    L-BFGS (Nocedal and Wright, Numerical Optimization 2006, algorithms 7.4 and 7.5) with steps that
-    are halved until they lower it. torch's own takes two seconds to import.
+    L-BFGS (Nocedal and Wright, Numerical Optimization 2006, algorithms 7.4 and 7.5), halving each
+    step until it lowers the function. torch's own L-BFGS takes two seconds to import.
     """
     value, gradient = function(x)
     pairs: deque[Pair] = deque(maxlen=MEMORY)
@@ -192,7 +192,7 @@ def minimum(
 
 
 class Pair(NamedTuple):
-    """A past step (n,), how it changed the gradient (n,), and the product of the two ()."""
+    """A past step (n,), its change of the gradient (n,), and their dot product ()."""
 
     step: Tensor
     change: Tensor
@@ -267,5 +267,5 @@ def accuracy(weight: Tensor, x: Tensor, label: Tensor) -> float:
 
 
 def _block(x: Tensor) -> int:
-    """How many images at a time: what fits a processor's cache, or keeps a GPU busy."""
+    """How many images to take at a time, to fit a CPU's cache or keep a GPU busy."""
     return 1 << (12 if x.device.type == "cpu" else 17)

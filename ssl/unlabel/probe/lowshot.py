@@ -16,11 +16,10 @@ from unlabel.seeds import derive
 class LowShot(Probe):
     """Accuracy of a linear classifier fitted to a fraction of the training labels.
 
-    The mean over several random draws of the labels, with the same fraction of each class. The
-    draws depend on the seed, so methods are compared on the same labels. The features are
-    standardised by all training images that there are features of, and each draw's weight decay is
-    chosen on the whole validation split: the share of labels is that which the classifier is fitted
-    to.
+    The mean over several random draws of the labels, each with the same fraction of every class.
+    The draws depend on the seed alone, so all methods are compared on the same labels. All training
+    images with features standardise the features, and the whole validation split chooses each
+    draw's weight decay: the fraction counts only the labels that the classifier is fitted to.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What the projector leaves of a representation."""
+"""How much of a representation survives the projector."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -13,8 +13,8 @@ from unlabel.probe.linear import Linear
 class Projection(Probe):
     """The linear classifiers of `Linear` and `Factors`, before and after the projector.
 
-    Both are fitted to the same random training images, as z may be long. These depend on the seed
-    alone.
+    Both are fitted to the same random training images, as z may be long. The seed alone chooses
+    them.
     """
 
     labels = False  # factors can do without
@@ -33,7 +33,7 @@ class Projection(Probe):
     def measure(self, features: Features, seed: int) -> dict[str, float]:
         """`linear_h` and `linear_z`, with `validation_` and `linear_l2_`; `linear_z_FACTOR`.
 
-        Of a method without a projector there is nothing to measure.
+        A method without a projector has nothing to measure.
         """
         z = [each.z for each in (features.train, features.validation, features.test)]
         parts = [each for each in z if each is not None]

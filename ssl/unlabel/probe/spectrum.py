@@ -1,4 +1,4 @@
-"""What can be told of features without any label."""
+"""Measures of features that need no labels."""
 
 from collections.abc import Iterable
 
@@ -11,7 +11,7 @@ from unlabel.probe import Probe
 class Spectrum(Probe):
     """Rank, spread and invariance of the validation split's features.
 
-    Validation and not test, so that a method may be chosen by them.
+    Validation and not test, so that they may be used to choose a method.
     """
 
     labels = False
@@ -29,7 +29,7 @@ class Spectrum(Probe):
     def measure(self, features: Features, seed: int) -> dict[str, float]:
         """`effective_rank`, `deviation`, `uniformity`, the same on z: `_z`; `alignment` of h.
 
-        Of the first `images` images; uniformity, which compares all pairs, of the first `pairs`.
+        They use the first `images` images; uniformity compares all pairs, so the first `pairs`.
         """
         views = features.views[ALL]
         measures = {"alignment": float(spectrum.alignment(views.h, views.h_))}
