@@ -20,8 +20,8 @@ MEMORY = 20  # steps from which L-BFGS knows the curvature
 class Linear(Probe):
     """Accuracy of a linear classifier; the validation split chooses its weight decay.
 
-    L-BFGS minimises the mean cross-entropy + l2 / 2 |W|² on features standardised by `train`, until a
-    step lowers it by less than `tolerance`.
+    L-BFGS minimises the mean cross-entropy + l2 / 2 |W|². The features are standardised by `train`;
+    the search ends when a step lowers the loss by less than `tolerance`.
     """
 
     def __init__(
