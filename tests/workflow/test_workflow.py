@@ -103,7 +103,7 @@ def test_a_run_can_be_asked_for_by_its_path(copy, made):
         (["--config", "budget=tinny"], "error: unknown budget 'tinny': did you mean 'tiny'?"),
         (
             ["data/runs/tiny/digits/simclr/method.temp=1/0/run.json"],
-            "overrides method.temp, which simclr on digits at budget tiny has not",
+            "overrides method.temp, but simclr on digits at budget tiny has no such setting",
         ),
         (["data/runs/tiny/digits/simclr/base"], "is not a run: write BUDGET/DATASET/METHOD"),
     ],

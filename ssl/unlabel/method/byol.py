@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from unlabel.augment import Augment
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.method import Batch, Method
+from unlabel.method import LOSS, Batch, Method
+from unlabel.method._metrics import PROJECTOR_DEVIATION
 from unlabel.method._views import compare
 from unlabel.nn.distributed import gather
 from unlabel.nn.layers import Norm, Teacher, cosine, mlp
@@ -17,6 +18,8 @@ from unlabel.nn.spectrum import deviation
 
 class BYOL(Method):
     """Predict a momentum encoder's projection of another view. There are no negatives."""
+
+    logs = (LOSS, PROJECTOR_DEVIATION)
 
     def __init__(
         self,

@@ -8,8 +8,9 @@ from torch import Tensor, nn
 from unlabel.augment import Augment
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.method import Batch, Method
+from unlabel.method import LOSS, Batch, Method
 from unlabel.method._views import compare
+from unlabel.metric import Metric
 from unlabel.nn.distributed import average
 from unlabel.nn.layers import Norm, Prototypes, Teacher, cosine, mlp
 from unlabel.nn.losses import cross_prediction
@@ -18,6 +19,7 @@ from unlabel.nn.losses import cross_prediction
 class DINO(Method):
     """Match a momentum teacher's prototype assignment of another view, centred and sharpened."""
 
+    logs = (LOSS, Metric("prototypes_used", "prototypes in use"))
     centre: Tensor
 
     def __init__(

@@ -1,6 +1,7 @@
 """What Should Not Be Contrastive in Contrastive Learning (LooC). arXiv:2008.05659"""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -10,8 +11,9 @@ from unlabel.augment import Augment, Draw
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
 from unlabel.errors import UserError, did_you_mean
-from unlabel.method import Batch, Method
+from unlabel.method import LOSS, Batch, Method
 from unlabel.method._views import compare
+from unlabel.metric import Metric
 from unlabel.nn.distributed import gather
 from unlabel.nn.layers import Heads, Teacher, mlp
 from unlabel.nn.losses import cosine_similarities
@@ -43,6 +45,11 @@ class LooC(Method):
         self.query = nn.Sequential(encoder, self.heads)
         self.key = Teacher(self.query)
         self.register_buffer("queue", F.normalize(torch.randn(len(self.heads), queue, dim), dim=2))
+
+    @classmethod
+    def logged(cls, settings: Mapping[str, Any]) -> Sequence[Metric]:
+        spaces = ("invariant", *settings["leave_out"])
+        return [LOSS, *(Metric(s, f"loss of the space {s!r}", better="lower") for s in spaces)]
 
     def draws(self, x: Tensor) -> list[Draw]:
         """Draws for the query and for each space's key, which shares the left-out transforms."""
