@@ -11,7 +11,8 @@ from unlabel.errors import UserError
 from unlabel.report.terminal import aligned
 from unlabel.units import size
 from unlabel.workflow import dvc, inventory
-from unlabel.workflow.engine import provenance, records
+from unlabel.workflow.engine import records
+from unlabel.workflow.engine.records import RECORDS
 from unlabel.workflow.inventory import Found
 from unlabel.workflow.plan import Plan
 
@@ -95,7 +96,7 @@ def _remove(folder: Path, runs: Path) -> None:
             print(f"kept: {folder}, which a process trains now")
             return
         for file in [path for path in folder.rglob("*") if path.is_file()]:
-            records.place(provenance.RECORDS, str(file)).unlink(missing_ok=True)
+            records.place(RECORDS, str(file)).unlink(missing_ok=True)
         shutil.rmtree(folder)
     with suppress(OSError):  # other runs are in it
         for parent in folder.parents:

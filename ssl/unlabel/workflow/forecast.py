@@ -5,7 +5,6 @@ noted of their other jobs, and the size of their folders.
 """
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from unlabel.params.settings import load
 from unlabel.run import Run
 from unlabel.units import duration, size
 from unlabel.workflow.engine import records
-from unlabel.workflow.engine.provenance import RECORDS
+from unlabel.workflow.engine.records import RECORDS
 from unlabel.workflow.plan import Plan
 
 LATER = ("features", "probe", "finetune", "transfer")  # jobs of a run after its training
@@ -137,19 +136,3 @@ def _near(
 
 def _size(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-
-
-def asked(arguments: Sequence[str]) -> tuple[bool, int]:
-    """Of Snakemake's command line: is it a dry run, and for how many cores?"""
-    dry, cores, numbers = False, 1, dict(zip(arguments, [*arguments[1:], ""], strict=True))
-    for each, after in numbers.items():
-        dry |= each in ("--dry-run", "--dryrun") or (each[:2] == "-n" and each[1:].isalpha())
-        name, _, value = each.partition("=")
-        if name in ("--cores", "-c", "--jobs", "-j"):
-            value = value or after
-        elif each[:2] in ("-c", "-j") and each[2:]:
-            value = each[2:]
-        else:
-            continue
-        cores = int(value) if value.isdigit() else len(os.sched_getaffinity(0))
-    return dry, max(1, cores)

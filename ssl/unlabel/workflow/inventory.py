@@ -13,10 +13,9 @@ from unlabel.params.settings import first_difference
 from unlabel.run import ASIDE, TRAINED, Run
 from unlabel.workflow import forecast, slurm
 from unlabel.workflow.engine import records
+from unlabel.workflow.engine.records import UNFINISHED
+from unlabel.workflow.leftovers import ALIVE
 from unlabel.workflow.plan import Plan
-
-UNFINISHED = Path(".snakemake/incomplete")  # a mark for each output of a running job
-ALIVE = Path(".snakemake/alive")  # locked as long as a Snakemake lives
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ def _busy() -> set[str]:
     if not ALIVE.exists():
         return set()
     with ALIVE.open("r+") as alive:
-        if _lock(alive) and not slurm.left(Path.cwd()):
+        if _lock(alive) and not slurm.left():
             return set()
     targets = [target.split("/") for target, _ in records.read(UNFINISHED)]
     return {"/".join(parts[:7]) for parts in targets if parts[:2] == ["data", "runs"]}
