@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-import snakemake
+import snakemake.api  # before the others, which import each other in a circle
 import snakemake.persistence
 import snakemake.workflow
 from snakemake.io import Mtime, _IOFile
