@@ -25,7 +25,16 @@ RESULTS = ("encoder.safetensors", "method.safetensors", "log.parquet", "metrics/
 def project(folder: Path, study: dict) -> Path:
     """A copy of the project with a study of its own as what is built."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("Snakefile", "workflow", "params", "ssl", "dvc.yaml", ".dvcignore", ".gitignore"):
+    for name in (
+        "Snakefile",
+        "workflow",
+        "profiles",
+        "params",
+        "ssl",
+        "dvc.yaml",
+        ".dvcignore",
+        ".gitignore",
+    ):
         source = ROOT / name
         copy = shutil.copytree if source.is_dir() else shutil.copy
         copy(source, folder / name)
