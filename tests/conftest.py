@@ -3,18 +3,27 @@
 import os
 import shutil
 import signal
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import torch
 
-from support import project, versions
+from support import forks, project, versions
 from unlabel.data.images import Images
 from unlabel.hardware import Hardware
 
 os.environ.pop("UNLABEL_PLAN", None)
 # Begun in the background of a shell, this process and its children would ignore it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """One server does the commands of the session, whichever worker asks for them."""
+    if not hasattr(config, "workerinput"):
+        session = ExitStack()
+        session.enter_context(forks.server())
+        config.add_cleanup(session.close)
 
 
 @pytest.fixture(scope="session")
