@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -21,6 +22,9 @@ STUDY = {
     "seeds": [0],
     "metric": "linear",
 }
+# Of trainings that last a few seconds.
+VARIANT = "training.epochs=80"
+LONGER = STUDY | {"methods": ["simclr", "rotation"], "arms": {"base": [VARIANT]}}
 RESULTS = ("encoder.safetensors", "method.safetensors", "log.parquet", "metrics/linear.json")
 
 
@@ -62,6 +66,14 @@ def snakemake(folder: Path, *arguments: str, fails: bool = False) -> str:
     done = forks.run("snakemake", *arguments, folder=folder, environment=given)
     assert (done.returncode != 0) == fails, done.stdout + done.stderr
     return done.stdout + done.stderr
+
+
+def alone(folder: Path, *arguments: str) -> None:
+    """Run Snakemake as a process, with a fork server of its own for its jobs."""
+    done = subprocess.run(
+        command(*arguments), cwd=folder, env=environment(), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def planned(folder: Path) -> dict[str, int]:

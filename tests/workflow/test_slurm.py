@@ -12,7 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from support.project import ROOT, STUDY, command, digests, environment, project, snakemake
+from support.project import (
+    LONGER,
+    ROOT,
+    VARIANT,
+    command,
+    digests,
+    environment,
+    project,
+    snakemake,
+)
 from unlabel.errors import UserError
 from unlabel.training import checkpoint, lock
 from unlabel.workflow import slurm as slurm_
@@ -22,8 +31,6 @@ needs_slurm = pytest.mark.skipif(
     shutil.which("slurmctld", path=PATH) is None,
     reason="needs Slurm: apt-get install slurmctld slurmd slurm-client",
 )
-VARIANT = "training.epochs=80"
-LONGER = STUDY | {"methods": ["simclr", "rotation"], "arms": {"base": [VARIANT]}}
 RUN = f"data/runs/tiny/digits/{{}}/{VARIANT}/0"
 SLURM = (
     *("--profile", "workflow/profiles/slurm"),
@@ -33,11 +40,9 @@ SLURM = (
 
 
 @pytest.fixture(scope="module")
-def local(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def local(longer: Path) -> Path:
     """The study, built on this machine."""
-    folder = project(tmp_path_factory.mktemp("local"), LONGER)
-    snakemake(folder, "--cores", "2")
-    return folder
+    return longer
 
 
 @pytest.fixture
