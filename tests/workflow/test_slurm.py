@@ -12,12 +12,19 @@ from pathlib import Path
 import pytest
 
 from support.cluster import PATH, needs_slurm, running
-from support.project import ROOT, STUDY, command, digests, environment, project, snakemake
+from support.project import (
+    LONGER,
+    ROOT,
+    VARIANT,
+    command,
+    digests,
+    environment,
+    project,
+    snakemake,
+)
 from unlabel.errors import UserError
 from unlabel.workflow import slurm as slurm_
 
-VARIANT = "training.epochs=80"
-LONGER = STUDY | {"methods": ["simclr", "rotation"], "arms": {"base": [VARIANT]}}
 RUN = f"data/runs/tiny/digits/{{}}/{VARIANT}/0"
 SLURM = (
     *("--profile", "workflow/profiles/slurm"),
@@ -27,11 +34,9 @@ SLURM = (
 
 
 @pytest.fixture(scope="module")
-def local(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def local(longer: Path) -> Path:
     """The study, built on this machine."""
-    folder = project(tmp_path_factory.mktemp("local"), LONGER)
-    snakemake(folder, "--cores", "2")
-    return folder
+    return longer
 
 
 @pytest.fixture
