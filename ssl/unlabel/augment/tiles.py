@@ -6,7 +6,7 @@ from torch import Tensor
 
 from unlabel.augment.resampling import resize
 from unlabel.errors import UserError
-from unlabel.nn.distributed import drawn
+from unlabel.nn.distributed import draw_rows
 
 
 def cut(x: Tensor, rows: int, columns: int, share: float) -> Tensor:
@@ -26,7 +26,9 @@ def cut(x: Tensor, rows: int, columns: int, share: float) -> Tensor:
         )
     n = rows * columns
     cell = torch.arange(n, device=x.device)
-    inside = drawn(b, lambda b: torch.rand(2, b, n, device=x.device).transpose(0, 1))  # (B, 2, N)
+    inside = draw_rows(
+        b, lambda b: torch.rand(2, b, n, device=x.device).transpose(0, 1)
+    )  # (B, 2, N)
     inside = inside.transpose(0, 1) * (1 - share)
     top = ((cell // columns + inside[0]) / rows).view(-1, 1)
     left = ((cell % columns + inside[1]) / columns).view(-1, 1)

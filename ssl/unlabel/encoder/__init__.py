@@ -1,6 +1,7 @@
 """The interface of all encoders: images in, features out. Each other file here is an encoder."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ class Encoder(nn.Module):
     dim: int
     mean: Tensor
     std: Tensor
-    chunk: int | None = None  # images per pass during training; set by the training loop
+    chunk: int | None = None  # images per pass while it trains; see `chunked`
 
     def __init__(self, data: Data):
         super().__init__()
@@ -52,6 +53,20 @@ class Encoder(nn.Module):
     def _pooled(self, x: Tensor) -> Tensor:
         # Channels last, as in memory, so that the gradient has this layout too.
         return self.maps(x).permute(0, 2, 3, 1).flatten(1, 2).mean(1)
+
+
+@contextmanager
+def chunked(module: nn.Module, size: int | None) -> Iterator[None]:
+    """Inside, each encoder in `module` that trains sees `size` images at a time; None is all."""
+    encoders = [each for each in module.modules() if isinstance(each, Encoder)]
+    before = [each.chunk for each in encoders]
+    for each in encoders:
+        each.chunk = size
+    try:
+        yield
+    finally:
+        for each, chunk in zip(encoders, before, strict=True):
+            each.chunk = chunk
 
 
 def save(path: Path, encoder: Encoder, settings: Mapping[str, Any]) -> None:

@@ -1,12 +1,15 @@
 """The interface of all pretraining methods. Each other file in this folder is a method."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
+from unlabel.metric import Metric
+
+LOSS = Metric("loss", "loss", better="lower")
 
 
 class Batch(NamedTuple):
@@ -16,20 +19,28 @@ class Batch(NamedTuple):
     y: Tensor  # labels, -1 for an unlabelled image (B,)
     i: Tensor  # indices into the data.size images (B,)
     t: float  # training progress, 0 to 1
+    share: float = 1.0  # how much of the step's batch this is, if a step takes it in parts
 
 
 class Method(nn.Module):
     """An objective wrapped around the encoder it trains; `encoder` is the product.
 
-    `measures` maps names to the scalars that `step` logs beside its losses.
+    `measures` maps names to the scalars that `step` logs beside its losses. `logs` declares both: a
+    single loss is logged as `loss`, several as `loss_1`, `loss_2`, ...
     """
 
     labels = False  # whether the method uses labels
+    logs: Sequence[Metric] = (LOSS,)
 
     def __init__(self, encoder: Encoder, data: Data):
         super().__init__()
         self.encoder = encoder
         self.measures: Mapping[str, Tensor] = {}
+
+    @classmethod
+    def logged(cls, settings: Mapping[str, Any]) -> Sequence[Metric]:
+        """What a training logs with `settings`, the arguments of `__init__`."""
+        return cls.logs
 
     def step(self, batch: Batch) -> Iterator[Tensor]:
         """Yield each loss to minimise. Code after a `yield` sees the updated weights."""

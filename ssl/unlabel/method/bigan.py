@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
 from unlabel.method import Batch, Method
+from unlabel.method._metrics import ADVERSARIAL, TOLD_APART
 from unlabel.method.gan import discriminator_loss, told_apart
 from unlabel.nn.decoders import Decoder, Discriminator
 from unlabel.nn.draws import normal
@@ -19,6 +20,8 @@ class BiGAN(Method):
 
     To fool it, the encoder must invert the generator (theorem 2).
     """
+
+    logs = (*ADVERSARIAL, TOLD_APART)
 
     def __init__(self, encoder: Encoder, data: Data, latent: int = 50, width: int = 32):
         super().__init__(encoder, data)

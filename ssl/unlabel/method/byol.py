@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from unlabel.augment import Augment
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.method import Batch, Method
+from unlabel.method import LOSS, Batch, Method
+from unlabel.method._metrics import PROJECTOR_DEVIATION
 from unlabel.method._views import compare
 from unlabel.nn.distributed import gather
 from unlabel.nn.layers import Norm, Teacher, cosine, mlp
@@ -17,6 +18,8 @@ from unlabel.nn.spectrum import deviation
 
 class BYOL(Method):
     """Predict a momentum encoder's projection of another view. There are no negatives."""
+
+    logs = (LOSS, PROJECTOR_DEVIATION)
 
     def __init__(
         self,
@@ -48,7 +51,8 @@ class BYOL(Method):
         self.measures = {"projector_deviation": deviation(gather(z.detach()))}
         t_, t = (self.target(v_), self.target(v)) if self.stop_gradient else (z_, z)
         yield regression(self.predict(z), t_) + regression(self.predict(z_), t)
-        self.target.follow(self.online, cosine(self.momentum, self.momentum_end, batch.t))
+        momentum = cosine(self.momentum, self.momentum_end, batch.t)
+        self.target.follow(self.online, momentum, batch.share)
 
     def embed(self, h: Tensor) -> Tensor:
         return self.project(h)

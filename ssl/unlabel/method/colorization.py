@@ -9,13 +9,15 @@ from torch import Tensor, nn
 from unlabel.augment import Augment, colour
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.method import Batch, Method
+from unlabel.method import LOSS, Batch, Method
+from unlabel.method._metrics import PRETEXT_ACCURACY
 from unlabel.nn.distributed import average
 
 
 class Colorization(Method):
     """Predict bins of chroma from luminance or, for grey images, of intensity from edges."""
 
+    logs = (LOSS, PRETEXT_ACCURACY)
     bins: Tensor
     prior: Tensor
 

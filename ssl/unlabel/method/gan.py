@@ -9,12 +9,15 @@ from torch import Tensor, nn
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
 from unlabel.method import Batch, Method
+from unlabel.method._metrics import ADVERSARIAL, TOLD_APART
 from unlabel.nn.decoders import Decoder
 from unlabel.nn.draws import uniform
 
 
 class GAN(Method):
     """A discriminator tells generated images from real ones; its trunk is the encoder."""
+
+    logs = (*ADVERSARIAL, TOLD_APART)
 
     def __init__(self, encoder: Encoder, data: Data, latent: int = 100, width: int = 32):
         super().__init__(encoder, data)

@@ -1,14 +1,17 @@
 """Context Encoders: Feature Learning by Inpainting. arXiv:1604.07379"""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.method import Batch, Method
+from unlabel.method import LOSS, Batch, Method
+from unlabel.method._metrics import ADVERSARIAL
 from unlabel.method.gan import discriminator_loss, generator_loss
+from unlabel.metric import Metric
 from unlabel.nn.decoders import Decoder, Discriminator
 from unlabel.nn.draws import integers
 
@@ -25,6 +28,10 @@ class Inpainting(Method):
         self.decode = Decoder(encoder.dim, data.shape, width)
         if adversarial:
             self.discriminate = Discriminator((data.shape[0], self.side, self.side), width)
+
+    @classmethod
+    def logged(cls, settings: Mapping[str, Any]) -> Sequence[Metric]:
+        return ADVERSARIAL if settings["adversarial"] else (LOSS,)
 
     def players(self) -> Sequence[nn.Module]:
         fill = nn.ModuleList([self.encoder, self.decode])
@@ -50,11 +57,8 @@ class Inpainting(Method):
     def show(self, x: Tensor) -> dict[str, Tensor]:
         hole = holes(x, self.side)
         filled = torch.where(hole, self.fill(x, hole).float(), x).clamp(0, 1)
-        return {
-            "image": x,
-            "with a hole": torch.where(hole, self.encoder.mean, x),
-            "filled in": filled,
-        }
+        seen = torch.where(hole, self.encoder.mean, x)
+        return {"image": x, "with a hole": seen, "filled in": filled}
 
 
 def holes(x: Tensor, side: int) -> Tensor:

@@ -1,7 +1,8 @@
 """Unsupervised Feature Learning via Non-Parametric Instance Discrimination. arXiv:1805.01978"""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -10,12 +11,13 @@ from torch import Tensor
 from unlabel.augment import Augment
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.method import Batch, Method
+from unlabel.method import LOSS, Batch, Method
 from unlabel.method._views import compare
+from unlabel.metric import Metric
 from unlabel.nn.distributed import average, gather
 from unlabel.nn.draws import integers
 from unlabel.nn.layers import mlp
-from unlabel.nn.losses import cosine_similarities, retrieval
+from unlabel.nn.losses import RETRIEVAL, cosine_similarities, retrieval
 
 
 class InstanceDiscrimination(Method):
@@ -45,6 +47,10 @@ class InstanceDiscrimination(Method):
         self.negatives, self.proximal = negatives, proximal
         self.register_buffer("bank", F.normalize(torch.randn(data.size, dim), dim=1))
         self.register_buffer("z", torch.zeros(()))  # equation 8's constant, 0 until estimated
+
+    @classmethod
+    def logged(cls, settings: Mapping[str, Any]) -> Sequence[Metric]:
+        return [LOSS, *(RETRIEVAL if settings["negatives"] is None else ())]
 
     def step(self, batch: Batch) -> Iterator[Tensor]:
         v, before = self.embed(self.encoder(self.augment(batch.x))), self.bank[batch.i]

@@ -12,7 +12,8 @@ from unlabel.augment.tiles import cut, join, take
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
 from unlabel.errors import UserError
-from unlabel.method import Batch, Method
+from unlabel.method import LOSS, Batch, Method
+from unlabel.method._metrics import PRETEXT_ACCURACY
 from unlabel.nn.draws import integers
 from unlabel.nn.layers import mlp
 
@@ -23,6 +24,7 @@ class Jigsaw(Method):
     The encoder sees each tile alone or, with `together`, the puzzle as one picture.
     """
 
+    logs = (LOSS, PRETEXT_ACCURACY)
     permutations: Tensor
 
     def __init__(

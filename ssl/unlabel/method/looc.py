@@ -1,6 +1,7 @@
 """What Should Not Be Contrastive in Contrastive Learning (LooC). arXiv:2008.05659"""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -10,8 +11,9 @@ from unlabel.augment import Augment, Draw
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
 from unlabel.errors import UserError, did_you_mean
-from unlabel.method import Batch, Method
+from unlabel.method import LOSS, Batch, Method
 from unlabel.method._views import compare
+from unlabel.metric import Metric
 from unlabel.nn.distributed import gather
 from unlabel.nn.layers import Heads, Teacher, mlp
 from unlabel.nn.losses import cosine_similarities
@@ -44,6 +46,11 @@ class LooC(Method):
         self.key = Teacher(self.query)
         self.register_buffer("queue", F.normalize(torch.randn(len(self.heads), queue, dim), dim=2))
 
+    @classmethod
+    def logged(cls, settings: Mapping[str, Any]) -> Sequence[Metric]:
+        spaces = ("invariant", *settings["leave_out"])
+        return [LOSS, *(Metric(s, f"loss of the space {s!r}", better="lower") for s in spaces)]
+
     def draws(self, x: Tensor) -> list[Draw]:
         """Draws for the query and for each space's key, which shares the left-out transforms."""
         query, kept = self.augment.draw(x), ((), *self.left_out.values())
@@ -55,7 +62,7 @@ class LooC(Method):
         losses = leave_one_out(q, k, self.queue, self.temperature)
         self.measures = dict(zip(("invariant", *self.left_out), losses.detach(), strict=True))
         yield losses.mean()
-        self.key.follow(self.query, self.momentum)
+        self.key.follow(self.query, self.momentum, batch.share)
         own = gather(k.diagonal().movedim(2, 1))  # (B, S, d): each key in its own space
         self.queue = torch.cat([own.transpose(0, 1), self.queue], 1)[:, : self.queue.shape[1]]
 

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from unlabel.augment import Augment
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.method import Batch, Method
+from unlabel.method import LOSS, Batch, Method
 from unlabel.method._views import compare
 from unlabel.nn.batch_norm import in_turn, split
 from unlabel.nn.distributed import gather, local_rows, world
 from unlabel.nn.layers import Teacher, mlp
-from unlabel.nn.losses import info_nce, retrieval
+from unlabel.nn.losses import RETRIEVAL, info_nce, retrieval
 
 
 class MoCo(Method):
@@ -29,6 +29,7 @@ class MoCo(Method):
     the negatives are the other keys of the batch.
     """
 
+    logs = (LOSS, *RETRIEVAL)
     queue: Tensor
 
     def __init__(
@@ -67,7 +68,7 @@ class MoCo(Method):
         logits, target = info_nce(q, k, self.temperature, negatives)
         self.measures = retrieval(logits, target)
         yield F.cross_entropy(logits, target)  # equation 1
-        self.key.follow(self.query, self.momentum)  # equation 2
+        self.key.follow(self.query, self.momentum, batch.share)  # equation 2
         self.queue = torch.cat([gather(k), self.queue])[: len(self.queue)]  # enqueue, dequeue
 
     def embed(self, h: Tensor) -> Tensor:

@@ -9,14 +9,16 @@ from unlabel.augment import Augment
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
 from unlabel.errors import UserError
-from unlabel.method import Batch, Method
+from unlabel.method import LOSS, Batch, Method
 from unlabel.method._views import compare
 from unlabel.nn.layers import Teacher, cosine, mlp
-from unlabel.nn.losses import info_nce, retrieval
+from unlabel.nn.losses import RETRIEVAL, info_nce, retrieval
 
 
 class MoCoV3(Method):
     """MoCo without a queue: each view predicts the other's key among the batch's keys."""
+
+    logs = (LOSS, *RETRIEVAL)
 
     def __init__(
         self,
@@ -52,7 +54,7 @@ class MoCoV3(Method):
         k1, k2 = self.key(x1), self.key(x2)
         self.measures = retrieval(*info_nce(q1, k2, self.temperature))
         yield contrast(q1, k2, self.temperature) + contrast(q2, k1, self.temperature)
-        self.key.follow(self.query, cosine(self.momentum, 1, batch.t))
+        self.key.follow(self.query, cosine(self.momentum, 1, batch.t), batch.share)
 
     def embed(self, h: Tensor) -> Tensor:
         return self.project(h)

@@ -9,16 +9,17 @@ from torch import Tensor
 from unlabel.augment import Augment
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.method import Batch, Method
+from unlabel.method import LOSS, Batch, Method
 from unlabel.method._views import compare
 from unlabel.nn.distributed import gather
 from unlabel.nn.layers import mlp
-from unlabel.nn.losses import cosine_similarities, info_nce, retrieval
+from unlabel.nn.losses import RETRIEVAL, cosine_similarities, info_nce, retrieval
 
 
 class NNCLR(Method):
     """A view's positive is the nearest neighbour of the other view among earlier embeddings."""
 
+    logs = (LOSS, *RETRIEVAL)
     queue: Tensor  # Q, the support set
 
     def __init__(

@@ -10,6 +10,8 @@ from unlabel.method import Batch, Method
 class Random(Method):
     """An untrained encoder."""
 
+    logs = ()
+
     def players(self) -> Sequence[nn.Module]:
         return []
 

@@ -10,7 +10,8 @@ from unlabel.augment import Augment
 from unlabel.augment.tiles import cut, join, take
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.method import Batch, Method
+from unlabel.method import LOSS, Batch, Method
+from unlabel.method._metrics import PRETEXT_ACCURACY
 from unlabel.nn.draws import integers
 from unlabel.nn.layers import mlp
 
@@ -23,6 +24,8 @@ class RelativePosition(Method):
     A patch is `share` of a cell of a 3 x 3 grid, placed at random: section 3's gap and jitter.
     With `framed`, each patch is shown in the middle of an empty picture of the image's size.
     """
+
+    logs = (LOSS, PRETEXT_ACCURACY)
 
     def __init__(
         self,

@@ -9,11 +9,14 @@ from torch import Tensor, nn
 from unlabel.augment import Augment, rotate
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.method import Batch, Method
+from unlabel.method import LOSS, Batch, Method
+from unlabel.method._metrics import PRETEXT_ACCURACY
 
 
 class Rotation(Method):
     """Predict by how many quarter turns an image was rotated. The batch has all four rotations."""
+
+    logs = (LOSS, PRETEXT_ACCURACY)
 
     def __init__(self, encoder: Encoder, data: Data, augment: Augment):
         super().__init__(encoder, data)

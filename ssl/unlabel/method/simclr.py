@@ -1,6 +1,6 @@
 """A Simple Framework for Contrastive Learning of Visual Representations. arXiv:2002.05709"""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -9,15 +9,18 @@ from torch import Tensor, nn
 from unlabel.augment import Augment
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.method import Batch, Method
+from unlabel.method import LOSS, Batch, Method
 from unlabel.method._views import compare
+from unlabel.metric import Metric
 from unlabel.nn.distributed import gather, local_rows
 from unlabel.nn.layers import Norm, mlp
-from unlabel.nn.losses import cosine_similarities, retrieval
+from unlabel.nn.losses import RETRIEVAL, cosine_similarities, retrieval
 
 
 class SimCLR(Method):
     """Two views of an image attract each other; views of other images in the batch repel."""
+
+    logs: Sequence[Metric] = (LOSS, *RETRIEVAL)
 
     def __init__(
         self,

@@ -8,7 +8,8 @@ from torch import Tensor
 from unlabel.augment import Augment
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.method import Batch, Method
+from unlabel.method import LOSS, Batch, Method
+from unlabel.method._metrics import PROJECTOR_DEVIATION
 from unlabel.method._views import compare
 from unlabel.nn.distributed import gather
 from unlabel.nn.layers import mlp
@@ -17,6 +18,8 @@ from unlabel.nn.spectrum import deviation
 
 class SimSiam(Method):
     """Predict the other view's projection, with a stop-gradient on it. Nothing else is needed."""
+
+    logs = (LOSS, PROJECTOR_DEVIATION)
 
     def __init__(
         self,

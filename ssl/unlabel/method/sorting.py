@@ -10,7 +10,8 @@ from unlabel.augment import Augment
 from unlabel.augment.tiles import cut, join, take
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.method import Batch, Method
+from unlabel.method import LOSS, Batch, Method
+from unlabel.method._metrics import PRETEXT_ACCURACY
 from unlabel.nn.draws import uniform
 from unlabel.nn.layers import mlp
 
@@ -20,6 +21,8 @@ class Sorting(Method):
 
     The encoder sees each strip alone or, with `together`, the shuffled image as one picture.
     """
+
+    logs = (LOSS, PRETEXT_ACCURACY)
 
     def __init__(
         self,

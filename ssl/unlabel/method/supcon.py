@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from unlabel.method import Batch
+from unlabel.method import LOSS, Batch
 from unlabel.method._views import compare
 from unlabel.method.simclr import SimCLR
 from unlabel.nn.distributed import gather
@@ -19,6 +19,7 @@ class SupCon(SimCLR):
     """
 
     labels = True
+    logs = (LOSS,)
 
     def step(self, batch: Batch) -> Iterator[Tensor]:
         views = self.augment.pair(batch.x)

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.method import Batch, Method
+from unlabel.method import LOSS, Batch, Method
+from unlabel.metric import Metric
 from unlabel.nn.decoders import Decoder
 from unlabel.nn.distributed import average
 
@@ -19,6 +20,8 @@ class SuperResolution(Method):
     The paper's three layers see the coarse image and one decoded from its code. Detail that a
     pixel's neighbourhood does not determine must come from the encoder.
     """
+
+    logs = (LOSS, Metric("gain", "gain over the coarse image", unit="dB", better="higher"))
 
     def __init__(
         self,

@@ -8,13 +8,20 @@ from torch import Tensor, nn
 
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.method import Batch, Method
+from unlabel.method import LOSS, Batch, Method
+from unlabel.metric import Metric
 from unlabel.nn.decoders import Decoder
 from unlabel.nn.draws import normal
 
 
 class VAE(Method):
     """Encode an image as a Gaussian over codes, close to N(0, I), and decode a sample of it."""
+
+    logs = (
+        LOSS,
+        Metric("kl", "divergence from the prior", unit="nats per image", better="lower"),
+        Metric("reconstruction", "reconstruction loss", unit="nats per image", better="lower"),
+    )
 
     def __init__(self, encoder: Encoder, data: Data, latent: int = 20, width: int = 32):
         super().__init__(encoder, data)

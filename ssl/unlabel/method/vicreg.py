@@ -12,14 +12,23 @@ from torch import Tensor
 from unlabel.augment import Augment
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.method import Batch, Method
+from unlabel.method import LOSS, Batch, Method
+from unlabel.method._metrics import INVARIANCE
 from unlabel.method._views import compare
+from unlabel.metric import Metric
 from unlabel.nn.distributed import gather
 from unlabel.nn.layers import mlp
 
 
 class VICReg(Method):
     """Make two views' embeddings agree, keep each dimension's variance, decorrelate dimensions."""
+
+    logs = (
+        LOSS,
+        INVARIANCE,
+        Metric("variance", "variance term of the loss", better="lower"),
+        Metric("covariance", "covariance term of the loss", better="lower"),
+    )
 
     def __init__(
         self,

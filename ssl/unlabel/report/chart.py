@@ -10,7 +10,7 @@ import pandas as pd
 
 from unlabel.analysis.arms import Arm, Comparison
 from unlabel.analysis.estimate import estimate
-from unlabel.analysis.metric import Measure, capital, describe
+from unlabel.analysis.metric import Measure, capital
 from unlabel.units import duration, number
 
 BLUE, GREY = "#2f78b7", "#808790"  # distinct in greyscale print, on white and on black
@@ -47,7 +47,7 @@ class Chart:
 
 def accuracy(comparison: Comparison, metric: str) -> Chart:
     """The headline metric of each arm: mean, interval and every seed."""
-    measure = describe(metric)
+    measure = comparison.describe(metric)
     points = _points(comparison, measure)
     seeds = [{"method": point.method, "value": value} for point in points for value in point.seeds]
     order = [point.method for point in points]
@@ -69,7 +69,7 @@ def accuracy(comparison: Comparison, metric: str) -> Chart:
 
 def cost(comparison: Comparison, metric: str) -> Chart | None:
     """The headline metric against training time; None if nothing was trained."""
-    measure = describe(metric)
+    measure = comparison.describe(metric)
     points = [point for point in _points(comparison, measure) if point.seconds]
     if not points:
         return None
@@ -116,7 +116,7 @@ def curves(comparison: Comparison, arm: Arm) -> list[Chart]:
 
 
 def _curve(comparison: Comparison, arm: Arm, log: pd.DataFrame, name: str) -> Chart:
-    measure = describe(name)
+    measure = comparison.declared.column(name)
     data = log[["epoch", "seed", name]].dropna().rename(columns={name: "value"})
     data["value"] = [float(f"{measure.scaled(value):.4g}") for value in data["value"]]
     data["epoch"] = [float(f"{epoch:.4g}") for epoch in data["epoch"]]
@@ -164,7 +164,7 @@ def _points(comparison: Comparison, measure: Measure) -> list[Point]:
                 mean=measure.scaled(found.mean),
                 low=measure.scaled(found.low),
                 high=measure.scaled(found.high),
-                shown=f"{measure.write(found.mean)}{around}{measure.unit}",
+                shown=f"{measure.write(found.mean)}{around}{measure.suffix}",
                 seconds=seconds.mean if seconds else 0.0,
                 seeds=tuple(map(measure.scaled, arm.values(measure.name).values())),
             )

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from unlabel.analysis.arms import Arm, Comparison
 from unlabel.analysis.estimate import Estimate, estimate
-from unlabel.analysis.metric import Measure, describe
+from unlabel.analysis.metric import Measure
 from unlabel.units import DASH, duration, number, size
 
 
@@ -81,7 +81,7 @@ def build(comparison: Comparison, metric: str) -> Leaderboard:
     for at, column in enumerate(columns):
         if column.contest:
             rows = _mark(rows, at, contestants)
-    headline = describe(metric).heading
+    headline = comparison.describe(metric).heading
     return Leaderboard(
         tuple(columns),
         next(at for at, column in enumerate(columns) if column.help == headline),
@@ -113,29 +113,27 @@ def _columns(comparison: Comparison, metric: str) -> list[Column]:
         ("Features", "rank", "effective_rank"),
     ]
     if metric not in [name for _, _, name in measured]:
-        measured.insert(0, ("Headline", describe(metric).heading, metric))
+        measured.insert(0, ("Headline", comparison.describe(metric).heading, metric))
     if not any(arm.estimate(name) for arm in comparison.arms for _, _, name in measured[:-1]):
         measured += [("Features", name, name) for name in ("alignment", "uniformity")]
     columns = [Column("", "family", "family of the method", _family, words=True)]
     for group, title, name in measured:
         if any(arm.estimate(name) for arm in comparison.arms) or name == metric:
-            columns.append(_measured(group, title, name))
+            columns.append(_measured(group, title, comparison.describe(name)))
         if name == metric:
             columns.append(_gain(comparison, metric, group))
     return [*columns, *COST]
 
 
-def _measured(group: str, title: str, name: str) -> Column:
-    measure = describe(name)
-
+def _measured(group: str, title: str, measure: Measure) -> Column:
     def found(arm: Arm) -> Cell:
-        return cell(arm.estimate(name), measure)
+        return cell(arm.estimate(measure.name), measure)
 
-    return Column(group, title, measure.heading, found, contest=measure.share)
+    return Column(group, title, measure.heading, found, contest=measure.better == "higher")
 
 
 def _gain(comparison: Comparison, metric: str, group: str) -> Column:
-    measure = describe(metric)
+    measure = comparison.describe(metric)
     text = f"{measure.heading}: difference from the untrained encoder with the same seed"
 
     def found(arm: Arm) -> Cell:

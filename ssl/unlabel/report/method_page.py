@@ -6,7 +6,7 @@ from pathlib import Path
 
 from unlabel.analysis.arms import Arm, Comparison
 from unlabel.analysis.frozen_study import FrozenStudy
-from unlabel.analysis.metric import capital, describe
+from unlabel.analysis.metric import capital
 from unlabel.report import encoder_charts, html, index_page, sections
 from unlabel.report.encoder_charts import EncoderCharts
 from unlabel.report.index_page import MethodPart
@@ -40,13 +40,13 @@ def render(
 def _dataset(
     comparison: Comparison, arms: Sequence[Arm], study: FrozenStudy, prepared: Path
 ) -> DatasetPart:
-    measure = describe(study.metric)
+    measure = study.describe(study.metric)
     headline = []
     for arm in comparison.arms:
         if found := arm.estimate(study.metric):
             half = found.interval
             around = "" if half is None else f" ± {measure.write_interval(half, found.mean)}"
-            headline.append((arm.name, f"{measure.write(found.mean)}{around}{measure.unit}"))
+            headline.append((arm.name, f"{measure.write(found.mean)}{around}{measure.suffix}"))
     return DatasetPart(
         comparison,
         sections.facts(comparison, study),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from unlabel.analysis.arms import Comparison
 from unlabel.analysis.frozen_study import BASE, FrozenStudy
-from unlabel.analysis.metric import describe, natural
+from unlabel.analysis.metric import natural
 from unlabel.analysis.run_results import Result
 from unlabel.errors import UserError
 from unlabel.report import leaderboard
@@ -67,12 +67,12 @@ def facts(comparison: Comparison, study: FrozenStudy) -> tuple[tuple[str, str], 
     results = list({each.planned.run: each for each in comparison.results}.values())
 
     def listed(name: str) -> str:
-        return ", ".join(sorted({str(e.about[name]) for e in results if e.about.get(name)}))
+        return ", ".join(sorted({str(e.run_info[name]) for e in results if e.run_info.get(name)}))
 
-    parameters = {int(e.about["parameters"]) for e in results if e.about.get("parameters")}
-    counts = {int(e.about["images"]) for e in results if e.trained and e.about.get("images")}
+    parameters = {int(e.run_info["parameters"]) for e in results if e.run_info.get("parameters")}
+    counts = {int(e.run_info["images"]) for e in results if e.trained and e.run_info.get("images")}
     seeds = sorted({each.seed for each in results})
-    spent = sum(float(e.about.get("seconds") or 0) for e in results)
+    spent = sum(float(e.run_info.get("seconds") or 0) for e in results)
     found = [
         ("Dataset", comparison.dataset),
         ("Trained on", ", ".join(f"{number(count, 0)} images" for count in sorted(counts))),
@@ -105,7 +105,7 @@ def measures(comparison: Comparison) -> Measures:
     for probe in sorted(names):
         rows = []
         for name in sorted(names[probe], key=natural):
-            measure = describe(name)
+            measure = comparison.describe(name)
             cells = tuple(leaderboard.cell(arm.estimate(name), measure) for arm in comparison.arms)
             rows.append((measure.heading, cells))
         if rows:

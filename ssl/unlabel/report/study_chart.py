@@ -13,7 +13,7 @@ import pandas as pd
 
 from unlabel.analysis.arms import Arm, Comparison
 from unlabel.analysis.frozen_study import BASE, FrozenStudy
-from unlabel.analysis.metric import Measure, capital, describe
+from unlabel.analysis.metric import Measure, capital
 from unlabel.report import chart
 from unlabel.report.chart import GREY, SCALE, Chart
 
@@ -67,7 +67,7 @@ def axis(labels: Sequence[str]) -> Axis:
 
 def by_arm(comparison: Comparison, metric: str, study: FrozenStudy) -> Chart | None:
     """A metric of each arm: mean, interval and every seed. None if no arm has the metric."""
-    measure = describe(metric)
+    measure = comparison.describe(metric)
     crossed = [arm for arm in comparison.arms if not alone(arm, study)]
     crossed = [arm for arm in crossed if arm.estimate(metric)]
     if not crossed:
@@ -117,7 +117,7 @@ def _rows(
             "arm": arm.label,
             "series": placed.series.get(arm.label, ""),
             "x": _place(arm.label, placed, methods.index(arm.method), len(methods)),
-            "shown": f"{measure.write(found.mean)}{around}{measure.unit}",
+            "shown": f"{measure.write(found.mean)}{around}{measure.suffix}",
         }
         seeds += [row | {"value": measure.scaled(v)} for v in arm.values(measure.name).values()]
         ends = {"mean": found.mean, "low": found.low, "high": found.high}

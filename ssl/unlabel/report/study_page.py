@@ -6,9 +6,9 @@ from typing import Any
 from unlabel.analysis.arms import Arm, Comparison
 from unlabel.analysis.estimate import Estimate, estimate
 from unlabel.analysis.frozen_study import BASE, FrozenStudy
-from unlabel.analysis.judgement import Outcome, conditions, unit
-from unlabel.analysis.metric import capital, describe
-from unlabel.analysis.verdict import HOLDS, OPEN, Judged, seeds_needed
+from unlabel.analysis.judgement import Judgement, conditions
+from unlabel.analysis.metric import capital
+from unlabel.analysis.verdict import HOLDS, OPEN, JudgedClaim, seeds_needed
 from unlabel.report import html, leaderboard, sections, study_chart
 from unlabel.report.chart import Chart
 from unlabel.report.leaderboard import Cell
@@ -34,16 +34,16 @@ class StudyPart(Part):
     table: ArmTable
 
 
-def render(judgement: Outcome) -> str:
+def render(judgement: Judgement) -> str:
     """The page as HTML."""
-    study = judgement.brief
-    shown = [_part(comparison, study) for comparison in judgement.settings]
+    study = judgement.study
+    shown = [_part(comparison, study) for comparison in judgement.comparisons]
     return html.render("study.html", study=study, parts=shown, verdict=_verdict(judgement))
 
 
-def text(judgement: Outcome) -> str:
+def text(judgement: Judgement) -> str:
     """The page's verdict and tables as Markdown."""
-    study, found = judgement.brief, _verdict(judgement)
+    study, found = judgement.study, _verdict(judgement)
     lines = [f"# {plain(study.title)}\n\n{plain(study.question)}\n"]
     if found:
         where = "; on ".join(found["conditions"])
@@ -57,7 +57,7 @@ def text(judgement: Outcome) -> str:
             lines.append(f"Published results: {study.expected}\n")
         if study.remark:
             lines.append(f"Remarks: {study.remark}\n")
-    for comparison in judgement.settings:
+    for comparison in judgement.comparisons:
         table = _table(comparison, study)
         rows = [
             [arm.method, *(f"{c.text} ± {c.interval}" if c.interval else c.text for c in cells)]
@@ -114,16 +114,16 @@ def _part(comparison: Comparison, study: FrozenStudy) -> StudyPart:
     )
 
 
-def _verdict(judgement: Outcome) -> dict[str, Any] | None:
+def _verdict(judgement: Judgement) -> dict[str, Any] | None:
     """The verdict as the template shows it; None if the study has no statement."""
     found = judgement.verdict
     if found is None:
         return None
     where = [
-        describe_conditions(conditions(comparison, judgement.brief))
-        for comparison in judgement.settings
+        describe_conditions(conditions(comparison, judgement.study))
+        for comparison in judgement.comparisons
     ]
-    needed = seeds_needed(judgement.judged) if found.word == OPEN else None
+    needed = seeds_needed(judgement.claims) if found.word == OPEN else None
     return {
         "word": found.word,
         "kind": kind(found.word),
@@ -133,7 +133,7 @@ def _verdict(judgement: Outcome) -> dict[str, Any] | None:
         "p": probability(found.p),
         "p_for": probability(found.p_for),
         "p_against": probability(found.p_against),
-        "rows": [_claim(each) for each in judgement.judged],
+        "rows": [_claim(each, judgement) for each in judgement.claims],
         "needed": f"If the differences and their spread stay the same, about {needed} seeds would "
         "decide it."
         if needed
@@ -141,8 +141,8 @@ def _verdict(judgement: Outcome) -> dict[str, Any] | None:
     }
 
 
-def _claim(judged: Judged) -> dict[str, str]:
-    claimed, measure = judged.claim, unit(judged.claim)
+def _claim(judged: JudgedClaim, judgement: Judgement) -> dict[str, str]:
+    claimed, measure = judged.claim, judgement.measure(judged.claim)
     points = " points" if measure.share else ""
     margin = number(measure.scaled(claimed.margin), 1 if measure.share else None)
     must = f"within ±{margin}" if claimed.kind == "same" else f"> {margin if claimed.margin else 0}"
@@ -150,7 +150,7 @@ def _claim(judged: Judged) -> dict[str, str]:
         "says": claimed.says,
         "formula": claimed.formula(),
         "dataset": judged.dataset,
-        "measure": " and ".join(describe(name).title for name in claimed.metrics),
+        "measure": " and ".join(judgement.study.describe(name).title for name in claimed.metrics),
         "effect": difference(judged.effect, measure.share, points),
         "margin": f"{must}{points if claimed.margin else ''}",
         "seeds": str(judged.effect.n),
@@ -167,7 +167,7 @@ def _table(comparison: Comparison, study: FrozenStudy) -> ArmTable:
     if {arm.label for arm in comparison.arms} == {BASE}:
         columns = []
     for name in study.metrics:
-        measure = describe(name)
+        measure = study.describe(name)
         heading = capital(measure.heading)
         columns.append(
             (heading, "number", lambda arm, m=measure: leaderboard.cell(arm.estimate(m.name), m))  # type: ignore[misc]
@@ -191,7 +191,7 @@ def _label(arm: Arm, study: FrozenStudy) -> Cell:
 
 def _fact(arm: Arm, name: str) -> Cell:
     first = arm.results[0]
-    found = first.about.get("images") if name == "images" else getattr(first.planned, name)
+    found = first.run_info.get("images") if name == "images" else getattr(first.planned, name)
     if not arm.trained or found is None:
         return Cell()
     return Cell(number(found, 0), value=found)

@@ -2,7 +2,6 @@
 
 from unlabel.analysis.arms import Arm, Comparison
 from unlabel.analysis.estimate import Estimate
-from unlabel.analysis.metric import describe
 
 RANK = (
     "Without labels, accuracy cannot be measured. A higher effective rank means that the features "
@@ -12,7 +11,7 @@ RANK = (
 
 def sentences(comparison: Comparison, metric: str) -> list[str]:
     """Which method is best, by how much, and how certain that is."""
-    measure = describe(metric)
+    measure = comparison.describe(metric)
 
     def amount(found: Estimate, unit: str) -> str:
         half = found.interval
@@ -25,8 +24,9 @@ def sentences(comparison: Comparison, metric: str) -> list[str]:
     contest = [arm for arm in ranked if arm in comparison.contestants]
     if contest:
         best = contest[0]
-        text = f"{best.name} has the highest {measure.title} of all methods without labels"
-        lines.append(f"{text}, {amount(_of(best, metric), measure.unit)}")
+        extreme = "highest" if measure.sign > 0 else "lowest"
+        text = f"{best.name} has the {extreme} {measure.title} of all methods without labels"
+        lines.append(f"{text}, {amount(_of(best, metric), measure.suffix)}")
         if gain := comparison.gain(best, metric):
             # The paired interval can be much narrower than that of either mean.
             side = "above" if gain.mean >= 0 else "below"
@@ -35,11 +35,11 @@ def sentences(comparison: Comparison, metric: str) -> list[str]:
             lines[-1] += f": {amount(size, points)} {side} the untrained encoder"
         lines[-1] += "."
     if len(contest) > 1:
-        lines.append(_second(contest, metric, amount(_of(contest[1], metric), measure.unit)))
+        lines.append(_second(contest, metric, amount(_of(contest[1], metric), measure.suffix)))
     if lines and metric == "effective_rank":
         lines.append(RANK)
     lines += [
-        f"With labels, {arm.name} reaches {amount(_of(arm, metric), measure.unit)}."
+        f"With labels, {arm.name} reaches {amount(_of(arm, metric), measure.suffix)}."
         for arm in ranked
         if arm.labels
     ]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from unlabel.analysis.estimate import estimate
-from unlabel.analysis.metric import describe
+from unlabel.analysis.metric import Measure, Metrics
 from unlabel.units import DASH
 
 COLUMNS = {
@@ -26,14 +26,17 @@ def leaderboard(results: pd.DataFrame, width: int) -> str:
     `results` is the table that `tables.results` makes.
     """
     headline = results.attrs.get("metric", "linear")
-    names = COLUMNS if headline in COLUMNS else {headline: describe(headline).title} | COLUMNS
+    metrics = Metrics.of(results.attrs.get("declared", ()))
+    own = {} if headline in COLUMNS else {headline: metrics.describe(headline).title}
+    names = own | COLUMNS
     names = {name: title for name, title in names.items() if (results["metric"] == name).any()}
     blocks = []
     for dataset, part in results.groupby("dataset"):
-        arms = _ranked(part, headline, results.attrs)
+        arms = _ranked(part, metrics.describe(headline), results.attrs)
         columns = [["method", *arms.values()]]
         for name, title in names.items():
-            columns.append([title, *(_shown(part, arm, name) for arm in arms)])
+            measure = metrics.describe(name)
+            columns.append([title, *(_shown(part, arm, measure) for arm in arms)])
         tables = [aligned(each) for each in _folded(columns, width)]
         blocks.append(f"{dataset}\n" + "\n\n".join(tables) + "\n")
     seeds = results["seed"].nunique()
@@ -46,13 +49,14 @@ def leaderboard(results: pd.DataFrame, width: int) -> str:
 Arm = tuple[str, str]  # method and variant
 
 
-def _ranked(part: pd.DataFrame, headline: str, about: dict) -> dict[Arm, str]:
+def _ranked(part: pd.DataFrame, headline: Measure, about: dict) -> dict[Arm, str]:
     """The arms with their names: best first, references last."""
-    of_headline = part[part["metric"] == headline]
-    means = of_headline.groupby(["method", "variant"])["value"].mean().to_dict()
+    of_headline = part[part["metric"] == headline.name]
+    means = of_headline.groupby(["method", "variant"])["value"].mean()
+    place = {arm: -headline.sign * mean for arm, mean in means.items()}
     arms: list[Arm] = sorted({*zip(part["method"], part["variant"], strict=True)})
     references, labels = about.get("references", []), about.get("labels", [])
-    arms.sort(key=lambda arm: (arm[0] in references, -means.get(arm, float("-inf"))))
+    arms.sort(key=lambda arm: (arm[0] in references, place.get(arm, float("inf"))))
     return {
         (method, variant): method
         + (f" {variant}" if variant != "base" else "")
@@ -61,11 +65,12 @@ def _ranked(part: pd.DataFrame, headline: str, about: dict) -> dict[Arm, str]:
     }
 
 
-def _shown(part: pd.DataFrame, arm: Arm, name: str) -> str:
+def _shown(part: pd.DataFrame, arm: Arm, measure: Measure) -> str:
     method, variant = arm
-    chosen = (part["method"] == method) & (part["variant"] == variant) & (part["metric"] == name)
+    chosen = (
+        (part["method"] == method) & (part["variant"] == variant) & (part["metric"] == measure.name)
+    )
     found = estimate(part.loc[chosen, "value"].tolist())
-    measure = describe(name)
     if found is None:
         return DASH
     if found.interval is None:
