@@ -21,7 +21,7 @@ from unlabel.nn.losses import RETRIEVAL, cosine_similarities, retrieval
 
 
 class InstanceDiscrimination(Method):
-    """Classify each image as its own class; the class weights are a memory bank of past features."""
+    """Classify each image as its own class; the class weights are a bank of past features."""
 
     bank: Tensor
     z: Tensor
