@@ -27,12 +27,12 @@ FLOORS = [
     "data augment params weights",
     "nn",
     "files run",
-    "errors seeds progress fingerprint units",
+    "errors seeds progress fingerprint metric units",
 ]
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names.split()}
 ENGINE = "unlabel.workflow.engine"
 TOOLS = {"bench", "faults", "fuzz", "support"}  # of tests/: what is no mirror of a package
-WHOLE = {"test_layout", "test_safety"}  # tests of the tree as a whole
+WHOLE = {"test_docs", "test_layout", "test_safety"}  # tests of the tree as a whole
 
 
 def test_ssl_is_pythons_own():

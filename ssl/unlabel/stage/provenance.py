@@ -5,10 +5,13 @@ from unlabel.workflow.engine import provenance
 
 
 def run() -> None:
-    """Write provenance.json, by which a fresh clone with DVC's files has nothing to make again, and
-    reports/dvc.yaml, which names the encoders for `dvc artifacts get`.
+    """Write provenance.json and reports/dvc.yaml.
 
-    `dvc repro` does this after each build. Raises `UserError` if the study is wrong.
+    With the first, a fresh clone that has DVC's files has nothing to make again. The second names
+    the encoders for `dvc artifacts get`. `dvc repro` runs this stage after each build.
+
+    Raises:
+        UserError: if the study is wrong
     """
     provenance.export()
     dvc.write()
