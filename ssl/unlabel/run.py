@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from unlabel.errors import UserError
+from unlabel.metric import Metric
 
 BASELINE = "random"  # the untrained encoder, which every method must beat
 # What a training writes into the run's folder. The last file says that all are there.
@@ -14,6 +15,13 @@ TRAINED = (
     "log.parquet",
     "pictures.parquet",
     "run.json",
+)
+NUMBERS = (  # of run.json
+    Metric("images", "images to train on"),
+    Metric("parameters", "parameters of the encoder"),
+    Metric("seconds", "time to train one run", unit="s", better="lower"),
+    Metric("images_per_second", "images trained on in a second", better="higher"),
+    Metric("peak_memory", "peak memory", unit="bytes", better="lower"),
 )
 ASIDE = "finished"  # the folder of a training that ended when no Snakemake was watching
 

@@ -22,7 +22,7 @@ from unlabel.errors import UserError, of_machine
 from unlabel.features import parquet
 from unlabel.features.parquet import ALL, Split, Views
 from unlabel.workflow.engine import records
-from unlabel.workflow.engine.provenance import RECORDS
+from unlabel.workflow.engine.records import RECORDS
 
 RUN = "data/runs/tiny/digits/rotation/base/0"
 

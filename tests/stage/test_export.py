@@ -25,7 +25,7 @@ from unlabel.encoder import Encoder
 from unlabel.params import compose
 from unlabel.stage.export import FORMATS
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+README = (Path(__file__).parents[2] / "data/README.md").read_text(encoding="utf-8")
 
 
 def a_run(
@@ -149,7 +149,7 @@ def test_the_same_run_gives_the_same_bytes_and_names_no_folder(suffix, small):
 
 
 def lines(beginning: str) -> str:
-    """The code of the README's that begins so."""
+    """The code in data/README.md that begins so."""
     return re.search(rf"```python\n({re.escape(beginning)}.*?)```", README, re.DOTALL).group(1)
 
 

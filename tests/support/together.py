@@ -1,7 +1,6 @@
-"""What processes train together: `torchrun ... tests/support/together.py FOLDER` trains it."""
+"""What processes train together: `torchrun ... support/together.py FOLDER` trains each case."""
 
 import sys
-from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -61,12 +60,6 @@ def images() -> Images:
     return Images.of(torch.arange(32), pixels, label)
 
 
-@cache
-def settings(method: str, variant: str) -> dict:
-    """Composed once: it takes half the time of a case."""
-    return composed(method, variant)
-
-
 class Precise(Hardware):
     """In float64: no activation comes to be on the other side of zero by rounding alone."""
 
@@ -78,7 +71,7 @@ def train(case: Case) -> dict[str, Tensor]:
     """All that comes of a case, trained on whole batches or on this process's rows."""
     hardware, data = Precise(device="cpu", precision="float32"), images()
     hardware.configure()
-    method = hardware.move(assembled(settings(case.method, case.variant), about(data)))
+    method = hardware.move(assembled(composed(case.method, case.variant), about(data)))
     synchronise(method)
     optimizers = [sgd(player, lr=0.005) for player in method.players()]
     came = {f"before {key}": value.clone() for key, value in weights.of(method).items()}

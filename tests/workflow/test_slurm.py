@@ -12,12 +12,19 @@ from pathlib import Path
 import pytest
 
 from support.cluster import PATH, needs_slurm, running
-from support.project import ROOT, STUDY, command, digests, environment, project, snakemake
+from support.project import (
+    LONGER,
+    ROOT,
+    VARIANT,
+    command,
+    digests,
+    environment,
+    project,
+    snakemake,
+)
 from unlabel.errors import UserError
 from unlabel.workflow import slurm as slurm_
 
-VARIANT = "training.epochs=80"
-LONGER = STUDY | {"methods": ["simclr", "rotation"], "arms": {"base": [VARIANT]}}
 RUN = f"data/runs/tiny/digits/{{}}/{VARIANT}/0"
 SLURM = (
     *("--profile", "workflow/profiles/slurm"),
@@ -27,11 +34,9 @@ SLURM = (
 
 
 @pytest.fixture(scope="module")
-def local(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def local(longer: Path) -> Path:
     """The study, built on this machine."""
-    folder = project(tmp_path_factory.mktemp("local"), LONGER)
-    snakemake(folder, "--cores", "2")
-    return folder
+    return longer
 
 
 @pytest.fixture
@@ -111,6 +116,7 @@ def test_jobs_cancelled_and_requeued_come_to_the_same_bits(slurm, local, tmp_pat
     for method in ("simclr", "rotation"):
         assert "going on after step" in log(folder, method)
     jobs = ask("scontrol", "show", "job", "--oneliner").splitlines()
+    assert all(re.match(r"JobId=\d+ JobName=unlabel-[0-9a-f]{8}_", line) for line in jobs)
     tries = [line for line in jobs if "pretrain_simclr_wildcards" in line]
     assert [re.search(r"MinMemoryNode=(\w+)", line)[1] for line in tries] == ["8000M", "16000M"]
     for line in jobs:
@@ -179,6 +185,41 @@ def test_what_a_killed_snakemake_left_ends_before_it_starts_anew(slurm, local, t
         if str(folder) in line and "rule_pretrain_simclr" in line
     ]
     assert first[1] <= second[0]
+
+
+@needs_slurm
+def test_a_look_leaves_the_jobs_in_slurm_and_their_marks_alone(slurm, tmp_path):
+    folder = project(tmp_path, LONGER)
+    long = "data/runs/tiny/digits/rotation/training.epochs=8000/0"
+    running = start(folder, *SLURM, f"{long}/run.json")
+    wait_for(lambda: any((folder / long).glob("state.*/*")) or running.poll() is not None)
+    running.kill()
+    running.wait()
+    number, before = job("rotation"), marks(folder)
+    assert any("incomplete" in path for path in before)
+    assert any("submitted" in path for path in before)
+    assert any("locks" in path for path in before)
+    for look in ("-n", "-pn", "-Fn", "--dag", "--summary", "--lint", "--list-rules", "--report"):
+        for profile in ((), SLURM):
+            targets = [] if look in ("--lint", "--list-rules") else ["--", f"{long}/run.json"]
+            words = [*profile, look, *(["r.html"] if look == "--report" else []), *targets]
+            snakemake(folder, *words, fails=look in ("--lint", "--report"))  # nothing is made yet
+            assert "JobState=RUNNING" in ask("scontrol", "show", "job", number)
+            assert marks(folder) == before, words
+    printed = snakemake(folder, *SLURM, "-n", f"{long}/run.json")
+    assert "jobs that an earlier Snakemake left in Slurm: 1" in printed
+    assert re.search(r"^pretrain_rotation +1$", printed, re.MULTILINE)
+    ask("scancel", number)
+
+
+def marks(folder: Path) -> dict[str, tuple[float, bytes]]:
+    """What Snakemake, and we beside it, know of running jobs."""
+    known = folder / ".snakemake"
+    places = ("incomplete", "locks", "metadata", "unlabel/submitted", "alive")
+    files = [file for place in places for file in [known / place, *(known / place).rglob("*")]]
+    return {
+        str(file): (file.stat().st_mtime, file.read_bytes()) for file in files if file.is_file()
+    }
 
 
 def without_slurm(folder: Path) -> str:

@@ -25,7 +25,7 @@ rule report:
         mem_mb=doubled(4000),
         runtime=doubled(30),
     params:
-        plan=REPORT,
+        plan=INVOCATION.report,
         out=subpath(output.page, parent=True),
     shell:
         "python -m unlabel report --params {params.plan[settings]:q} --runs data/runs"

@@ -6,7 +6,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from unlabel.metric import Metric
 from unlabel.nn.distributed import gather, local_rows
+
+RETRIEVAL = (  # what `retrieval` returns
+    Metric("contrastive_accuracy", "contrastive accuracy", share=True, better="higher"),
+    Metric("mutual_information_bound", "mutual information bound", unit="nats"),
+)
 
 
 def cosine_similarities(a: Tensor, b: Tensor) -> Tensor:

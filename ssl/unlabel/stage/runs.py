@@ -10,10 +10,11 @@ from pathlib import Path
 from unlabel.errors import UserError
 from unlabel.report.terminal import aligned
 from unlabel.units import size
-from unlabel.workflow import dvc, inventory
-from unlabel.workflow.engine import provenance, records
-from unlabel.workflow.inventory import Found
+from unlabel.workflow import dvc, run_states
+from unlabel.workflow.engine import records
+from unlabel.workflow.engine.records import RECORDS
 from unlabel.workflow.plan import Plan
+from unlabel.workflow.run_states import Found
 
 SHOWN = 5  # at most this many files are named in a refusal
 
@@ -52,7 +53,7 @@ def run(
     Raises:
         UserError: if a study or a recipe is wrong, or nobody can be asked
     """
-    found = inventory.look(Plan.current(params), runs)
+    found = run_states.look(Plan.current(params), runs)
     print(_table(found) if found else f"no runs below {runs}")
     if prune:
         _prune([each for each in found if each.state == "orphaned"], runs, yes, unversioned)
@@ -106,11 +107,11 @@ def _agrees() -> bool:
 def _remove(folder: Path, runs: Path) -> None:
     """Remove a run's folder and Snakemake's records of it, unless a process trains it now."""
     with ExitStack() as opened:
-        if not inventory.hold(folder, opened):
+        if not run_states.hold(folder, opened):
             print(f"kept: {folder}, because a process trains it now")
             return
         for file in [path for path in folder.rglob("*") if path.is_file()]:
-            records.place(provenance.RECORDS, str(file)).unlink(missing_ok=True)
+            records.place(RECORDS, str(file)).unlink(missing_ok=True)
         shutil.rmtree(folder)
     with suppress(OSError):  # not empty: it has other runs
         for parent in folder.parents:

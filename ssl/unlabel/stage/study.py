@@ -4,7 +4,7 @@ from pathlib import Path
 
 from unlabel import files
 from unlabel.analysis import arms, frozen_study, tables
-from unlabel.analysis.judgement import outcome
+from unlabel.analysis.judgement import judge
 
 
 def run(params: Path, runs: Path, page: Path, record: Path, table: Path, text: Path) -> None:
@@ -25,7 +25,7 @@ def run(params: Path, runs: Path, page: Path, record: Path, table: Path, text: P
 
     about = frozen_study.read(params)
     settings = arms.compare(about, runs)
-    found = outcome(about, settings)
+    found = judge(about, settings)
     html = study_page.render(found)
     files.write_json(record, found.record())
     files.write_text(table, tables.comma_separated(tables.arms(settings)))

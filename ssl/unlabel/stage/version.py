@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from unlabel.errors import UserError
+from unlabel.stage import provenance as record
 from unlabel.workflow import dvc
 from unlabel.workflow.engine import provenance
 
@@ -22,8 +23,7 @@ def run(name: str | None = None) -> None:
     """
     if not Path(".dvc").is_dir():
         raise UserError("this folder is not a DVC repository; go to the one with .dvc")
-    provenance.export()
-    dvc.write()
+    record.run()
     _dvc("commit", "--force", "workflow")
     if name:
         kept = [provenance.PROVENANCE, dvc.ARTIFACTS]

@@ -1,6 +1,6 @@
 """The log of a training: a row of measures every so many steps."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
 import torch
@@ -9,11 +9,23 @@ from unlabel.data.images import Images
 from unlabel.errors import UserError
 from unlabel.hardware import Hardware
 from unlabel.method import Method
+from unlabel.metric import Metric
 from unlabel.nn import spectrum
 from unlabel.training.loop import Step
 
 ROWS = 40  # about this many per training
 WATCHED = 256  # images whose features each row measures
+FIRST = (Metric("step", "step"), Metric("epoch", "epoch"), Metric("lr", "learning rate"))
+LAST = (Metric("deviation", "deviation"), Metric("effective_rank", "effective rank"))
+
+
+def columns(logged: Iterable[Metric]) -> list[Metric]:
+    """The columns of a training's log, of which the method has `logged` some.
+
+    An untrained encoder logs nothing and has no learning rate.
+    """
+    own = list(logged)
+    return [*(FIRST if own else FIRST[:2]), *own, *LAST]
 
 
 class Log:

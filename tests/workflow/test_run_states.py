@@ -14,7 +14,7 @@ from support.project import STUDY, environment
 from support.versions import dvc, replace
 from unlabel.cli import main
 from unlabel.run import Run
-from unlabel.workflow import inventory
+from unlabel.workflow import leftovers, run_states
 from unlabel.workflow.engine import records
 from unlabel.workflow.plan import Plan
 
@@ -82,10 +82,10 @@ def test_a_run_that_a_process_works_on_is_running(listed, copy):
         assert listed()["tiny/digits/simclr/base/0"].startswith("running")
     assert listed()["tiny/digits/simclr/base/0"].startswith("done")
 
-    mark = records.place(inventory.UNFINISHED, f"{ROTATION}/features.parquet")
+    mark = records.place(records.UNFINISHED, f"{ROTATION}/features.parquet")
     mark.parent.mkdir(exist_ok=True)
     mark.touch()
-    with inventory.ALIVE.open("w") as alive:
+    with leftovers.ALIVE.open("w") as alive:
         fcntl.flock(alive, fcntl.LOCK_SH)
         assert listed()["tiny/digits/rotation/base/0"].startswith("running")
     assert listed()["tiny/digits/rotation/base/0"].startswith("done")
@@ -107,7 +107,7 @@ MORE = ["tiny/shapes/simclr/base/0", "tiny/digits/simclr/base/notes"]
 
 
 def look(copy):
-    return inventory.look(Plan(copy / "params"), copy / "data/runs")
+    return run_states.look(Plan(copy / "params"), copy / "data/runs")
 
 
 def test_no_runs_are_no_mistake(tmp_path, monkeypatch, capsys):
