@@ -5,10 +5,11 @@ from unlabel.workflow.engine import provenance
 
 
 def run() -> None:
-    """Write provenance.json and reports/dvc.yaml.
+    """Write provenance.json and reports/dvc.yaml, for you to commit to git.
 
-    With the first, a fresh clone that has DVC's files has nothing to make again. The second names
-    the encoders for `dvc artifacts get`. `dvc repro` runs this stage after each build.
+    With provenance.json, a fresh clone that has DVC's files has nothing to make again.
+    reports/dvc.yaml names the encoders for `dvc artifacts get`. `dvc repro` writes both after each
+    build.
 
     Raises:
         UserError: if the study is wrong
