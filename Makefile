@@ -14,7 +14,8 @@ reproduce: setup
 	@$(BIN)/python -m unlabel leaderboard --results reports/results.parquet --report reports/index.html
 
 test: setup
-	@$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile tests
+	@$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadgroup \
+		--no-loadscope-reorder tests
 
 check: setup .venv/audit
 	$(BIN)/ruff check .

@@ -556,7 +556,7 @@ def test_files_of_another_method_or_dataset_are_refused(trained, digits):
     settings = yaml.safe_load((trained / "params.yaml").read_text())
     settings["method"]["temperature"] = 0.7
     (trained / "params.yaml").write_text(yaml.safe_dump(settings))
-    assert "is of another method: method.temperature is" in refused(call)
+    assert "belongs to another method: method.temperature is" in refused(call)
     small = digits._replace(image=digits.image[:, :, :8, :8])
     images.write(trained / "test.arrow", small, about(small))
     (trained / "params.yaml").write_text(yaml.safe_dump(composed("simclr")))

@@ -142,6 +142,6 @@ def test_what_was_made_outside_dvc_becomes_a_version_and_versions_are_switched(p
 def test_a_version_of_what_is_not_whole_is_refused(pulled):
     (pulled / "reports/index.html").unlink()
     said = unlabel(pulled, "version", fails=True)
-    assert said.splitlines()[-1].startswith("error: dvc commit --force refuses: ")
+    assert said.splitlines()[-1].startswith("error: dvc commit --force failed: ")
     assert "index.html" in said
     assert "Traceback" not in said

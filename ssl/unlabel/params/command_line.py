@@ -1,4 +1,4 @@
-"""The dataset that the command line asks for, in place of a study's own."""
+"""The dataset that the command line chooses instead of the study's own."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,21 +14,21 @@ from unlabel.params.settings import load
 
 @dataclass(frozen=True)
 class ChosenDataset:
-    """A dataset's name, and what differs from its recipe."""
+    """A dataset's name, and the changes to its recipe."""
 
     dataset: str = ""
     changes: Mapping[str, Any] = field(default_factory=dict)
 
     def of(self, dataset: str) -> Mapping[str, Any]:
-        """What differs from the recipe of `dataset`."""
+        """The changes to the recipe of `dataset`."""
         return self.changes if dataset == self.dataset else {}
 
 
 def asked(config: Mapping[str, Any], params: Path, typed: Sequence[str] = ()) -> ChosenDataset:
-    """What `--config dataset=NAME` asks for, and other settings of its recipe beside it.
+    """The dataset of `--config dataset=NAME`, and the other settings of its recipe there.
 
-    `typed` is the command line: Snakemake reads `path=photos #1` as YAML, where it ends before the
-    #. Raises `UserError` for a setting that neither params/workflow.yaml nor the recipe has.
+    `typed` is the command line, since Snakemake reads `path=photos #1` as YAML and drops the
+    comment. Raises `UserError` for a setting that neither params/workflow.yaml nor the recipe has.
     """
     known = set(load(params / "workflow.yaml"))
     name = config.get("dataset") or ""
@@ -51,7 +51,7 @@ def asked(config: Mapping[str, Any], params: Path, typed: Sequence[str] = ()) ->
 
 
 def _value(value: Any) -> Any:
-    """As YAML has it: Snakemake leaves null, and the numbers of a list, as they were typed."""
+    """The value as YAML reads it: Snakemake leaves null and the numbers in a list as text."""
     if isinstance(value, list):
         return [_value(each) if isinstance(each, list) else _scalar(str(each)) for each in value]
     return None if value == "null" else value

@@ -27,13 +27,15 @@ LOST = 128 + signal.SIGKILL  # the status of a job that did not say how it ended
 
 
 def start(threads: int) -> None:
-    """Start a server for the jobs of this process; it ends when this process does.
+    """Start a server for the jobs of this process, if it has none; it ends when this process does.
 
     `threads` is what Snakemake will set as the number of each job's threads.
     """
     import subprocess
     import tempfile
 
+    if ENVIRONMENT in os.environ:
+        return
     path = str(Path(tempfile.mkdtemp(prefix="unlabel-")) / "socket")
     counts = {f"{name}_NUM_THREADS": str(threads) for name in COUNTS}
     alive, _ = os.pipe()  # its other end closes when this process ends, and not before
