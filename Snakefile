@@ -22,6 +22,7 @@ BUDGET, GPUS = INVOCATION.budget, INVOCATION.gpus
 RUN = "data/runs/{budget}/{dataset}/{method}/{variant}/{seed}"
 PREPARED = "data/prepared/{dataset}"
 PROBES = compose.probes(PARAMS)
+PHASES = "prepare pretrain features probe finetune transfer report method study"
 METRICS = [f"metrics/{probe}.json" for probe in [*PROBES, "finetune"]]
 
 
@@ -35,9 +36,7 @@ wildcard_constraints:
     study="[^/]+",
 
 
-for (
-    phase
-) in "prepare pretrain features probe finetune transfer report method study".split():
+for phase in PHASES.split():
 
     include: f"workflow/rules/{phase}.smk"
 
