@@ -1,5 +1,5 @@
 # The whole workflow: prepare → pretrain → features → probe, finetune → report.
-# What is built stands in params/; each rule runs one stage of ssl/unlabel/stage/.
+# params/ says what is built. Each rule runs one stage of ssl/unlabel/stage/.
 import sys
 from pathlib import Path
 
@@ -22,6 +22,7 @@ BUDGET, GPUS = INVOCATION.budget, INVOCATION.gpus
 RUN = "data/runs/{budget}/{dataset}/{method}/{variant}/{seed}"
 PREPARED = "data/prepared/{dataset}"
 PROBES = compose.probes(PARAMS)
+PHASES = "prepare pretrain features probe finetune transfer report method study"
 METRICS = [f"metrics/{probe}.json" for probe in [*PROBES, "finetune"]]
 
 
@@ -35,9 +36,7 @@ wildcard_constraints:
     study="[^/]+",
 
 
-for (
-    phase
-) in "prepare pretrain features probe finetune transfer report method study".split():
+for phase in PHASES.split():
 
     include: f"workflow/rules/{phase}.smk"
 
@@ -47,7 +46,7 @@ rule all:
     input:
         rules.report.output,
         sorted({f"reports/method/{run.method}.html" for run in RUNS}),
-        # also what no report reads, so that it is made again where it is missing
+        # no report reads these, but they are made again if they are missing
         files_of(RUNS, "encoder.safetensors", "method.safetensors", "features.parquet"),
 
 

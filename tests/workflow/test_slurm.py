@@ -199,14 +199,14 @@ def test_a_look_leaves_the_jobs_in_slurm_and_their_marks_alone(slurm, tmp_path):
     assert any("incomplete" in path for path in before)
     assert any("submitted" in path for path in before)
     assert any("locks" in path for path in before)
-    for look in ("-n", "-pn", "-Fn", "--dag", "--summary", "--lint", "--list-rules", "--report"):
-        for profile in ((), SLURM):
-            targets = [] if look in ("--lint", "--list-rules") else ["--", f"{long}/run.json"]
-            words = [*profile, look, *(["r.html"] if look == "--report" else []), *targets]
-            snakemake(folder, *words, fails=look in ("--lint", "--report"))  # nothing is made yet
-            assert "JobState=RUNNING" in ask("scontrol", "show", "job", number)
-            assert marks(folder) == before, words
-    printed = snakemake(folder, *SLURM, "-n", f"{long}/run.json")
+    looks = [(*SLURM, look) for look in ("-pn", "-Fn", "--dag", "--summary", "--lint")]
+    for words in [*looks, ("-pn",)]:  # the last without a word of Slurm
+        target = () if "--lint" in words else ("--", f"{long}/run.json")
+        snakemake(folder, *words, *target, fails="--lint" in words)  # it has some to say
+        assert "JobState=RUNNING" in ask("scontrol", "show", "job", number)
+        assert marks(folder) == before, words
+    printed = snakemake(folder, *SLURM, "-n", "--quiet", "rules", f"{long}/run.json")
+    assert marks(folder) == before
     assert "jobs that an earlier Snakemake left in Slurm: 1" in printed
     assert re.search(r"^pretrain_rotation +1$", printed, re.MULTILINE)
     ask("scancel", number)

@@ -32,7 +32,7 @@ rule report:
         " --out {params.out:q} 2> {log:q}"
 
 
-# What `make bench` has measured, shown: snakemake reports/bench.html
+# The page of what `make bench` has measured: snakemake reports/bench.html
 rule bench:
     input:
         "reports/bench.json",
