@@ -26,8 +26,8 @@ FLOORS = [
     "encoder dataset hardware analysis",
     "data augment params weights",
     "nn",
-    "files run",
-    "errors seeds progress fingerprint units metric",
+    "files run fingerprint",
+    "errors seeds progress units metric",
 ]
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names.split()}
 ENGINE = "unlabel.workflow.engine"
