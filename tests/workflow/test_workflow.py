@@ -181,9 +181,9 @@ def test_every_page_is_there_and_leads_somewhere(made):
         assert dead(made / f"reports/{page}.html") == []
     page = Page((made / "reports/method/simclr.html").read_text())
     headings = [each["text"] for each in page.all("h3")]
-    assert headings == ["Nearest neighbours", "Confusion", "Training"]
+    assert headings == ["Nearest neighbours", "Confusion matrix", "Training"]
     charts = [each["text"] for each in page.all("figcaption")]
-    assert "Invariance to each transform" in charts
+    assert "Invariance to each augmentation" in charts
     assert "Positive and negative pairs, untrained" in charts
     assert len([each for each in page.all("img") if each.get("class") == "query"]) == 10
 
@@ -199,7 +199,7 @@ def test_a_methods_page_in_a_browser(made, tmp_path):
 def test_snakemakes_own_report_has_captions_and_categories(copy):
     snakemake(copy, "--report", "report.html")
     report = (copy / "report.html").read_text()
-    for word in ("Leaderboard", "Methods", "Every method of the study under the same conditions"):
+    for word in ("Leaderboard", "Methods", "All methods of the study under the same conditions"):
         assert word in report
 
 

@@ -17,12 +17,10 @@ from unlabel.nn.draws import integers
 
 
 class Inpainting(Method):
-    """Fill in a square hole, half as wide as the image, from its surroundings.
-
-    `adversarial` is the weight of the adversarial loss, whose discriminator sees only the holes.
-    """
+    """Fill in a square hole, half as wide as the image, from its surroundings."""
 
     def __init__(self, encoder: Encoder, data: Data, adversarial: float = 1e-3, width: int = 32):
+        # `adversarial` is the weight of the loss from a discriminator that sees only the holes.
         super().__init__(encoder, data)
         self.side, self.adversarial = min(data.shape[1:]) // 2, adversarial
         self.decode = Decoder(encoder.dim, data.shape, width)

@@ -21,10 +21,7 @@ from unlabel.nn.losses import RETRIEVAL, cosine_similarities, retrieval
 
 
 class InstanceDiscrimination(Method):
-    """Classify each image as its own class; the class weights are a memory bank of past features.
-
-    The loss is noise-contrastive estimation with `negatives` rows, or the full softmax if None.
-    """
+    """Classify each image as its own class; the class weights are a bank of past features."""
 
     bank: Tensor
     z: Tensor
@@ -38,7 +35,7 @@ class InstanceDiscrimination(Method):
         dim: int = 128,
         temperature: float = 0.07,
         momentum: float = 0.5,
-        negatives: int | None = 4096,
+        negatives: int | None = 4096,  # drawn by noise-contrastive estimation; None: full softmax
         proximal: float = 30.0,
     ):
         super().__init__(encoder, data)

@@ -76,13 +76,10 @@ class LooC(Method):
 
 
 def leave_one_out(q: Tensor, k: Tensor, queue: Tensor, temperature: float) -> Tensor:
-    """Equation 2's terms (S,): queries (S, B, d), keys (S keys, S spaces, B, d), queues (S, K, d).
-
-    Space 0 matches each of an image's keys alone. Space i > 0 matches the i-th key among them all.
-    """
+    """Equation 2: queries (S, B, d), keys (S keys, S spaces, B, d), queues (S, K, d) -> (S,)."""
     own = (q * k).sum(3) / temperature  # (S keys, S spaces, B)
     other = [cosine_similarities(a, b) / temperature for a, b in zip(q, queue, strict=True)]
     negative = torch.stack(other).logsumexp(2)  # (S, B)
-    invariant = (torch.logaddexp(own[:, 0], negative[0]) - own[:, 0]).sum(0)  # (B,)
-    sensitive = torch.logaddexp(own.logsumexp(0), negative) - own.diagonal().T  # (S, B)
+    invariant = (torch.logaddexp(own[:, 0], negative[0]) - own[:, 0]).sum(0)  # (B,): each key alone
+    sensitive = torch.logaddexp(own.logsumexp(0), negative) - own.diagonal().T  # (S, B): of all
     return torch.stack([invariant, *sensitive[1:]]).mean(1)
