@@ -182,7 +182,7 @@ def test_a_method_reads_like_its_algorithm():
         text = module.read_text()
         imports = [n for n in ast.parse(text).body if isinstance(n, ast.Import | ast.ImportFrom)]
         told = len(text.splitlines()) - sum(n.end_lineno - n.lineno + 1 for n in imports)
-        assert told <= 72, f"{module} is no longer an algorithm"
+        assert told <= 75, f"{module} is no longer an algorithm"
 
 
 def test_snakemakes_lint_finds_nothing_to_mend():
