@@ -26,13 +26,13 @@ FLOORS = [
     "encoder dataset hardware analysis",
     "data augment params weights",
     "nn",
-    "files run",
-    "errors seeds progress fingerprint units",
+    "files run fingerprint",
+    "errors seeds progress units metric",
 ]
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names.split()}
 ENGINE = "unlabel.workflow.engine"
 TOOLS = {"bench", "faults", "fuzz", "support"}  # of tests/: what is no mirror of a package
-WHOLE = {"test_layout", "test_safety"}  # tests of the tree as a whole
+WHOLE = {"test_docs", "test_layout", "test_safety"}  # tests of the tree as a whole
 
 
 def test_ssl_is_pythons_own():
@@ -182,7 +182,7 @@ def test_a_method_reads_like_its_algorithm():
         text = module.read_text()
         imports = [n for n in ast.parse(text).body if isinstance(n, ast.Import | ast.ImportFrom)]
         told = len(text.splitlines()) - sum(n.end_lineno - n.lineno + 1 for n in imports)
-        assert told <= 72, f"{module} is no longer an algorithm"
+        assert told <= 75, f"{module} is no longer an algorithm"
 
 
 def test_snakemakes_lint_finds_nothing_to_mend():

@@ -81,14 +81,14 @@ def parser_of(stage: str, run: Callable[..., None]) -> "Parser":
 def explained(run: Callable[..., None]) -> tuple[str, dict[str, str]]:
     """The docstring of a stage's `run`: what comes before `Args:`, and each of its parameters.
 
-    What comes after the parameters, such as `Raises:`, is for programmers.
+    What `Raises:` says is for programmers.
     """
-    text, _, rest = (getdoc(run) or "").partition("\n\nArgs:\n")
+    told = (getdoc(run) or "").partition("\n\nRaises:\n")[0]
+    text, _, block = told.partition("\n\nArgs:\n")
     width = min(shutil.get_terminal_size().columns, 100) - 2
     description = "\n\n".join(fill(" ".join(each.split()), width) for each in text.split("\n\n"))
-    block = rest.partition("\n\n")[0]
     flags = re.findall(r"^    (\w+): (.*(?:\n     .*)*)", block, re.MULTILINE)
-    return description, {name: " ".join(told.split()) for name, told in flags}
+    return description, {name: " ".join(words.split()) for name, words in flags}
 
 
 class Parser(ArgumentParser):

@@ -65,6 +65,7 @@ def test_images_may_be_of_any_size_and_batches_small(name, shape, hardware):
 def whole(name):
     """The weights after a training, and its losses; to be looked at only."""
     hardware = Hardware(device="cpu", precision="float32")
+    hardware.configure()
     method, losses = train(name, noise((1, 16, 16)), hardware)
     return method.state_dict(), losses, method.labels
 

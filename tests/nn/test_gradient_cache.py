@@ -53,6 +53,7 @@ def test_batch_norm_counts_each_chunk_once(hardware):
     training = Training(epochs=1, batch=16, chunk=8)
     list(fit(method, DATA, [sgd(method, lr=0.0)], training, hardware, 0))
     assert len(seen) == 8  # 32 views in 4 chunks, each computed and computed again
+    assert method.encoder.chunk is None  # after the training it is as it was
     mean = torch.zeros(16)
     for x in seen[:4]:
         mean = mean.lerp(x.mean((0, 2, 3)), 0.1)

@@ -53,10 +53,9 @@ class Inpainting(Method):
 
     @torch.no_grad()
     def show(self, x: Tensor) -> dict[str, Tensor]:
-        hole = holes(x, self.side)
+        hole, mean = holes(x, self.side), self.encoder.mean
         filled = torch.where(hole, self.fill(x, hole).float(), x).clamp(0, 1)
-        seen = torch.where(hole, self.encoder.mean, x)
-        return {"image": x, "with a hole": seen, "filled in": filled}
+        return {"image": x, "with a hole": torch.where(hole, mean, x), "filled in": filled}
 
 
 def holes(x: Tensor, side: int) -> Tensor:

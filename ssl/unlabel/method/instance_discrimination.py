@@ -41,7 +41,7 @@ class InstanceDiscrimination(Method):
         super().__init__(encoder, data)
         self.project = mlp(encoder.dim, *([] if width is None else [width]), dim)
         self.augment, self.temperature, self.momentum = augment, temperature, momentum
-        self.negatives, self.proximal = negatives, proximal
+        self.negatives, self.proximal, self.images = negatives, proximal, data.size
         self.register_buffer("bank", F.normalize(torch.randn(data.size, dim), dim=1))
         self.register_buffer("z", torch.zeros(()))  # equation 8's constant, 0 until estimated
 
@@ -56,10 +56,9 @@ class InstanceDiscrimination(Method):
             self.measures = retrieval(logits, batch.i)
             loss = F.cross_entropy(logits, batch.i)  # equations 2 and 3
         else:
-            n = len(self.bank)
-            noise = self.similar(v, self.bank[integers(v, 0, n, self.negatives)])
-            self.z = torch.where(self.z > 0, self.z, n * average(noise.detach().exp().mean()))
-            loss = nce(self.similar(v, before[:, None])[:, 0], noise, self.z, n)
+            noise = self.similar(v, self.bank[integers(v, 0, self.images, self.negatives)])
+            self.z = self.z.where(self.z > 0, self.images * average(noise.detach().exp().mean()))
+            loss = nce(self.similar(v, before[:, None])[:, 0], noise, self.z, self.images)
         yield loss + self.proximal * (v - before).square().sum(1).mean()  # equation 10
         after = F.normalize(before.lerp(v.detach(), 1 - self.momentum), dim=1)
         self.bank[gather(batch.i)] = gather(after)

@@ -12,6 +12,7 @@ from unlabel.data.images import Data
 from unlabel.encoder import Encoder
 from unlabel.errors import UserError, did_you_mean
 from unlabel.method import LOSS, Batch, Method
+from unlabel.method._metrics import of_spaces
 from unlabel.method._views import compare
 from unlabel.metric import Metric
 from unlabel.nn.distributed import gather
@@ -48,8 +49,7 @@ class LooC(Method):
 
     @classmethod
     def logged(cls, settings: Mapping[str, Any]) -> Sequence[Metric]:
-        spaces = ("invariant", *settings["leave_out"])
-        return [LOSS, *(Metric(s, f"loss of the space {s!r}", better="lower") for s in spaces)]
+        return [LOSS, *of_spaces("invariant", *settings["leave_out"])]
 
     def draws(self, x: Tensor) -> list[Draw]:
         """Draws for the query and for each space's key, which shares the left-out transforms."""

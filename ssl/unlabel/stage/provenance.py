@@ -5,10 +5,14 @@ from unlabel.workflow.engine import provenance
 
 
 def run() -> None:
-    """Write provenance.json, by which a fresh clone with DVC's files has nothing to make again, and
-    reports/dvc.yaml, which names the encoders for `dvc artifacts get`.
+    """Write provenance.json and reports/dvc.yaml, for you to commit to git.
 
-    `dvc repro` does this after each build. Raises `UserError` if the study is wrong.
+    With provenance.json, a fresh clone that has DVC's files has nothing to make again.
+    reports/dvc.yaml names the encoders for `dvc artifacts get`. `dvc repro` writes both after each
+    build.
+
+    Raises:
+        UserError: if the study is wrong
     """
     provenance.export()
     dvc.write()

@@ -96,8 +96,8 @@ class Invocation:
                 if "/transfer/" in target:
                     self.plan.dataset(Path(target).stem)
         for name in resources.studies(targets, self.params):
-            brief = self.plan.brief(name, self.budget)
-            runs += [Run.parse(run["folder"]) for run in brief["runs"]]
+            frozen = self.plan.frozen_study(name, self.budget)
+            runs += [Run.parse(run["folder"]) for run in frozen["runs"]]
         return runs
 
     def _look(self) -> Corrections:

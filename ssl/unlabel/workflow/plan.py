@@ -48,6 +48,7 @@ class Plan:
         self.settings, self.trained_by = self.runs.settings, self.runs.trained_by
         self.of, self.dataset = self.runs.parameters, self.datasets.parameters
         self.study, self.inputs = self.studies.parameters, self.studies.inputs
+        self.frozen_study = self.studies.frozen_study
         self.report, self.page = self.studies.report, self.studies.page
 
     @classmethod
@@ -115,10 +116,6 @@ class Plan:
     def for_dataset(self, study: Study, budget: str) -> Study:
         """The study on the dataset that the user asks for, as far as that has labels."""
         return self.studies.for_dataset(study, budget)
-
-    def brief(self, name: str, budget: str) -> dict[str, Any]:
-        """The frozen study of params/study/NAME.yaml, as plain data."""
-        return self.studies.frozen_study(name, budget)
 
     def statements(self) -> dict[str, str]:
         """The parameters of the rule `statements`."""
