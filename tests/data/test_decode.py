@@ -13,7 +13,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from unlabel.data.decode import FITS, Unreadable, content, decode, find, is_grey
+from unlabel.data.decode import FITS, Unreadable, content, decode, is_grey
+from unlabel.data.image_files import find
 from unlabel.errors import UserError
 
 RGB = (200, 100, 50)
@@ -201,7 +202,7 @@ def test_what_is_no_file_of_an_image_is_not_waited_for_or_read(tmp_path: Path) -
     os.mkfifo(pipe)
     with huge.open("wb") as file:
         file.truncate(1 << 40)  # of which the disk holds nothing
-    for path, why in ((pipe, "no regular file"), (huge, "more than 1,073,741,824 bytes")):
+    for path, why in ((pipe, "not a regular file"), (huge, "more than 1,073,741,824 bytes")):
         with pytest.raises(Unreadable, match=why):
             content(path)
     with pytest.raises(FileNotFoundError):
@@ -244,15 +245,15 @@ def test_find(tmp_path: Path) -> None:
     (folder / "folder_outside").symlink_to(outside)
     (folder / "a/loop").symlink_to(folder)
     (folder / "inside.png").symlink_to(folder / "b.PNG")
-    found = [path.relative_to(folder).as_posix() for path in find(folder)]
+    found = [path.relative_to(folder).as_posix() for path in find(folder).paths]
     assert found == ["a/10.jpeg", "a/2.jpg", "a/deep/1.webp", "b.PNG", "inside.png", "é.tif"]
     linked = tmp_path / "linked"
     linked.symlink_to(folder)
-    assert len(find(linked)) == len(found)
+    assert len(find(linked).paths) == len(found)
 
 
 def test_find_says_what_it_cannot_read(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="nowhere is no folder"):
+    with pytest.raises(UserError, match="nowhere is not a folder"):
         find(tmp_path / "nowhere")
     (tmp_path / "locked").mkdir(mode=0)
     if not os.access(tmp_path / "locked", os.R_OK):  # root may read everything

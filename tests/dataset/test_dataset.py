@@ -242,8 +242,8 @@ def test_factors_stay_with_their_images(tmp_path: Path, monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        (Misnamed, "mine has values of tilt in train that it does not name"),
-        (Nameless, "mine has factors in train that it does not name"),
+        (Misnamed, "mine has values of tilt in train that have no name"),
+        (Nameless, "mine has other factors in train than it names"),
     ],
 )
 def test_factors_without_a_name_are_refused(
@@ -292,7 +292,7 @@ def test_wrong_settings_are_explained(
 
 
 def test_a_target_that_is_no_dataset_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"unlabel\.hardware\.Hardware, no dataset"):
+    with pytest.raises(UserError, match=r"unlabel\.hardware\.Hardware, not a dataset"):
         prepared(tmp_path, _target_="unlabel.hardware.Hardware")
 
 

@@ -13,8 +13,8 @@ from support import project
 from support.models import PARAMS
 from support.pixels import folder, picture
 from unlabel.data import images
-from unlabel.data.changes import fingerprint
 from unlabel.data.images import Data, Images
+from unlabel.data.source_state import fingerprint
 from unlabel.dataset._collection import Collection
 from unlabel.dataset.folder import Folder
 from unlabel.errors import UserError
@@ -186,8 +186,9 @@ def test_unreadable_images_are_listed_and_left_out(
     assert set(report["unreadable"]) == {"cat/broken.jpg", "dog/empty.png", "dog/dangling.png"}
     assert report["unreadable"]["dog/empty.png"] == "it is empty"
     assert report["unreadable"]["dog/dangling.png"] == "No such file or directory"
-    assert "mine: 42 train, 6 validation, 12 test; 3 unreadable, left out" in (
-        capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert (
+        "mine: 42 train, 6 validation, 12 test; classes cat, dog, emu; 3 unreadable, left" in said
     )
     with pytest.raises(UserError, match=r"3 of 63 images cannot be read, more than .*cat/broken"):
         prepared(tmp_path / "refused", classes)
@@ -216,7 +217,8 @@ def test_duplicates_across_splits_are_found_and_may_be_dropped(
         "within splits": {"train": 1, "validation": 0, "test": 0},
     }  # fmt: skip
     assert [data.size for _, data in splits] == [23, 9, 8]
-    assert "2 with the same pixels in more than one split" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "7 of 40 have the same pixels as another, 5 of them as one in another split" in said
     splits, report = prepared(tmp_path / "dropped", root, duplicates="drop")
     assert [data.size for _, data in splits] == [21, 8, 8]
     dropped = ["train/a/saved_anew.bmp", "train/b/copy.png", "val/b/copy.png"]
@@ -226,7 +228,7 @@ def test_duplicates_across_splits_are_found_and_may_be_dropped(
 @pytest.mark.parametrize(
     ("folders", "message"),
     [
-        ({"__": range(0)}, "has no images: no file of it ends in .bmp, .gif"),
+        ({"__": range(0)}, "has no images that can be read .it is empty.; their names must end"),
         ({"a": range(2), "b": range(2, 9)}, "the class 'a' has 2 different images, but 3 are"),
         ({"_": range(2)}, "there are 2 different images, but 3 are needed"),
         ({"train__a": range(5), "train__b": range(5, 10), "test__c": range(2)},
@@ -234,8 +236,8 @@ def test_duplicates_across_splits_are_found_and_may_be_dropped(
         ({"train__a": range(5), "train__b": range(5, 10), "test": range(2)},
          "has labels in train, but none in test"),
         ({"train": range(5), "test": range(5), "other": range(2)},
-         r"has folders for splits \(test, train\) beside other"),
-        ({"val": range(5), "test": range(5)}, r"\(test, val\) but none to train on"),
+         r"either its folders are splits \(test, train\), and other is out of place"),
+        ({"val": range(5), "test": range(5)}, r"splits \(test, val\), and the one to train"),
     ],
     ids=["empty", "few", "very few", "new class", "no labels", "also a class", "no train"],
 )  # fmt: skip
@@ -272,16 +274,18 @@ def test_wrong_settings_are_one_sentence(
 
 
 def test_a_fingerprint_is_of_names_sizes_and_times(classes: Path) -> None:
-    first = fingerprint(classes)
-    assert fingerprint(classes) == first
-    (classes / ".DS_Store").write_bytes(b"")
-    assert fingerprint(classes) == first
+    recipe = {"path": str(classes)}
+    first = fingerprint(recipe)
+    assert fingerprint(recipe) == first
+    for name in (".DS_Store", "notes.txt", "cat/notes.txt"):
+        (classes / name).write_bytes(b"")
+    assert fingerprint(recipe) == first
     path = classes / "cat/001.png"
     path.rename(classes / "dog/001.png")
-    moved = fingerprint(classes)
+    moved = fingerprint(recipe)
     assert moved != first
     (classes / "dog/001.png").write_bytes(picture(1))
-    assert fingerprint(classes) != moved
+    assert fingerprint(recipe) != moved
 
 
 def test_unlabelled_images_go_through_the_whole_workflow(tmp_path: Path) -> None:

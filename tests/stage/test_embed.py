@@ -16,8 +16,8 @@ from PIL import Image
 from support.commands import refused
 from support.models import PRETRAIN, about, composed
 from unlabel.cli import main
-from unlabel.data import images, reader
-from unlabel.data.compressed import Encoded, spool
+from unlabel.data import image_source, images
+from unlabel.data.compressed import CompressedImages, spool
 from unlabel.data.decode import decode
 from unlabel.features import neighbours as embeddings
 from unlabel.features import parquet
@@ -45,7 +45,7 @@ def made(digits, tmp_path_factory):
         rows.append({"id": f"digit {at}", "image": path.read_bytes()})
     pq.write_table(pa.Table.from_pylist(rows), folder / "table.parquet")
     some, files = digits.take(slice(PHOTOS)), spool((row["image"] for row in rows), folder)
-    stored = Encoded(files, some.id, about(some).shape, "these")
+    stored = CompressedImages(files, some.id, about(some).shape, "these")
     images.write(folder / "encoded.arrow", some._replace(image=stored), about(some))
     return folder
 
@@ -82,7 +82,7 @@ def expected(folder: Path, image: torch.Tensor) -> tuple[torch.Tensor, torch.Ten
 def test_features_are_the_encoders_and_the_projectors(
     made, digits, tmp_path, monkeypatch, source, key
 ):
-    monkeypatch.setattr(reader, "BATCH", 7)
+    monkeypatch.setattr(image_source, "BATCH", 7)
     table = embed(made, source, tmp_path / "features.parquet")
     names = table[key].to_pylist()
     number = {"photos": lambda name: int(Path(name).stem), "table.parquet": lambda name: name[6:]}
@@ -150,7 +150,7 @@ def neighbours(made: Path, features: Path, *words: str) -> list[str]:
 
 def test_neighbours_are_those_of_the_largest_cosine(made, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(parquet, "GROUP", 2000)  # bytes: several row groups
-    monkeypatch.setattr(reader, "BATCH", 7)
+    monkeypatch.setattr(image_source, "BATCH", 7)
     out = tmp_path / "features.parquet"
     h = F.normalize(vectors(embed(made, "photos", out), "h"), dim=1)
     assert pq.ParquetFile(out).num_row_groups > 3
@@ -210,16 +210,17 @@ def test_a_mistake_is_one_sentence_and_writes_nothing(made, tmp_path, capsys):
     photo = next((made / "photos").rglob("*.png"))
     out = tmp_path / "out/features.parquet"
     for source, said in {
-        tmp_path / "no": "is no folder",
-        tmp_path / "nothing": "has no images; their names must end in .bmp, ",
+        tmp_path / "no": "is not a folder",
+        tmp_path
+        / "nothing": "has no images that can be read (it is empty); their names must end in .apng",
         tmp_path / "broken": "none of the 1 images can be read",
         tmp_path / "cut.parquet": "cannot read",
         tmp_path / "no.parquet": "cannot read",
         tmp_path / "other.parquet": "has no column 'image'",
-        tmp_path / "text.parquet": "holds string, not the bytes of files",
+        tmp_path / "text.parquet": "none of the 1 images can be read",
         tmp_path / "damaged.parquet": "cannot read",
         tmp_path / "no.arrow": "does not exist",
-        photo: "is no folder, .arrow or .parquet file",
+        photo: "is not a folder, a table or an .arrow file",
     }.items():
         words = ["--run", str(made / "run"), "--images", str(source), "--out", str(out)]
         assert said in refused(capsys, "embed", *words)

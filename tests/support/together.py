@@ -1,4 +1,4 @@
-"""What processes train together: `torchrun ... tests/support/together.py FOLDER` trains each case."""
+"""What processes train together: `torchrun tests/support/together.py FOLDER` trains each case."""
 
 import sys
 from functools import cache

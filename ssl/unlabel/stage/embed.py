@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from unlabel.data import reader
-from unlabel.data.reader import Source
+from unlabel.data import image_source
+from unlabel.data.image_source import Source
 from unlabel.errors import UserError
 from unlabel.features import neighbours
 from unlabel.features.extract import in_shape, restored
@@ -20,23 +20,35 @@ from unlabel.method import Method
 from unlabel.progress import Progress
 
 
-def run(run: Path, images: Path, out: Path, fit: str = "crop", device: str | None = None) -> None:
+def run(
+    run: Path,
+    images: Path,
+    out: Path,
+    fit: str = "crop",
+    device: str | None = None,
+    column: str = "image",
+    links: bool = False,
+) -> None:
     """Write the features of `images` by the encoder of the folder `run` to `out`, as Parquet.
 
-    `images` is a folder of images of any size and kind, a Parquet file with the columns `id` and
-    `image` (the bytes of a file), or a prepared Arrow file. `fit` says how images get the encoder's
-    proportions: crop, squeeze or pad. The columns of `out` are `path` or `id`, `h` and, where the
-    method has a projector, `z`. What cannot be read is listed on standard error and left out.
-    Computes on `device`, or where the run was trained. Raises `UserError` for a folder of no
-    trained run, and where no image can be read.
+    `images` is a folder of images of any size and kind, a CSV or Parquet file with paths or encoded
+    images in `column`, or a prepared Arrow file. `links` follows links in a folder. `fit`
+    says how images get the encoder's proportions: crop, squeeze or pad. The columns of `out` are
+    `path` or `id`, `h` and, where the method has a projector, `z`. What cannot be read is listed on
+    standard error and left out. Computes on `device`, or where the run was trained. Raises
+    `UserError` for a folder of no trained run, and where no image can be read.
     """
     path, settings = encoder_file(run), settings_of(run)
     hardware = hardware_of(settings, device)
     method = restored(settings["method"], path, run / "method.safetensors")
     hardware.move(method)
-    source = reader.read(images, method.encoder.data.shape, fit)
+    source = image_source.open_source(
+        images, method.encoder.data.shape, fit, column=column, links=links
+    )
+    for remark in source.remarks:
+        print(remark, file=sys.stderr)
     about = {"run": settings["run"], "encoder_sha256": digest(path)}
-    about |= {"images": str(images), "fit": fit}
+    about |= {"images": str(images), "fit": fit, "column": column, "links": links}
     neighbours.write(out, source.key, embed(method, source, hardware), about)
 
 

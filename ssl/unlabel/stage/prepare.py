@@ -9,7 +9,7 @@ import torch
 
 from unlabel import files
 from unlabel.data import images
-from unlabel.data.compressed import Encoded, Format, encode, spool
+from unlabel.data.compressed import CompressedImages, Format, encode, spool
 from unlabel.data.images import UNLABELLED, Data, Images
 from unlabel.dataset import Dataset, Raw, hold_out, moments
 from unlabel.errors import UserError
@@ -21,25 +21,25 @@ SPLITS = ("train", "validation", "test")
 def run(
     params: Path, raw: Path, train: Path, validation: Path, test: Path, report: Path | None = None
 ) -> None:
-    """Load the dataset of `params`, its raw files in the folder `raw`, and write its three splits.
+    """Load the dataset of `params` and write its three splits; its raw files are in `raw`.
 
-    `params` holds its `name` and, under `dataset`, its recipe. `report`, a JSON file, says how many
-    images of what class each split has, and what was left out. Raises `UserError` for wrong
-    settings, and for raw files that are damaged or not to be had.
+    `params` has the settings `name` and `dataset`, the recipe. `report`, a JSON file, gets the
+    number of images of each class in each split, and what was left out. Raises `UserError` for
+    wrong settings, and for raw files that are damaged or cannot be fetched.
     """
     settings = load(params)
     for key, kind in (("name", str), ("dataset", dict)):
         if not isinstance(settings.get(key), kind):
-            raise UserError(f"{params} needs the settings `name`, a text, and `dataset`, a recipe")
+            raise UserError(f"{params} needs the settings `name` (a text) and `dataset` (a recipe)")
     dataset = build(settings["dataset"], "dataset")
     if not isinstance(dataset, Dataset):
-        raise UserError(f"dataset._target_ is {settings['dataset']['_target_']}, no dataset")
+        raise UserError(f"dataset._target_ is {settings['dataset']['_target_']}, not a dataset")
     loaded, name = dataset.load(raw), settings["name"]
     _check(loaded, name)
-    kept, held = loaded.train, loaded.validation
-    if held is None:
-        kept, held = hold_out(loaded.train, dataset.validation, dataset.seed, "validation")
-    splits = dict(zip(SPLITS, (kept, held, loaded.test), strict=True))
+    kept, held_out = loaded.train, loaded.validation
+    if held_out is None:
+        kept, held_out = hold_out(loaded.train, dataset.validation, dataset.seed, "validation")
+    splits = dict(zip(SPLITS, (kept, held_out, loaded.test), strict=True))
     _check_labels(splits, loaded.classes, name)
     if dataset.encoded is not None:
         splits = {key: _encoded(split, dataset.encoded, raw) for key, split in splits.items()}
@@ -50,16 +50,16 @@ def run(
         about = (name, shape, mean, std, loaded.classes, len(split.id))
         data = Data(*about, loaded.source, loaded.sha256, loaded.factors)
         images.write(path, split, data)
-    told = _told(splits, loaded)
+    found = _described(splits, loaded)
     if report is not None:
         place = {key: settings.get(key) for key in ("path", "content")}  # as the plan found them
-        files.write_json(report, told | place)
+        files.write_json(report, found | place)
     sizes = ", ".join(f"{len(split.id)} {key}" for key, split in splits.items())
-    print("; ".join([f"{name}: {sizes}", *told["summary"]]), file=sys.stderr)
+    print("; ".join([f"{name}: {sizes}", *found["summary"]]), file=sys.stderr)
 
 
-def _told(splits: dict[str, Images], raw: Raw) -> dict[str, Any]:
-    """What a person should know of a dataset before anything is trained on it."""
+def _described(splits: dict[str, Images], raw: Raw) -> dict[str, Any]:
+    """What a person should know about a dataset before training on it."""
     counts = {}
     for name, split in splits.items():
         known = split.label[split.label != UNLABELLED]
@@ -72,17 +72,17 @@ def _told(splits: dict[str, Images], raw: Raw) -> dict[str, Any]:
 
 
 def _encoded(images: Images, format: Format, folder: Path) -> Images:
-    """With images in files of a `format`, that stay in `folder` while this process goes on."""
-    if isinstance(images.image, Encoded):  # as the dataset has read them
+    """Compress the images to `format`. They stay in `folder` as long as this process runs."""
+    if isinstance(images.image, CompressedImages):  # the dataset has done it
         return images
-    files = spool((encode(pixels, format) for pixels in images.image.numpy()), folder)
+    store = spool((encode(pixels, format) for pixels in images.image.numpy()), folder)
     channels, height, width = images.image.shape[1:]
     shape = (channels, height, width)
-    return images._replace(image=Encoded(files, images.id, shape, "the dataset"))
+    return images._replace(image=CompressedImages(store, images.id, shape, "the dataset"))
 
 
 def _check(raw: Raw, name: str) -> None:
-    """Raise `UserError` for what no later stage could make sense of."""
+    """Raise `UserError` for data that later stages could not use."""
     splits = {"train": raw.train, "test": raw.test}
     if raw.validation is not None:
         splits["validation"] = raw.validation
@@ -90,13 +90,13 @@ def _check(raw: Raw, name: str) -> None:
         if not len(each.id):
             raise UserError(f"{name} has no images in {split}")
         if not UNLABELLED <= each.label.min() <= each.label.max() < len(raw.classes):
-            raise UserError(f"{name} has labels in {split} that none of its classes stands for")
+            raise UserError(f"{name} has labels in {split} that stand for none of its classes")
         if each.factor.shape != (len(each.id), len(raw.factors)):
-            raise UserError(f"{name} has factors in {split} that it does not name, or names more")
+            raise UserError(f"{name} has other factors in {split} than it names")
         for place, (factor, values) in enumerate(raw.factors.items()):
             column = each.factor[:, place]
             if not UNLABELLED <= column.min() <= column.max() < len(values):
-                raise UserError(f"{name} has values of {factor} in {split} that it does not name")
+                raise UserError(f"{name} has values of {factor} in {split} that have no name")
     for (first, one), (second, other) in combinations(splits.items(), 2):
         if one.image.shape[1:] != other.image.shape[1:]:
             raise UserError(f"{name} has images of different shapes in {first} and {second}")
@@ -106,7 +106,7 @@ def _check(raw: Raw, name: str) -> None:
 
 
 def _check_labels(splits: dict[str, Images], classes: tuple[str, ...], name: str) -> None:
-    """Raise `UserError` for labels that could not be learned, or not be tested."""
+    """Raise `UserError` for labels that cannot be learned or cannot be tested."""
     kinds = {split: set(each.label.unique().tolist()) for split, each in splits.items()}
     has = {split: bool(found - {UNLABELLED}) for split, found in kinds.items()}
     if lacking := [split for split in SPLITS if not has[split] and any(has.values())]:

@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from unlabel import files
-from unlabel.data.changes import look
+from unlabel.data.source_state import look
 from unlabel.files import FROZEN
 from unlabel.fingerprint import fingerprint
 from unlabel.params import compose
@@ -232,9 +232,7 @@ class Plan:
         if known and not known["place"]:
             return
         recipe = compose.recipe(self.params, name, **self.chosen.of(name))
-        told: dict[str, Any] = {}
-        for path in compose.paths(recipe):
-            told = look(path, PREPARED / name / "report.json", name)
+        told = look(recipe, PREPARED / name / "report.json", name, self.frozen)
         labelled = told.pop("labelled", None if told else True)
         frozen = self._freeze({"name": name, "dataset": recipe, **told})
         if known and known["settings"] == frozen["settings"]:
