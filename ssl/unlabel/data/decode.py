@@ -145,9 +145,8 @@ def _plain(image: Image.Image, mode: str, limits: Limits | None) -> Image.Image:
 
 def _scaled(values: np.ndarray, limits: Limits | None) -> np.ndarray:
     """Values from `limits` to uint8; those outside become black or white."""
-    whole = values.dtype.kind in "iu"
     if limits is None:
-        if not whole:
+        if values.dtype.kind not in "iu":
             raise Unreadable("its pixels are fractions, and nobody said which is black or white")
         if values.min() < 0 or values.max() > SIXTEEN_BITS[1]:
             raise Unreadable("its pixels have more than 16 bits")
@@ -155,9 +154,8 @@ def _scaled(values: np.ndarray, limits: Limits | None) -> np.ndarray:
     elif not np.isfinite(values).all():
         raise Unreadable("some of its pixels are not numbers")
     low, high = limits
-    # All 256 levels get an equal share: of 16 bits that leaves the upper 8.
-    width = (high - low + whole) or 1
-    return np.floor((values - float(low)) * (256 / width)).clip(0, 255).astype(np.uint8)
+    scale = 255 / ((high - low) or 1)
+    return np.rint((values - float(low)) * scale).clip(0, 255).astype(np.uint8)
 
 
 def _fitted(image: Image.Image, size: tuple[int, int], fit: str) -> Image.Image:

@@ -179,7 +179,7 @@ def _summary(found: Decoded, same: duplicates.Duplicates, dropped: int) -> list[
         across = sum(len(names) for places in same.across for names in places.values())
         said.append(
             f"{same.images} of {images} have the same pixels as another"
-            + (f", {across} of them as one in another split" if across else "")
+            + (f", {across} of them as an image of another split" if across else "")
             + (f", {dropped} of these dropped" if dropped else "")
         )
     return said
