@@ -245,9 +245,7 @@ def test_files_that_are_left_out_are_counted(
     assert report["skipped"]["no image by its name"]["files"] == 12
     assert len(report["skipped"]["no image by its name"]["first"]) == 10
     said = capsys.readouterr().err
-    assert (
-        f"1 left out, {link}: bird; 12 left out, no image by its name: cat/0.txt, " in said
-    )
+    assert f"1 left out, {link}: bird; 12 left out, no image by its name: cat/0.txt, " in said
     splits, report = prepared(tmp_path / "out", classes, links=True)
     assert sum(data.size for _, data in splits) == 100
     assert splits[0][1].classes == ("bird", "cat", "dog", "emu")

@@ -103,7 +103,7 @@ def own_files(recipe: Recipe) -> Iterator[tuple[str, Path]]:
             yield as_text(path.relative_to(place)), path
         return
     for path in tables.files_of(place):
-        yield path.name, path
+        yield tables.name_in(place, path), path
     images, encoded = tables.images(tables.read(place, [recipe["image"]])[recipe["image"]], place)
     if not encoded:
         folder = place if place.is_dir() else place.parent

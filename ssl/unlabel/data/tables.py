@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from unlabel.data.names import as_text
 from unlabel.errors import UserError, did_you_mean, reason
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
@@ -76,6 +77,11 @@ def files_of(path: Path) -> list[Path]:
             "if it has images"
         )
     return files
+
+
+def name_in(place: Path, file: Path) -> str:
+    """The name of a table's file: of one of several, below their folder."""
+    return as_text(file.relative_to(place) if place.is_dir() else file.name)
 
 
 def prefix(file: Path) -> str:

@@ -50,7 +50,7 @@ class Table(Collection):
         labels = table.texts(self.label) if self.label else [None] * len(table)
         labels = [None if s == UNLABELLED else x for s, x in zip(splits, labels, strict=True)]
         splits = ["train" if split == UNLABELLED else split for split in splits]
-        names = self._names(table, images, encoded)
+        names = self._names(table, images, encoded, place)
         _check_unique(names, place)
         examples = []
         folder = place if place.is_dir() else place.parent
@@ -84,10 +84,12 @@ class Table(Collection):
             )
         return found
 
-    def _names(self, table: tables.Table, images: pa.Array, encoded: bool) -> list[str]:
+    def _names(
+        self, table: tables.Table, images: pa.Array, encoded: bool, place: Path
+    ) -> list[str]:
         several = len(table.files) > 1
         rows = [
-            f"{f'{file.stem} ' * several}row {number}"
+            f"{f'{tables.name_in(place, file)} ' * several}row {number}"
             for file, size in table.files
             for number in range(1, size + 1)
         ]
@@ -133,7 +135,7 @@ def _checksums(place: Path) -> dict[str, str]:
     found = {}
     for path in tables.files_of(place):
         with path.open("rb") as file:
-            found[path.name] = file_digest(file, "sha256").hexdigest()
+            found[tables.name_in(place, path)] = file_digest(file, "sha256").hexdigest()
     return found
 
 
