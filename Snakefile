@@ -22,6 +22,7 @@ RUN = "data/runs/{budget}/{dataset}/{method}/{variant}/{seed}"
 PREPARED = "data/prepared/{dataset}"
 PROBES = compose.probes(PARAMS)
 METRICS = [f"metrics/{probe}.json" for probe in [*PROBES, "finetune"]]
+config |= command_line.names(config)
 BUDGET = config["budget"]
 CLUSTER = workflow.resource_settings.nodes is not None  # jobs run on other machines
 GPUS = resources.gpus(CLUSTER) if config["gpu"] == "auto" else config["gpu"]

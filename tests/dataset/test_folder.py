@@ -11,6 +11,7 @@ import torch
 import yaml
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+from snakemake.cli import parse_config
 
 from support import project
 from support.models import PARAMS
@@ -21,7 +22,8 @@ from unlabel.data.source_state import fingerprint
 from unlabel.dataset._collection import Collection
 from unlabel.dataset.folder import Folder
 from unlabel.errors import UserError
-from unlabel.params import command_line
+from unlabel.params import command_line, compose
+from unlabel.params.settings import check
 from unlabel.stage import prepare
 from unlabel.workflow import inventory
 from unlabel.workflow.plan import Plan
@@ -463,6 +465,48 @@ def test_values_on_the_command_line_are_as_in_a_recipe() -> None:
     config = {"dataset": "table", "path": 2024, "label": "null", "size": ["8", "12"], "test": 0.3}
     changes = command_line.asked({"study": "smoke", **config}, PARAMS).changes
     assert changes == {"path": "2024", "label": None, "size": [8, 12], "test": 0.3}
+
+
+@pytest.mark.parametrize(
+    ("dataset", "typed", "value"),
+    [
+        ("stl10", "unlabelled=false", False),
+        ("svhn", "extra=true", True),
+        ("svhn", "extra=True", True),
+        ("table", "outside=true", True),
+        ("table", "image=0", "0"),
+        ("table", "label=01", "01"),
+        ("table", "id=1e3", "1e3"),
+        ("table", "split=null", None),
+        ("folder", "labels=false", False),
+        ("folder", "links=true", True),
+        ("folder", "channels=1", 1),
+        ("folder", "channels=auto", "auto"),
+        ("folder", "range=[0,4095]", [0, 4095]),
+        ("folder", "size=24", 24),
+        ("folder", "size=[24, 40]", [24, 40]),
+        ("folder", "encoded=jpeg", "jpeg"),
+        ("folder", "fit=pad", "pad"),
+        ("folder", "test=0.3", 0.3),
+    ],
+)
+def test_values_keep_their_types_on_the_command_line(
+    dataset: str, typed: str, value: object
+) -> None:
+    config = parse_config([f"dataset={dataset}", typed])  # as Snakemake reads them
+    for words in ([], ["--config", f"dataset={dataset}", typed], [f"--config={typed}"]):
+        if not words and typed in ("label=01", "id=1e3"):  # known from the command line alone
+            continue
+        changes = command_line.asked(config, PARAMS, words).changes
+        assert changes == {typed.split("=")[0]: value}
+        recipe = compose.recipe(PARAMS, dataset, **changes)
+        check(recipe, "dataset")
+
+
+def test_names_that_are_numbers_are_names() -> None:
+    config = parse_config(["study=2024", "budget=1e3", "dataset=folder"])
+    assert command_line.names(config)["study"] == "2024"
+    assert command_line.names({"study": "smoke", "dataset": None}) == {"study": "smoke"}
 
 
 def test_runs_on_ones_own_images_are_needed_as_any_study_may_be_run_there(tmp_path: Path) -> None:

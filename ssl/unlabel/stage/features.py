@@ -29,7 +29,7 @@ def run(
     """
     settings = load(params)
     hardware: Hardware = build(settings["hardware"], "hardware")
-    how = {"_target_": f"{__name__}.Extraction"} | settings["features"]
+    how = {"_target_": "unlabel.features.extract.Extraction"} | settings["features"]
     extraction: Extraction = build(how, "features")
     model = restored(settings["method"], encoder, method)
     hardware.move(model)
