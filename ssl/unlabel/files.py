@@ -23,6 +23,7 @@ def whole(path: Path, durable: bool = True) -> Iterator[Path]:
     The content reaches the disk before the name does, so a power cut leaves the old file or the
     new one; if not `durable`, perhaps half of one, which whoever reads it must be able to tell.
     """
+    check_file(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # Of this process alone. The suffix stays last: some writers choose their format by it.
     _clear(path.parent.absolute())
@@ -41,6 +42,12 @@ def whole(path: Path, durable: bool = True) -> Iterator[Path]:
         raise
     finally:
         part.unlink(missing_ok=True)
+
+
+def check_file(path: Path) -> None:
+    """Raise `UserError` if a file cannot be written to `path`, as a folder has that name."""
+    if path.is_dir():
+        raise UserError(f"{path} is a folder; name a file to write to")
 
 
 def write_text(path: Path, text: str, durable: bool = True) -> None:

@@ -129,6 +129,53 @@ def test_images_of_any_kind_and_those_that_cannot_be_read(made, tmp_path, capsys
         assert torch.allclose(vectors(table, "h")[at], h[0], atol=1e-5)
 
 
+def test_tables_that_encoders_are_trained_on(made, digits, tmp_path):
+    names = [path.relative_to(made).as_posix() for path in sorted((made / "photos").rglob("*.png"))]
+    lines = ["file;kind", *(f"{name};x" for name in names)]
+    (made / "table.csv").write_text("\n".join(lines))
+    table = embed(made, "table.csv", tmp_path / "a.parquet", "--column", "file")
+    assert table["path"].to_pylist() == names
+    order = torch.tensor([int(Path(name).stem) for name in names])
+    h, _ = expected(made, digits.image[order])
+    assert torch.allclose(vectors(table, "h"), h, atol=1e-5)
+    pq.write_table(pa.table({"file": names}), made / "paths.parquet")
+    again = embed(made, "paths.parquet", tmp_path / "b.parquet", "--column", "file")
+    assert again["path"].to_pylist() == names
+    assert torch.equal(vectors(again, "h"), vectors(table, "h"))
+    content = [{"bytes": (made / name).read_bytes(), "path": name} for name in names]
+    pq.write_table(pa.table({"image": content}), made / "hugging_face.parquet")
+    again = embed(made, "hugging_face.parquet", tmp_path / "c.parquet")
+    assert again["id"].to_pylist() == [f"row {at}" for at in range(1, PHOTOS + 1)]
+    assert torch.equal(vectors(again, "h"), vectors(table, "h"))
+
+
+def test_links_in_a_folder_are_said_or_followed(made, tmp_path, capsys):
+    folder = tmp_path / "linked"
+    folder.mkdir()
+    photo = next((made / "photos").rglob("*.png"))
+    (folder / "one.png").write_bytes(photo.read_bytes())
+    (folder / "photos").symlink_to(made / "photos")
+    (folder / "self.png").symlink_to("self.png")
+    table = embed(made, str(folder), tmp_path / "a.parquet")
+    assert len(table) == 1
+    said = capsys.readouterr().err
+    assert "1 left out, a link to a folder (links=true follows it): photos" in said
+    assert "self.png: Too many levels of symbolic links" in said
+    out = tmp_path / "b.parquet"
+    assert len(embed(made, str(folder), out, "--links")) == PHOTOS + 1
+    near = ["--query", str(photo), "--picture", str(tmp_path / "near.png")]
+    main(neighbours(made, out, *near))
+    (folder / "one.png").unlink()
+    (folder / "self.png").unlink()
+    words = ["--run", str(made / "run"), "--images", str(folder), "--out", str(out)]
+    assert "(1 left out, a link to a folder" in refused(capsys, "embed", *words)
+
+
+def test_a_folder_is_no_file_to_write_to(made, tmp_path, capsys):
+    words = ["--run", str(made / "run"), "--images", str(made / "photos"), "--out", str(tmp_path)]
+    assert f"{tmp_path} is a folder; name a file to write to" in refused(capsys, "embed", *words)
+
+
 def test_prepared_images_take_the_encoders_shape(made, digits, tmp_path):
     colour = digits.take(torch.arange(9))
     colour = colour._replace(image=colour.image.repeat(1, 3, 1, 1).repeat_interleave(2, 2))
@@ -145,7 +192,7 @@ def test_the_same_images_give_the_same_bytes(made, tmp_path):
 
 
 def neighbours(made: Path, features: Path, *words: str) -> list[str]:
-    return ["neighbors", "--features", str(parquet), "--run", str(made / "run"), *words]
+    return ["neighbors", "--features", str(features), "--run", str(made / "run"), *words]
 
 
 def test_neighbours_are_those_of_the_largest_cosine(made, tmp_path, capsys, monkeypatch):

@@ -20,9 +20,10 @@ from unlabel.data import decode, tables
 from unlabel.data.decode import Shape, Unreadable
 from unlabel.data.image_files import find, no_images, say
 from unlabel.data.splits import read_splits
-from unlabel.errors import UserError, did_you_mean, printable, reason
+from unlabel.errors import UserError, printable, reason
 
 BATCH = 256  # images in memory at a time
+MEND = "Name the column of the images with --column"
 
 
 class Part(NamedTuple):
@@ -94,8 +95,7 @@ def _prepared(path: Path, wanted: Wanted) -> Source:
 
 
 def _csv(path: Path, shape: Shape, fit: str, wanted: Wanted, column: str) -> Source:
-    _check_column(path, column, tables.column_names(path))
-    paths = [each for each in tables.texts(tables.read(path, [column])[column]) if each]
+    paths = [each for each in tables.texts(tables.read(path, [column], MEND)[column]) if each]
     if not paths:
         raise UserError(f"{path} has no images")
     files = [(name, path.parent / name) for name in paths if wanted(name)]
@@ -106,7 +106,7 @@ def _parquet(path: Path, shape: Shape, fit: str, wanted: Wanted, column: str) ->
     with tables.explained(path):
         file = pq.ParquetFile(path)
         names = file.schema_arrow.names
-    _check_column(path, column, names)
+    tables.check_columns(path, [column], names, MEND)
     if not file.metadata.num_rows:
         raise UserError(f"{path} has no images")
     _, encoded = tables.images(pa.chunked_array([], file.schema_arrow.field(column).type), path)
@@ -137,14 +137,6 @@ def _rows(
 
 def _count(first: int, images: Sequence[Any]) -> range:
     return range(first, first + len(images))
-
-
-def _check_column(path: Path, column: str, known: Sequence[str]) -> None:
-    if column not in known:
-        raise UserError(
-            f"{path} has no column {column!r}; {did_you_mean(column, known)}. Name the column of "
-            "the images with --column"
-        )
 
 
 def _groups(files: Sequence[Named]) -> Iterator[Sequence[Named]]:

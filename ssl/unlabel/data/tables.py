@@ -24,6 +24,7 @@ NAMED = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 PARQUET = (".parquet", ".pq")
 UTF8, UTF16, WESTERN = "UTF-8", "UTF-16", "Windows-1252"  # the last has all of Latin-1's letters
 BLOCK = 1 << 20  # bytes
+MEND = "Name its columns with dataset.image, dataset.label and dataset.split, null if there is none"
 SHARD = re.compile(r"(.+?)[-_.]\d+([-_.]of[-_.]\d+)?")  # train-00000-of-00002
 
 
@@ -101,13 +102,13 @@ def column_names(path: Path) -> list[str]:
         return _header(file, Dialect(SEPARATORS[suffix], _encoding(file)))
 
 
-def read(path: Path, columns: Sequence[str]) -> Table:
+def read(path: Path, columns: Sequence[str], mend: str = MEND) -> Table:
     """Some columns of a table. Those of a CSV file are texts, null where empty.
 
-    Raises `UserError` if it cannot be read or lacks a column.
+    Raises `UserError` if it cannot be read or lacks a column; `mend` says how to name columns.
     """
     wanted = list(dict.fromkeys(columns))
-    parts = [_read(file, wanted) for file in files_of(path)]
+    parts = [_read(file, wanted, mend) for file in files_of(path)]
     if any(part.columns.schema != parts[0].columns.schema for part in parts):
         raise UserError(f"the Parquet files below {path} have columns of different types")
     return Table(
@@ -151,12 +152,12 @@ def _text(value: Any) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def _read(file: Path, columns: list[str]) -> Table:
+def _read(file: Path, columns: list[str], mend: str) -> Table:
     suffix = _suffix(file)
     with explained(file):
         if suffix in PARQUET:
             with pq.ParquetFile(file) as parquet:
-                _check_columns(file, columns, parquet.schema_arrow.names)
+                check_columns(file, columns, parquet.schema_arrow.names, mend)
                 table = parquet.read(columns=columns)
                 table.validate(full=True)  # or a damaged text would be found out later
             table = table.select(columns)
@@ -166,7 +167,7 @@ def _read(file: Path, columns: list[str]) -> Table:
                 [],
                 _class_names(table.schema.metadata or {}),
             )
-        dialect = _dialect(file, columns, suffix)
+        dialect = _dialect(file, columns, suffix, mend)
     with explained(file, f", read with {dialect}"):
         table = _read_csv(file, columns, dialect)
     usual = dialect == Dialect(SEPARATORS[suffix], UTF8)
@@ -199,14 +200,14 @@ def _class_names(metadata: dict[bytes, bytes]) -> dict[str, list[str]]:
         return {}
 
 
-def _dialect(file: Path, columns: Iterable[str], suffix: str) -> Dialect:
+def _dialect(file: Path, columns: Iterable[str], suffix: str, mend: str) -> Dialect:
     """How a CSV file is written. Raises `UserError` if no separator finds the columns."""
     usual = Dialect(SEPARATORS[suffix], _encoding(file))
     for separator in (usual.separator, *OTHERS):
         dialect = Dialect(separator, usual.encoding)
         if set(columns) <= set(_header(file, dialect)):
             return dialect
-    _check_columns(file, columns, _header(file, usual), f" (read with {usual})")
+    check_columns(f"{file} (read with {usual})", columns, _header(file, usual), mend)
     return usual
 
 
@@ -243,13 +244,13 @@ def _suffix(file: Path) -> str:
     return suffix
 
 
-def _check_columns(file: Path, columns: Iterable[str], known: list[str], how: str = "") -> None:
+def check_columns(
+    file: Path | str, columns: Iterable[str], known: Sequence[str], mend: str
+) -> None:
+    """Raise `UserError` if a file lacks a column."""
     for name in columns:
         if name not in known:
-            raise UserError(
-                f"{file}{how} has no column {name!r}; {did_you_mean(name, known)}. Name its "
-                "columns with dataset.image, dataset.label and dataset.split, null if there is none"
-            )
+            raise UserError(f"{file} has no column {name!r}; {did_you_mean(name, known)}. {mend}")
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from unlabel.errors import UserError
 from unlabel.features import neighbours
 from unlabel.features.extract import in_shape, restored
 from unlabel.features.trained_encoder import digest, encoder_file, hardware_of, settings_of
+from unlabel.files import check_file
 from unlabel.hardware import Hardware
 from unlabel.method import Method
 from unlabel.progress import Progress
@@ -38,6 +39,7 @@ def run(
     standard error and left out. Computes on `device`, or where the run was trained. Raises
     `UserError` for a folder of no trained run, and where no image can be read.
     """
+    check_file(out)
     path, settings = encoder_file(run), settings_of(run)
     hardware = hardware_of(settings, device)
     method = restored(settings["method"], path, run / "method.safetensors")
