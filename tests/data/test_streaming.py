@@ -292,7 +292,7 @@ def test_no_bit_of_a_jpeg_file_changes_unseen(digits: Images, tmp_path: Path) ->
         content[whole.index(jpeg) + place] ^= 1 << place % 8
         path.write_bytes(content)
         found, _ = images.read(path)
-        for read in (found.image.encoded, found.decoded):
+        for read in (found.image.file_bytes, found.decoded):
             with pytest.raises(UserError, match=r"image 7 of .* is damaged \(its checksum"):
                 read()
 

@@ -1,9 +1,7 @@
 """Tables of images: CSV files, Parquet files, and folders of Parquet files."""
 
-import csv
 import json
 import re
-from codecs import BOM_UTF16_BE, BOM_UTF16_LE, getincrementaldecoder
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,28 +13,14 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from unlabel.data import csv_dialect
+from unlabel.data.csv_dialect import SEPARATORS, UTF8, Dialect
 from unlabel.data.names import as_text
 from unlabel.errors import UserError, did_you_mean, reason
 
-SEPARATORS = {".csv": ",", ".tsv": "\t"}
-OTHERS = (",", ";", "\t", "|")  # separators to try if the usual one does not find the columns
-NAMED = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 PARQUET = (".parquet", ".pq")
-UTF8, UTF16, WESTERN = "UTF-8", "UTF-16", "Windows-1252"  # the last has all of Latin-1's letters
-BLOCK = 1 << 20  # bytes
 MEND = "Name its columns with dataset.image, dataset.label and dataset.split, null if there is none"
 SHARD = re.compile(r"(.+?)[-_.]\d+([-_.]of[-_.]\d+)?")  # train-00000-of-00002
-
-
-@dataclass(frozen=True)
-class Dialect:
-    """How a CSV file is written."""
-
-    separator: str
-    encoding: str
-
-    def __str__(self) -> str:
-        return f"{NAMED[self.separator]}s between the columns, in {self.encoding}"
 
 
 @dataclass(frozen=True)
@@ -99,7 +83,7 @@ def column_names(path: Path) -> list[str]:
         if suffix in PARQUET:
             with pq.ParquetFile(file) as parquet:
                 return list(parquet.schema_arrow.names)
-        return _header(file, Dialect(SEPARATORS[suffix], _encoding(file)))
+        return csv_dialect.header(file, csv_dialect.usual(file))
 
 
 def read(path: Path, columns: Sequence[str], mend: str = MEND) -> Table:
@@ -167,11 +151,13 @@ def _read(file: Path, columns: list[str], mend: str) -> Table:
                 [],
                 _class_names(table.schema.metadata or {}),
             )
-        dialect = _dialect(file, columns, suffix, mend)
+        dialect = csv_dialect.find(file, columns)
+        header = csv_dialect.header(file, dialect)
+        check_columns(f"{file} (read with {dialect})", columns, header, mend)
     with explained(file, f", read with {dialect}"):
         table = _read_csv(file, columns, dialect)
-    usual = dialect == Dialect(SEPARATORS[suffix], UTF8)
-    return Table(table, [(file, len(table))], [] if usual else [f"read with {dialect}"], {})
+    plain = dialect == Dialect(SEPARATORS[suffix], UTF8)
+    return Table(table, [(file, len(table))], [] if plain else [f"read with {dialect}"], {})
 
 
 def _read_csv(file: Path, columns: list[str], dialect: Dialect) -> pa.Table:
@@ -198,42 +184,6 @@ def _class_names(metadata: dict[bytes, bytes]) -> dict[str, list[str]]:
         }
     except (ValueError, KeyError, TypeError, AttributeError):
         return {}
-
-
-def _dialect(file: Path, columns: Iterable[str], suffix: str, mend: str) -> Dialect:
-    """How a CSV file is written. Raises `UserError` if no separator finds the columns."""
-    usual = Dialect(SEPARATORS[suffix], _encoding(file))
-    for separator in (usual.separator, *OTHERS):
-        dialect = Dialect(separator, usual.encoding)
-        if set(columns) <= set(_header(file, dialect)):
-            return dialect
-    check_columns(f"{file} (read with {usual})", columns, _header(file, usual), mend)
-    return usual
-
-
-def _header(file: Path, dialect: Dialect) -> list[str]:
-    encoding = "utf-8-sig" if dialect.encoding == UTF8 else dialect.encoding
-    with file.open(encoding=encoding, newline="") as lines:
-        try:
-            return next(csv.reader(lines, delimiter=dialect.separator), [])
-        except csv.Error as error:
-            raise UserError(f"the first line of {file} is not a header: {error}") from error
-
-
-def _encoding(file: Path) -> str:
-    """UTF-8, or UTF-16 if the file says so, else Windows-1252, in which any bytes are text."""
-    decoder = getincrementaldecoder("utf-8")()
-    with file.open("rb") as stream:
-        if stream.read(2) in (BOM_UTF16_LE, BOM_UTF16_BE):
-            return UTF16
-        stream.seek(0)
-        try:
-            while block := stream.read(BLOCK):
-                decoder.decode(block)
-            decoder.decode(b"", final=True)
-        except UnicodeDecodeError:
-            return WESTERN
-    return UTF8
 
 
 def _suffix(file: Path) -> str:
