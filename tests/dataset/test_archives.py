@@ -814,14 +814,16 @@ def test_a_hostile_copy_of_cifar_is_refused(
         UserError,
         match="is not the file that was published"
         if "fold" in form
-        else r"data_batch_1 is no batch of CIFAR-10: it names posix\.system",
+        else r"data_batch_1 is not a batch of CIFAR-10: it names posix\.system",
     ):
         CIFAR10(root=str(root)).load(tmp_path / "raw")
     md5 = {"data_batch_1": published.checksum(batch, "md5")}
     monkeypatch.setattr(
         theirs, "train_list", [[name, md5.get(name, right)] for name, right in theirs.train_list]
     )
-    with pytest.raises(UserError, match=r"data_batch_1 is no batch of CIFAR-10: it names posix\."):
+    with pytest.raises(
+        UserError, match=r"data_batch_1 is not a batch of CIFAR-10: it names posix\."
+    ):
         CIFAR10(root=str(root)).load(tmp_path / "raw")
     assert not (tmp_path / "called").exists()
 
@@ -844,7 +846,7 @@ def test_a_file_of_house_numbers_that_holds_something_else_is_refused(
         savemat(out, content)
         root = write_folder(tmp_path / str(number), {"train_32x32.mat": out.getvalue()})
         file = known(svhn.FILES["train"], out.getvalue(), "")
-        with pytest.raises(UserError, match=r"train_32x32\.mat is not SVHN's"):
+        with pytest.raises(UserError, match=r"train_32x32\.mat is not a file of SVHN"):
             svhn._images(root / file.name, 0)
 
 
@@ -877,7 +879,9 @@ def test_damaged_house_numbers_are_one_sentence_or_the_same(tmp_path: Path) -> N
         try:
             found = svhn._images(path, 0)
         except UserError as error:
-            refused += bool(re.fullmatch(r".*mat is not SVHN's \(.+\); delete it, .*", str(error)))
+            refused += bool(
+                re.fullmatch(r".*mat is not a file of SVHN \(.+\); delete it, .*", str(error))
+            )
         else:  # a byte of the text at the beginning, say
             assert all(map(torch.equal, found, right))
     assert refused > 150

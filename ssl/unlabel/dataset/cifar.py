@@ -30,8 +30,8 @@ class Packed(NamedTuple):
     test: dict[str, str]
 
 
-# sha256 as in torchvision's port to Ruby and in TensorFlow Datasets; torchvision itself only has the
-# python version.
+# sha256 as in torchvision's port to Ruby and in TensorFlow Datasets; torchvision itself only has
+# the python version.
 TEN = Packed(
     File(
         "cifar-10-binary.tar.gz",
@@ -109,7 +109,7 @@ class CIFAR10(Dataset):
         return Raw(train, test, self.classes, source, checksums)
 
     def _records(self, raw: Path) -> dict[str, np.ndarray]:
-        """The content of each file of the binary version: one row of labels and pixels per image."""
+        """The content of each file of the binary version: a row of labels and pixels per image."""
         import torchvision  # costs two seconds
 
         packed = self.packed

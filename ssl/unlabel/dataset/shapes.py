@@ -110,7 +110,7 @@ def picture(draw: Generator, n: int, clutter: int, noise: float) -> tuple[Tensor
 
 
 def ground(n: int, grid: Tensor, clutter: int, uniform: Callable[..., Tensor]) -> Tensor:
-    """The background (n, 3, 32, 32): dull colours that change slowly, and spots of other colours."""
+    """The background (n, 3, 32, 32): dull colours that change slowly, and spots of others."""
     slow = uniform(-0.1, 0.1, 3, 3, 3) + uniform(0.1, 0.4, 1, 1, 1)
     x = F.interpolate(slow, (SIDE, SIDE), mode="bilinear", align_corners=True)
     for _ in range(clutter):
@@ -136,7 +136,7 @@ def pattern(grid: Tensor, kind: Tensor, angle: Tensor, period: Tensor, phase: Te
 
 
 def turned(x: Tensor, angle: Tensor) -> tuple[Tensor, Tensor]:
-    """Coordinates (2, 32, 32) or (n, 2, 32, 32) in axes rotated counter-clockwise by `angle` (n, 1)."""
+    """Coordinates ((n,) 2, 32, 32) in axes rotated counter-clockwise by `angle` (n, 1)."""
     right, up = x.unbind(-3)
     cos, sin = angle.cos()[:, :, None], angle.sin()[:, :, None]
     return cos * right + sin * up, cos * up - sin * right
