@@ -109,7 +109,7 @@ def _parquet(path: Path, shape: Shape, fit: str, wanted: Wanted, column: str) ->
     tables.check_columns(path, [column], names, MEND)
     if not file.metadata.num_rows:
         raise UserError(f"{path} has no images")
-    _, encoded = tables.images(pa.chunked_array([], file.schema_arrow.field(column).type), path)
+    encoded = not tables.has_paths(path, column)
     key = "id" if "id" in names else None
     rows = _rows(file, path, column, key, encoded)
     groups = ([pair for pair in each if wanted(pair[0])] for each in rows)

@@ -5,15 +5,15 @@ contents are compared, so that a copied or touched file makes nothing be trained
 """
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any
 
 from unlabel import files
-from unlabel.data import tables
+from unlabel.data import image_files, tables
 from unlabel.data.decode import Unreadable, content
-from unlabel.data.image_files import find
 from unlabel.data.names import as_text
 from unlabel.errors import UserError
 from unlabel.progress import Progress
@@ -63,7 +63,7 @@ def fingerprint(recipe: Recipe) -> str:
     sizes, times = list[tuple[str, str]](), list[tuple[str, str]]()
     for name, path in own_files(recipe):
         try:
-            about = path.stat()
+            about = os.stat(path)  # noqa: PTH116 (a Path takes several times as long)
             sizes.append((name, str(about.st_size)))
             times.append((name, str(about.st_mtime_ns)))
         except OSError:
@@ -74,15 +74,16 @@ def fingerprint(recipe: Recipe) -> str:
 def checksum(recipe: Recipe) -> str:
     """A hash of the names and the contents of all files of a recipe, as `prepare` reports it."""
     every, found = list(own_files(recipe)), dict[str, str]()
-    index = set(tables.files_of(Path(recipe["path"]).expanduser())) if _is_table(recipe) else set()
+    place = Path(recipe["path"]).expanduser()
+    index = set(map(str, tables.files_of(place))) if _is_table(recipe) else set()
     progress = Progress("files whose time has changed", len(every))
     for name, path in every:
         try:
             if path in index:
-                with path.open("rb") as file:
+                with Path(path).open("rb") as file:
                     found[name] = file_digest(file, "sha256").hexdigest()
             else:
-                found[name] = sha256(content(path)).hexdigest()
+                found[name] = sha256(content(Path(path))).hexdigest()
         except (OSError, Unreadable):
             found[name] = LOST
         progress.advance(1)
@@ -95,21 +96,21 @@ def digest(pairs: Iterable[tuple[str, str]]) -> str:
     return sha256("".join(f"{name} {each}\n" for name, each in sorted(pairs)).encode()).hexdigest()
 
 
-def own_files(recipe: Recipe) -> Iterator[tuple[str, Path]]:
+def own_files(recipe: Recipe) -> Iterator[tuple[str, str]]:
     """The name and the path of each file that a dataset of your own images is made from."""
     place = Path(recipe["path"]).expanduser()
     if not _is_table(recipe):
-        for path in find(place, recipe.get("links", False)).paths:
-            yield as_text(path.relative_to(place)), path
+        for name in image_files.names(place, recipe.get("links", False))[0]:
+            yield as_text(name), f"{place}/{name}"
         return
     for path in tables.files_of(place):
-        yield tables.name_in(place, path), path
-    images, encoded = tables.images(tables.read(place, [recipe["image"]])[recipe["image"]], place)
-    if not encoded:
+        yield tables.name_in(place, path), str(path)
+    if tables.has_paths(place, recipe["image"]):
+        images = tables.read(place, [recipe["image"]])[recipe["image"]]
         folder = place if place.is_dir() else place.parent
-        for name in dict.fromkeys(tables.texts(images)):
-            if name and "\0" not in name:
-                yield name, folder / name
+        for each in dict.fromkeys(tables.texts(images)):
+            if each and "\0" not in each:
+                yield each, str(folder / each)
 
 
 def _content(own: Recipe, before: Mapping[str, Any], cache: Path) -> str:

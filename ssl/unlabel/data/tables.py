@@ -132,6 +132,20 @@ def images(column: pa.ChunkedArray, path: Path) -> tuple[pa.ChunkedArray, bool]:
     raise UserError(f"the images of {path} are {kind}, but must be paths or encoded images")
 
 
+def has_paths(path: Path, column: str) -> bool:
+    """Whether a column of a table has paths of images, and not their bytes; reads no rows.
+
+    Raises `UserError` if there is no such column, or it has neither.
+    """
+    file = files_of(path)[0]
+    if _suffix(file) in SEPARATORS:
+        return True
+    with explained(file), pq.ParquetFile(file) as parquet:
+        schema = parquet.schema_arrow
+        check_columns(file, [column], schema.names, MEND)
+    return not images(pa.chunked_array([], schema.field(column).type), path)[1]
+
+
 def _text(value: Any) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
