@@ -1,8 +1,8 @@
 # make reproduce   set up, run the default workflow, show the leaderboard
 # make test        set up, pass the tests
 # make check       lint, formats, types, and known faults of the packages in requirements.lock
-# make faults      inject faults into the workflow, or some kinds: make faults ONLY="kills disk"
-# make bench       the benchmarks of tests/bench, or some: make bench ONLY="step probes"
+# make faults      inject faults into the workflow; only some kinds: make faults ONLY="kills disk"
+# make bench       run the benchmarks of tests/bench; only some: make bench ONLY="step probes"
 CORES ?= all
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -10,11 +10,12 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 .PHONY: reproduce test check faults bench format setup
 
 reproduce: setup
-	@$(BIN)/snakemake --cores $(CORES) --workflow-profile workflow/profiles/default --quiet rules host
+	@$(BIN)/snakemake --cores $(CORES)
 	@$(BIN)/python -m unlabel leaderboard --results reports/results.parquet --report reports/index.html
 
 test: setup
-	@$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile tests
+	@$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadgroup \
+		--no-loadscope-reorder tests
 
 check: setup .venv/audit
 	$(BIN)/ruff check .
@@ -23,7 +24,7 @@ check: setup .venv/audit
 	$(BIN)/snakefmt --check Snakefile workflow
 	@$(BIN)/python workflow/audit/scan.py
 
-# Where it cannot be installed, the scan says so.
+# If it cannot be installed, the scan says so.
 .venv/audit: workflow/audit/requirements.lock
 	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes --upgrade --target $@ -r $< && touch $@ || true
 
@@ -36,7 +37,7 @@ bench: setup .venv/bench
 	@$(BIN)/python -m unlabel bench --record reports/bench.json --page reports/bench.html
 	@echo "report: $(CURDIR)/reports/bench.html"
 
-# what is compared with
+# what the benchmarks compare with
 .venv/bench: tests/bench/requirements.lock
 	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes --upgrade --target $@ -r $<
 	@touch $@

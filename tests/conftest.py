@@ -3,18 +3,48 @@
 import os
 import shutil
 import signal
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import torch
 
-from support import project, versions
+from support import forks, project, versions
+from support.once import once
 from unlabel.data.images import Images
 from unlabel.hardware import Hardware
 
 os.environ.pop("UNLABEL_PLAN", None)
 # Begun in the background of a shell, this process and its children would ignore it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """One server does the commands of the session, whichever worker asks for them."""
+    if not hasattr(config, "workerinput"):
+        session = ExitStack()
+        session.enter_context(forks.server())
+        config.add_cleanup(session.close)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: one of the workers mostly waits, for Slurm or for a kill."""
+    return len(os.sched_getaffinity(0)) + 1
+
+
+WAITING = {"slurm", "longer", "together"}  # fixtures of the tests that take the longest
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One worker runs the tests that share a fixture of their file; the longest come first."""
+    for item in items:
+        shared = set(item.fixturenames) & vars(item.module).keys()
+        if item.get_closest_marker("xdist_group") is None:
+            name = item.path.name if shared else f"{item.path.name}:{item.originalname}"
+            item.add_marker(pytest.mark.xdist_group(name))
+    items.sort(
+        key=lambda item: (not WAITING & set(item.fixturenames), "workflow" not in str(item.path))
+    )
 
 
 @pytest.fixture(scope="session")
@@ -31,15 +61,34 @@ def digits() -> Images:
 @pytest.fixture
 def hardware() -> Hardware:
     """One thread of the CPU, in float32."""
-    return Hardware(device="cpu", precision="float32")
+    hardware = Hardware(device="cpu", precision="float32")
+    hardware.configure()
+    return hardware
 
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project whose small study was built once, with two cores."""
-    folder = project.project(tmp_path_factory.mktemp("made"), project.STUDY)
-    project.snakemake(folder, "--cores", "2")
-    return folder
+    """A project whose small study was built once, with two cores; to be read and copied only.
+
+    By processes of Snakemake and of its fork server, as a user's is.
+    """
+
+    def build(folder: Path) -> None:
+        project.project(folder, project.STUDY)
+        project.alone(folder, "--cores", "2")
+
+    return once(tmp_path_factory, "made", build)
+
+
+@pytest.fixture(scope="session")
+def longer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project whose two trainings last long enough to be interrupted, built once."""
+
+    def build(folder: Path) -> None:
+        project.project(folder, project.LONGER)
+        project.snakemake(folder, "--cores", "2")
+
+    return once(tmp_path_factory, "longer", build)
 
 
 @pytest.fixture
@@ -51,14 +100,17 @@ def copy(made: Path, tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def versioned(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The built project as a repository of git and DVC, committed and pushed; to be cloned only."""
-    folder = tmp_path_factory.mktemp("versioned")
-    return versions.repository(made, folder / "project", folder / "remote")
+
+    def make(folder: Path) -> None:
+        versions.repository(made, folder / "project", folder / "remote")
+
+    return once(tmp_path_factory, "versioned", make) / "project"
 
 
 @pytest.fixture(scope="session")
 def fresh(versioned: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A fresh clone with what DVC has, to be copied only."""
-    return versions.clone(versioned, tmp_path_factory.mktemp("fresh") / "clone")
+    return once(tmp_path_factory, "fresh", lambda folder: versions.clone(versioned, folder))
 
 
 @pytest.fixture

@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from importlib import import_module
+from inspect import signature
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ import yaml
 
 from support.commands import refused
 from support.models import METHODS, PARAMS, PRETRAIN, about, composed
-from unlabel.cli import main
+from unlabel.cli import STAGES, explained, main
 from unlabel.data import images
 
 
@@ -109,7 +111,11 @@ def test_a_run_of_other_settings_is_left_alone(folder, capsys):
         ("training", {"label_noise": 1.5}, "training.label_noise is 1.5, but must be from 0 to 1"),
         ("method", {"temperature": "hot"}, "method.temperature is 'hot', but must be a number"),
         ("method", {"temprature": 1.0}, "did you mean 'temperature'?"),
-        ("hardware", {"device": "cuda:9"}, "hardware.device is 'cuda:9', which this machine has"),
+        (
+            "hardware",
+            {"device": "cuda:9"},
+            "hardware.device is 'cuda:9', but this machine does",
+        ),
         ("hardware", {"precision": "int8"}, "must be one of 'auto', 'float32', 'bfloat16'"),
         ("optimizer", {"lr": 1e30}, "the training diverged; try a lower optimizer.lr"),
     ],
@@ -153,6 +159,45 @@ def test_an_unknown_stage(capsys):
     assert "unknown stage 'pretrian'; did you mean 'pretrain'?" in refused(capsys, "pretrian")
     main([])
     assert "pretrain" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--runs", "x"], "unlabel embed does not take '--runs'; did you mean '--run'?"),
+        (["--runs=x"], "unlabel embed does not take '--runs'; did you mean '--run'?"),
+        (["--run", "x", "--images", "y", "--out", "z", "w"], "unlabel embed does not take 'w'; "),
+        (["--run", "x"], "the following arguments are required: --images, --out; see unlabel "),
+        (["--run"], "argument --run: expected one argument; see unlabel embed --help"),
+    ],
+)
+def test_wrong_flags(capsys, words, said):
+    assert said in refused(capsys, "embed", *words)
+
+
+def test_each_stage_has_a_line_of_help(capsys):
+    main(["--help"])
+    lines = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
+    told = dict(line for line in lines if len(line) == 2 and line[0] in STAGES)
+    assert told.keys() == set(STAGES)
+    assert all(len(text) > 15 and text[0].isupper() for text in told.values())
+    assert len(set(told.values())) == len(STAGES)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_each_flag_has_a_line_of_help(capsys, stage):
+    run = import_module(f"unlabel.stage.{stage}").run
+    description, flags = explained(run)
+    assert flags.keys() == signature(run).parameters.keys()
+    assert all(len(text) > 10 for text in flags.values())
+    with pytest.raises(SystemExit) as stopped:
+        main([stage, "--help"])
+    assert not stopped.value.code
+    said = " ".join(capsys.readouterr().out.split())
+    for text in (description, *flags.values()):
+        assert " ".join(text.split()) in said
+    assert "UserError" not in said
+    assert "Args" not in said
 
 
 def test_ended_politely_it_saves_its_state_and_goes_on_to_the_same_bits(folder):

@@ -149,7 +149,7 @@ def test_a_runs_folder_names_it(parts, seed):
 @tried
 @given(st.text(max_size=60))
 def test_any_text_is_a_run_or_explained(text):
-    run = explained("is no run", Run.parse, text)
+    run = explained("is not a run", Run.parse, text)
     assert run is None or text.split("/")[:4] == run.folder.split("/")[:4]
 
 

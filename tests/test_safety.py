@@ -152,7 +152,7 @@ def test_who_may_start_programs_import_by_name_or_use_the_network():
         "unlabel.params.settings.import_module",  # ours by its path, but not by who has made it
         "unlabel.data.download.urlopen",
         "unlabel.cli.main",
-        "unlabel.workflow.takeover.use_this_python",
+        "unlabel.workflow.machine.use_this_python",
         "unlabel.stage.runs.run",
         "unlabel.dataset.held_out_mask",
         "unlabel.dataset.folder.find",

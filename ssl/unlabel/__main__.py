@@ -1,4 +1,4 @@
-"""`python -m unlabel STAGE ...`: a fork of the workflow's server does it, where there is one."""
+"""`python -m unlabel STAGE ...`, done by a fork of the workflow's server if there is one."""
 
 import sys
 

@@ -1,30 +1,35 @@
-"""`unlabel STAGE --name FILE ...`: one command per module of `unlabel.stage`."""
+"""`unlabel STAGE --name FILE ...`: each module of `unlabel.stage` is a command."""
 
+import ast
 import os
+import re
+import shutil
 import stat
 import sys
-from argparse import ArgumentParser
-from collections.abc import Sequence
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from inspect import getdoc, signature
 from io import TextIOWrapper
 from pathlib import Path
+from textwrap import fill
 from types import NoneType, UnionType
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, NoReturn, get_args, get_origin
 
 from unlabel.errors import UserError, did_you_mean, of_machine
 
-STAGES = sorted(file.stem for file in (Path(__file__).parent / "stage").glob("[!_]*.py"))
+FOLDER = Path(__file__).parent / "stage"
+STAGES = sorted(file.stem for file in FOLDER.glob("[!_]*.py"))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the stage that the arguments name; exit with 2 and one sentence for a user's mistake."""
+    """Run the stage that the arguments name; a user's mistake ends as one sentence and exit 1."""
     if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # not every encoding has what tables are made of
+        sys.stdout.reconfigure(errors="replace")  # some encodings lack the lines of tables
     stage, *rest = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
         if stage in ("-h", "--help"):
-            print(f"usage: unlabel STAGE --name FILE ...\n\nstages: {', '.join(STAGES)}")
+            print(overview())
         elif stage not in STAGES:
             raise UserError(f"unknown stage {stage!r}; {did_you_mean(stage, STAGES)}")
         else:
@@ -39,22 +44,82 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(f"error: {said}")
 
 
+def overview() -> str:
+    """What `unlabel --help` prints: each stage with a line of help."""
+    width = max(map(len, STAGES))
+    lines = [f"  {stage:{width}}  {summary(stage)}" for stage in STAGES]
+    head = ["usage: unlabel STAGE --name FILE ...", "", "stages:"]
+    return "\n".join([*head, *lines, "", "unlabel STAGE --help says what a stage takes"])
+
+
+def summary(stage: str) -> str:
+    """A stage's line of help: the first line of its module, which need not be imported for it."""
+    tree = ast.parse((FOLDER / f"{stage}.py").read_text(encoding="utf-8"))
+    return (ast.get_docstring(tree) or "").partition("\n")[0].rstrip(".")
+
+
+def parser_of(stage: str, run: Callable[..., None]) -> "Parser":
+    """The command line of a stage: a flag for each parameter of its function `run`."""
+    description, flags = explained(run)
+    parser = Parser(
+        prog=f"unlabel {stage}",
+        description=description,
+        formatter_class=RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    for name, parameter in signature(run).parameters.items():
+        options = _options(parameter.annotation) | {"help": flags[name].replace("%", "%%")}
+        if (default := parameter.default) is parameter.empty:
+            options["required"] = True
+        else:
+            options["default"] = default
+            options["help"] += f" (default: {default})" if default else ""
+        parser.add_argument(_flag(name), **options)
+    return parser
+
+
+def explained(run: Callable[..., None]) -> tuple[str, dict[str, str]]:
+    """The docstring of a stage's `run`: what comes before `Args:`, and each of its parameters.
+
+    What `Raises:` says is for programmers.
+    """
+    told = (getdoc(run) or "").partition("\n\nRaises:\n")[0]
+    text, _, block = told.partition("\n\nArgs:\n")
+    width = min(shutil.get_terminal_size().columns, 100) - 2
+    description = "\n\n".join(fill(" ".join(each.split()), width) for each in text.split("\n\n"))
+    flags = re.findall(r"^    (\w+): (.*(?:\n     .*)*)", block, re.MULTILINE)
+    return description, {name: " ".join(words.split()) for name, words in flags}
+
+
+class Parser(ArgumentParser):
+    """Raises `UserError` for a mistake, instead of printing a usage and exiting."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{self.prog}: {message}; see {self.prog} --help")
+
+
 def _run(stage: str, arguments: Sequence[str]) -> None:
     from unlabel.hardware import keep_memory
 
     run = import_module(f"unlabel.stage.{stage}").run
-    parser = ArgumentParser(prog=f"unlabel {stage}", description=getdoc(run))
-    for name, parameter in signature(run).parameters.items():
-        needed = parameter.default is parameter.empty
-        options = {"required": True} if needed else {"default": parameter.default}
-        flag = f"--{name.replace('_', '-')}"
-        parser.add_argument(flag, **options, **_options(parameter.annotation))
+    flags = ["--help", *map(_flag, signature(run).parameters)]
+    typed = [word.partition("=")[0] for word in arguments if word.startswith("--")]
+    chosen, unknown = None, [word for word in typed if word not in flags]
+    if not unknown:
+        chosen, unknown = parser_of(stage, run).parse_known_args(arguments)
+    if unknown:
+        known = did_you_mean(unknown[0], flags)
+        raise UserError(f"unlabel {stage} does not take {unknown[0]!r}; {known}")
     keep_memory()
-    run(**vars(parser.parse_args(arguments)))
+    run(**vars(chosen))
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def _options(kind: Any) -> dict[str, Any]:
-    """What argparse is told of a type: of list[X] and X | None what it is told of X, and more."""
+    """What argparse needs to know of a type; for list[X] and X | None, that of X and more."""
     if get_origin(kind) is UnionType:
         return _options(next(each for each in get_args(kind) if each is not NoneType))
     if get_origin(kind) is list:

@@ -1,4 +1,4 @@
-"""The one exception a user's mistake raises, and what to say of a disk or memory that is full."""
+"""The exception for a user's mistake, and what to say when a disk or the memory is full."""
 
 import errno
 import os
@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
-MEMORY = ("can't allocate memory", "out of memory")  # torch's words, on a CPU and on a GPU
+MEMORY = ("can't allocate memory", "out of memory")  # what torch says, on a CPU and on a GPU
 LESS = (
     "run fewer jobs at once (snakemake --cores 1), free memory, or make the batch smaller "
     "(training.batch, training.chunk, features.batch)"
@@ -16,9 +16,9 @@ LESS = (
 
 
 class UserError(Exception):
-    """A mistake its reader can mend: the message says what is wrong, where, and how to mend it.
+    """A mistake the user can mend: the message says what is wrong, where, and how to mend it.
 
-    It is one line that a terminal can show, whatever names of files are in it.
+    The message is one line that a terminal can show, whatever file names are in it.
     """
 
     def __init__(self, message: str):
@@ -26,24 +26,24 @@ class UserError(Exception):
 
 
 def printable(text: str) -> str:
-    """A text in one line, without what a terminal would obey or no encoding can write."""
+    """A text in one line, with escapes for what a terminal would obey or cannot encode."""
     return "".join(
         each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
     )
 
 
 def reason(error: BaseException) -> str:
-    """The first line of what an exception says; its kind, where it says nothing."""
+    """The first line of an exception's message, or its type if it has none."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
 
 
 @contextmanager
 def damage(what: str, mend: str) -> Iterator[None]:
-    """Let all that is raised while a file is read be a `UserError`: what is wrong, why, what to do.
+    """Turn any exception inside, where a file is read, into a `UserError`: what, why, what to do.
 
-    There is no exception that no damaged file makes a library raise. That a file is missing is said
-    elsewhere, and what memory there is says nothing of the file.
+    Libraries raise all kinds of exceptions for damaged files. A missing file and too little memory
+    are other faults, so those pass through.
     """
     try:
         yield
@@ -54,14 +54,14 @@ def damage(what: str, mend: str) -> Iterator[None]:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """What to say after an unknown name: the nearest right one, or all where none is near."""
+    """What to say after an unknown name: the nearest known one, or all of them if none is near."""
     names = sorted(known)
     near = get_close_matches(name, names, n=1)
     return f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(names)}"
 
 
 def of_machine(error: BaseException) -> str:
-    """What to say where a disk is full or may not be written, or memory is short; else nothing."""
+    """What to say if a disk is full or read-only, or memory is short; empty for other errors."""
     if isinstance(error, OSError) and error.errno in DISK:
         where = error.filename or f"a file in {Path.cwd()}"
         why = os.strerror(error.errno)

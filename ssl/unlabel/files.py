@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Files that are written whole or not at all."""
 
 import json
 import os
@@ -18,15 +18,15 @@ from unlabel.errors import UserError
 
 @contextmanager
 def whole(path: Path, durable: bool = True) -> Iterator[Path]:
-    """A temporary name beside `path`, renamed to it when the block ends well and removed otherwise.
+    """A temporary name beside `path`. It becomes `path` if the block succeeds, else it is removed.
 
     The content reaches the disk before the name does, so a power cut leaves the old file or the
-    new one; if not `durable`, perhaps half of one, which whoever reads it must be able to tell.
+    new one. If not `durable`, it may leave half a file, which the reader must be able to detect.
     """
     check_file(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Of this process alone. The suffix stays last: some writers choose their format by it.
     _clear(path.parent.absolute())
+    # The name is this process's own. The suffix is last, as some writers choose a format by it.
     part = path.with_name(f".{path.stem}.{platform.node()}-{os.getpid()}.part{path.suffix}")
     try:
         yield part
@@ -36,7 +36,7 @@ def whole(path: Path, durable: bool = True) -> Iterator[Path]:
         if durable:
             _sync(path.parent)
             _sync_above(path.parent.absolute())
-    except OSError as error:  # a full disk, say, whose error does not tell where
+    except OSError as error:  # the error of a full disk, for one, does not say where
         if error.filename in (None, str(part)):
             error.filename = str(path)
         raise
@@ -62,7 +62,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write_table(path: Path, rows: list[dict[str, Any]], schema: pa.Schema | None = None) -> None:
-    """Write `rows` as Parquet; without a schema the columns are all names that any row has."""
+    """Write `rows` as Parquet. Without a schema, each name in any row becomes a column."""
     names = dict.fromkeys(name for row in rows for name in row)
     columns = {name: [row.get(name) for row in rows] for name in names}
     table = pa.table(columns) if schema is None else pa.Table.from_pylist(rows, schema)
@@ -72,7 +72,7 @@ def write_table(path: Path, rows: list[dict[str, Any]], schema: pa.Schema | None
 
 @cache
 def _clear(folder: Path) -> None:
-    """Remove what processes that were killed have left; once, as a folder may have many files."""
+    """Remove the temporary files of killed processes, once per folder."""
     host = platform.node()
     left = re.compile(rf"\..*\.{re.escape(host)}-(\d+)\.part(\.[^.]*)?")
     for path in folder.iterdir():
@@ -92,9 +92,9 @@ def _alive(process: int) -> bool:
 
 @cache
 def _sync_above(folder: Path) -> None:
-    """Have the disk know the folders that lead to this one from the working folder; once.
+    """Sync the folders between the working folder and this one, once.
 
-    They may be new, and Snakemake, which has made them, does not see to it.
+    Snakemake may just have made them, and does not sync them itself.
     """
     here = Path.cwd()
     for above in folder.parents:
@@ -110,13 +110,13 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-FROZEN = Path(".snakemake/unlabel")  # what this package keeps there itself
+FROZEN = Path(".snakemake/unlabel")  # this package's own files
 
 
 def read_json(path: Path, first: str) -> dict[str, Any]:
-    """The JSON object of a file; `first` is what to do where there is no such file.
+    """The JSON object in a file; `first` says what to do if there is no such file.
 
-    Raises `UserError` if it is missing, damaged or no object.
+    Raises `UserError` if the file is missing, is damaged, or holds something else.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -127,5 +127,5 @@ def read_json(path: Path, first: str) -> dict[str, Any]:
             f"{path} is not valid JSON ({error}); delete it and make it again"
         ) from error
     if not isinstance(content, dict):
-        raise UserError(f"{path} holds no JSON object; delete it and make it again")
+        raise UserError(f"{path} does not hold a JSON object; delete it and make it again")
     return content

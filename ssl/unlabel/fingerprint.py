@@ -7,27 +7,19 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from unlabel.errors import UserError
+
 PACKAGE = Path(__file__).parent
 
 
 @cache
 def fingerprint(*modules: str) -> str:
-    """Of modules of this package and of all that they import from it, directly or not."""
+    """Hash modules of this package and everything they import from it, directly or not.
+
+    Raises `UserError` if one of them does not exist: else its code would stop counting unnoticed.
+    """
     text = "".join(f"{module} {_parsed(module)[0]}\n" for module in sorted(_closure(modules)))
     return sha256(text.encode()).hexdigest()[:16]
-
-
-@cache
-def words(*modules: str) -> frozenset[str]:
-    """The names that stand as text in modules and in all that they import from this package."""
-    found = set[str]()
-    for module in _closure(modules):
-        path = _file(module)
-        assert path is not None
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                found.add(node.value)
-    return frozenset(word for word in found if word.isidentifier())
 
 
 def targets(settings: Any) -> Iterator[str]:
@@ -40,13 +32,16 @@ def targets(settings: Any) -> Iterator[str]:
 
 
 def _closure(modules: Iterable[str]) -> set[str]:
-    """Modules of this package, and all that they import from it, directly or not."""
-    todo, seen = list(modules), set[str]()
+    """Modules of this package and everything they import from it; other packages are left out."""
+    todo, seen = [(module, "a setting or a stage") for module in modules], set[str]()
     while todo:
-        module = todo.pop()
-        if module not in seen and _file(module) is not None:
-            seen.add(module)
-            todo += _parsed(module)[1]
+        module, origin = todo.pop()
+        if module in seen or module.partition(".")[0] != "unlabel":
+            continue
+        if _file(module) is None:
+            raise UserError(f"{origin} names the module {module}, which does not exist; correct it")
+        seen.add(module)
+        todo += [(each, module) for each in _parsed(module)[1]]
     return seen
 
 
@@ -60,18 +55,16 @@ def _file(module: str) -> Path | None:
 
 @cache
 def _parsed(module: str) -> tuple[str, list[str]]:
-    """A module's hash, and what it imports; a name imported from a package may be a module."""
+    """The hash of a module that exists, and the modules it imports."""
     path = _file(module)
     assert path is not None
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    imports = [module.rpartition(".")[0]]
+    imports = [module.rpartition(".")[0]]  # Python runs the package's __init__.py first
     for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            imports += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            imports += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            imports += _imported(node, module)
         elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
-            first = node.body[0]
+            first = node.body[0] if node.body else None
             if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
                 first.value.value = None
     digest = sha256(ast.dump(tree).encode())
@@ -81,10 +74,20 @@ def _parsed(module: str) -> tuple[str, list[str]]:
     return digest.hexdigest(), imports
 
 
+def _imported(node: ast.Import | ast.ImportFrom, module: str) -> list[str]:
+    """The modules an import statement names. What it takes from one may be a module, or may not."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if node.level or node.module is None:
+        raise UserError(f"{module} has a relative import in line {node.lineno}; write it in full")
+    taken = [f"{node.module}.{alias.name}" for alias in node.names]
+    return [node.module, *(name for name in taken if _file(name) is not None)]
+
+
 def _beside(folder: Path) -> Iterator[Path]:
-    """What a package has beside code, such as templates; not what packages inside it have."""
+    """The files of a package that are not code, such as templates, without inner packages'."""
     for path in folder.iterdir():
         if path.is_dir() and not (path / "__init__.py").exists():
             yield from _beside(path)
-        elif path.is_file() and path.suffix not in (".py", ".pyc"):
+        elif path.is_file() and path.suffix not in (".py", ".pyc", ".md"):
             yield path

@@ -1,27 +1,28 @@
-"""Where a job computes, and in which precision."""
+"""The device a job computes on, and the precision it computes in."""
 
 import ctypes
 import os
 import sys
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, Self
 
 import torch
 from torch import Tensor, nn
 
 from unlabel.data.compressed import CompressedImages
 from unlabel.data.images import Images
-from unlabel.errors import UserError
+from unlabel.errors import UserError, reason
 
 
 @dataclass(frozen=True)
 class Hardware:
-    """A device, the number of threads on a CPU, and whether to compute in bfloat16.
+    """A device, the number of CPU threads, and the precision to compute in.
 
-    Threads are a setting and not what the scheduler gives, as sums depend on their number. `auto`
-    is the GPU where there is one, and bfloat16 where the device computes in it. Of encoded images,
-    `workers` more threads decode the next ones; without any, a step waits for its own.
+    The number of threads is a setting, whatever the scheduler gives a job, because sums depend on
+    it. `auto` is the GPU if there is one, and bfloat16 if the device computes in it; `resolve`
+    decides. `workers` threads decode compressed images ahead of the training; with none, each step
+    waits for its own images.
     """
 
     device: str = "auto"
@@ -30,31 +31,29 @@ class Hardware:
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
 
     def __post_init__(self) -> None:
+        """Raise `UserError` for a negative number of workers."""
         if self.workers < 0:
             raise UserError(f"hardware.workers is {self.workers}, but must not be negative")
-        device = self.device
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        if device == "cuda" and "LOCAL_RANK" in os.environ:  # one of several processes
-            device = f"cuda:{os.environ['LOCAL_RANK']}"
-        try:
-            torch.empty(0, device=device)
-        except (RuntimeError, AssertionError) as error:
-            reason = str(error).splitlines()[0]
-            raise UserError(
-                f"hardware.device is {device!r}, which this machine has not ({reason}); "
-                "set it to auto or cpu"
-            ) from error
-        if device.startswith("cuda:"):
-            torch.cuda.set_device(device)  # what processes send each other goes by it
-        object.__setattr__(self, "device", device)
-        if self.precision == "auto":
-            fast = torch.cuda.is_bf16_supported() if device != "cpu" else _cpu_has_bfloat16()
-            object.__setattr__(self, "precision", "bfloat16" if fast else "float32")
+
+    def resolve(self) -> Self:
+        """The same on this machine, with a device and a precision in place of each `auto`.
+
+        Raises `UserError` if this machine does not have the device.
+        """
+        device = _device(self.device)
+        precision = self.precision
+        if precision == "auto":
+            precision = "bfloat16" if _has_bfloat16(device) else "float32"
+        return replace(self, device=device, precision=precision)
+
+    def configure(self) -> None:
+        """Set torch's global switches for this process: threads, TF32, and reproducible kernels."""
+        if self.device.startswith("cuda:"):
+            torch.cuda.set_device(self.device)  # NCCL sends from and to the current device
         torch.set_num_threads(self.threads)
         torch.backends.cuda.matmul.allow_tf32 = True
         torch.backends.cudnn.allow_tf32 = True
-        # cuDNN's and cuBLAS's fastest choices differ from run to run.
+        # The kernels that cuDNN and cuBLAS find fastest differ from run to run.
         torch.backends.cudnn.deterministic = True
         torch.backends.cudnn.benchmark = False
 
@@ -64,32 +63,52 @@ class Hardware:
         return torch.autocast(device, torch.bfloat16, enabled=self.precision == "bfloat16")
 
     def move(self, module: nn.Module) -> nn.Module:
-        """`module`, on the device. Channels come last: 1.5 times as fast, on CPUs too."""
+        """`module` on the device, with channels last: 1.5 times as fast, on CPUs too."""
         return module.to(self.device).to(memory_format=torch.channels_last)
 
     def hold(self, images: Images) -> Images:
-        """The images on the device, where they fit beside a model; otherwise where they are."""
+        """The images on the device if they leave room for a model there; else where they are."""
         if self.device == "cpu" or isinstance(images.image, CompressedImages):
             return images
-        free = torch.cuda.mem_get_info()[0] if self.device.startswith("cuda") else 0
+        free = torch.cuda.mem_get_info(self.device)[0] if self.device.startswith("cuda") else 0
         fits = images.image.nbytes < free / 2
         return Images(*(t.to(self.device) for t in images)) if fits else images
 
     def pixels(self, image: Tensor | CompressedImages) -> Tensor:
-        """uint8 (B, C, H, W), wherever it lies -> [0, 1] (B, C, H, W) on the device."""
+        """uint8 (B, C, H, W) anywhere -> floats in [0, 1] (B, C, H, W) on the device."""
         return image.to(self.device, non_blocking=True).to(torch.float32) / 255
 
 
-def _cpu_has_bfloat16() -> bool:
-    """Does the CPU multiply in bfloat16 (AVX512-BF16 or AMX)? Elsewhere it is slower."""
-    return getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
+def _device(name: str) -> str:
+    """The device that a setting names. Raises `UserError` if this machine does not have it."""
+    device = name
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and "LOCAL_RANK" in os.environ:  # one of several processes
+        device = f"cuda:{os.environ['LOCAL_RANK']}"
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(
+            f"hardware.device is {device!r}, but this machine does not have it ({reason(error)}); "
+            "set it to auto or cpu"
+        ) from error
+    return device
+
+
+def _has_bfloat16(device: str) -> bool:
+    """Does the device multiply in bfloat16? A CPU without AVX512-BF16 or AMX is slower in it."""
+    if device == "cpu":
+        return getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
+    with torch.cuda.device(device):
+        return torch.cuda.is_bf16_supported()
 
 
 def keep_memory() -> None:
     """Keep freed memory for the next step: 1.5 times as many views/s on a CPU (tests/bench).
 
-    Not blocks of 128 MiB or more, such as the similarities of very large batches: kept, a step of
-    SimCLR with batch 4096 took 0.9 GiB more.
+    Blocks of 128 MiB or more, such as the similarities of a very large batch, go back to the
+    system: kept, they made a step of SimCLR with batch 4096 take 0.9 GiB more.
     """
     if sys.platform == "linux":
         libc, trim, mmap = ctypes.CDLL(None), -1, -3  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD

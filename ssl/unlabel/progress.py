@@ -1,4 +1,4 @@
-"""Progress a person can follow: a bar in a terminal, a line now and then in a log file."""
+"""Progress for people to follow: a bar in a terminal, a line now and then in a log file."""
 
 import sys
 import time
@@ -38,7 +38,7 @@ class Progress:
 
     @property
     def rate(self) -> float:
-        """Images per second since this process began to count."""
+        """Images per second since this process started to count."""
         return (self.done - self.start) / max(time.monotonic() - self.began, 1e-9)
 
     def close(self) -> None:

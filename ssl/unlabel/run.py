@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from unlabel.errors import UserError
+from unlabel.metric import Metric
 
 BASELINE = "random"  # the untrained encoder, which every method must beat
-# What a training writes into the run's folder. The last one says that all are there.
+# What a training writes into the run's folder. The last file says that all are there.
 TRAINED = (
     "params.yaml",
     "encoder.safetensors",
@@ -15,17 +16,24 @@ TRAINED = (
     "pictures.parquet",
     "run.json",
 )
-ASIDE = "finished"  # the folder of a training whose end no Snakemake has seen
+NUMBERS = (  # of run.json
+    Metric("images", "images to train on"),
+    Metric("parameters", "parameters of the encoder"),
+    Metric("seconds", "time to train one run", unit="s", better="lower"),
+    Metric("images_per_second", "images trained on in a second", better="higher"),
+    Metric("peak_memory", "peak memory", unit="bytes", better="lower"),
+)
+ASIDE = "finished"  # the folder of a training that ended when no Snakemake was watching
 
 
 @dataclass(frozen=True, order=True)
 class Run:
-    """One training: its folder below data/runs says all that makes it."""
+    """One training. Its folder below data/runs says everything that defines it."""
 
     budget: str
     dataset: str
     method: str
-    variant: str  # `base`, or the sorted overrides that make it: `method.temperature=0.1`
+    variant: str  # `base`, or the sorted overrides: `method.temperature=0.1`
     seed: int
 
     @property
@@ -35,18 +43,18 @@ class Run:
 
     @classmethod
     def of(cls, path: str) -> "Run":
-        """The run that a file below data/runs is of. Raises `UserError` if it is of none."""
+        """The run that a file below data/runs belongs to. Raises `UserError` if there is none."""
         return cls.parse("/".join(path.split("/")[2:7]))
 
     @classmethod
     def parse(cls, folder: str) -> "Run":
-        """From its folder. Raises `UserError` if that names no run."""
+        """The run of a folder. Raises `UserError` if the folder is not a run's."""
         try:
             budget, dataset, method, variant, seed = folder.split("/")
             return cls(budget, dataset, method, variant, int(seed))
         except ValueError as error:
             raise UserError(
-                f"{folder!r} is no run: write BUDGET/DATASET/METHOD/VARIANT/SEED, the seed a number"
+                f"{folder!r} is not a run: write BUDGET/DATASET/METHOD/VARIANT/SEED, SEED a number"
             ) from error
 
 
@@ -56,5 +64,5 @@ def files_of(runs: Iterable[Run], *names: str) -> list[str]:
 
 
 def shown(runs: Iterable[Run], method: str, seed: int | None = None) -> list[Run]:
-    """Those on a method's page: its own, and the untrained ones; of one seed, or all."""
+    """The runs on a method's page: its own and the untrained ones, of one seed or of all."""
     return [run for run in runs if run.method in (method, BASELINE) and seed in (None, run.seed)]

@@ -8,7 +8,7 @@ from torch import Generator
 def derive(*purpose: object) -> int:
     """A seed in [0, 2⁶³) from, say, `(run seed, "shuffle", epoch)`.
 
-    Every draw seeded so, a run can be taken up at any step with no generator state kept.
+    When every draw is seeded like this, a run can resume at any step without a generator's state.
     """
     digest = sha256("/".join(map(str, purpose)).encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1

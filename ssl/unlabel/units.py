@@ -4,7 +4,7 @@ DASH = "–"
 
 
 def decimals(value: float) -> int:
-    """How many decimals show about three digits of `value`."""
+    """The number of decimals that shows about three digits of `value`."""
     size = abs(value)
     return 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3
 
@@ -22,7 +22,7 @@ def number(value: float, places: int | None = None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """As long as a person would say it: 31 s, 12.4 min, 3.2 h."""
+    """In the unit a person would use: 31 s, 12.4 min, 3.2 h."""
     if seconds < 120:
         return f"{number(seconds, 0 if seconds >= 10 else 1)} s"
     if seconds < 7200:

@@ -1,4 +1,4 @@
-"""Tensors in safetensors files that are whole, checked when read, and the same bytes each time."""
+"""Tensors in safetensors files: written whole, checked when read, always the same bytes."""
 
 import json
 from hashlib import sha256
@@ -15,12 +15,12 @@ from unlabel.files import whole
 
 
 def write(path: Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
-    """Write tensors and what is to be known `about` them, whole or not at all."""
+    """Write tensors, and in the header what is known `about` them, whole or not at all."""
     tensors = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
-    # One key: safetensors writes several in an order that changes from process to process.
+    # One key, because safetensors writes several in an order that differs between processes.
     header = {"unlabel": json.dumps(about | {"sha256": _digest(tensors)})}
     with whole(path) as part:
-        # safetensors' own writing hides the reason when the disk is full.
+        # safetensors itself would hide the reason if the disk is full.
         part.write_bytes(save(tensors, header))
 
 
@@ -48,7 +48,7 @@ def _digest(tensors: dict[str, Tensor]) -> str:
 
 
 def of(module: nn.Module) -> dict[str, Tensor]:
-    """The module's parameters and buffers, each once, though it may go by several names."""
+    """The module's parameters and buffers, each once, even if it has several names."""
     seen: dict[int, str] = {}
     state = module.state_dict(keep_vars=True)
     for name, tensor in state.items():
@@ -57,7 +57,7 @@ def of(module: nn.Module) -> dict[str, Tensor]:
 
 
 def restore(module: nn.Module, tensors: dict[str, Tensor], where: Path) -> None:
-    """Put back what `of` gave. Raises `UserError` if it is of another module."""
+    """Put back what `of` gave. Raises `UserError` if the tensors are another module's."""
     expected = of(module)
     if expected.keys() != tensors.keys() or any(
         expected[name].shape != tensors[name].shape for name in expected

@@ -215,7 +215,7 @@ def test_rotate_turns_each_image_by_its_own_angle():
 
 
 def test_rotate_says_what_is_wrong_with_oblong_images():
-    with pytest.raises(UserError, match="4 x 6 pixels cannot be turned"):
+    with pytest.raises(UserError, match="4 x 6 pixels cannot be rotated"):
         Rotate().apply(torch.rand(2, 1, 4, 6), torch.ones(2, 1))
 
 

@@ -35,7 +35,8 @@ def measure() -> Iterator[Row]:
 def step(batch: int, encoder: str, steps: int) -> Iterator[Row]:
     """Measure a batch size and an encoder over so many steps, on the GPU where there is one."""
     settings = compose.settings(PARAMS, "quick", "fashion_mnist", "simclr", f"encoder={encoder}")
-    hardware: Hardware = build(settings["hardware"])
+    hardware: Hardware = build(settings["hardware"]).resolve()
+    hardware.configure()
     pixels = torch.randint(256, (2 * batch, 3, 32, 32), dtype=torch.uint8)
     images = hardware.hold(
         Images.of(torch.arange(2 * batch), pixels, torch.zeros(2 * batch, dtype=torch.int64))

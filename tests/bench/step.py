@@ -48,7 +48,8 @@ class Contest:
     def __init__(self, name: str, shape: tuple[int, int, int], batch: int = BATCH):
         settings = compose.settings(PARAMS, "quick", "fashion_mnist", name, "encoder=resnet_mini")
         self.name, self.batch, self.settings = name, batch, settings
-        self.hardware: Hardware = build(settings["hardware"])
+        self.hardware: Hardware = build(settings["hardware"]).resolve()
+        self.hardware.configure()
         torch.manual_seed(0)
         pixels = torch.randint(256, (2 * batch, *shape), dtype=torch.uint8)
         size = len(pixels)

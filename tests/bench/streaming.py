@@ -92,7 +92,8 @@ def train(path: Path, workers: int, copied: bool) -> None:
     if copied:
         found = found._replace(image=found.image.clone())
     run = settings(workers)
-    hardware: Hardware = build(run["hardware"])
+    hardware: Hardware = build(run["hardware"]).resolve()
+    hardware.configure()
     torch.manual_seed(0)
     method = build(run["method"], encoder=build(run["encoder"], data=data), data=data)
     hardware.move(method)

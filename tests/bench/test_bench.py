@@ -112,5 +112,5 @@ def test_the_page_shows_each_row_and_counts_the_targets(tmp_path):
     with pytest.raises(UserError, match="is not valid JSON"):
         bench.run(tmp_path / "bench.json", tmp_path / "bench.html")
     (tmp_path / "bench.json").write_text('{"some": {}}')
-    with pytest.raises(UserError, match="is no record of benchmarks"):
+    with pytest.raises(UserError, match="does not hold benchmarks"):
         bench.run(tmp_path / "bench.json", tmp_path / "bench.html")

@@ -320,6 +320,7 @@ def test_a_negative_number_of_workers_is_refused() -> None:
 
 def trained(images: Images, workers: int, start: int = 0, accumulate: int = 1):
     hardware = Hardware(device="cpu", precision="float32", workers=workers)
+    hardware.configure()
     settings = composed("simclr")
     method = hardware.move(assembled(settings, about(images)))
     optimizers = [build(settings["optimizer"], module=method)]
@@ -480,6 +481,7 @@ LIMITED = """
     path, workers, limit = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     found, data = images.read(path)
     hardware = Hardware(device="cpu", precision="float32", workers=workers)
+    hardware.configure()
     torch.manual_seed(0)
     method = Mean(data)
     now = next(line for line in Path("/proc/self/status").open() if line.startswith("VmData"))

@@ -242,8 +242,8 @@ def test_factors_stay_with_their_images(tmp_path: Path, monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        (Misnamed, "mine has values of tilt in train that have no name"),
-        (Nameless, "mine has other factors in train than it names"),
+        (Misnamed, "mine has values of tilt in train that it does not name"),
+        (Nameless, "mine does not have the factors in train that it names"),
     ],
 )
 def test_factors_without_a_name_are_refused(
@@ -292,14 +292,14 @@ def test_wrong_settings_are_explained(
 
 
 def test_a_target_that_is_no_dataset_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"unlabel\.hardware\.Hardware, not a dataset"):
+    with pytest.raises(UserError, match=r"unlabel\.hardware\.Hardware, which is not a dataset"):
         prepared(tmp_path, _target_="unlabel.hardware.Hardware")
 
 
 @pytest.mark.parametrize("text", ["name: mine", "dataset: {}", "name: mine\ndataset: digits"])
 def test_params_without_a_dataset_are_explained(tmp_path: Path, text: str) -> None:
     (tmp_path / "params.yaml").write_text(text)
-    with pytest.raises(UserError, match=r"params\.yaml needs the settings `name`"):
+    with pytest.raises(UserError, match=r"params\.yaml needs two settings: `name`"):
         prepare.run(tmp_path / "params.yaml", *([tmp_path] * 4))
 
 

@@ -25,7 +25,7 @@ from unlabel.errors import UserError
 from unlabel.params import command_line, compose
 from unlabel.params.settings import check
 from unlabel.stage import prepare
-from unlabel.workflow import inventory
+from unlabel.workflow import run_states
 from unlabel.workflow.plan import Plan
 
 RECIPE = PARAMS / "dataset/folder.yaml"
@@ -514,7 +514,7 @@ def test_runs_on_ones_own_images_are_needed_as_any_study_may_be_run_there(tmp_pa
     names = [f"folder/simclr/{variant}" for variant in variants]
     for name in (*names, "svhn/simclr/base", "gone/simclr/base"):
         (tmp_path / "runs/tiny" / name / "0").mkdir(parents=True)
-    found = inventory.look(Plan(PARAMS, tmp_path / "frozen"), tmp_path / "runs")
+    found = run_states.look(Plan(PARAMS, tmp_path / "frozen"), tmp_path / "runs")
     states = {f"{each.run.dataset} {each.run.variant}": each.state for each in found}
     assert states == {
         "folder base": "unfinished",

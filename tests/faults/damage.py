@@ -13,7 +13,7 @@ from processes import of
 from trial import REPORT, Row, build, copied, differs, end, start
 
 from unlabel import files
-from unlabel.workflow.engine import provenance
+from unlabel.workflow.engine import provenance, records
 
 TITLE = "Damaged files"
 RUN = Path("data/runs/tiny/digits/rotation/base/0")
@@ -82,7 +82,7 @@ def inject() -> Iterator[Row]:
         for way, damage in list(WAYS.items())[:3]:
             with copied() as folder:
                 if at == provenance.PROVENANCE:
-                    python(folder, "unlabel.workflow.engine.provenance", "export")
+                    python(folder, "unlabel", "provenance")
                 for path in sorted(each for each in folder.glob(str(at)) if each.is_file()):
                     damage(path, path)
                     damaged = path
@@ -92,7 +92,7 @@ def inject() -> Iterator[Row]:
 
 
 RECORDS = {
-    "Snakemake's records": provenance.RECORDS / "**/*",
+    "Snakemake's records": records.RECORDS / "**/*",
     "the plan": files.FROZEN / "*.json",
     "the frozen settings": files.FROZEN / "*.yaml",
     "provenance.json": provenance.PROVENANCE,

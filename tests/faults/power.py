@@ -11,7 +11,7 @@ from processes import end_all
 from trial import Row, build, differs, end, fresh, start
 
 from unlabel.workflow.engine import records
-from unlabel.workflow.engine.provenance import RECORDS
+from unlabel.workflow.engine.records import RECORDS
 
 TITLE = "A power cut"
 CALLS = "openat,creat,fsync,fdatasync,rename,renameat,renameat2"

@@ -22,7 +22,7 @@ from unlabel.errors import UserError, of_machine
 from unlabel.features import parquet
 from unlabel.features.parquet import ALL, Split, Views
 from unlabel.workflow.engine import records
-from unlabel.workflow.engine.provenance import RECORDS
+from unlabel.workflow.engine.records import RECORDS
 
 RUN = "data/runs/tiny/digits/rotation/base/0"
 
@@ -60,6 +60,7 @@ def test_outputs_from_the_future_are_set_back(copy):
     for path in (copy / "data").rglob("*.*"):
         os.utime(path, (tomorrow, tomorrow))
     assert planned(copy) == {}
+    assert "Nothing to be done" in snakemake(copy, "--cores", "1")
     assert max(path.stat().st_mtime for path in (copy / "data").rglob("*.*")) < time.time()
 
 

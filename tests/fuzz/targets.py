@@ -102,7 +102,7 @@ def _embedded(path: Path) -> None:
     import torch
 
     neighbours.read_about(path)
-    neighbours.neighbours(path, torch.ones(2, 4), 3)
+    neighbours.find(path, torch.ones(2, 4), 3)
 
 
 def _study(path: Path) -> None:

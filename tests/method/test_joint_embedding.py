@@ -317,7 +317,7 @@ def test_a_teacher_is_the_moving_average_of_its_student():
     for momentum in (0.5, 0.9, 0.99):
         for p in student.parameters():
             p.data = torch.randn_like(p)
-        teacher.follow(student, momentum)
+        teacher.follow(student, momentum, share=1.0)
         new = student.parameters()
         expected = [momentum * e + (1 - momentum) * p for e, p in zip(expected, new, strict=True)]
     for p, e in zip(teacher.parameters(), expected, strict=True):

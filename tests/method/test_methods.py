@@ -1,6 +1,6 @@
 """Every method obeys the one interface. A new params/method/*.yaml is tested with no edit here."""
 
-import dataclasses
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -9,10 +9,13 @@ from omegaconf import OmegaConf
 
 from support.models import METHODS, PARAMS, about, assembled, composed, encoder_of, noise
 from unlabel.errors import UserError
+from unlabel.hardware import Hardware
 from unlabel.params.settings import build
 from unlabel.training import checkpoint
 from unlabel.training.loop import Training, fit
 
+# Tests that compare with one training of a method are run by one worker, which trains it once.
+compares_with_whole = pytest.mark.xdist_group("whole trainings")
 TRAINED = [name for name in METHODS if name != "random"]
 TRAINING = Training(epochs=2, batch=16)
 
@@ -58,18 +61,27 @@ def test_images_may_be_of_any_size_and_batches_small(name, shape, hardware):
     assert all(picture.isfinite().all() for picture in shown.values())
 
 
+@cache
+def whole(name):
+    """The weights after a training, and its losses; to be looked at only."""
+    hardware = Hardware(device="cpu", precision="float32")
+    hardware.configure()
+    method, losses = train(name, noise((1, 16, 16)), hardware)
+    return method.state_dict(), losses, method.labels
+
+
+@compares_with_whole
 @pytest.mark.parametrize("name", TRAINED)
 def test_same_seed_same_bits(name, hardware):
-    data = noise((1, 16, 16))
-    first, second = (train(name, data, hardware)[0].state_dict() for _ in range(2))
+    first = whole(name)[0]
+    second = train(name, noise((1, 16, 16)), hardware)[0].state_dict()
     assert all(torch.equal(first[key], second[key]) for key in first)
 
 
+@compares_with_whole
 @pytest.mark.parametrize("name", TRAINED)
 def test_resumed_equals_uninterrupted_to_the_bit(name, hardware, tmp_path):
     data, path = noise((1, 16, 16)), tmp_path / "state.safetensors"
-    whole, _ = train(name, data, hardware)
-
     method, optimizers = prepare(name, data, hardware)
     for step, _ in enumerate(fit(method, data, optimizers, TRAINING, hardware, 0), 1):
         if step == 2:
@@ -79,7 +91,7 @@ def test_resumed_equals_uninterrupted_to_the_bit(name, hardware, tmp_path):
     start = checkpoint.load(path, method, optimizers, {})["step"]
     list(fit(method, data, optimizers, TRAINING, hardware, 0, start))
 
-    expected, got = whole.state_dict(), method.state_dict()
+    expected, got = whole(name)[0], method.state_dict()
     assert expected.keys() == got.keys()
     assert [key for key in expected if not torch.equal(expected[key], got[key])] == []
 
@@ -139,11 +151,12 @@ def test_the_recipe_says_what_the_method_is(name):
     assert str(says.get("arxiv", "")) in text
 
 
-def test_methods_that_see_labels_say_so(hardware):
+@compares_with_whole
+@pytest.mark.parametrize("name", TRAINED)
+def test_methods_that_see_labels_say_so(name, hardware):
     """Other labels, and other groups of equal ones, change nothing where none are seen."""
     data = noise((1, 16, 16))
     other = data._replace(label=torch.arange(len(data.id)) // 2 % 4)
-    for name in TRAINED:
-        method, losses = train(name, data, hardware, dataclasses.replace(TRAINING, epochs=1))
-        _, with_other = train(name, other, hardware, dataclasses.replace(TRAINING, epochs=1))
-        assert (losses == with_other) != method.labels, name
+    _, losses, labels = whole(name)
+    _, with_other = train(name, other, hardware)
+    assert (losses == with_other) != labels

@@ -220,7 +220,7 @@ def test_the_encoder_of_mae_sees_nothing_of_hidden_patches():
 
 
 def test_mae_says_which_encoders_have_patches():
-    with pytest.raises(UserError, match="ResNetMini has not; choose encoder=vit_mini"):
+    with pytest.raises(UserError, match="not ResNetMini; set encoder=vit_mini"):
         assembled(composed("mae", "encoder=resnet_mini"), about(images()))
 
 
@@ -237,7 +237,7 @@ def test_places_in_a_grid_are_all_different_and_neighbours_alike():
 def test_a_vision_transformer_sees_other_sizes_that_divide_into_patches(name):
     encoder = assembled(composed("simclr", f"encoder={name}"), about(images())).encoder.eval()
     assert encoder.maps(random(2, 1, 8, 12)).shape == (2, encoder.dim, 2, 3)
-    with pytest.raises(UserError, match="choose sizes that divide"):
+    with pytest.raises(UserError, match="choose multiples of the patch"):
         encoder(random(2, 1, 10, 10))
 
 

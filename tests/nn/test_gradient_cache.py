@@ -53,6 +53,7 @@ def test_batch_norm_counts_each_chunk_once(hardware):
     training = Training(epochs=1, batch=16, chunk=8)
     list(fit(method, DATA, [sgd(method, lr=0.0)], training, hardware, 0))
     assert len(seen) == 8  # 32 views in 4 chunks, each computed and computed again
+    assert method.encoder.chunk is None  # after the training it is as it was
     mean = torch.zeros(16)
     for x in seen[:4]:
         mean = mean.lerp(x.mean((0, 2, 3)), 0.1)
@@ -62,6 +63,7 @@ def test_batch_norm_counts_each_chunk_once(hardware):
 
 def test_chunks_compute_in_bfloat16_again():
     hardware = Hardware(device="cpu", precision="bfloat16")
+    hardware.configure()
     expected, whole = train("simclr", None, hardware)
     losses, chunked = train("simclr", 8, hardware)
     assert torch.allclose(losses, expected, rtol=1e-2)
@@ -81,6 +83,7 @@ from unlabel.training.loop import Training, fit
 from unlabel.training.optimizer import sgd
 
 data, hardware = noise((1, 28, 28), n=32), Hardware(device="cpu", precision="float32")
+hardware.configure()
 for batch, chunk in ((8, 4), (32, 4), (32, None)):  # the first loads what torch needs for it
     method = hardware.move(assembled(composed("simclr", "encoder=resnet18"), about(data)))
     training = Training(epochs=1, batch=batch, chunk=chunk)

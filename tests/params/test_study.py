@@ -2,6 +2,7 @@
 
 import math
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from scipy import stats
 
 from support.models import PARAMS
 from unlabel.analysis import verdict
-from unlabel.analysis.verdict import FAILS, HOLDS, OPEN, holm, judge
+from unlabel.analysis.verdict import FAILS, HOLDS, OPEN, holm, judge_claim
 from unlabel.errors import UserError
 from unlabel.params import claim, compose, study
 from unlabel.params.claim import Term
@@ -59,6 +60,11 @@ def values(table: dict[str, float]):
     return lambda term: table[str(term)]
 
 
+def frozen(found: claim.Claim) -> dict:
+    """A claim as it comes back from a frozen file."""
+    return yaml.safe_load(yaml.safe_dump(asdict(found)))
+
+
 @pytest.mark.parametrize(
     ("text", "value"),
     [
@@ -79,10 +85,22 @@ def test_an_expression_is_what_it_says(text, value):
     }  # fmt: skip
     found = parsed(higher=text, than="b")
     assert found.difference(values(table)) == pytest.approx(value)
-    # and what is written of it says the same
-    again = claim.parse(found.written(), "knn", "claim 1")
-    assert again.difference(values(table)) == pytest.approx(value)
-    assert again.metric == "linear"
+    assert str(claim.parse(found.written(), "knn", "claim 1").left) == str(found.left)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"higher": "a[64].knn - b + 1e-1", "than": "0.5", "by": 0.02},
+        {"same": "- a + a[no crop, no-flip+].log.loss", "as": "b", "within": 0.1, "metric": "knn"},
+    ],
+)
+def test_a_claim_is_frozen_as_it_was_parsed(content, monkeypatch):
+    found = parsed(**content)
+    plain = frozen(found)
+    monkeypatch.setattr(claim, "parse", None)
+    monkeypatch.setattr(claim, "_parts", None)
+    assert claim.Claim.of(plain) == found
 
 
 def test_a_claim_may_be_about_a_number():
@@ -143,7 +161,7 @@ def test_terms_find_their_arms(params):
         arms={"plain": [], "64": ["training.batch=64"]},
         claims=[{"says": "so", "higher": "simclr", "than": "random.knn - byol[64]"}],
     )
-    found = study.read(params, "mine").claimed(params)[0]
+    found = study.read(params, "mine").resolved_claims(params)[0]
     assert found.terms == [
         Term("simclr", "plain", "lowshot_1"),
         Term("random", "base", "knn"),
@@ -187,6 +205,8 @@ SO = {"says": "so", "than": "simclr[64]"}
             "metric 'linaer', which no run has; did you mean 'linear'",
         ),
         ({"metric": "lowshot_11"}, "metric 'lowshot_11', which no run has; did you mean"),
+        ({"metric": "log.encoder"}, "metric 'log.encoder', which no run has; known are: .*loss"),
+        ({"metric": "run.commit"}, "metric 'run.commit', which no run has; known are: images"),
         (
             {"claims": [SO | {"higher": "simclr[64].log.contrastive_acuracy"}]},
             "which no run has; did you mean 'log.contrastive_accuracy'",
@@ -255,7 +275,7 @@ DRAWS = [
 
 @pytest.mark.parametrize(("differences", "margin"), DRAWS)
 def test_higher_is_students_test(differences, margin):
-    found = judge(parsed(higher="a", than="b", by=margin), "digits", differences)
+    found = judge_claim(parsed(higher="a", than="b", by=margin), "digits", differences)
     test = stats.ttest_1samp(differences, margin, alternative="greater")
     assert found.p_for == pytest.approx(test.pvalue)
     assert found.p_against == pytest.approx(1 - test.pvalue)
@@ -266,7 +286,7 @@ def test_higher_is_students_test(differences, margin):
 @pytest.mark.parametrize("differences", [d for d, _ in DRAWS])
 @pytest.mark.parametrize("within", [0.01, 0.05, 1.0])
 def test_same_is_two_one_sided_tests(differences, within):
-    found = judge(parsed(same="a", **{"as": "b"}, within=within), "digits", differences)
+    found = judge_claim(parsed(same="a", **{"as": "b"}, within=within), "digits", differences)
 
     def p(at, side):
         return stats.ttest_1samp(differences, at, alternative=side).pvalue
@@ -283,7 +303,7 @@ def test_pairing_by_seed_removes_what_the_seed_decides():
     seed = np.array([0.0, 0.1, 0.2, 0.3])
     noise = np.array([0.001, -0.001, 0.002, 0.0])
     claimed = parsed(higher="a", than="b")
-    paired = judge(claimed, "digits", list((seed + 0.01 + noise) - seed))
+    paired = judge_claim(claimed, "digits", list((seed + 0.01 + noise) - seed))
     assert paired.p_for == pytest.approx(
         stats.ttest_rel(seed + 0.01 + noise, seed, alternative="greater").pvalue
     )
@@ -291,12 +311,12 @@ def test_pairing_by_seed_removes_what_the_seed_decides():
 
 
 def test_seeds_that_agree_wholly():
-    assert judge(parsed(higher="a", than="b"), "digits", [0.0] * 3).word == OPEN
-    assert judge(parsed(higher="a", than="b"), "digits", [0.1] * 3).word == HOLDS
-    assert judge(parsed(higher="a", than="b"), "digits", [-0.1] * 3).word == FAILS
+    assert judge_claim(parsed(higher="a", than="b"), "digits", [0.0] * 3).word == OPEN
+    assert judge_claim(parsed(higher="a", than="b"), "digits", [0.1] * 3).word == HOLDS
+    assert judge_claim(parsed(higher="a", than="b"), "digits", [-0.1] * 3).word == FAILS
     within = parsed(same="a", **{"as": "b"}, within=0.05)
-    assert judge(within, "digits", [0.0] * 3).word == HOLDS
-    assert judge(within, "digits", [0.1] * 3).word == FAILS
+    assert judge_claim(within, "digits", [0.0] * 3).word == HOLDS
+    assert judge_claim(within, "digits", [0.1] * 3).word == FAILS
 
 
 def test_a_statement_holds_if_all_its_claims_do():
@@ -304,7 +324,7 @@ def test_a_statement_holds_if_all_its_claims_do():
     claimed = parsed(higher="a", than="b")
     for _ in range(50):
         judged = [
-            judge(claimed, "digits", list(rng.normal(rng.choice([-0.05, 0, 0.05]), 0.02, 5)))
+            judge_claim(claimed, "digits", list(rng.normal(rng.choice([-0.05, 0, 0.05]), 0.02, 5)))
             for _ in range(rng.integers(1, 5))
         ]
         found = verdict.verdict(judged)
@@ -337,7 +357,7 @@ def test_errors_are_as_rare_as_they_should_be():
     """Where nothing is true, at most one in twenty verdicts is wrong."""
     rng = np.random.default_rng(1)
     claimed = parsed(higher="a", than="b")
-    words = [judge(claimed, "digits", list(rng.normal(0, 1, 5))).word for _ in range(4000)]
+    words = [judge_claim(claimed, "digits", list(rng.normal(0, 1, 5))).word for _ in range(4000)]
     wrong = 1 - words.count(OPEN) / len(words)
     assert wrong < 0.05 + 3 * math.sqrt(0.05 * 0.95 / len(words))
     assert wrong > 0.03  # and they are no rarer than that costs

@@ -493,7 +493,7 @@ def test_features_are_the_encoders_and_the_projectors(trained, digits, hardware)
     extracted(trained)
     measured = parquet.read(trained / "features.parquet", trained / "views.parquet")
     method = assembled(composed("simclr"), about(digits)).eval()
-    with torch.no_grad(), build(composed("simclr")["hardware"]).autocast():
+    with torch.no_grad(), build(composed("simclr")["hardware"]).resolve().autocast():
         h = method.encoder(hardware.pixels(digits.image[400:]))
         z = method.embed(h)
     assert torch.allclose(measured.test.h, h.float(), atol=1e-2)
@@ -506,7 +506,7 @@ def test_features_are_the_encoders_and_the_projectors(trained, digits, hardware)
         assert views.h.shape == views.h_.shape == (64, method.encoder.dim)
         assert torch.equal(views.h, views.h_) == (name == "grey")  # as digits are
         assert torch.equal(views.h, measured.validation.h[:64]) == (name != "all")
-    with torch.no_grad(), build(composed("simclr")["hardware"]).autocast():
+    with torch.no_grad(), build(composed("simclr")["hardware"]).resolve().autocast():
         flipped = method.encoder(hardware.pixels(digits.image[300:364].flip(3)))
         assert torch.allclose(measured.views["flip"].h_, flipped.float(), atol=1e-2)
         z_ = method.embed(measured.views["flip"].h_).float()
@@ -556,7 +556,7 @@ def test_files_of_another_method_or_dataset_are_refused(trained, digits):
     settings = yaml.safe_load((trained / "params.yaml").read_text())
     settings["method"]["temperature"] = 0.7
     (trained / "params.yaml").write_text(yaml.safe_dump(settings))
-    assert "is of another method: method.temperature is" in refused(call)
+    assert "belongs to another method: method.temperature is" in refused(call)
     small = digits._replace(image=digits.image[:, :, :8, :8])
     images.write(trained / "test.arrow", small, about(small))
     (trained / "params.yaml").write_text(yaml.safe_dump(composed("simclr")))

@@ -5,6 +5,7 @@ import io
 import json
 import re
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,12 @@ import yaml
 from scipy import stats
 
 from support.pages import CHROMIUM, Page, browse, dead
-from support.runs import METHODS, write_json, write_run
-from unlabel.analysis import metric
+from support.runs import METHODS, declarations, write_json, write_run
 from unlabel.analysis.arms import compare
 from unlabel.analysis.frozen_study import read
-from unlabel.analysis.judgement import outcome
+from unlabel.analysis.judgement import judge
 from unlabel.errors import UserError
+from unlabel.params import claim
 from unlabel.report import study_chart
 from unlabel.stage import statements as together
 from unlabel.stage import study as stage
@@ -62,6 +63,7 @@ class Study:
             "budget": "quick",
             "references": ["random"],
             "claims": CLAIMS,
+            "declared": declarations(),
             "methods": {name: dict(about) for name, about in METHODS.items()},
             "runs": [],
         }
@@ -104,10 +106,16 @@ class Study:
     def make(self) -> dict[str, Any]:
         """Run the stage; the record."""
         params = self.folder / f"{self.name}.yaml"
-        params.write_text(yaml.safe_dump(self.brief, sort_keys=False))
+        params.write_text(yaml.safe_dump(frozen(self.brief), sort_keys=False))
         files = [self.page.with_suffix(end) for end in (".html", ".json", ".csv", ".md")]
         stage.run(params, self.runs, *files)
         return json.loads(files[1].read_text())
+
+
+def frozen(brief: dict[str, Any]) -> dict[str, Any]:
+    """As the plan writes it: with claims that are parsed."""
+    claims = [claim.parse(each, brief["metric"], "a claim") for each in brief["claims"]]
+    return brief | {"claims": [asdict(each) for each in claims]}
 
 
 @pytest.fixture(scope="module")
@@ -199,8 +207,8 @@ def test_the_tables_hold_every_arm_and_measure(made: Study):
     assert not [name for name in table if name.startswith("finetune")]  # of no claim, so not read
     text = made.page.with_suffix(".md").read_text()
     assert "> SimCLR needs large batches; rotation does not." in text
-    assert "\nWhat the field found: 72.5 and 59.7 on ImageNet.\n" in text
-    assert "\nWhat to make of it: Few images were seen.\n" in text
+    assert "\nPublished results: 72.5 and 59.7 on ImageNet.\n" in text
+    assert "\nRemarks: Few images were seen.\n" in text
     rows = [line.split("|")[1:-1] for line in text.splitlines() if line.startswith("|")]
     assert {len(row) for row in rows} == {9, 10} - {10} | {len(rows[-1])}
     assert any(row[0].strip() == "rotation" and row[1].strip() == "256" for row in rows)
@@ -313,36 +321,16 @@ def test_only_what_the_study_asks_for_is_read(study: Study):
 def test_a_run_in_two_arms_is_shown_in_both(study: Study):
     for seed in SEEDS:
         study.plan("simclr", seed, "128", "training.batch=64", write=False)
-    found = outcome(read_brief(study), compare(read_brief(study), study.runs))
-    labels = [arm.label for arm in found.settings[0].arms if arm.method == "simclr"]
+    found = judge(read_brief(study), compare(read_brief(study), study.runs))
+    labels = [arm.label for arm in found.comparisons[0].arms if arm.method == "simclr"]
     assert labels == ["64", "256", "128"]
     assert found.record()["made"]["runs"] == 20
 
 
 def read_brief(study: Study):
     params = study.folder / "brief.yaml"
-    params.write_text(yaml.safe_dump(study.brief))
+    params.write_text(yaml.safe_dump(frozen(study.brief)))
     return read(params)
-
-
-def test_names_of_measures():
-    titles = {
-        "linear_rotation": "linear accuracy for rotation",
-        "linear_z_hue": "linear accuracy for hue, on z",
-        "digits_linear": "linear accuracy, on digits",
-        "shapes_linear_hue": "linear accuracy for hue, on shapes",
-        "log.mutual_information_bound": "mutual information bound (nats) at the end of training",
-        "run.seconds": "time to train one run (s)",
-    }
-    for name, title in titles.items():
-        found = metric.describe(name)
-        assert found.title == title
-        assert found.share == name.startswith(("linear", "digits", "shapes"))
-    assert metric.capital("kNN accuracy") == "kNN accuracy"
-    assert metric.capital("linear accuracy, on z") == "Linear accuracy, on z"
-    assert not metric.describe("linear_l2").share
-    assert not metric.describe("linear_l2_z").share
-    assert not metric.describe("positive_similarity").share
 
 
 # All statements.
@@ -405,7 +393,7 @@ def test_a_record_without_a_verdict_is_refused(several: Path, tmp_path: Path):
     with pytest.raises(UserError, match="is not valid JSON"):
         together.run([bad], *out)
     bad.write_text("{}")
-    with pytest.raises(UserError, match="holds no verdict"):
+    with pytest.raises(UserError, match="does not hold a verdict"):
         together.run([bad], *out)
 
 

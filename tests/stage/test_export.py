@@ -25,7 +25,7 @@ from unlabel.encoder import Encoder
 from unlabel.params import compose
 from unlabel.stage.export import FORMATS
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+README = (Path(__file__).parents[2] / "data/README.md").read_text(encoding="utf-8")
 
 
 def a_run(
@@ -149,7 +149,7 @@ def test_the_same_run_gives_the_same_bytes_and_names_no_folder(suffix, small):
 
 
 def lines(beginning: str) -> str:
-    """The code of the README's that begins so."""
+    """The code in data/README.md that begins so."""
     return re.search(rf"```python\n({re.escape(beginning)}.*?)```", README, re.DOTALL).group(1)
 
 
@@ -180,7 +180,7 @@ def test_a_mistake_is_one_sentence_and_writes_nothing(digits, tmp_path, capsys, 
     out = tmp_path / "out"
     assert "must end in .safetensors, .pt2, .onnx" in refused(capsys, *words, str(out / "e.pth"))
     nowhere = ["export", "--run", str(tmp_path / "no"), "--out", str(out / "e.pt2")]
-    assert "is no folder; pass that of a trained run" in refused(capsys, *nowhere)
+    assert "is not a folder; pass the folder of a trained run" in refused(capsys, *nowhere)
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     said = refused(capsys, *words, str(out / "e.onnx"))
     assert said.endswith("needs onnxscript: pip install 'unlabel[export]'")

@@ -12,7 +12,7 @@ from unlabel import encoder
 from unlabel.cli import main
 from unlabel.data import images
 from unlabel.errors import UserError
-from unlabel.features.extract import in_shape
+from unlabel.features.extract import to_shape
 from unlabel.features.parquet import Features, Split
 from unlabel.params import compose
 from unlabel.probe import named
@@ -26,19 +26,21 @@ BOUNDS = {"train": (0, 300), "validation": (300, 400), "test": (400, 500)}
 def test_images_take_the_encoders_shape():
     draw = torch.Generator().manual_seed(0)
     grey, colour = torch.rand(2, 1, 8, 8, generator=draw), torch.rand(2, 3, 8, 8, generator=draw)
-    assert in_shape(grey, (1, 8, 8)) is grey
-    assert torch.equal(in_shape(grey, (3, 8, 8)), grey.repeat(1, 3, 1, 1))
+    assert to_shape(grey, (1, 8, 8)) is grey
+    assert torch.equal(to_shape(grey, (3, 8, 8)), grey.repeat(1, 3, 1, 1))
     luma = colour[:, 0] * 0.299 + colour[:, 1] * 0.587 + colour[:, 2] * 0.114
-    assert torch.allclose(in_shape(colour, (1, 8, 8))[:, 0], luma, atol=1e-6)
-    small = in_shape(colour, (3, 4, 4))
+    assert torch.allclose(to_shape(colour, (1, 8, 8))[:, 0], luma, atol=1e-6)
+    small = to_shape(colour, (3, 4, 4))
     assert small.shape == (2, 3, 4, 4)
     assert torch.allclose(small.mean((2, 3)), colour.mean((2, 3)), atol=0.03)
     for size in (4, 12):  # a ramp stays one
-        ramp = in_shape(torch.linspace(0, 1, 8).expand(1, 1, 8, 8), (1, size, size))
+        ramp = to_shape(torch.linspace(0, 1, 8).expand(1, 1, 8, 8), (1, size, size))
         assert (ramp.diff(dim=3) > 0).all()
         assert torch.allclose(ramp[..., 0, :], ramp[..., -1, :])
-    with pytest.raises(UserError, match="images of 4 channels cannot be shown to an encoder of 3"):
-        in_shape(torch.rand(1, 4, 8, 8), (3, 8, 8))
+    with pytest.raises(
+        UserError, match="an encoder of images with 3 channels cannot see images with 4"
+    ):
+        to_shape(torch.rand(1, 4, 8, 8), (3, 8, 8))
 
 
 def test_names_say_the_dataset():
@@ -79,7 +81,7 @@ def test_the_numbers_are_the_probes_on_the_encoders_features(folder):
     for name in BOUNDS:
         part, data = images.read(folder / f"{name}.arrow")
         with torch.no_grad():
-            h = model(in_shape(part.image / 255, (1, 16, 16)))
+            h = model(to_shape(part.image / 255, (1, 16, 16)))
         parts.append(Split(part.id, part.label, part.factor, h))
     measured = Features(*parts, {}, data.classes, data.factors)
     recipes = composed("simclr")["probe"]

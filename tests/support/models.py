@@ -1,5 +1,8 @@
 """A run's settings, data and method, as the stages put them together."""
 
+from copy import deepcopy
+from functools import cache
+
 import torch
 
 from support.project import ROOT
@@ -31,9 +34,14 @@ def about(images: Images) -> Data:
     )
 
 
-def composed(method: str, variant: str = "base", budget: str = "tiny") -> dict:
-    """A run's settings on digits, at the budget for tests."""
+@cache
+def _composed(method: str, variant: str, budget: str) -> dict:
     return compose.settings(PARAMS, budget, "digits", method, variant)
+
+
+def composed(method: str, variant: str = "base", budget: str = "tiny") -> dict:
+    """A run's settings on digits, at the budget for tests; the caller may change them."""
+    return deepcopy(_composed(method, variant, budget))
 
 
 def assembled(settings: dict, data: Data, seed: int = 0) -> Method:

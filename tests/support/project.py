@@ -10,6 +10,9 @@ from pathlib import Path
 
 import yaml
 
+from support import forks
+from unlabel.workflow import forkserver
+
 ROOT = Path(__file__).parents[2]
 STUDY = {
     "title": "Test",
@@ -19,13 +22,25 @@ STUDY = {
     "seeds": [0],
     "metric": "linear",
 }
+# Of trainings that last a few seconds.
+VARIANT = "training.epochs=80"
+LONGER = STUDY | {"methods": ["simclr", "rotation"], "arms": {"base": [VARIANT]}}
 RESULTS = ("encoder.safetensors", "method.safetensors", "log.parquet", "metrics/linear.json")
 
 
 def project(folder: Path, study: dict) -> Path:
     """A copy of the project with a study of its own as what is built."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("Snakefile", "workflow", "params", "ssl", "dvc.yaml", ".dvcignore", ".gitignore"):
+    for name in (
+        "Snakefile",
+        "workflow",
+        "profiles",
+        "params",
+        "ssl",
+        "dvc.yaml",
+        ".dvcignore",
+        ".gitignore",
+    ):
         source = ROOT / name
         copy = shutil.copytree if source.is_dir() else shutil.copy
         copy(source, folder / name)
@@ -37,8 +52,16 @@ def project(folder: Path, study: dict) -> Path:
 
 
 def environment(**extra: str) -> dict[str, str]:
+    """What a command is given: not what scikit-learn has set in this process."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return {**os.environ, "UNLABEL_CHECKPOINT_SECONDS": "0.05", "PATH": path, **extra}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("KMP_")}
+    return {**kept, "UNLABEL_CHECKPOINT_SECONDS": "0.05", "PATH": path, **extra}
+
+
+def forked(**extra: str) -> dict[str, str]:
+    """The same, in which forks of the session's server do the jobs of a local workflow."""
+    server = os.environ.get(forks.ENVIRONMENT)
+    return environment(**({forkserver.ENVIRONMENT: server} if server else {}), **extra)
 
 
 def command(*arguments: str) -> list[str]:
@@ -47,11 +70,19 @@ def command(*arguments: str) -> list[str]:
 
 def snakemake(folder: Path, *arguments: str, fails: bool = False) -> str:
     """What Snakemake prints; it must end well, or with `fails` it must not."""
+    cluster = "--profile" in arguments  # whose jobs are processes of their own
+    given = environment() if cluster else forked()
+    done = forks.run("snakemake", *arguments, folder=folder, environment=given)
+    assert (done.returncode != 0) == fails, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def alone(folder: Path, *arguments: str) -> None:
+    """Run Snakemake as a process, with a fork server of its own for its jobs."""
     done = subprocess.run(
         command(*arguments), cwd=folder, env=environment(), capture_output=True, text=True
     )
-    assert (done.returncode != 0) == fails, done.stdout + done.stderr
-    return done.stdout + done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def planned(folder: Path) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 import io
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,10 @@ import pandas as pd
 import yaml
 from PIL import Image
 
+from support.models import composed
+from unlabel.analysis.metric import Metrics
 from unlabel.stage import report
+from unlabel.workflow.declared_metrics import declared, joined
 
 METHODS: dict[str, dict[str, Any]] = {
     "random": {"title": "An untrained encoder", "family": "reference", "summary": "As it began."},
@@ -29,6 +33,14 @@ LINEAR = {"random": 0.72, "supervised": 0.88, "simclr": 0.81, "rotation": 0.77, 
 SEEDS = (0, 1, 2)
 
 
+@cache
+def declarations() -> list[dict[str, Any]]:
+    """What the methods and the probes declare, as the plan freezes it."""
+    return Metrics.frozen(
+        joined(declared(composed(name), ["digits", "shapes"]) for name in METHODS)
+    )
+
+
 class Study:
     """A study's runs on disk, which a test may break before it makes the report."""
 
@@ -44,6 +56,7 @@ class Study:
             "budget": "quick",
             "datasets": ["fashion_mnist"],
             "methods": {name: dict(about) for name, about in METHODS.items()},
+            "declared": declarations(),
             "runs": [],
         }
         for method in METHODS:

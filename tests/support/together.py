@@ -1,7 +1,6 @@
-"""What processes train together: `torchrun tests/support/together.py FOLDER` trains each case."""
+"""What processes train together: `torchrun ... support/together.py FOLDER` trains each case."""
 
 import sys
-from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +13,7 @@ from unlabel.data.images import Images
 from unlabel.errors import UserError
 from unlabel.hardware import Hardware
 from unlabel.nn import distributed
+from unlabel.nn.batch_norm import synchronise
 from unlabel.training import launch
 from unlabel.training.loop import Training, fit
 from unlabel.training.optimizer import sgd
@@ -60,12 +60,6 @@ def images() -> Images:
     return Images.of(torch.arange(32), pixels, label)
 
 
-@cache
-def settings(method: str, variant: str) -> dict:
-    """Composed once: it takes half the time of a case."""
-    return composed(method, variant)
-
-
 class Precise(Hardware):
     """In float64: no activation comes to be on the other side of zero by rounding alone."""
 
@@ -76,7 +70,9 @@ class Precise(Hardware):
 def train(case: Case) -> dict[str, Tensor]:
     """All that comes of a case, trained on whole batches or on this process's rows."""
     hardware, data = Precise(device="cpu", precision="float32"), images()
-    method = hardware.move(assembled(settings(case.method, case.variant), about(data)))
+    hardware.configure()
+    method = hardware.move(assembled(composed(case.method, case.variant), about(data)))
+    synchronise(method)
     optimizers = [sgd(player, lr=0.005) for player in method.players()]
     came = {f"before {key}": value.clone() for key, value in weights.of(method).items()}
     for step, result in enumerate(fit(method, data, optimizers, case.training, hardware, 0)):

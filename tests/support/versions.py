@@ -2,10 +2,10 @@
 
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
-from support.project import ROOT, environment
+from support import forks
+from support.project import ROOT, environment, forked
 
 
 def run(folder: Path, *words: str, fails: bool = False, **extra: str) -> str:
@@ -17,8 +17,15 @@ def run(folder: Path, *words: str, fails: bool = False, **extra: str) -> str:
     return done.stdout + done.stderr
 
 
+def module(name: str, folder: Path, *words: str, fails: bool = False, **extra: str) -> str:
+    """What `python -m name` prints."""
+    done = forks.run(name, *words, folder=folder, environment=forked(**extra))
+    assert (done.returncode != 0) == fails, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
 def dvc(folder: Path, *words: str, fails: bool = False, **extra: str) -> str:
-    return run(folder, sys.executable, "-m", "dvc", *words, fails=fails, **extra)
+    return module("dvc", folder, *words, fails=fails, **extra)
 
 
 def git(folder: Path, *words: str) -> str:
@@ -26,7 +33,7 @@ def git(folder: Path, *words: str) -> str:
 
 
 def unlabel(folder: Path, *words: str, fails: bool = False) -> str:
-    return run(folder, sys.executable, "-m", "unlabel", *words, fails=fails)
+    return module("unlabel", folder, *words, fails=fails)
 
 
 def replace(path: Path, old: str, new: str) -> None:

@@ -72,7 +72,7 @@ def test_with_links_all_is_current_and_what_is_made_again_leaves_the_cache_alone
     cached, before = contents(folder / ".dvc/cache/files"), (folder / KNN).read_bytes()
     replace(folder / "params/probe/knn.yaml", "k: 20", "k: 10")
     said = run(folder, *UNPRIVILEGED, sys.executable, "-m", "snakemake", "--cores", "2", KNN)
-    assert "1 of 1 steps" in said
+    assert "1 of 1 · probe" in said
     assert (folder / KNN).read_bytes() != before
     assert not (folder / KNN).is_symlink()
     assert contents(folder / ".dvc/cache/files") == cached
@@ -142,6 +142,6 @@ def test_what_was_made_outside_dvc_becomes_a_version_and_versions_are_switched(p
 def test_a_version_of_what_is_not_whole_is_refused(pulled):
     (pulled / "reports/index.html").unlink()
     said = unlabel(pulled, "version", fails=True)
-    assert said.splitlines()[-1].startswith("error: dvc commit --force refuses: ")
+    assert said.splitlines()[-1].startswith("error: dvc commit --force failed: ")
     assert "index.html" in said
     assert "Traceback" not in said

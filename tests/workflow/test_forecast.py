@@ -2,7 +2,6 @@
 
 import base64
 import json
-import os
 
 import pytest
 import yaml
@@ -94,22 +93,3 @@ def test_the_jobs_after_training_are_as_long_as_they_were(plan, tmp_path):
         record = {"rule": rule, "starttime": 100.0, "endtime": 100.0 + seconds}
         (records / name).write_text(json.dumps(record))
     assert forecast.forecast(plan, RUNS[:2], tmp_path / "runs").later == 5 + 3
-
-
-@pytest.mark.parametrize(
-    ("line", "found"),
-    [
-        ("-n reports/statements.html", (True, 1)),
-        ("--dry-run --cores 4", (True, 4)),
-        ("-np -c8", (True, 8)),
-        ("--cores=3", (False, 3)),
-        ("-j 2 --notemp", (False, 2)),
-        ("--nolock", (False, 1)),
-    ],
-)
-def test_what_was_asked_of_snakemake(line, found):
-    assert forecast.asked(line.split()) == found
-
-
-def test_all_cores_are_those_of_this_process():
-    assert forecast.asked(["--cores", "all"]) == (False, len(os.sched_getaffinity(0)))

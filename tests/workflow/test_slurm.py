@@ -5,25 +5,26 @@ import re
 import shutil
 import signal
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from support.project import ROOT, STUDY, command, digests, environment, project, snakemake
+from support.cluster import PATH, needs_slurm, running
+from support.project import (
+    LONGER,
+    ROOT,
+    VARIANT,
+    command,
+    digests,
+    environment,
+    project,
+    snakemake,
+)
 from unlabel.errors import UserError
-from unlabel.training import checkpoint, lock
 from unlabel.workflow import slurm as slurm_
 
-PATH = f"{os.environ['PATH']}:/usr/sbin"
-needs_slurm = pytest.mark.skipif(
-    shutil.which("slurmctld", path=PATH) is None,
-    reason="needs Slurm: apt-get install slurmctld slurmd slurm-client",
-)
-VARIANT = "training.epochs=80"
-LONGER = STUDY | {"methods": ["simclr", "rotation"], "arms": {"base": [VARIANT]}}
 RUN = f"data/runs/tiny/digits/{{}}/{VARIANT}/0"
 SLURM = (
     *("--profile", "workflow/profiles/slurm"),
@@ -33,11 +34,9 @@ SLURM = (
 
 
 @pytest.fixture(scope="module")
-def local(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def local(longer: Path) -> Path:
     """The study, built on this machine."""
-    folder = project(tmp_path_factory.mktemp("local"), LONGER)
-    snakemake(folder, "--cores", "2")
-    return folder
+    return longer
 
 
 @pytest.fixture
@@ -49,17 +48,8 @@ def copy(local: Path, tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder of a Slurm that runs; its commands find it by the environment."""
-    folder = tmp_path_factory.mktemp("slurm")
-    script = ROOT / "tests/support/slurm/cluster.sh"
-    try:
-        started = subprocess.run([script, "start", folder], capture_output=True, text=True)
-        assert started.returncode == 0, started.stderr
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("SLURM_CONF", str(folder / "slurm.conf"))
-            patch.setenv("PATH", f"{folder / 'bin'}:{os.environ['PATH']}")
-            yield folder
-    finally:
-        subprocess.run([script, "stop", folder], check=True, capture_output=True)
+    with running(tmp_path_factory.mktemp("slurm")) as folder:
+        yield folder
 
 
 def ask(*words: str) -> str:
@@ -126,6 +116,7 @@ def test_jobs_cancelled_and_requeued_come_to_the_same_bits(slurm, local, tmp_pat
     for method in ("simclr", "rotation"):
         assert "going on after step" in log(folder, method)
     jobs = ask("scontrol", "show", "job", "--oneliner").splitlines()
+    assert all(re.match(r"JobId=\d+ JobName=unlabel-[0-9a-f]{8}_", line) for line in jobs)
     tries = [line for line in jobs if "pretrain_simclr_wildcards" in line]
     assert [re.search(r"MinMemoryNode=(\w+)", line)[1] for line in tries] == ["8000M", "16000M"]
     for line in jobs:
@@ -197,26 +188,38 @@ def test_what_a_killed_snakemake_left_ends_before_it_starts_anew(slurm, local, t
 
 
 @needs_slurm
-def test_a_training_waits_for_the_job_of_another_node(slurm, tmp_path, monkeypatch, capsys):
-    """Which holds no lock that can be seen here, but is in Slurm's queue."""
-    number = ask("sbatch", "--parsable", "--chdir", str(tmp_path), "--wrap", "sleep 600").strip()
-    wait_for(lambda: ask("squeue", "--noheader", "--jobs", number, "--format", "%T") == "RUNNING\n")
-    (tmp_path / "state").mkdir()
-    (tmp_path / "state/lock").write_text(number)
-    monkeypatch.setattr(checkpoint, "SECONDS", 0.1)
-    monkeypatch.setenv("SLURM_JOB_ID", f"{number}0")
-    held = threading.Event()
-
-    def train() -> None:
-        with lock.acquire(tmp_path / "state"):
-            held.set()
-
-    threading.Thread(target=train).start()
-    assert not held.wait(1)
+def test_a_look_leaves_the_jobs_in_slurm_and_their_marks_alone(slurm, tmp_path):
+    folder = project(tmp_path, LONGER)
+    long = "data/runs/tiny/digits/rotation/training.epochs=8000/0"
+    running = start(folder, *SLURM, f"{long}/run.json")
+    wait_for(lambda: any((folder / long).glob("state.*/*")) or running.poll() is not None)
+    running.kill()
+    running.wait()
+    number, before = job("rotation"), marks(folder)
+    assert any("incomplete" in path for path in before)
+    assert any("submitted" in path for path in before)
+    assert any("locks" in path for path in before)
+    looks = [(*SLURM, look) for look in ("-pn", "-Fn", "--dag", "--summary", "--lint")]
+    for words in [*looks, ("-pn",)]:  # the last without a word of Slurm
+        target = () if "--lint" in words else ("--", f"{long}/run.json")
+        snakemake(folder, *words, *target, fails="--lint" in words)  # it has some to say
+        assert "JobState=RUNNING" in ask("scontrol", "show", "job", number)
+        assert marks(folder) == before, words
+    printed = snakemake(folder, *SLURM, "-n", "--quiet", "rules", f"{long}/run.json")
+    assert marks(folder) == before
+    assert "jobs that an earlier Snakemake left in Slurm: 1" in printed
+    assert re.search(r"^pretrain_rotation +1$", printed, re.MULTILINE)
     ask("scancel", number)
-    assert held.wait(120)
-    assert "waiting for another process" in capsys.readouterr().err
-    assert (tmp_path / "state/lock").read_text() == f"{number}0"
+
+
+def marks(folder: Path) -> dict[str, tuple[float, bytes]]:
+    """What Snakemake, and we beside it, know of running jobs."""
+    known = folder / ".snakemake"
+    places = ("incomplete", "locks", "metadata", "unlabel/submitted", "alive")
+    files = [file for place in places for file in [known / place, *(known / place).rglob("*")]]
+    return {
+        str(file): (file.stat().st_mtime, file.read_bytes()) for file in files if file.is_file()
+    }
 
 
 def without_slurm(folder: Path) -> str:

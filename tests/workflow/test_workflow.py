@@ -2,7 +2,6 @@
 
 import json
 import os
-import random
 import re
 import signal
 import subprocess
@@ -15,11 +14,11 @@ import pytest
 import yaml
 
 from support.pages import CHROMIUM, Page, browse, dead
-from support.project import STUDY, command, digests, environment, planned, project, snakemake
+from support.project import LONGER, STUDY, command, digests, forked, planned, project, snakemake
 
 
-def test_everything_is_built_and_nothing_is_left_to_do(made):
-    assert "Nothing to be done" in snakemake(made, "-n")
+def test_everything_is_built_and_nothing_is_left_to_do(made, copy):
+    assert "Nothing to be done" in snakemake(copy, "-n")
     run = made / "data/runs/tiny/digits/simclr/base/0"
     assert {path.name for path in run.iterdir()} == {
         "encoder.safetensors", "features.parquet", "log.parquet", "method.safetensors", "metrics",
@@ -103,9 +102,9 @@ def test_a_run_can_be_asked_for_by_its_path(copy, made):
         (["--config", "budget=tinny"], "error: unknown budget 'tinny': did you mean 'tiny'?"),
         (
             ["data/runs/tiny/digits/simclr/method.temp=1/0/run.json"],
-            "overrides method.temp, which simclr on digits at budget tiny has not",
+            "overrides method.temp, but simclr on digits at budget tiny has no such setting",
         ),
-        (["data/runs/tiny/digits/simclr/base"], "is no run: write BUDGET/DATASET/METHOD"),
+        (["data/runs/tiny/digits/simclr/base"], "is not a run: write BUDGET/DATASET/METHOD"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_loses_nothing(copy, arguments, said):
@@ -182,10 +181,10 @@ def test_every_page_is_there_and_leads_somewhere(made):
         assert dead(made / f"reports/{page}.html") == []
     page = Page((made / "reports/method/simclr.html").read_text())
     headings = [each["text"] for each in page.all("h3")]
-    assert headings == ["Nearest neighbours", "Confusion", "Training"]
+    assert headings == ["Nearest neighbours", "Confusion matrix", "Training"]
     charts = [each["text"] for each in page.all("figcaption")]
-    assert "Invariance to each transform" in charts
-    assert "Positives and negatives, untrained" in charts
+    assert "Invariance to each augmentation" in charts
+    assert "Positive and negative pairs, untrained" in charts
     assert len([each for each in page.all("img") if each.get("class") == "query"]) == 10
 
 
@@ -200,67 +199,76 @@ def test_a_methods_page_in_a_browser(made, tmp_path):
 def test_snakemakes_own_report_has_captions_and_categories(copy):
     snakemake(copy, "--report", "report.html")
     report = (copy / "report.html").read_text()
-    for word in ("Leaderboard", "Methods", "Every method of the study under the same conditions"):
+    for word in ("Leaderboard", "Methods", "All methods of the study under the same conditions"):
         assert word in report
 
 
-def trainers(folder: Path) -> list[int]:
-    """The processes of this project's running stages."""
-    found = []
+def jobs(folder: Path) -> dict[str, int]:
+    """A process for each stage of this project that runs."""
+    found = {}
     for process in Path("/proc").glob("[0-9]*"):
         try:
             words = (process / "cmdline").read_bytes().split(b"\0")
             here = (process / "cwd").resolve() == folder
         except OSError:
             continue
-        if here and b"unlabel" in words and b"snakemake" not in words:
-            found.append(int(process.name))
+        if here and words[1:3] == [b"-m", b"unlabel"]:
+            found[words[3].decode()] = int(process.name)
     return found
 
 
+# Who is killed when a stage runs: its job, or Snakemake, which leaves its jobs running.
+VICTIMS = {
+    "prepare": ["snakemake"],
+    "pretrain": ["job", "snakemake"],
+    "features": ["job"],
+    "probe": ["snakemake"],
+    "finetune": ["job"],
+    "method": ["snakemake"],
+    "report": ["job"],
+}
+
+
 @pytest.mark.skipif(not Path("/proc").exists(), reason="needs /proc to find the processes to kill")
-def test_killed_at_random_it_ends_with_the_same_bits(tmp_path):
-    longer = STUDY | {"methods": ["simclr", "rotation"], "arms": {"base": ["training.epochs=250"]}}
-    whole, killed = (project(tmp_path / name, longer) for name in ("whole", "killed"))
-    snakemake(whole, "--cores", "2")
-    rng, kills, resumed = random.Random(0), 0, 0
-    while kills < 10 and not (killed / "reports/index.html").exists():
-        running = start(killed)
-        early = kills < 2  # and yet with a state to go on from
-        awaited = states if early else trainers
-        wait_for(lambda ready=awaited, run=running: ready(killed) or run.poll() is not None)
-        time.sleep(rng.uniform(0, 2 if early else 12))
-        resumed += len(states(killed))
-        victims = trainers(killed)
-        if kills % 2 or not victims:
-            running.kill()  # Snakemake itself, which leaves its children running
+def test_killed_in_each_stage_it_ends_with_the_same_bits(longer, tmp_path):
+    killed = project(tmp_path / "killed", LONGER)
+    todo, logs = {stage: list(victims) for stage, victims in VICTIMS.items()}, ""
+    while any(todo.values()):
+        running, began = start(killed), time.time()
+        now: dict[str, int] = {}
+        while not now and running.poll() is None:
+            now = {stage: job for stage, job in jobs(killed).items() if todo[stage]}
+            if "pretrain" in now and min(saves(killed), default=0) < began:
+                now = {}  # not before there is a state to go on from
+            time.sleep(0.02)
+        assert running.poll() is None, f"it ended, and these stages did not run: {todo}"
+        logs += "".join(path.read_text() for path in killed.glob("logs/pretrain/*/*"))
+        stage, job = now.popitem()
+        if todo[stage].pop(0) == "job":
+            kill(job)
         else:
-            kill(rng.choice(victims))
-        kills += 1
+            running.kill()
         running.wait()
     snakemake(killed, "--cores", "2")
-    assert digests(killed) == digests(whole)
-    assert kills >= 5
-    assert resumed >= 2
+    assert digests(killed) == digests(longer)
+    assert "going on after step" in logs
     assert [path.name for path in killed.glob("data/runs/**/.*.part*")] == []
 
 
-def states(folder: Path) -> list[Path]:
-    return list(folder.glob("data/runs/**/state.safetensors"))
+def saves(folder: Path) -> list[float]:
+    """When the states of trainings were saved."""
+    found = []
+    for path in folder.glob("data/runs/**/state.safetensors"):
+        with suppress(FileNotFoundError):
+            found.append(path.stat().st_mtime)
+    return found
 
 
 def start(folder: Path) -> subprocess.Popen:
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    return subprocess.Popen(command("--cores", "2"), cwd=folder, env=environment(), **quiet)
+    return subprocess.Popen(command("--cores", "2"), cwd=folder, env=forked(), **quiet)
 
 
 def kill(process: int) -> None:
     with suppress(ProcessLookupError):
         os.kill(process, signal.SIGKILL)
-
-
-def wait_for(what) -> None:
-    until = time.monotonic() + 120
-    while not what():
-        assert time.monotonic() < until
-        time.sleep(0.05)

@@ -1,7 +1,7 @@
-"""Which packages of requirements.lock have known faults? pip-audit asks; this says what it found.
+"""Which packages in requirements.lock have known faults? pip-audit asks; this says what it found.
 
-`python workflow/audit/scan.py [OPTION ...]`, the options being pip-audit's. Ends with 1 where a
-fault is known, and with 0 where none is or nobody could be asked, which is said.
+`python workflow/audit/scan.py [OPTION ...]` takes pip-audit's options. It ends with 1 if a fault is
+known, and with 0 if none is. It also ends with 0, and says so, if no database could be reached.
 """
 
 import json
@@ -19,14 +19,14 @@ SECONDS = 600
 
 
 class Verdict(NamedTuple):
-    """What is to be said, and how the process ends."""
+    """The lines to print, and the status to exit with."""
 
     lines: list[str]
     status: int
 
 
 def judge(dependencies: Sequence[dict[str, Any]]) -> Verdict:
-    """What pip-audit's report says. It ends well, too, where it has found nobody to ask."""
+    """What pip-audit's report says. Its status is 0, too, if it reached no database."""
     asked = [each for each in dependencies if "skip_reason" not in each]
     faults = [
         f"{each['name']} {each['version']}: {fault['id']}, {_mended(fault)}"

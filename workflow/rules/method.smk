@@ -1,10 +1,10 @@
-# The page of each method of the study that is built: reports/method/simclr.html
+# A page for each method of the study: reports/method/simclr.html
 rule method:
     input:
         lambda wildcards: files_of(
             shown(RUNS, wildcards.method), "run.json", "log.parquet", *METRICS
         ),
-        # what they have learned is shown of the first seed alone
+        # what the encoders have learned is shown for the first seed only
         lambda wildcards: files_of(
             shown(RUNS, wildcards.method, min(STUDY.seeds)),
             "params.yaml",

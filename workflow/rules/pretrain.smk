@@ -1,4 +1,4 @@
-# One rule per method, so that a cluster profile can treat each on its own: pretrain_simclr, ...
+# One rule per method (pretrain_simclr, ...), so that a cluster profile can treat each on its own.
 for method in compose.names(PARAMS, "method"):
     folder = RUN.replace("{method}", method)
 
@@ -20,11 +20,11 @@ for method in compose.names(PARAMS, "method"):
         resources:
             gpu=PLAN.processes(GPUS, method=method),
             mem_mb=doubled(PLAN.processes(8000, method=method)),
-            runtime=1440,  # a new attempt goes on where this one ended
+            runtime=1440,  # a new attempt continues where the last one ended
         params:
             plan=PLAN.parameters("pretrain", method=method),
             out=subpath(output.about, parent=True),
-            # no output, as Snakemake would delete it with those of a failed job
+            # no output: Snakemake deletes the outputs of a failed job
             state=PLAN.state(method=method),
         shell:
             "python -m unlabel pretrain --params {params.plan[settings]:q} --train {input.train:q}"

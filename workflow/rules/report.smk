@@ -25,14 +25,14 @@ rule report:
         mem_mb=doubled(4000),
         runtime=doubled(30),
     params:
-        plan=REPORT,
+        plan=INVOCATION.report,
         out=subpath(output.page, parent=True),
     shell:
         "python -m unlabel report --params {params.plan[settings]:q} --runs data/runs"
         " --out {params.out:q} 2> {log:q}"
 
 
-# What `make bench` has measured, shown: snakemake reports/bench.html
+# The page of what `make bench` has measured: snakemake reports/bench.html
 rule bench:
     input:
         "reports/bench.json",

@@ -1,4 +1,4 @@
-# A study's page is built alone by its name: snakemake reports/study/batch_size.html
+# One study's page: snakemake reports/study/batch_size.html
 rule study:
     input:
         lambda wildcards: PLAN.inputs(wildcards.study, BUDGET),

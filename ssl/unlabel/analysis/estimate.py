@@ -42,5 +42,5 @@ def estimate(values: Sequence[float]) -> Estimate | None:
 
 
 def difference(values: Mapping[int, float], others: Mapping[int, float]) -> Estimate | None:
-    """Of values and others that share a seed: what both owe to the seed cancels."""
+    """The mean difference over shared seeds, so that the effect of the seed cancels."""
     return estimate([values[seed] - others[seed] for seed in sorted(values.keys() & others.keys())])

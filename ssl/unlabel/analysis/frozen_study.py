@@ -1,11 +1,13 @@
-"""What a report is about, as the plan wrote it."""
+"""A study as the plan froze it: its runs, its claims, and what its metrics mean."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from unlabel.analysis.metric import Measure, Metrics
 from unlabel.errors import UserError
+from unlabel.params.claim import Claim
 from unlabel.params.settings import load
 from unlabel.params.study import sources
 from unlabel.run import Run
@@ -15,8 +17,8 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Planned:
-    """A run that the report is about, and how the plan describes it."""
+class PlannedRun:
+    """A run of the study, and how pages describe it."""
 
     budget: str
     dataset: str
@@ -35,8 +37,8 @@ class Planned:
 
 
 @dataclass(frozen=True)
-class About:
-    """A method in words, from its recipe; any of it may be missing."""
+class MethodSummary:
+    """A method in words, from its recipe; any of them may be missing."""
 
     title: str = ""
     arxiv: str = ""
@@ -51,22 +53,22 @@ class About:
     def sentence(self) -> str:
         """What its objective is made of."""
         views = {0: "", 1: "one view", None: ""}.get(self.views, f"{self.views} views")
-        told = [f"a step makes {views} of each image"] if views else []
+        parts = [f"a step makes {views} of each image"] if views else []
         if self.negatives and self.negatives != "none":
-            told.append(f"negatives are from the {self.negatives}")
+            parts.append(f"negatives are from the {self.negatives}")
         elif views and self.views != 1:
-            told.append("there are no negatives")
+            parts.append("there are no negatives")
         if self.momentum_encoder:
-            told.append("a slow copy of the encoder gives the targets")
-        said = ", ".join(told)
-        return f"{said[0].upper()}{said[1:]}." if said else ""
+            parts.append("a slow copy of the encoder gives the targets")
+        text = ", ".join(parts)
+        return f"{text[0].upper()}{text[1:]}." if text else ""
 
 
 @dataclass(frozen=True)
 class FrozenStudy:
     """A study's question, and the runs and methods that answer it, in the order of display.
 
-    What stands from `name` on, only a study's own page has.
+    Only a study's own page has the fields from `name` on.
     """
 
     title: str
@@ -75,8 +77,9 @@ class FrozenStudy:
     source: Any  # as `study.sources` takes it
     metric: str  # the one that answers the question
     budget: str
-    runs: tuple[Planned, ...]
-    methods: Mapping[str, About]
+    runs: tuple[PlannedRun, ...]
+    methods: Mapping[str, MethodSummary]
+    declared: Metrics = field(default_factory=Metrics)  # by all its runs
     name: str = ""  # of its file
     expected: str = ""
     remark: str = ""
@@ -84,33 +87,43 @@ class FrozenStudy:
     references: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()  # overrides of all its runs
     transfer: tuple[str, ...] = ()
-    metrics: tuple[str, ...] = ()  # what the verdict and the charts are made from
-    stages: Mapping[str, bool] = field(default_factory=dict)  # which of them it reads
-    claims: tuple[Mapping[str, Any], ...] = ()
+    metrics: tuple[str, ...] = ()  # of the verdict and the charts
+    stages: Mapping[str, bool] = field(default_factory=dict)  # which stages' results it reads
+    claims: tuple[Claim, ...] = ()
 
     @property
     def sources(self) -> list[dict[str, str]]:
         """Each source's title, arxiv number and place."""
         return sources(self.source)
 
+    def describe(self, metric: str) -> Measure:
+        """What a metric is called and how it is written."""
+        return self.declared.describe(metric)
+
 
 def read(path: Path) -> FrozenStudy:
-    """Read the plan's file. Raises `UserError` if it lacks something or names no run."""
+    """Read a frozen study. Raises `UserError` if it lacks something or names no run."""
     content = load(path)
     runs, methods = content.get("runs"), content.get("methods")
     if not isinstance(runs, list) or not runs:
         raise UserError(f"{path} names no runs: a report needs at least one")
     if not isinstance(methods, Mapping):
         raise UserError(f"{path}: methods must be a mapping from each method to what it is")
-    abouts = {name: _parse(About, about or {}, path, "methods") for name, about in methods.items()}
-    planned = tuple(_parse(Planned, run, path, "runs") for run in runs)
-    for run in planned:
-        abouts.setdefault(run.method, About())
-    return _parse(FrozenStudy, {**content, "runs": planned, "methods": abouts}, path, "the report")
+    planned = tuple(_parse(PlannedRun, run, path, "runs") for run in runs)
+    summaries = {run.method: MethodSummary() for run in planned} | {
+        name: _parse(MethodSummary, about or {}, path, "methods") for name, about in methods.items()
+    }
+    try:
+        claims = tuple(map(Claim.of, content.get("claims", ())))
+        declared = Metrics.of(content.get("declared", ()))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path} is no frozen study ({error}); delete it and plan again") from error
+    parsed = {"runs": planned, "methods": summaries, "claims": claims, "declared": declared}
+    return _parse(FrozenStudy, {**content, **parsed}, path, "the report")
 
 
 def _parse(kind: type[T], content: Any, path: Path, where: str) -> T:
-    """The fields of a dataclass; the plan may write more than the report shows."""
+    """Fill a dataclass; the plan may write more than the report shows."""
     known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
     if not isinstance(content, Mapping):
         raise UserError(f"{path}: {where} holds {content!r}, but must hold mappings")

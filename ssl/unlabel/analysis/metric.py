@@ -1,48 +1,35 @@
-"""How a measure is called and written. A measure nobody has described works all the same."""
+"""How metrics are called and written on pages: by what was declared of them before training."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
 
+from unlabel.metric import Metric, find
 from unlabel.units import decimals, number
 
-PROBES = {"knn": "kNN", "linear": "linear", "lowshot": "linear", "finetune": "fine-tuned"}
-ACCURACY = re.compile(
-    r"(?P<split>validation_)?(?P<probe>knn|linear|lowshot|finetune)(_(?P<share>\d+(\.\d+)?))?"
-    r"(_(?P<vector>[hz]))?(?P<factor>_(?!l2|std)[a-z]\w+?)?(?P<deviation>_std)?"
-)
-TRANSFERRED = re.compile(rf"(?P<target>\w+?)_(?P<measure>{ACCURACY.pattern})")
 NUMBER = re.compile(r"\d+(\.\d+)?")
-TITLES = {
-    "accuracy": "accuracy at the pretext task",
-    "contrastive_accuracy": "contrastive accuracy",
-    "loss": "loss",
-    "mutual_information_bound": "mutual information bound (nats)",
-}
-SHARES = {"accuracy", "contrastive_accuracy"}
-RUN = {
-    "seconds": "time to train one run (s)",
-    "images_per_second": "images/s",
-    "peak_memory": "peak memory (bytes)",
-}
 
 
 @dataclass(frozen=True)
-class Measure:
-    """A measure's name in files, its title for people, and whether it is a share shown in %."""
-
-    name: str
-    title: str
-    share: bool
+class Measure(Metric):
+    """A metric, and how its values are written."""
 
     @property
-    def unit(self) -> str:
+    def suffix(self) -> str:
         """What follows a number in a sentence."""
-        return " %" if self.share else ""
+        unit = "%" if self.share else self.unit
+        return f" {unit}" if unit else ""
 
     @property
     def heading(self) -> str:
         """The title with the unit, for an axis or a table."""
-        return f"{self.title} (%)" if self.share else self.title
+        return f"{self.title} ({self.suffix.strip()})" if self.suffix else self.title
+
+    @property
+    def sign(self) -> int:
+        """1 where higher values rank first, -1 where lower ones do."""
+        return -1 if self.better == "lower" else 1
 
     def scaled(self, value: float) -> float:
         """The value in the unit it is shown in."""
@@ -58,34 +45,49 @@ class Measure:
         return number(self.scaled(interval), places)
 
 
-def describe(name: str) -> Measure:
-    """What the measure `name` of a probe or of a training log is."""
-    if found := ACCURACY.fullmatch(name):
-        title = f"{PROBES[found['probe']]} accuracy"
-        title += f", {found['share']} % of labels" if found["share"] else ""
-        title += f" for {found['factor'][1:].replace('_', ' ')}" if found["factor"] else ""
-        title += f", on {found['vector']}" if found["vector"] else ""
-        title += ", validation" if found["split"] else ""
-        title += ", deviation over draws" if found["deviation"] else ""
-        return Measure(name, title, share=True)
-    kind, _, rest = name.partition(".")
-    if kind == "log" and rest:
-        last = describe(rest)
-        return Measure(name, f"{last.title} at the end of training", last.share)
-    if kind == "run" and rest:
-        return Measure(name, RUN.get(rest, rest.replace("_", " ")), share=False)
-    if found := TRANSFERRED.fullmatch(name):
-        title = f"{describe(found['measure']).title}, on {found['target'].replace('_', ' ')}"
-        return Measure(name, title, share=True)
-    return Measure(name, TITLES.get(name, name.replace("_", " ")), share=name in SHARES)
+@dataclass(frozen=True)
+class Metrics:
+    """The metrics that the runs of a study declare."""
+
+    declared: tuple[Metric, ...] = ()
+
+    @classmethod
+    def of(cls, content: Iterable[Mapping[str, Any]]) -> "Metrics":
+        """What `frozen` made of them."""
+        return cls(tuple(Metric(**each) for each in content))
+
+    @staticmethod
+    def frozen(metrics: Iterable[Metric]) -> list[dict[str, Any]]:
+        """Metrics as plain data, without what is as by default."""
+        default = {field.name: field.default for field in fields(Metric)}
+        return [
+            {key: value for key, value in asdict(each).items() if value != default[key]}
+            for each in metrics
+        ]
+
+    def describe(self, name: str) -> Measure:
+        """A study's metric: `log.NAME` is the last row of the log, `run.NAME` is in run.json."""
+        found = self._found(name)
+        if not name.startswith("log."):
+            return found
+        return replace(found, title=f"{found.title} at the end of training")
+
+    def column(self, name: str) -> Measure:
+        """A column of the log."""
+        return replace(self._found(f"log.{name}"), name=name)
+
+    def _found(self, name: str) -> Measure:
+        """By its name alone, where a run has more than was planned."""
+        title = name.removeprefix("log.").removeprefix("run.").replace("_", " ")
+        return Measure(**asdict(find(name, self.declared) or Metric(name, title)))
 
 
 def capital(text: str) -> str:
-    """To begin a heading with; what has a capital of its own, as kNN, stays as it is."""
+    """To begin a heading with. A first word with a capital of its own, as kNN, stays as it is."""
     return text if any(map(str.isupper, text.split()[0])) else f"{text[0].upper()}{text[1:]}"
 
 
 def natural(name: str) -> list[tuple[float, str]]:
-    """To sort by: lowshot_1 before lowshot_10, and both before lowshot_1_std."""
+    """A key to sort by: lowshot_1 comes before lowshot_10, and both before lowshot_1_std."""
     parts = [(float(p), "") if NUMBER.fullmatch(p) else (0.0, p) for p in name.split("_")]
     return [(float(sum(word != "" for _, word in parts)), ""), *parts]

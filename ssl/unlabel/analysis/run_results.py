@@ -1,4 +1,4 @@
-"""A finished run, read from its folder."""
+"""The results of a finished run, read from its folder."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -11,70 +11,70 @@ import pyarrow as pa
 
 from unlabel import files
 from unlabel.analysis.collapse import collapse
-from unlabel.analysis.frozen_study import Planned
+from unlabel.analysis.frozen_study import PlannedRun
 from unlabel.errors import UserError, reason
 
-FIRST = "finish the run"  # where a file of it is missing
+FIRST = "finish the run"  # what to do if one of its files is missing
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a run measured, and with what."""
+    """What a run measured, and what it was made with."""
 
-    planned: Planned
+    planned: PlannedRun
     folder: Path
-    about: Mapping[str, Any]  # run.json
+    run_info: Mapping[str, Any]  # run.json
     probes: Mapping[str, Mapping[str, float]]  # probe -> metric -> value
     log: pd.DataFrame
 
     @property
     def seed(self) -> int:
-        """Of its random numbers."""
+        """The seed of its random numbers."""
         return self.planned.seed
 
     @property
     def metrics(self) -> dict[str, float]:
-        """All probes' metrics; no two probes have one of the same name."""
+        """The metrics of all probes; no two probes share a name."""
         return {name: value for probe in self.probes.values() for name, value in probe.items()}
 
     def value(self, name: str) -> float | None:
-        """A metric; `log.NAME` is of the log's last row, `run.NAME` of run.json. None if absent."""
+        """A metric: `log.NAME` is in the log's last row, `run.NAME` in run.json. None if absent."""
         kind, _, rest = name.partition(".")
         if kind == "log" and rest:
             last = self.log[rest].iloc[-1] if rest in self.log and len(self.log) else math.nan
             return None if math.isnan(last) else float(last)
-        found = self.about.get(rest) if kind == "run" else self.metrics.get(name)
+        found = self.run_info.get(rest) if kind == "run" else self.metrics.get(name)
         return float(found) if isinstance(found, int | float) else None
 
     @property
     def trained(self) -> bool:
         """Did it train at all?"""
-        return self.about.get("images_per_second") is not None
+        return self.run_info.get("images_per_second") is not None
 
     @property
     def collapse(self) -> str:
         """Why the run counts as collapsed: all images end with nearly one representation.
 
-        Empty where it does not, and for an untrained encoder, which has nothing to collapse from.
+        Empty if it did not collapse, and for an untrained encoder.
         """
         last = self.log.iloc[-1].to_dict() if self.trained and len(self.log) else {}
         return collapse({str(name): value for name, value in last.items()})
 
     def pictures(self) -> pd.DataFrame:
-        """The table of `caption`, `index` and `png`; empty where the method shows nothing."""
+        """A table of `caption`, `index` and `png`; empty if the method shows nothing."""
         path = self.folder / "pictures.parquet"
         return _table(path, ["caption", "index", "png"])
 
 
 def read(
-    planned: Planned,
+    planned: PlannedRun,
     runs: Path,
     wanted: Callable[[str], bool] = lambda _: True,
     transfer: Sequence[str] = (),
 ) -> Result:
-    """Read a run's folder below `runs`: of its probes the `wanted`, and its `transfer` to datasets.
+    """Read a run's folder below `runs`: the `wanted` probes, and its `transfer` to datasets.
 
-    Raises `UserError` for a file that is missing or damaged, and for a metric that is no number.
+    Raises `UserError` for a missing or damaged file, and for a metric that is not a number.
     """
     folder = runs / planned.run.folder
     probes, origin = {}, dict[str, Path]()
@@ -86,8 +86,8 @@ def read(
             if name in origin:
                 raise UserError(f"{origin[name]} and {path} both have {name!r}; rename one of them")
             origin[name] = path
-    about = files.read_json(folder / "run.json", FIRST)
-    return Result(planned, folder, about, probes, _table(folder / "log.parquet", ["epoch"]))
+    run_info = files.read_json(folder / "run.json", FIRST)
+    return Result(planned, folder, run_info, probes, _table(folder / "log.parquet", ["epoch"]))
 
 
 def _metrics(path: Path) -> dict[str, float]:

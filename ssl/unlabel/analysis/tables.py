@@ -9,54 +9,55 @@ from typing import Any
 import pandas as pd
 
 from unlabel.analysis.arms import Comparison
-from unlabel.analysis.metric import natural
+from unlabel.analysis.metric import Metrics, natural
 
 TIDY = ["budget", "dataset", "method", "variant", "seed", "probe", "metric", "value"]
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how what a spreadsheet computes begins
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet computes what begins with one of these
 CURVE = ["dataset", "method", "seed", "step", "epoch"]
 
 
-def results(settings: Iterable[Comparison], metric: str) -> pd.DataFrame:
+def results(comparisons: Iterable[Comparison], metric: str) -> pd.DataFrame:
     """One row for each number of each probe of each run.
 
-    `attrs` says what the numbers do not: the headline metric, and which methods are references or
-    see labels.
+    `attrs` says what the numbers do not: the headline metric, what the metrics mean, and which
+    methods are references or see labels.
     """
-    settings = list(settings)
+    comparisons = list(comparisons)
     rows = [
         [run.budget, run.dataset, run.method, run.variant, run.seed, probe, name, value]
-        for setting in settings
-        for each in setting.results
+        for comparison in comparisons
+        for each in comparison.results
         for run in [each.planned]
         for probe, metrics in each.probes.items()
         for name, value in metrics.items()
     ]
     table = pd.DataFrame(rows, columns=TIDY).sort_values(TIDY, ignore_index=True)
-    arms = [arm for setting in settings for arm in setting.arms]
+    arms = [arm for comparison in comparisons for arm in comparison.arms]
     table.attrs = {
         "metric": metric,
+        "declared": Metrics.frozen(comparisons[0].declared.declared) if comparisons else [],
         "references": sorted({arm.method for arm in arms if arm.reference}),
         "labels": sorted({arm.method for arm in arms if arm.labels}),
     }
     return table
 
 
-def metrics(settings: Iterable[Comparison]) -> dict[str, dict[str, dict[str, float]]]:
-    """Dataset -> arm -> metric -> its mean over seeds, as `dvc metrics` shows it."""
+def metrics(comparisons: Iterable[Comparison]) -> dict[str, dict[str, dict[str, float]]]:
+    """Dataset -> arm -> metric -> its mean over seeds, for `dvc metrics`."""
     found: dict[str, dict[str, dict[str, float]]] = {}
-    for setting in settings:
-        for arm in setting.arms:
+    for comparison in comparisons:
+        for arm in comparison.arms:
             means = {name: _round(e.mean) for name in arm.metrics if (e := arm.estimate(name))}
-            found.setdefault(setting.dataset, {})[arm.key] = means
+            found.setdefault(comparison.dataset, {})[arm.key] = means
     return found
 
 
-def leaderboard(settings: Iterable[Comparison]) -> pd.DataFrame:
-    """One row for each arm: of each metric the mean over seeds, and half its 95 % interval."""
+def leaderboard(comparisons: Iterable[Comparison]) -> pd.DataFrame:
+    """One row for each arm: each metric's mean over seeds, and half its 95 % interval."""
     rows, names = [], set[str]()
-    for setting in settings:
-        for arm in setting.arms:
-            row: dict[str, Any] = {"dataset": setting.dataset, "method": arm.key}
+    for comparison in comparisons:
+        for arm in comparison.arms:
+            row: dict[str, Any] = {"dataset": comparison.dataset, "method": arm.key}
             row["seeds"] = len(arm.results)
             for name in arm.metrics:
                 if found := arm.estimate(name):
@@ -68,12 +69,12 @@ def leaderboard(settings: Iterable[Comparison]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=first + rest).sort_values(first, ignore_index=True)
 
 
-def arms(settings: Iterable[Comparison]) -> pd.DataFrame:
-    """One row for each arm of a study: of each metric the mean, and half its 95 % interval."""
+def arms(comparisons: Iterable[Comparison]) -> pd.DataFrame:
+    """One row for each arm of a study: each metric's mean, and half its 95 % interval."""
     rows, names = [], set[str]()
-    for setting in settings:
-        for arm in setting.arms:
-            row: dict[str, Any] = {"dataset": setting.dataset, "method": arm.method}
+    for comparison in comparisons:
+        for arm in comparison.arms:
+            row: dict[str, Any] = {"dataset": comparison.dataset, "method": arm.method}
             row |= {"arm": arm.label, "variant": arm.variant, "seeds": len(arm.results)}
             for name in arm.metrics:
                 if found := arm.estimate(name):
@@ -85,12 +86,12 @@ def arms(settings: Iterable[Comparison]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=first + rest)
 
 
-def training(settings: Iterable[Comparison]) -> pd.DataFrame:
-    """The training logs of all runs, one below the other, as `dvc plots` draws them."""
+def training(comparisons: Iterable[Comparison]) -> pd.DataFrame:
+    """The training logs of all runs, one below the other, for `dvc plots`."""
     logs = [
-        each.log.assign(dataset=setting.dataset, method=arm.key, seed=each.seed)
-        for setting in settings
-        for arm in setting.arms
+        each.log.assign(dataset=comparison.dataset, method=arm.key, seed=each.seed)
+        for comparison in comparisons
+        for arm in comparison.arms
         for each in arm.results
     ]
     table = pd.concat(logs, ignore_index=True)
@@ -99,7 +100,7 @@ def training(settings: Iterable[Comparison]) -> pd.DataFrame:
 
 
 def comma_separated(table: pd.DataFrame) -> str:
-    """CSV, of numbers with six significant digits, and without formulas."""
+    """The table as CSV: numbers with six significant digits, and no formulas."""
     texts = table.select_dtypes(["object", "string"])
     safe = table.assign(**{str(name): texts[name].map(_plain) for name in texts})
     text: str = safe.to_csv(index=False, float_format="%.6g", lineterminator="\n")
@@ -107,7 +108,7 @@ def comma_separated(table: pd.DataFrame) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """A text as no spreadsheet takes it for a formula; other values as they are."""
+    """A text that no spreadsheet takes for a formula; other values unchanged."""
     if not isinstance(value, str) or not value.startswith(FORMULA):
         return value
     try:

@@ -1,8 +1,8 @@
-"""Whether what is claimed holds here: paired differences, their p-values, and a word.
+"""Decides whether claims hold here: paired differences, their p-values, and a word.
 
-A claim is tested both ways: for it, and against it. Both are Student's t tests of its differences,
-one a seed. `same` is tested for by two one-sided tests, that is that the mean lies inside the
-margin, and against by whether it lies outside.
+Each claim is tested for and against, both with Student's t test of its differences, one for each
+seed. For `same`, two one-sided tests ask whether the mean lies inside the margin; against it, the
+test asks whether the mean lies outside.
 """
 
 import math
@@ -20,8 +20,8 @@ HOLDS, FAILS, OPEN = "holds here", "does not hold here", "undecided at this scal
 
 
 @dataclass(frozen=True)
-class Judged:
-    """A claim on one dataset: the difference of its sides, and how sure it is."""
+class JudgedClaim:
+    """A claim on one dataset: the difference of its sides, and its p-values."""
 
     claim: Claim
     dataset: str
@@ -31,13 +31,13 @@ class Judged:
 
     @property
     def word(self) -> str:
-        """Of this claim alone, corrected for nothing."""
+        """The verdict on this claim alone, without corrections."""
         return verdict([self]).word
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Of all claims together. `p` is two-sided, and `corrected` by Holm over all statements."""
+    """The verdict on all claims. `p` is two-sided; `corrected` is Holm's over all statements."""
 
     p_for: float
     p_against: float
@@ -46,21 +46,21 @@ class Verdict:
 
     @property
     def word(self) -> str:
-        """What the statement does."""
+        """The verdict in words."""
         if self.corrected >= LEVEL:
             return OPEN
         return HOLDS if self.p_for < self.p_against else FAILS
 
 
-def judge(claim: Claim, dataset: str, differences: Sequence[float]) -> Judged:
-    """Of a claim's differences, left minus right, one for each of at least two seeds."""
+def judge_claim(claim: Claim, dataset: str, differences: Sequence[float]) -> JudgedClaim:
+    """Judge a claim by its differences, left minus right, for at least two seeds."""
     n = len(differences)
     deviation = stdev(differences) / math.sqrt(n)
     tested = same if claim.kind == "same" else higher
     p_for, p_against = tested(mean(differences), deviation, n, claim.margin)
     effect = estimate(differences)
     assert effect is not None
-    return Judged(claim, dataset, effect, p_for, p_against)
+    return JudgedClaim(claim, dataset, effect, p_for, p_against)
 
 
 def higher(difference: float, error: float, n: int, margin: float) -> tuple[float, float]:
@@ -81,16 +81,19 @@ def same(difference: float, error: float, n: int, margin: float) -> tuple[float,
     return inside, min(1.0, 2 * outside)  # outside on either side: two tests
 
 
-def verdict(judged: Sequence[Judged]) -> Verdict:
-    """All claims must hold: so the weakest speaks for, and any, of so many, against."""
+def verdict(judged: Sequence[JudgedClaim]) -> Verdict:
+    """Combine claims that must all hold: the weakest counts for them, the strongest against.
+
+    Against them Bonferroni corrects, as any one of them is enough.
+    """
     p_for = max(each.p_for for each in judged)
     p_against = min(1.0, len(judged) * min(each.p_against for each in judged))
     p = min(1.0, 2 * min(p_for, p_against))
     return Verdict(p_for, p_against, p, corrected=p)
 
 
-def seeds_needed(judged: Sequence[Judged], most: int = 200) -> int | None:
-    """How many seeds would decide, were means and deviations to stay; None for more than `most`."""
+def seeds_needed(judged: Sequence[JudgedClaim], most: int = 200) -> int | None:
+    """How many seeds would decide if means and deviations stay as they are; None above `most`."""
     for n in range(2, most + 1):
         tried = []
         for each in judged:
@@ -106,7 +109,7 @@ def seeds_needed(judged: Sequence[Judged], most: int = 200) -> int | None:
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """p-values, corrected for being so many (Holm, 1979), in the same order."""
+    """p-values corrected for their number (Holm, 1979), in the same order."""
     order = sorted(range(len(p)), key=lambda at: p[at])
     corrected, largest = [0.0] * len(p), 0.0
     for rank, at in enumerate(order):

@@ -1,10 +1,10 @@
-"""What an image has beside its colours, these, and the bins that their values fall into."""
+"""Split images into luma and chroma, find edges, and encode values as bins."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as torchvision and Pillow
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in torchvision and Pillow
 YIQ = (LUMA, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
 
 
@@ -15,7 +15,7 @@ def separate(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def join(luma: Tensor, chroma: Tensor) -> Tensor:
-    """The inverse of `separate`; colours that no screen has are cut to the nearest."""
+    """The inverse of `separate`: (B, 1, H, W), (B, 2, H, W) -> (B, 3, H, W), clamped to [0, 1]."""
     yiq = torch.cat([luma, chroma], 1)
     return recolour(yiq, torch.linalg.inv(torch.tensor(YIQ, device=luma.device))).clamp(0, 1)
 
@@ -27,7 +27,7 @@ def recolour(x: Tensor, matrix: Tensor) -> Tensor:
 
 
 def edges(x: Tensor) -> Tensor:
-    """How steep each channel is at each pixel, by central differences: (B, C, H, W) in [0, 1]."""
+    """The gradient magnitude of each channel, by central differences: (B, C, H, W) in [0, 1]."""
     x = F.pad(x, (1, 1, 1, 1), mode="replicate")
     across = x[:, :, 1:-1, 2:] - x[:, :, 1:-1, :-2]
     down = x[:, :, 2:, 1:-1] - x[:, :, :-2, 1:-1]
@@ -35,21 +35,21 @@ def edges(x: Tensor) -> Tensor:
 
 
 def chroma_bins(spacing: float) -> Tensor:
-    """The points of a grid that are the nearest to the chroma of some colour: (Q, 2)."""
+    """All points of a chroma grid that are nearest to the chroma of some RGB colour: (Q, 2)."""
     level = torch.linspace(0, 1, 33)
     chroma = torch.cartesian_prod(level, level, level) @ torch.tensor(YIQ[1:]).T
     return (chroma / spacing).round().unique(dim=0) * spacing
 
 
 def intensity_bins(spacing: float) -> Tensor:
-    """(Q, 1), from 0 to 1"""
+    """Evenly spaced intensities from 0 to 1: (Q, 1)."""
     return torch.linspace(0, 1, round(1 / spacing) + 1).unsqueeze(1)
 
 
 def soft_encode(values: Tensor, bins: Tensor, sigma: float, nearest: int = 5) -> Tensor:
-    """Values (B, K, h, w) -> weights of the bins (B, Q, h, w) that sum to 1.
+    """Encode values softly: values (B, K, h, w), bins (Q, K) -> weights (B, Q, h, w) that sum to 1.
 
-    The nearest bins have a weight, a Gaussian of their distance (arXiv:1603.08511, section 2.1).
+    The `nearest` bins get Gaussian weights of their distance (arXiv:1603.08511, section 2.1).
     """
     distance = (values.unsqueeze(1) - bins[:, :, None, None]).square().sum(2)  # (B, Q, h, w)
     near = distance.topk(min(nearest, len(bins)), dim=1, largest=False)

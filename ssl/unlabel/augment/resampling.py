@@ -1,4 +1,4 @@
-"""Rows (or columns) of images that are means of other rows, chosen anew for each image."""
+"""Matrices that resample the rows or columns of images, a different one for each image."""
 
 from typing import NamedTuple
 
@@ -8,29 +8,29 @@ from torch.nn.functional import embedding_bag
 
 
 class Neighbours(NamedTuple):
-    """Each of `out` rows a mean of two neighbours among `size`, as where images are enlarged.
+    """A sparse resampling matrix: each of `out` rows is a weighted mean of two adjacent rows.
 
-    On a CPU, taking two rows is 2.5 times as fast as a product with a matrix that is mostly zeros,
-    of large images more: for columns of 224 pixels, which are turned to be rows, 4 times.
+    Enlarging an image needs no more than two rows. On a CPU, gathering them is 2.5 times as fast as
+    a product with a mostly zero matrix, and 4 times for (transposed) columns of 224 pixels.
     """
 
-    first: Tensor  # int64 (B, out): the place of the one, below size - 1; the other is the next
-    share: Tensor  # (B, out): the other's weight
-    size: int
+    first: Tensor  # int64 (B, out): index of the first row, below size - 1; the second is the next
+    share: Tensor  # (B, out): weight of the second row
+    size: int  # number of input rows
 
     def matrix(self) -> Tensor:
-        """(B, out, size)"""
+        """The same as a dense matrix: (B, out, size)."""
         first, share = self.first.unsqueeze(2), self.share.unsqueeze(2)
         matrix = share.new_zeros(*self.share.shape, self.size)
         return matrix.scatter_(2, first, 1 - share).scatter_(2, first + 1, share)
 
     def flipped(self, chosen: Tensor) -> "Neighbours":
-        """In reverse order, of the images that are chosen: bool (B, 1)."""
+        """Reverse the output rows of the images where `chosen`, bool (B, 1), is true."""
         first = torch.where(chosen, self.first.flip(1), self.first)
         return Neighbours(first, torch.where(chosen, self.share.flip(1), self.share), self.size)
 
     def of(self, x: Tensor) -> Tensor:
-        """(B, C, size, W) -> (B, C, out, W)"""
+        """Resample the rows of images: (B, C, size, W) -> (B, C, out, W)."""
         b, c, _, width = x.shape
         image = torch.arange(b * c, device=x.device).view(b, c, 1, 1) * self.size
         place = torch.stack([self.first, self.first + 1], 2).unsqueeze(1) + image  # (B, C, out, 2)
@@ -45,7 +45,10 @@ class Neighbours(NamedTuple):
 
 
 def enlarge(size: int, out: int, start: Tensor, length: Tensor) -> Neighbours:
-    """`resize`, where no stretch is longer than `out` pixels; `size` is two or more."""
+    """`resize` for stretches of at most `out` pixels: (B, 1), (B, 1) -> (B, out, size).
+
+    `size` must be at least 2.
+    """
     centre = (torch.arange(out, device=start.device) + 0.5) / out
     position = ((start + length * centre) * size - 0.5).clamp_(0, size - 1)  # (B, out)
     first = position.floor().clamp_(max=size - 2)
@@ -55,8 +58,8 @@ def enlarge(size: int, out: int, start: Tensor, length: Tensor) -> Neighbours:
 def resize(size: int, out: int, start: Tensor, length: Tensor) -> Tensor:
     """The matrix (B, out, size) that resizes a stretch of `size` pixels to `out` pixels.
 
-    Start and length (B, 1) are shares of `size`. Bilinear; where pixels shrink the triangle
-    widens with them, as Pillow's antialiasing does.
+    `start` and `length` (B, 1) are shares of `size`. Bilinear. When shrinking, the triangle kernel
+    widens, as in Pillow's antialiasing.
     """
     pixel = torch.arange(size, device=start.device) + 0.5
     centre = (torch.arange(out, device=start.device) + 0.5) / out
@@ -68,16 +71,16 @@ def resize(size: int, out: int, start: Tensor, length: Tensor) -> Tensor:
 
 
 def gaussian(size: int, sigma: Tensor) -> Tensor:
-    """The matrix (B, size, size) of a Gaussian of sigma (B, 1) pixels; the identity for 0.
+    """The matrix (B, size, size) of a Gaussian blur of sigma (B, 1) pixels; the identity for 0.
 
-    At the border the kernel is cut and normalised again.
+    The kernel is cut and renormalised at the border.
     """
     pixel = torch.arange(size, device=sigma.device)
     exponent = (pixel[:, None] - pixel).square() / -2 / sigma.clamp(min=1e-3).square().unsqueeze(2)
-    # Weights below e⁻¹⁶ are lost in float32 and, as denormal numbers, halve the speed on a CPU.
+    # Weights below e⁻¹⁶ vanish in float32 sums, and as denormal numbers they halve a CPU's speed.
     return exponent.masked_fill(exponent < -16, -torch.inf).softmax(2)
 
 
 def dense(rows: Tensor | Neighbours) -> Tensor:
-    """As a matrix (B, out, size)."""
+    """A matrix or `Neighbours` as a dense matrix (B, out, size)."""
     return rows.matrix() if isinstance(rows, Neighbours) else rows

@@ -1,4 +1,4 @@
-"""Images cut into tiles, and put together again: what puzzles are made of."""
+"""Cut images into tiles and put tiles together again, for puzzles."""
 
 import torch
 import torch.nn.functional as F
@@ -6,43 +6,49 @@ from torch import Tensor
 
 from unlabel.augment.resampling import resize
 from unlabel.errors import UserError
-from unlabel.nn.distributed import drawn
+from unlabel.nn.distributed import draw_rows
 
 
 def cut(x: Tensor, rows: int, columns: int, share: float) -> Tensor:
-    """From each cell of a grid, a tile at a random place: (B, C, H, W) -> (B, N, C, h, w).
+    """Cut a tile at a random place in each cell of a grid: (B, C, H, W) -> (B, N, C, h, w).
 
-    A tile has `share` of its cell's sides, so that neighbours have a gap between them: whether
-    edges fit gives nothing away. The N = rows * columns cells come in reading order.
+    A tile's sides are `share` of its cell's. The gaps between tiles keep matching edges from giving
+    their order away. The N = rows * columns cells are in reading order. Raises `UserError` if a
+    tile would have no pixels.
     """
     b, c, height, width = x.shape
     size = (round(share * height / rows), round(share * width / columns))
     if not 0 < share <= 1 or 0 in size:
         raise UserError(
-            f"method.share is {share}: tiles would be {size[0]} x {size[1]} pixels of an image of "
-            f"{height} x {width} in {rows} x {columns} cells; choose one above 0 and up to 1 that "
-            "leaves some pixels, or fewer cells"
+            f"method.share is {share}: tiles would be {size[0]} x {size[1]} pixels, for images of "
+            f"{height} x {width} pixels in {rows} x {columns} cells; choose a share above 0 and up "
+            "to 1 that leaves some pixels, or fewer cells"
         )
     n = rows * columns
     cell = torch.arange(n, device=x.device)
-    inside = drawn(b, lambda b: torch.rand(2, b, n, device=x.device).transpose(0, 1))  # (B, 2, N)
+    inside = draw_rows(
+        b, lambda b: torch.rand(2, b, n, device=x.device).transpose(0, 1)
+    )  # (B, 2, N)
     inside = inside.transpose(0, 1) * (1 - share)
     top = ((cell // columns + inside[0]) / rows).view(-1, 1)
     left = ((cell % columns + inside[1]) / columns).view(-1, 1)
     down = resize(height, size[0], top, torch.full_like(top, share / rows))  # (BN, h, H)
     across = resize(width, size[1], left, torch.full_like(left, share / columns))  # (BN, w, W)
-    # Columns first, as one product for all channels, as in `augment`.
+    # Columns first, in one product for all channels, as in `augment`.
     x = x.reshape(b, 1, c * height, width).expand(-1, n, -1, -1).flatten(0, 1)
     x = (x @ across.mT).view(b * n, c, height, -1)
     return (down[:, None] @ x).unflatten(0, (b, n))
 
 
 def take(parts: Tensor, index: Tensor) -> Tensor:
-    """Choose parts of each image: (B, N, ...), (B, K) -> (B, K, ...)."""
+    """Select parts of each image by index: (B, N, ...), (B, K) -> (B, K, ...)."""
     return parts[torch.arange(len(parts), device=parts.device).unsqueeze(1), index]
 
 
 def join(tiles: Tensor, columns: int, line: int = 0) -> Tensor:
-    """Tiles in reading order (B, N, C, h, w) -> images, with a grey `line` around each tile."""
+    """Join tiles in reading order, each with a grey border of `line` pixels.
+
+    (B, N, C, h, w) -> (B, C, H, W)
+    """
     grid = F.pad(tiles, (line,) * 4, value=0.5).unflatten(1, (-1, columns))  # (B, r, c, C, h, w)
     return grid.permute(0, 3, 1, 4, 2, 5).flatten(4, 5).flatten(2, 3)

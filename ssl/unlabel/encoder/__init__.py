@@ -1,6 +1,7 @@
-"""The one interface every encoder fits: images in, features out. Each other file is an encoder."""
+"""The interface of all encoders: images in, features out. Each other file here is an encoder."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,16 +17,16 @@ from unlabel.params.settings import build
 
 
 class Encoder(nn.Module):
-    """Maps images in [0, 1] to features; normalises them by the dataset's mean and deviation.
+    """Maps images in [0, 1] to features, after normalising by the dataset's mean and deviation.
 
-    A subclass sets `dim`, the length of a feature vector, and defines `maps`. Normalisation is not
-    part of the weights: where an encoder is one of torchvision's, they have torchvision's names.
+    A subclass sets `dim`, the length of a feature vector, and defines `maps`. The mean and the
+    deviation are no part of the weights, so a torchvision model keeps torchvision's names.
     """
 
     dim: int
     mean: Tensor
     std: Tensor
-    chunk: int | None = None  # images at a time while it trains; the loop says so
+    chunk: int | None = None  # images per pass while it trains; see `chunked`
 
     def __init__(self, data: Data):
         super().__init__()
@@ -34,34 +35,48 @@ class Encoder(nn.Module):
         self.register_buffer("std", torch.tensor(data.std).view(-1, 1, 1), persistent=False)
 
     def normalise(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) in [0, 1] -> mean 0 and deviation 1 over the dataset."""
+        """Scale images in [0, 1] to mean 0 and deviation 1 over the dataset: (B, C, H, W)."""
         return (x - self.mean) / self.std
 
     def maps(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) in [0, 1] -> (B, D, h, w)"""
+        """Feature maps of images in [0, 1]: (B, C, H, W) -> (B, D, h, w)."""
         raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) in [0, 1] -> (B, D)"""
+        """Features of images in [0, 1], the mean over positions: (B, C, H, W) -> (B, D)."""
         return self.in_chunks(self._pooled, x)
 
     def in_chunks(self, function: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
-        """A function of this encoder's, of inputs (B, ...), `chunk` images at a time."""
+        """Apply an encoder's function to inputs (B, ...), in training `chunk` images at a time."""
         return in_chunks(self, function, self.chunk if self.training else None, *inputs)
 
     def _pooled(self, x: Tensor) -> Tensor:
-        # As rows of channels, which is how they lie in memory: so the gradient does, too.
+        # Channels last, as in memory, so that the gradient has this layout too.
         return self.maps(x).permute(0, 2, 3, 1).flatten(1, 2).mean(1)
 
 
+@contextmanager
+def chunked(module: nn.Module, size: int | None) -> Iterator[None]:
+    """Inside, each encoder in `module` that trains sees `size` images at a time; None is all."""
+    encoders = [each for each in module.modules() if isinstance(each, Encoder)]
+    before = [each.chunk for each in encoders]
+    for each in encoders:
+        each.chunk = size
+    try:
+        yield
+    finally:
+        for each, chunk in zip(encoders, before, strict=True):
+            each.chunk = chunk
+
+
 def save(path: Path, encoder: Encoder, settings: Mapping[str, Any]) -> None:
-    """Write the encoder's weights, and in the file's header all that `load` needs."""
+    """Write the encoder's weights. The file's header holds all that `load` needs."""
     about = {"encoder": settings, "data": asdict(encoder.data)}
     weights.write(path, encoder.state_dict(), about)
 
 
 def load(path: Path) -> Encoder:
-    """The encoder of an `encoder.safetensors`, on the CPU, in evaluation mode.
+    """Load an `encoder.safetensors`: the encoder on the CPU, in evaluation mode.
 
     Raises `UserError` if the file is missing or damaged, or holds no encoder.
     """

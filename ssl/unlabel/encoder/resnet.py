@@ -8,13 +8,13 @@ from torch import Tensor, nn
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
 
-SMALL = 64  # pixels; up to here the stem keeps the resolution, as every CIFAR recipe does
+SMALL = 64  # pixels; up to this size the stem keeps the resolution, as in CIFAR recipes
 
 
 class ResNet(Encoder):
     """Deep Residual Learning for Image Recognition (arXiv:1512.03385), without its classifier.
 
-    For images up to 64 pixels the stem is a 3x3 convolution of stride 1 and no pooling.
+    Up to 64 pixels, the stem is a 3x3 convolution with stride 1 and there is no pooling.
     """
 
     def __init__(self, data: Data, depth: Literal[18, 50] = 18):

@@ -9,9 +9,9 @@ from unlabel.nn.layers import Norm, norms
 
 
 class ResNetMini(Encoder):
-    """Two residual blocks (arXiv:1512.03385, section 3) behind a 3x3 stem of stride 2.
+    """Two residual blocks (arXiv:1512.03385, section 3) after a 3x3 stem with stride 2.
 
-    With width 16 the features are 64 numbers long and a 28x28 image ends as a map of 4x4.
+    With width 16, there are 64 features, and a 28x28 image gives a 4x4 feature map.
     """
 
     def __init__(self, data: Data, width: int = 16, norm: Norm = "batch"):
@@ -47,6 +47,6 @@ class _Block(nn.Module):
 
 
 def _convolution(norm: Norm, dim: int, out: int, size: int, stride: int = 1) -> nn.Sequential:
-    """A convolution followed by a norm; without one, it has an offset to learn."""
+    """A convolution and a norm. If the norm is "none", the convolution has a bias."""
     convolve = nn.Conv2d(dim, out, size, stride, size // 2, bias=norm == "none")
     return nn.Sequential(convolve, *norms(norm, out, maps=True))

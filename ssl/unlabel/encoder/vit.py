@@ -14,14 +14,14 @@ from unlabel.nn.patches import attention, sincos
 class ViT(Encoder):
     """An Image is Worth 16x16 Words (arXiv:2010.11929), without its classifier.
 
-    The features are the mean of the patch tokens after the last layer norm. The places of patches
-    begin as sines and cosines and are learned from there: a short training needs them at once.
+    The features are the mean of the patch tokens after the last layer norm. The position embeddings
+    start as sines and cosines and are then learned: a short training cannot learn them from zero.
     """
 
     def __init__(
         self,
         data: Data,
-        patch: int | None = 4,  # pixels; null is a quarter of the image
+        patch: int | None = 4,  # pixels; None: a quarter of the image's side
         dim: int = 192,
         depth: int = 12,
         heads: int = 3,
@@ -31,7 +31,7 @@ class ViT(Encoder):
         patch = max(1, height // 4) if patch is None else patch
         if height != width or height % patch:
             raise UserError(
-                f"encoder.patch is {patch}, but images of {height} x {width} pixels do not divide "
+                f"encoder.patch is {patch}, but images of {height} x {width} pixels cannot be cut "
                 "into square patches of this size; choose another patch or image size"
             )
         self.dim, self.patch, self.grid = dim, patch, height // patch
@@ -54,9 +54,9 @@ class ViT(Encoder):
         self.encoder.pos_embedding.data.copy_(place)
 
     def tokens(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
-        """The class token and the patch tokens: (B, C, H, W) -> (B, 1 + N, D).
+        """The class token and the N patch tokens: (B, C, H, W) -> (B, 1 + N, D).
 
-        With patch indices `keep` (B, K), only these patches are looked at: -> (B, 1 + K, D).
+        With patch indices `keep` (B, K), the encoder sees only these patches: -> (B, 1 + K, D).
         """
         return self.in_chunks(self._tokens, *((x,) if keep is None else (x, keep)))
 
@@ -67,7 +67,9 @@ class ViT(Encoder):
         h = self.conv_proj(self.normalise(x)).flatten(2).mT + position
         if keep is not None:
             h = h.gather(1, keep.unsqueeze(2).expand(-1, -1, self.dim))
-        first = (self.class_token + first).expand(h.shape[0], -1, -1)  # len() fixes it in an export
+        first = (self.class_token + first).expand(
+            h.shape[0], -1, -1
+        )  # len() would be a constant in an export
         with attention(x.device):
             tokens: Tensor = self.encoder.ln(self.encoder.layers(torch.cat([first, h], 1)))
         return tokens
@@ -77,12 +79,12 @@ class ViT(Encoder):
         return self.tokens(x)[:, 1:].mT.unflatten(2, size)
 
     def _resized(self, position: Tensor, x: Tensor) -> Tensor:
-        """The places of the patches of images of another size, as DINO's of its small crops."""
+        """Interpolate the position embeddings for another image size, such as small crops."""
         size = (x.shape[2] // self.patch, x.shape[3] // self.patch)
         if (size[0] * self.patch, size[1] * self.patch) != x.shape[2:]:
             raise UserError(
-                f"encoder.patch is {self.patch}, but the method shows the encoder images of "
-                f"{x.shape[2]} x {x.shape[3]} pixels; choose sizes that divide, or a ResNet"
+                f"encoder.patch is {self.patch}, but the method gives the encoder images of "
+                f"{x.shape[2]} x {x.shape[3]} pixels; choose multiples of the patch, or a ResNet"
             )
         grid = position.mT.unflatten(2, (self.grid, self.grid))
         return F.interpolate(grid, size, mode="bicubic").flatten(2).mT

@@ -1,4 +1,4 @@
-"""What an encoder makes of images."""
+"""Run an encoder over images."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from unlabel.features import parquet
 from unlabel.features.parquet import Split, Views
 from unlabel.hardware import Hardware
 from unlabel.method import Method
-from unlabel.nn.folding import folded
+from unlabel.nn.folding import fold_batch_norm
 from unlabel.params.settings import Settings, build, first_difference
 from unlabel.progress import Progress
 from unlabel.seeds import derive
@@ -29,27 +29,29 @@ from unlabel.seeds import derive
 class Extraction:
     """How to run an encoder over a dataset."""
 
-    augment: Augment  # the two views that alignment compares; the same for all methods
+    augment: Augment  # makes the two views that alignment compares; the same for all methods
     transforms: Augment  # each of these is tried alone
     batch: int = 1000
-    images: int | None = None  # of the training split, for probes; which ones no seed changes
-    pairs: int = 2000  # images of the validation split that two views are made of
-    alone: int = 500  # images of the validation split that each transform is tried on
+    images: int | None = None  # how many training images probes get; the same for every seed
+    pairs: int = 2000  # how many validation images get two views
+    alone: int = 500  # how many validation images each transform is tried on
 
 
-def restored(settings: Settings, encoder: Path, path: Path) -> Method:
-    """The trained method for evaluation: its encoder, and from `path` what else it has learned.
+def load_method(settings: Settings, encoder: Path, path: Path) -> Method:
+    """The trained method in evaluation mode: its encoder, and from `path` what else it learned.
 
-    Raises `UserError` if a file is missing or damaged, or is not of the method of `settings`.
+    Raises `UserError` if a file is missing or damaged, or belongs to another method.
     """
     backbone = encoders.load(encoder)
     method: Method = build(settings, "method", encoder=backbone, data=backbone.data)
     rest, about = weights.read(path)
     if difference := first_difference(about.get("method"), dict(settings), "method"):
-        raise UserError(f"{path} is of another method: {difference}; pass the same run's files")
+        raise UserError(
+            f"{path} belongs to another method: {difference}; pass the files of one run"
+        )
     learned = {f"encoder.{name}": tensor for name, tensor in backbone.state_dict().items()}
     weights.restore(method, learned | rest, path)
-    method.encoder = folded(backbone)
+    method.encoder = fold_batch_norm(backbone)
     return method.eval()
 
 
@@ -65,12 +67,13 @@ def extract(
 
 
 @torch.no_grad()
-def compare(
+def extract_views(
     method: Method, images: Images, extraction: Extraction, hardware: Hardware
 ) -> Iterator[tuple[str, Views]]:
-    """The features of pairs of views of the first images, which no run's seed changes.
+    """The features of pairs of views of the first images, the same for every seed.
 
-    Of "all", two random views; of each transform, the image as it is and transformed.
+    Under "all", both views are random. Under a transform's name, they are the image as it is and
+    transformed.
     """
 
     def views(name: str, id: Tensor, first: Tensor, second: Tensor) -> tuple[str, Views]:
@@ -96,10 +99,11 @@ def _embed(method: Method, x: Tensor, hardware: Hardware) -> tuple[Tensor, Tenso
         return h, method.embed(h)
 
 
-def in_shape(x: Tensor, shape: tuple[int, int, int]) -> Tensor:
-    """Images in [0, 1] (B, C, H, W) in another `shape`: luma for grey, three times grey for colour.
+def to_shape(x: Tensor, shape: tuple[int, int, int]) -> Tensor:
+    """Bring images in [0, 1] (B, C, H, W) into another `shape`.
 
-    Raises `UserError` where neither has to do with the other.
+    Colour becomes grey as luma, and grey becomes colour as three equal channels. Raises `UserError`
+    for any other change of channels.
     """
     channels, height, width = shape
     if (x.shape[1], channels) == (3, 1):
@@ -108,7 +112,7 @@ def in_shape(x: Tensor, shape: tuple[int, int, int]) -> Tensor:
         x = x.expand(-1, 3, -1, -1)
     elif x.shape[1] != channels:
         raise UserError(
-            f"images of {x.shape[1]} channels cannot be shown to an encoder of {channels}; "
+            f"an encoder of images with {channels} channels cannot see images with {x.shape[1]}; "
             "choose a dataset that is grey or in colour"
         )
     if x.shape[2:] == (height, width):

@@ -1,8 +1,8 @@
-"""Features of any images, as a Parquet file that says whose they are.
+"""Features of any images in a Parquet file, and the nearest neighbours among them.
 
-The file has the column `path` or `id`, which names each image, `h` (the encoder's output) and,
-where the method has a projector, `z` (the projector's), as fixed-size lists of float32. Its
-metadata say which encoder made them, and from what.
+The column `path` or `id` names each image. `h` is the encoder's output and, if the method has a
+projector, `z` the projector's, as fixed-size lists of float32. The metadata say which encoder made
+the features, and from which images.
 """
 
 import json
@@ -23,7 +23,7 @@ from unlabel.nn.nearest import nearest
 
 
 class Neighbour(NamedTuple):
-    """An image, and the cosine similarity of its features with those that were asked for."""
+    """An image, and the cosine similarity of its features with those of the query."""
 
     name: Any  # its path, a text, or its id
     similarity: float
@@ -35,32 +35,32 @@ def write(
     parts: Iterable[tuple[list[Any], Tensor, Tensor | None]],
     about: dict[str, Any],
 ) -> None:
-    """Write names, h (B, D) and z (B, d) one part after another, in bounded memory.
+    """Write parts of names, h (B, D) and z (B, d), at least one, in bounded memory.
 
-    `key` is what the names are: "path" or "id". There is at least one part.
+    `key` is the kind of name: "path" or "id".
     """
     write_tables(path, (pa.table({key: n} | vectors(h=h, z=z)) for n, h, z in parts), about)
 
 
 def read_about(path: Path) -> dict[str, Any]:
-    """What `write` was told about the features. Raises `UserError` for another or damaged file."""
-    with _opened(path) as file:
+    """The `about` of a file. Raises `UserError` if the file is damaged or of another kind."""
+    with _open(path) as file:
         told = (file.schema_arrow.metadata or {}).get(b"unlabel", b"{}")
         about: dict[str, Any] = json.loads(told)
         if "encoder_sha256" not in about:
-            raise ValueError("it names no encoder")
+            raise ValueError("it does not name an encoder")
         return about
 
 
-def neighbours(path: Path, query: Tensor, number: int) -> list[list[Neighbour]]:
-    """For each query (Q, D) the images whose h is the most alike, the nearest first.
+def find(path: Path, query: Tensor, number: int) -> list[list[Neighbour]]:
+    """For each query (Q, D), the images with the most similar h, the nearest first.
 
-    Reads a part of the file at a time. Raises `UserError` if it is missing or damaged, or its
-    features are of another length.
+    Reads a part of the file at a time. Raises `UserError` if the file is missing or damaged, or its
+    features have another length.
     """
     query = F.normalize(query, dim=1)
     values, rows, start = query.new_empty(len(query), 0), torch.empty(len(query), 0).long(), 0
-    with _opened(path) as file:
+    with _open(path) as file:
         for h in _groups(file):
             if h.shape[1] != query.shape[1]:
                 raise UserError(
@@ -87,9 +87,9 @@ def _groups(file: pq.ParquetFile) -> Iterator[Tensor]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[pq.ParquetFile]:
+def _open(path: Path) -> Iterator[pq.ParquetFile]:
     try:
-        with damage(f"{path} is no whole file of `unlabel embed`", "embed the images again"):
+        with damage(f"{path} is not a whole file of `unlabel embed`", "embed the images again"):
             with pq.ParquetFile(path, page_checksum_verification=True) as file:
                 yield file
     except FileNotFoundError as error:

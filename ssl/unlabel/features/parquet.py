@@ -1,10 +1,11 @@
 """Features of a dataset's three splits, in memory and as a Parquet file.
 
-The file has the columns `id`, `split`, `label` and, for each factor, `factor_NAME` (null where an
-image has none), `h` (the encoder's output) and, where the method has a projector, `z` (the
-projector's). A second file has `id`, `transform`, `h`, `h_` and, too, `z` and `z_`: the features of
-pairs of views of some validation images. Of the transform "all" these are two random views with all
-transforms; of any other they are the image as it is and with that transform alone.
+The file has the columns `id`, `split`, `label`, `factor_NAME` for each factor (null if an image has
+none), `h` (the encoder's output) and, if the method has a projector, `z` (the projector's output).
+
+A second file has the features of pairs of views of some validation images: `id`, `transform`, `h`,
+`h_` and, with a projector, `z` and `z_`. Under the transform "all", both views are random, with all
+transforms. Under any other, they are the image as it is and with that transform alone.
 """
 
 import json
@@ -28,18 +29,18 @@ from unlabel.files import whole
 from unlabel.seeds import generator
 
 SPLITS = ("train", "validation", "test")
-ALL = "all"  # the views that all transforms have made
-GROUP = 1 << 26  # bytes of a row group, and so about what writing and reading need beside the data
+ALL = "all"  # the name of the views that all transforms make together
+GROUP = 1 << 26  # bytes of a row group, about what writing and reading need beside the data
 
 
 class Split(NamedTuple):
     """Features of N images."""
 
     id: Tensor  # int64 (N,)
-    label: Tensor  # int64 (N,), -1 where there is none
+    label: Tensor  # int64 (N,), -1 if there is none
     factor: Tensor  # int64 (N, F), the columns that `Features.factors` names; -1 as above
     h: Tensor  # float32 (N, D), the encoder's output
-    z: Tensor | None = None  # float32 (N, d), the projector's output, where there is a projector
+    z: Tensor | None = None  # float32 (N, d), the projector's output, if there is a projector
 
     def take(self, index: Tensor | slice) -> "Split":
         """The features at `index` (n,), in that slice, or where that mask (N,) is true."""
@@ -51,7 +52,7 @@ class Split(NamedTuple):
         return self if known.all() else self.take(known)
 
     def some(self, images: int, seed: int, purpose: str) -> "Split":
-        """So many of the images, which seed and purpose choose; all, where there are no more."""
+        """`images` of the images, chosen by seed and purpose; all if there are no more."""
         if images >= len(self.id):
             return self
         order = torch.randperm(len(self.id), generator=generator(seed, purpose))
@@ -68,7 +69,7 @@ class Views(NamedTuple):
     id: Tensor  # int64 (n,)
     h: Tensor  # float32 (n, D)
     h_: Tensor
-    z: Tensor | None = None  # float32 (n, d), where there is a projector
+    z: Tensor | None = None  # float32 (n, d), if there is a projector
     z_: Tensor | None = None
 
     def to(self, device: str) -> "Views":
@@ -78,19 +79,19 @@ class Views(NamedTuple):
 
 @dataclass(frozen=True)
 class Features:
-    """What an encoder makes of a dataset: all that a probe may measure."""
+    """An encoder's features of a dataset: all that a probe may measure."""
 
     train: Split
     validation: Split
     test: Split
-    views: Mapping[str, Views]  # of validation images, by the transform; "all" has all of them
+    views: Mapping[str, Views]  # of validation images, by transform; "all" is all transforms
     classes: tuple[str, ...]
     factors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # name -> its values
-    labels: int | None = None  # how many training images have one, where `train` has not them all
+    labels: int | None = None  # how many training images have one, if `train` has not all of them
 
     @property
     def labelled(self) -> bool:
-        """Have all splits labels? `read` sees to it that all have, or none."""
+        """Do all splits have labels? `read` makes sure that all do, or none."""
         return all((s.label != UNLABELLED).any() for s in (self.train, self.validation, self.test))
 
     def to(self, device: str) -> "Features":
@@ -107,10 +108,10 @@ def write(
     factors: Mapping[str, tuple[str, ...]],
     labels: int | None = None,
 ) -> None:
-    """Write (name of the split, some of its features) one after another, in bounded memory.
+    """Write parts (name of the split, some of its features) in bounded memory.
 
-    The splits come in the order of `SPLITS`. Of fewer than all training images, `labels` says how
-    many have a label. Equal features give equal bytes.
+    The splits come in the order of `SPLITS`. If the training images are not all there, `labels`
+    says how many of all have a label. Equal features give equal bytes.
     """
     values = {name: list(each) for name, each in factors.items()}
     about = {"classes": list(classes), "factors": values, "labels": labels}
@@ -118,10 +119,7 @@ def write(
 
 
 def write_views(path: Path, parts: Iterable[tuple[str, Views]], transforms: Sequence[str]) -> None:
-    """Write (name of the transform, some pairs that it has made) one after another.
-
-    The transforms come in the order of `transforms`.
-    """
+    """Write parts (name of the transform, some pairs of views) in the order of `transforms`."""
     tables = (_pairs(name, part, transforms) for name, part in parts)
     write_tables(path, tables, {"transforms": list(transforms)})
 
@@ -129,9 +127,9 @@ def write_views(path: Path, parts: Iterable[tuple[str, Views]], transforms: Sequ
 def read(path: Path, views: Path) -> Features:
     """What `write` and `write_views` wrote.
 
-    Raises `UserError` if a file is missing, damaged or of another format, and if its features
-    cannot be measured: a split or its labels are missing, an id is there twice, a number is not
-    finite, or a class is to be recognised that `train` has no image of.
+    Raises `UserError` if a file is missing, damaged or of another format, or if its features cannot
+    be measured: a split or its labels are missing, an id occurs twice, a number is not finite, or
+    `train` lacks a class that another split has.
     """
     for each in (path, views):
         if not each.exists():
@@ -176,14 +174,14 @@ def _some(x: Tensor | None, rows: Tensor) -> Tensor | None:
 
 
 def write_tables(path: Path, tables: Iterator[pa.Table], about: Mapping[str, Any]) -> None:
-    """Write tables of one schema, of which there is one at least, as one, and what they are about.
+    """Write tables of one schema, at least one, as one table, with `about` in its metadata.
 
-    In bounded memory; equal tables give equal bytes.
+    Uses bounded memory. Equal tables give equal bytes.
     """
     first = next(tables)
     schema = first.schema.with_metadata({"unlabel": json.dumps(about)})
-    # Compression saves a tenth of random mantissas and costs more than the disk; a column's
-    # smallest vector is no use to anyone.
+    # Compression would save a tenth and take longer than the disk; nobody uses the statistics of
+    # a column of vectors.
     names = ["split", "transform"]
     options = {"compression": "none", "use_dictionary": names, "write_statistics": False}
     options |= {"write_page_checksum": True}
@@ -193,11 +191,11 @@ def write_tables(path: Path, tables: Iterator[pa.Table], about: Mapping[str, Any
 
 
 def _groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """The tables, as few of about `GROUP` bytes.
+    """Join the tables into few tables of about `GROUP` bytes.
 
-    Until then they are bytes in one piece: many small ones, held from batch to batch, would lie in
-    the memory that an encoder's layers leave, so that the next ones do not fit in. Of images of 96
-    pixels that took 20 kB each.
+    Until a table is full, its parts are held as bytes in one piece. Many small pieces would lie in
+    the memory between an encoder's layers, where the next layers then do not fit. For images of 96
+    pixels that took 20 kB an image.
     """
     rest = iter(tables)
     table = next(rest, None)
@@ -228,13 +226,13 @@ def _pairs(name: str, part: Views, transforms: Sequence[str]) -> pa.Table:
 
 
 def _all(name: str, size: int, names: Sequence[str]) -> pa.Array:
-    """A column that says `name` in each row, and is one of `names`."""
+    """A column with `name`, which is one of `names`, in each row."""
     codes = np.full(size, list(names).index(name), np.int8)
     return pa.DictionaryArray.from_arrays(codes, pa.array(names))
 
 
 def vectors(**columns: Tensor | None) -> dict[str, pa.Array]:
-    """Each (B, D) as a column of fixed-size lists of float32; those that are None have none."""
+    """Each (B, D) as a column of fixed-size lists of float32; None gives no column."""
     return {name: _vector_column(x) for name, x in columns.items() if x is not None}
 
 
@@ -244,7 +242,7 @@ def _vector_column(x: Tensor) -> pa.Array:
 
 
 def _read(path: Path, names: tuple[str, ...]) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Each column as one tensor, filled row group by row group; splits, transforms as numbers."""
+    """Each column as one tensor, filled by row group; splits and transforms become numbers."""
     with _damage(path):
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             about = json.loads(file.schema_arrow.metadata[b"unlabel"])
@@ -254,7 +252,7 @@ def _read(path: Path, names: tuple[str, ...]) -> tuple[dict[str, Tensor], dict[s
                 raise KeyError(f"no views of {ALL!r} transforms")
             groups = map(file.metadata.row_group, range(file.num_row_groups))
             if sum(group.num_rows for group in groups) != file.metadata.num_rows:
-                raise ValueError("its parts are not the whole")
+                raise ValueError("rows are missing")
             names_of = {"split": SPLITS, "transform": about.get("transforms")}
             columns: dict[str, Tensor] = {}
             start = 0
@@ -296,7 +294,7 @@ def _check_finite(part: Tensor, where: str) -> None:
 
 
 def _counts(split: Tensor, path: Path) -> list[int]:
-    """How many images each split has. Raises `UserError` where one has none."""
+    """The number of images in each split. Raises `UserError` if a split has none."""
     count = torch.bincount(split + 1, minlength=4).tolist()
     if 0 in count[1:]:
         name = SPLITS[count[1:].index(0)]

@@ -1,4 +1,4 @@
-"""A trained run, to be used: its folder is all that is needed."""
+"""What it takes to use a trained encoder, from the folder of its run."""
 
 from hashlib import file_digest
 from pathlib import Path
@@ -10,12 +10,12 @@ from unlabel.params.settings import Settings, build, load
 
 
 def encoder_file(run: Path) -> Path:
-    """Where a run's encoder is. Raises `UserError` if the folder `run` is of no trained run."""
+    """The file of a run's encoder. Raises `UserError` if `run` is not a trained run's folder."""
     path = run / "encoder.safetensors"
     if not path.is_file():
-        problem = "has no encoder.safetensors" if run.is_dir() else "is no folder"
+        problem = "has no encoder.safetensors" if run.is_dir() else "is not a folder"
         raise UserError(
-            f"{run} {problem}; pass that of a trained run, "
+            f"{run} {problem}; pass the folder of a trained run, "
             "data/runs/BUDGET/DATASET/METHOD/VARIANT/SEED"
         )
     return path
@@ -27,13 +27,13 @@ def settings_of(run: Path) -> dict[str, Any]:
 
 
 def digest(path: Path) -> str:
-    """The sha256 of a file, which tells encoders apart."""
+    """The sha256 of a file, to tell encoders apart."""
     with path.open("rb") as file:
         return file_digest(file, "sha256").hexdigest()
 
 
 def hardware_of(settings: Settings, device: str | None) -> Hardware:
-    """What the run was trained on, or `device`. Raises `UserError` if this machine has it not."""
+    """The run's hardware, or `device`. Raises `UserError` if this machine does not have it."""
     changed = {} if device is None else {"device": device}
-    hardware: Hardware = build({**settings["hardware"], **changed}, "hardware")
+    hardware: Hardware = build({**settings["hardware"], **changed}, "hardware").resolve()
     return hardware

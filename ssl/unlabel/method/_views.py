@@ -1,4 +1,4 @@
-"""What methods that compare views of images show of themselves."""
+"""The pictures that all methods with views of images show."""
 
 import torch
 from torch import Tensor
@@ -9,18 +9,18 @@ from unlabel.nn.losses import cosine_similarities
 
 @torch.no_grad()
 def compare(method: Method, x: Tensor, first: Tensor, second: Tensor) -> dict[str, Tensor]:
-    """Images and two views of them (B, C, H, W) -> these, and one picture (1, 1, B, B).
+    """Images and two views of each (B, C, H, W) -> these, and a similarity matrix (1, 1, B, B).
 
-    Its pixel (i, j) is the similarity of image i's first with image j's second view, where the
-    method compares them: on the diagonal are the positives, all else are negatives.
+    Pixel (i, j) is the cosine similarity of image i's first view and image j's second view, after
+    the projection head if there is one. Positive pairs are on the diagonal.
     """
     h, h_ = method.encoder(first), method.encoder(second)
     z, z_ = method.embed(h), method.embed(h_)
     similarities = cosine_similarities(h if z is None else z, h_ if z_ is None else z_)
     return {
         "image": x,
-        "one view": first,
-        "another view": second,
-        "similarity of each one view (row) with each other view (column); white: 1, black: 0":
+        "first view": first,
+        "second view": second,
+        "cosine similarity of first views (rows) and second views (columns); white is 1":
             similarities.clamp(0, 1)[None, None],
     }  # fmt: skip

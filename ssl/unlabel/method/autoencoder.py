@@ -13,7 +13,7 @@ from unlabel.nn.decoders import Decoder
 
 
 class Autoencoder(Method):
-    """Encode an image as one short vector and draw it again from that alone."""
+    """Encode an image as one short vector and reconstruct it from that vector alone."""
 
     def __init__(self, encoder: Encoder, data: Data, width: int = 32):
         super().__init__(encoder, data)
@@ -24,4 +24,4 @@ class Autoencoder(Method):
 
     @torch.no_grad()
     def show(self, x: Tensor) -> dict[str, Tensor]:
-        return {"image": x, "drawn from its code": self.decode(self.encoder(x)).clamp(0, 1)}
+        return {"image": x, "reconstruction": self.decode(self.encoder(x)).clamp(0, 1)}

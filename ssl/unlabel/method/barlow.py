@@ -8,14 +8,18 @@ from torch import Tensor
 from unlabel.augment import Augment
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.method import Batch, Method
+from unlabel.method import LOSS, Batch, Method
+from unlabel.method._metrics import INVARIANCE
 from unlabel.method._views import compare
+from unlabel.metric import Metric
 from unlabel.nn.distributed import gather
 from unlabel.nn.layers import mlp
 
 
 class BarlowTwins(Method):
-    """Each number of an embedding is the same for both views, and unlike every other number."""
+    """Make each embedding dimension agree between views, and decorrelate the dimensions."""
+
+    logs = (LOSS, INVARIANCE, Metric("redundancy", "redundancy term of the loss", better="lower"))
 
     def __init__(
         self,
@@ -46,14 +50,14 @@ class BarlowTwins(Method):
 
 
 def barlow_twins(z: Tensor, z_: Tensor) -> tuple[Tensor, Tensor]:
-    """The two terms of equation 1: two views' embeddings, (B, D) each -> (), ()."""
+    """The invariance and redundancy terms of equation 1: embeddings of two views, (B, D) each."""
     c = cross_correlation(z, z_)
     on = c.diagonal()
     return (1 - on).square().sum(), c.square().sum() - on.square().sum()
 
 
 def cross_correlation(z: Tensor, z_: Tensor) -> Tensor:
-    """Equation 2: (B, D) each -> (D, D), in float32."""
+    """The cross-correlation matrix, equation 2: (B, D) each -> (D, D), in float32."""
     with torch.autocast(z.device.type, enabled=False):
         a, b = ((v - v.mean(0)) / (v.std(0, correction=0) + 1e-5) for v in (z.float(), z_.float()))
         return a.T @ b / len(a)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
 from unlabel.method import Batch, Method
+from unlabel.method._metrics import ADVERSARIAL, TOLD_APART
 from unlabel.method.gan import discriminator_loss, told_apart
 from unlabel.nn.decoders import Decoder, Discriminator
 from unlabel.nn.draws import normal
@@ -15,15 +16,17 @@ from unlabel.nn.layers import mlp
 
 
 class BiGAN(Method):
-    """A discriminator tells (image, its code) from (drawing, the code it is drawn from).
+    """A discriminator tells (image, its code) from (generated image, the code it was made from).
 
-    To deceive it, the encoder must invert the generator (theorem 2).
+    To fool it, the encoder must invert the generator (theorem 2).
     """
+
+    logs = (*ADVERSARIAL, TOLD_APART)
 
     def __init__(self, encoder: Encoder, data: Data, latent: int = 50, width: int = 32):
         super().__init__(encoder, data)
         self.latent = latent
-        # E is the encoder and this; its codes have the mean and the variance of the prior.
+        # E is the encoder and this head. Batch norm gives codes the mean and variance of the prior.
         self.project = mlp(encoder.dim, latent, norm_out=True)
         self.generate = nn.Sequential(Decoder(latent, data.shape, width), nn.Sigmoid())
         self.discriminate = Discriminator(data.shape, width, latent)
@@ -38,10 +41,10 @@ class BiGAN(Method):
         self.measures = {"told_apart": told_apart(real, fake)}
         yield discriminator_loss(real, fake)  # equation 3
         real = self.discriminate(batch.x, code)
-        yield discriminator_loss(self.discriminate(drawn, z), real)  # the labels exchanged
+        yield discriminator_loss(self.discriminate(drawn, z), real)  # with the labels exchanged
 
     def noise(self, x: Tensor) -> Tensor:
-        """A code z for each image, from N(0, I)."""
+        """A code from N(0, I) for each image: (B, C, H, W) -> z (B, d)."""
         return normal(x, self.latent)
 
     def embed(self, h: Tensor) -> Tensor:
@@ -51,4 +54,4 @@ class BiGAN(Method):
     @torch.no_grad()
     def show(self, x: Tensor) -> dict[str, Tensor]:
         drawn = self.generate(self.embed(self.encoder(x)))
-        return {"image": x, "drawn from its code": drawn, "samples": self.generate(self.noise(x))}
+        return {"image": x, "reconstruction": drawn, "samples": self.generate(self.noise(x))}

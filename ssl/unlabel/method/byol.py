@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from unlabel.augment import Augment
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.method import Batch, Method
+from unlabel.method import LOSS, Batch, Method
+from unlabel.method._metrics import PROJECTOR_DEVIATION
 from unlabel.method._views import compare
 from unlabel.nn.distributed import gather
 from unlabel.nn.layers import Norm, Teacher, cosine, mlp
@@ -16,7 +17,9 @@ from unlabel.nn.spectrum import deviation
 
 
 class BYOL(Method):
-    """Predict what a slow copy of the network makes of another view. There are no negatives."""
+    """Predict a momentum encoder's projection of another view. There are no negatives."""
+
+    logs = (LOSS, PROJECTOR_DEVIATION)
 
     def __init__(
         self,
@@ -27,11 +30,11 @@ class BYOL(Method):
         width: int = 4096,
         dim: int = 256,
         momentum: float = 0.996,
-        momentum_end: float = 1.0,  # it grows to this as half a cosine wave
-        norm: Norm = "batch",  # of projector and predictor
-        norm_out: bool = False,  # the same after the projector, as SimSiam has
+        momentum_end: float = 1.0,  # final value of the cosine schedule
+        norm: Norm = "batch",  # in projector and predictor
+        norm_out: bool = False,  # also after the projector, as in SimSiam
         predictor: bool = True,
-        stop_gradient: bool = True,  # without, the target is the online network, and learns too
+        stop_gradient: bool = True,  # False: the target is the online network, and gets gradients
     ):
         super().__init__(encoder, data)
         self.augment, self.augment_ = augment, augment_  # T and T', table 6
@@ -48,7 +51,8 @@ class BYOL(Method):
         self.measures = {"projector_deviation": deviation(gather(z.detach()))}
         t_, t = (self.target(v_), self.target(v)) if self.stop_gradient else (z_, z)
         yield regression(self.predict(z), t_) + regression(self.predict(z_), t)
-        self.target.follow(self.online, cosine(self.momentum, self.momentum_end, batch.t))
+        momentum = cosine(self.momentum, self.momentum_end, batch.t)
+        self.target.follow(self.online, momentum, batch.share)
 
     def embed(self, h: Tensor) -> Tensor:
         return self.project(h)
@@ -58,5 +62,5 @@ class BYOL(Method):
 
 
 def regression(p: Tensor, z: Tensor) -> Tensor:
-    """Equation 2: squared distance of the unit vectors along p and z, (B, D) each -> ()."""
+    """Equation 2, the squared distance of normalised p and z: (B, D) each -> ()."""
     return 2 - 2 * F.cosine_similarity(p.float(), z.float()).mean()

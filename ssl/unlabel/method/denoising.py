@@ -17,7 +17,7 @@ Corruption = Literal["masking", "gaussian", "salt_and_pepper"]
 
 
 class Denoising(Method):
-    """Encode a corrupted image as one short vector and draw the clean image from that alone."""
+    """Encode a corrupted image as one short vector and reconstruct the clean image from it."""
 
     def __init__(
         self,
@@ -38,15 +38,15 @@ class Denoising(Method):
     @torch.no_grad()
     def show(self, x: Tensor) -> dict[str, Tensor]:
         corrupted = corrupt(x, self.corruption, self.level)
-        drawn = self.decode(self.encoder(corrupted)).clamp(0, 1)
-        return {"image": x, "corrupted": corrupted.clamp(0, 1), "drawn from its code": drawn}
+        clean = self.decode(self.encoder(corrupted)).clamp(0, 1)
+        return {"image": x, "corrupted": corrupted.clamp(0, 1), "reconstruction": clean}
 
 
 def corrupt(x: Tensor, corruption: Corruption, level: float) -> Tensor:
-    """The stochastic mapping q_D of images in [0, 1] (B, C, H, W) -> (B, C, H, W).
+    """The stochastic mapping q_D of images in [0, 1]: (B, C, H, W) -> (B, C, H, W).
 
-    Of the share `level` of the values, masking makes 0, and salt and pepper a fair draw of 0 or 1;
-    gaussian adds noise of deviation `level` to every value (Vincent et al. 2010, section 3.3).
+    Masking sets a share `level` of the values to 0; salt and pepper sets them to 0 or 1 at random.
+    Gaussian adds noise of deviation `level` to every value (Vincent et al. 2010, section 3.3).
     """
     shape = x.shape[1:]
     if corruption == "gaussian":

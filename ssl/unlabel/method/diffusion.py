@@ -17,8 +17,8 @@ from unlabel.nn.draws import integers, normal
 class Diffusion(Method):
     """Predict the noise in an image. The encoder is the contracting half of the denoiser.
 
-    It is not told how noisy its input is (the expanding half is), so that `encoder(x)` of a clean
-    image is what it gives at noise level 0.
+    The encoder is not told the noise level; only the expanding half is. So the features of a clean
+    image are those at noise level 0.
     """
 
     signal: Tensor
@@ -35,7 +35,7 @@ class Diffusion(Method):
         yield F.mse_loss(self.predict(noisy, t), noise)  # equation 14
 
     def predict(self, noisy: Tensor, t: Tensor) -> Tensor:
-        """The noise in images (B, C, H, W) of step t (B,)."""
+        """Predict the noise in images (B, C, H, W) at steps t (B,): -> (B, C, H, W)."""
         h = self.encoder((noisy + 1) / 2)
         return self.decode(noisy, h, t).float()
 
@@ -54,7 +54,7 @@ class Diffusion(Method):
 
 
 def cosine_schedule(steps: int, s: float = 0.008) -> Tensor:
-    """The share of signal ᾱ_t after t = 0 ... T steps (T + 1,). 2102.09672, equation 17."""
+    """The share of signal ᾱ_t after t = 0 ... T steps: (T + 1,). arXiv:2102.09672, equation 17."""
     t = torch.arange(steps + 1, dtype=torch.float64)
     f = ((t / steps + s) / (1 + s) * math.pi / 2).cos().square()
     beta = (1 - f[1:] / f[:-1]).clamp(max=0.999)
@@ -62,18 +62,18 @@ def cosine_schedule(steps: int, s: float = 0.008) -> Tensor:
 
 
 def diffuse(x: Tensor, noise: Tensor, signal: Tensor) -> Tensor:
-    """A sample of q(x_t | x_0): images in [-1, 1], noise, ᾱ_t (B,) -> images. Equation 4."""
+    """Sample q(x_t | x_0), equation 4: images in [-1, 1], noise, ᾱ_t (B,) -> images."""
     signal = signal.view(-1, 1, 1, 1)
     return signal.sqrt() * x + (1 - signal).sqrt() * noise
 
 
 def estimate(x: Tensor, noise: Tensor, signal: Tensor) -> Tensor:
-    """x_0 in [-1, 1] from x_t, the noise in it and ᾱ_t (). Equation 15."""
+    """Estimate x_0 in [-1, 1] from x_t, its noise and ᾱ_t (), equation 15."""
     return ((x - (1 - signal).sqrt() * noise) / signal.sqrt()).clamp(-1, 1)
 
 
 def reverse(x: Tensor, noise: Tensor, z: Tensor, signal: Tensor, before: Tensor) -> Tensor:
-    """x_{t-1} from x_t, the noise in it, fresh noise z, ᾱ_t and ᾱ_{t-1}. Equations 6 and 7."""
+    """Sample x_{t-1} from x_t, its noise, fresh noise z, ᾱ_t and ᾱ_{t-1}, equations 6 and 7."""
     alpha = signal / before
     from_clean = before.sqrt() * (1 - alpha) * estimate(x, noise, signal)
     mean = (from_clean + alpha.sqrt() * (1 - before) * x) / (1 - signal)

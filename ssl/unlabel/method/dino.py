@@ -8,16 +8,18 @@ from torch import Tensor, nn
 from unlabel.augment import Augment
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.method import Batch, Method
+from unlabel.method import LOSS, Batch, Method
 from unlabel.method._views import compare
+from unlabel.metric import Metric
 from unlabel.nn.distributed import average
 from unlabel.nn.layers import Norm, Prototypes, Teacher, cosine, mlp
 from unlabel.nn.losses import cross_prediction
 
 
 class DINO(Method):
-    """Name a view as a slow copy of the network names another: centred and sharpened."""
+    """Match a momentum teacher's prototype assignment of another view, centred and sharpened."""
 
+    logs = (LOSS, Metric("prototypes_used", "prototypes in use"))
     centre: Tensor
 
     def __init__(
@@ -26,7 +28,7 @@ class DINO(Method):
         data: Data,
         augment: Augment,
         local: Augment,
-        crops: int = 8,  # views of the student made by `local`, beside two by `augment`
+        crops: int = 8,  # student views from `local`, besides two from `augment`
         width: int = 2048,
         dim: int = 256,
         prototypes: int = 65536,
@@ -35,7 +37,7 @@ class DINO(Method):
         temperature: float = 0.1,
         temperature_teacher: float = 0.04,
         norm: bool = False,  # batch norm in the projector
-        frozen: float = 0.01,  # for this share of training, the last layer stays as it is
+        frozen: float = 0.01,  # share of training during which the last layer is frozen
     ):
         super().__init__(encoder, data)
         self.augment, self.local, self.crops = augment, local, crops
@@ -60,10 +62,9 @@ class DINO(Method):
         used = -(mean * mean.clamp(min=1e-12).log()).sum()
         self.measures = {"prototypes_used": used.exp()}
         yield cross_prediction([each / self.temperature for each in s], p.chunk(2))  # equation 3
-        self.teacher.follow(self.student, cosine(self.momentum, 1, batch.t))
-        share = self.teacher.share  # of the step's batch
+        self.teacher.follow(self.student, cosine(self.momentum, 1, batch.t), batch.share)
         mean = average(t.mean(0))
-        self.centre = self.centre.lerp(mean, 1 - self.momentum_centre**share)  # equation 4
+        self.centre = self.centre.lerp(mean, 1 - self.momentum_centre**batch.share)  # equation 4
 
     def embed(self, h: Tensor) -> Tensor:
         return self.project(h)

@@ -1,30 +1,35 @@
 """Context Encoders: Feature Learning by Inpainting. arXiv:1604.07379"""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.method import Batch, Method
+from unlabel.method import LOSS, Batch, Method
+from unlabel.method._metrics import ADVERSARIAL
 from unlabel.method.gan import discriminator_loss, generator_loss
+from unlabel.metric import Metric
 from unlabel.nn.decoders import Decoder, Discriminator
 from unlabel.nn.draws import integers
 
 
 class Inpainting(Method):
-    """Fill in a square hole, half as wide as the image, from what is around it.
-
-    `adversarial` is the share in the loss of a discriminator that sees the holes' contents alone.
-    """
+    """Fill in a square hole, half as wide as the image, from its surroundings."""
 
     def __init__(self, encoder: Encoder, data: Data, adversarial: float = 1e-3, width: int = 32):
+        # `adversarial` is the weight of the loss from a discriminator that sees only the holes.
         super().__init__(encoder, data)
         self.side, self.adversarial = min(data.shape[1:]) // 2, adversarial
         self.decode = Decoder(encoder.dim, data.shape, width)
         if adversarial:
             self.discriminate = Discriminator((data.shape[0], self.side, self.side), width)
+
+    @classmethod
+    def logged(cls, settings: Mapping[str, Any]) -> Sequence[Metric]:
+        return ADVERSARIAL if settings["adversarial"] else (LOSS,)
 
     def players(self) -> Sequence[nn.Module]:
         fill = nn.ModuleList([self.encoder, self.decode])
@@ -42,23 +47,19 @@ class Inpainting(Method):
         yield loss
 
     def fill(self, x: Tensor, hole: Tensor) -> Tensor:
-        """What the image might be (B, C, H, W), from all of it but the hole, which is mean grey."""
+        """Predict the image from all but its hole, which is mean grey: -> (B, C, H, W)."""
         drawn: Tensor = self.decode(self.encoder(torch.where(hole, self.encoder.mean, x)))
         return drawn
 
     @torch.no_grad()
     def show(self, x: Tensor) -> dict[str, Tensor]:
-        hole = holes(x, self.side)
+        hole, mean = holes(x, self.side), self.encoder.mean
         filled = torch.where(hole, self.fill(x, hole).float(), x).clamp(0, 1)
-        return {
-            "image": x,
-            "with a hole": torch.where(hole, self.encoder.mean, x),
-            "filled": filled,
-        }
+        return {"image": x, "with a hole": torch.where(hole, mean, x), "filled in": filled}
 
 
 def holes(x: Tensor, side: int) -> Tensor:
-    """A square anywhere in each image: (B, C, H, W) -> (B, C, H, W), true inside."""
+    """A square at a random place in each image, true inside: (B, C, H, W) -> (B, C, H, W)."""
     b, c, height, width = x.shape
 
     def within(size: int) -> Tensor:  # (B, size)
@@ -71,11 +72,11 @@ def holes(x: Tensor, side: int) -> Tensor:
 
 
 def contents(x: Tensor, hole: Tensor) -> Tensor:
-    """What is inside each hole: (B, C, H, W) -> (B, C, side, side)."""
+    """The contents of each hole: (B, C, H, W) -> (B, C, side, side)."""
     side = int(hole[0, 0].any(1).sum())
     return x[hole].view(*x.shape[:2], side, side)
 
 
 def reconstruction_loss(drawn: Tensor, x: Tensor, hole: Tensor) -> Tensor:
-    """The mean squared error inside the holes: images, images, holes -> (). Equation 1."""
+    """The mean squared error inside the holes, equation 1: (B, C, H, W) each -> ()."""
     return (drawn - x)[hole].square().mean()

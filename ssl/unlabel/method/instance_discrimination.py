@@ -1,7 +1,8 @@
 """Unsupervised Feature Learning via Non-Parametric Instance Discrimination. arXiv:1805.01978"""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -10,19 +11,17 @@ from torch import Tensor
 from unlabel.augment import Augment
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.method import Batch, Method
+from unlabel.method import LOSS, Batch, Method
 from unlabel.method._views import compare
+from unlabel.metric import Metric
 from unlabel.nn.distributed import average, gather
 from unlabel.nn.draws import integers
 from unlabel.nn.layers import mlp
-from unlabel.nn.losses import cosine_similarities, retrieval
+from unlabel.nn.losses import RETRIEVAL, cosine_similarities, retrieval
 
 
 class InstanceDiscrimination(Method):
-    """Every image is a class of its own, whose weights, a row of the bank, are its past features.
-
-    It is told from `negatives` others by noise-contrastive estimation, or from all (full softmax).
-    """
+    """Classify each image as its own class; the class weights are a bank of past features."""
 
     bank: Tensor
     z: Tensor
@@ -32,19 +31,23 @@ class InstanceDiscrimination(Method):
         encoder: Encoder,
         data: Data,
         augment: Augment,
-        width: int | None = None,  # of a hidden layer, which the paper has not
+        width: int | None = None,  # of a hidden layer; None: none, as in the paper
         dim: int = 128,
         temperature: float = 0.07,
         momentum: float = 0.5,
-        negatives: int | None = 4096,
+        negatives: int | None = 4096,  # drawn by noise-contrastive estimation; None: full softmax
         proximal: float = 30.0,
     ):
         super().__init__(encoder, data)
         self.project = mlp(encoder.dim, *([] if width is None else [width]), dim)
         self.augment, self.temperature, self.momentum = augment, temperature, momentum
-        self.negatives, self.proximal = negatives, proximal
+        self.negatives, self.proximal, self.images = negatives, proximal, data.size
         self.register_buffer("bank", F.normalize(torch.randn(data.size, dim), dim=1))
-        self.register_buffer("z", torch.zeros(()))  # the constant of equation 8, once estimated
+        self.register_buffer("z", torch.zeros(()))  # equation 8's constant, 0 until estimated
+
+    @classmethod
+    def logged(cls, settings: Mapping[str, Any]) -> Sequence[Metric]:
+        return [LOSS, *(RETRIEVAL if settings["negatives"] is None else ())]
 
     def step(self, batch: Batch) -> Iterator[Tensor]:
         v, before = self.embed(self.encoder(self.augment(batch.x))), self.bank[batch.i]
@@ -53,20 +56,19 @@ class InstanceDiscrimination(Method):
             self.measures = retrieval(logits, batch.i)
             loss = F.cross_entropy(logits, batch.i)  # equations 2 and 3
         else:
-            n = len(self.bank)
-            noise = self.similar(v, self.bank[integers(v, 0, n, self.negatives)])
-            self.z = torch.where(self.z > 0, self.z, n * average(noise.detach().exp().mean()))
-            loss = nce(self.similar(v, before[:, None])[:, 0], noise, self.z, n)
+            noise = self.similar(v, self.bank[integers(v, 0, self.images, self.negatives)])
+            self.z = self.z.where(self.z > 0, self.images * average(noise.detach().exp().mean()))
+            loss = nce(self.similar(v, before[:, None])[:, 0], noise, self.z, self.images)
         yield loss + self.proximal * (v - before).square().sum(1).mean()  # equation 10
         after = F.normalize(before.lerp(v.detach(), 1 - self.momentum), dim=1)
         self.bank[gather(batch.i)] = gather(after)
 
     def embed(self, h: Tensor) -> Tensor:
-        """Unit vectors, in float32 whatever autocast does."""
+        """Unit vectors, in float32 even under autocast: (B, D) -> (B, d)."""
         return F.normalize(self.project(h).float(), dim=1)
 
     def similar(self, v: Tensor, rows: Tensor) -> Tensor:
-        """(B, d) and each one's own rows of the bank (B, m, d) -> cosines / T (B, m)."""
+        """Vectors (B, d), m rows of the bank for each (B, m, d) -> similarities / T (B, m)."""
         with torch.autocast(v.device.type, enabled=False):
             return (rows @ v.unsqueeze(2)).squeeze(2) / self.temperature
 
@@ -75,9 +77,9 @@ class InstanceDiscrimination(Method):
 
 
 def nce(positive: Tensor, noise: Tensor, z: Tensor, n: int) -> Tensor:
-    """Equations 5 to 7: s/T of v and its row (B,), of v and drawn rows (B, m), Z -> ().
+    """Equations 5 to 7: s/T of v with its own row (B,) and with m drawn rows (B, m), Z -> ().
 
-    A row is the image's own with h = P / (P + m / n), P = exp(s/T) / Z: a sigmoid of logarithms.
+    A row belongs to v with probability h = P / (P + m / n), P = exp(s/T) / Z, a sigmoid of logs.
     """
     offset = z.log() + math.log(noise.shape[1] / n)
     return -(F.logsigmoid(positive - offset) + F.logsigmoid(offset - noise).sum(1)).mean()

@@ -12,17 +12,19 @@ from unlabel.augment.tiles import cut, join, take
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
 from unlabel.errors import UserError
-from unlabel.method import Batch, Method
+from unlabel.method import LOSS, Batch, Method
+from unlabel.method._metrics import PRETEXT_ACCURACY
 from unlabel.nn.draws import integers
 from unlabel.nn.layers import mlp
 
 
 class Jigsaw(Method):
-    """In which of a set of orders are the shuffled tiles of this image?
+    """Predict which permutation of a fixed set shuffled an image's tiles.
 
-    The encoder sees each tile by itself or, with `together`, the puzzle as one picture.
+    The encoder sees each tile alone or, with `together`, the puzzle as one picture.
     """
 
+    logs = (LOSS, PRETEXT_ACCURACY)
     permutations: Tensor
 
     def __init__(
@@ -50,10 +52,10 @@ class Jigsaw(Method):
         which = integers(batch.x, 0, len(self.permutations))
         logits = self.look(take(tiles, self.permutations[which]))
         self.measures = {"accuracy": (logits.argmax(1) == which).float().mean()}
-        yield F.cross_entropy(logits, which)  # equation 2: the order, given the tiles' features
+        yield F.cross_entropy(logits, which)  # equation 2: the permutation, given the tiles
 
     def look(self, puzzle: Tensor) -> Tensor:
-        """Shuffled tiles (B, N, C, h, w) -> logits of the orders (B, P)."""
+        """Shuffled tiles (B, N, C, h, w) -> logits of the permutations (B, P)."""
         x = join(puzzle, self.tiles) if self.together else puzzle.flatten(0, 1)
         logits: Tensor = self.classify(self.encoder(x).view(len(puzzle), -1))
         return logits
@@ -63,14 +65,14 @@ class Jigsaw(Method):
         which = torch.arange(len(x), device=x.device) % len(self.permutations)
         puzzle = take(cut(x, self.tiles, self.tiles, self.share), self.permutations[which])
         solved = take(puzzle, self.permutations[self.look(puzzle).argmax(1)].argsort(1))
-        pictures = {"puzzle": puzzle, "solved as guessed": solved}  # by the inverse permutation
+        pictures = {"puzzle": puzzle, "solved as predicted": solved}
         return {"image": x} | {k: join(v, self.tiles, line=1) for k, v in pictures.items()}
 
 
 def maximal_hamming(n: int, count: int) -> Tensor:
-    """Algorithm 1: orders of n things (count, n), each as far as can be from those before it.
+    """Algorithm 1: permutations (count, n) of n tiles, each as far as possible from those before.
 
-    Far from the nearest of these, where the paper takes their sum; the first is the identity.
+    The distance is to the nearest of these; the paper sums over all. The first is the identity.
     """
     every = torch.tensor(list(itertools.permutations(range(n))))  # (n!, n)
     chosen, nearest = [0], torch.full((len(every),), n)

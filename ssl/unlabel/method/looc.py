@@ -1,6 +1,7 @@
 """What Should Not Be Contrastive in Contrastive Learning (LooC). arXiv:2008.05659"""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -10,15 +11,17 @@ from unlabel.augment import Augment, Draw
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
 from unlabel.errors import UserError, did_you_mean
-from unlabel.method import Batch, Method
+from unlabel.method import LOSS, Batch, Method
+from unlabel.method._metrics import of_spaces
 from unlabel.method._views import compare
+from unlabel.metric import Metric
 from unlabel.nn.distributed import gather
 from unlabel.nn.layers import Heads, Teacher, mlp
 from unlabel.nn.losses import cosine_similarities
 
 
 class LooC(Method):
-    """MoCo with a space invariant to all transforms and, for each left out, one sensitive to it."""
+    """MoCo with a space invariant to all augmentations and, for each left out, a sensitive one."""
 
     queue: Tensor
 
@@ -27,7 +30,7 @@ class LooC(Method):
         encoder: Encoder,
         data: Data,
         augment: Augment,
-        leave_out: Mapping[str, Sequence[str]],  # a name for each space -> transforms
+        leave_out: Mapping[str, Sequence[str]],  # space -> transforms it is sensitive to
         width: int = 2048,
         dim: int = 128,
         queue: int = 16384,
@@ -44,8 +47,12 @@ class LooC(Method):
         self.key = Teacher(self.query)
         self.register_buffer("queue", F.normalize(torch.randn(len(self.heads), queue, dim), dim=2))
 
+    @classmethod
+    def logged(cls, settings: Mapping[str, Any]) -> Sequence[Metric]:
+        return [LOSS, *of_spaces("invariant", *settings["leave_out"])]
+
     def draws(self, x: Tensor) -> list[Draw]:
-        """For the query, then for each space's key, which shares with it what is left out."""
+        """Draws for the query and for each space's key, which shares the left-out transforms."""
         query, kept = self.augment.draw(x), ((), *self.left_out.values())
         return [query, *(self.augment.draw(x) | {n: query[n] for n in names} for names in kept)]
 
@@ -55,8 +62,8 @@ class LooC(Method):
         losses = leave_one_out(q, k, self.queue, self.temperature)
         self.measures = dict(zip(("invariant", *self.left_out), losses.detach(), strict=True))
         yield losses.mean()
-        self.key.follow(self.query, self.momentum)
-        own = gather(k.diagonal().movedim(2, 1))  # (B, S, d): each space's key, there
+        self.key.follow(self.query, self.momentum, batch.share)
+        own = gather(k.diagonal().movedim(2, 1))  # (B, S, d): each key in its own space
         self.queue = torch.cat([own.transpose(0, 1), self.queue], 1)[:, : self.queue.shape[1]]
 
     def embed(self, h: Tensor) -> Tensor:
@@ -65,17 +72,14 @@ class LooC(Method):
     def show(self, x: Tensor) -> dict[str, Tensor]:
         query, *keys = (self.augment.apply(x, draw) for draw in self.draws(x))
         same = zip(self.left_out, keys[1:], strict=True)
-        return compare(self, x, query, keys[0]) | {f"of one view's {n}": v for n, v in same}
+        return compare(self, x, query, keys[0]) | {f"first view's {n}": v for n, v in same}
 
 
 def leave_one_out(q: Tensor, k: Tensor, queue: Tensor, temperature: float) -> Tensor:
-    """Queries (S, B, d), keys (S keys, S spaces, B, d), queues (S, K, d) -> equation 2's sums (S,).
-
-    Of an image's own keys, space 0 matches each alone, and space i > 0 the i-th among all.
-    """
+    """Equation 2: queries (S, B, d), keys (S keys, S spaces, B, d), queues (S, K, d) -> (S,)."""
     own = (q * k).sum(3) / temperature  # (S keys, S spaces, B)
     other = [cosine_similarities(a, b) / temperature for a, b in zip(q, queue, strict=True)]
     negative = torch.stack(other).logsumexp(2)  # (S, B)
-    invariant = (torch.logaddexp(own[:, 0], negative[0]) - own[:, 0]).sum(0)  # (B,)
-    sensitive = torch.logaddexp(own.logsumexp(0), negative) - own.diagonal().T  # (S, B)
+    invariant = (torch.logaddexp(own[:, 0], negative[0]) - own[:, 0]).sum(0)  # (B,): each key alone
+    sensitive = torch.logaddexp(own.logsumexp(0), negative) - own.diagonal().T  # (S, B): of all
     return torch.stack([invariant, *sensitive[1:]]).mean(1)

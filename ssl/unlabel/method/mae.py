@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class MAE(Method):
-    """Most of an image's patches are hidden: the encoder sees the rest, a decoder draws them."""
+    """Hide most of an image's patches. The encoder sees the rest, a decoder predicts the hidden."""
 
     encoder: "ViT"
 
@@ -37,7 +37,7 @@ class MAE(Method):
         super().__init__(encoder, data)
         if not hasattr(encoder, "tokens"):
             name = type(encoder).__name__
-            raise UserError(f"mae hides patches, which a {name} has not; choose encoder=vit_mini")
+            raise UserError(f"mae needs an encoder with patches, not {name}; set encoder=vit_mini")
         self.patch, grid = self.encoder.patch, self.encoder.grid
         self.seen, self.normalise = round(grid**2 * (1 - hidden)), normalise
         if not 0 < self.seen < grid**2:
@@ -52,7 +52,7 @@ class MAE(Method):
         yield masked_error(guess, standardise(patches) if self.normalise else patches, hide)
 
     def mask(self, patches: Tensor) -> tuple[Tensor, Tensor]:
-        """A random part of each image's patches, and the others: (B, K) and (B, N - K)."""
+        """Random indices of the visible and the hidden patches: (B, N, P) -> (B, K), (B, N - K)."""
         order = uniform(patches, patches.shape[1]).argsort(1)
         return order[:, : self.seen], order[:, self.seen :]
 
@@ -61,10 +61,10 @@ class MAE(Method):
         patches, size = patchify(x, self.patch), (x.shape[2], x.shape[3])
         keep, _ = self.mask(patches)
         guess = self.decode(self.encoder.tokens(x, keep), keep)
-        if self.normalise:  # a pattern was predicted, its mean and contrast are the patch's own
+        if self.normalise:  # restore each patch's own mean and contrast
             guess = guess * patches.std(2, keepdim=True, correction=0) + patches.mean(2, True)
         seen = torch.zeros_like(patches[:, :, :1]).scatter(1, keep.unsqueeze(2), 1) > 0
-        pictures = {"what is seen of it": 0.5, "hidden patches filled in": guess.clamp(0, 1)}
+        pictures = {"visible patches": 0.5, "hidden patches filled in": guess.clamp(0, 1)}
         filled = {
             k: assemble(patches.where(seen, v), self.patch, size) for k, v in pictures.items()
         }
@@ -72,10 +72,10 @@ class MAE(Method):
 
 
 def masked_error(guess: Tensor, target: Tensor, hide: Tensor) -> Tensor:
-    """The mean squared error on the hidden patches alone: (B, N, P) twice, (B, M) -> ()."""
+    """The mean squared error on the hidden patches alone: (B, N, P) each, (B, M) -> ()."""
     return F.mse_loss(take(guess, hide), take(target, hide))
 
 
 def standardise(patches: Tensor) -> Tensor:
-    """Each patch (..., P) to mean 0 and variance 1 (section 4.1, reconstruction target)."""
+    """Scale each patch (..., P) to mean 0 and variance 1 (section 4.1, reconstruction target)."""
     return F.layer_norm(patches, patches.shape[-1:], eps=1e-6)

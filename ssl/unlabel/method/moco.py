@@ -13,22 +13,23 @@ from torch import Tensor, nn
 from unlabel.augment import Augment
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.method import Batch, Method
+from unlabel.method import LOSS, Batch, Method
 from unlabel.method._views import compare
 from unlabel.nn.batch_norm import in_turn, split
 from unlabel.nn.distributed import gather, local_rows, world
 from unlabel.nn.layers import Teacher, mlp
-from unlabel.nn.losses import info_nce, retrieval
+from unlabel.nn.losses import RETRIEVAL, info_nce, retrieval
 
 
 class MoCo(Method):
-    """Find an image's key, which a slow copy of the encoder made, among those of earlier batches.
+    """Match a query to its key from a momentum encoder, against a queue of earlier batches' keys.
 
-    Batch norm sees queries and keys in `splits` parts, as on so many devices, and `shuffle` mixes
-    the keys' parts, so that its statistics do not give away which key belongs to a query. Without
-    a queue, the keys of the same batch are the negatives.
+    Batch norm sees queries and keys in `splits` parts, as on that many devices. `shuffle` mixes the
+    keys' parts, so that the statistics do not reveal which key belongs to a query. Without a queue,
+    the negatives are the other keys of the batch.
     """
 
+    logs = (LOSS, *RETRIEVAL)
     queue: Tensor
 
     def __init__(
@@ -36,7 +37,7 @@ class MoCo(Method):
         encoder: Encoder,
         data: Data,
         augment: Augment,
-        width: int | None = None,  # of version 2's hidden layer
+        width: int | None = None,  # of the hidden layer in version 2
         dim: int = 128,
         queue: int = 65536,
         momentum: float = 0.999,
@@ -67,7 +68,7 @@ class MoCo(Method):
         logits, target = info_nce(q, k, self.temperature, negatives)
         self.measures = retrieval(logits, target)
         yield F.cross_entropy(logits, target)  # equation 1
-        self.key.follow(self.query, self.momentum)  # equation 2
+        self.key.follow(self.query, self.momentum, batch.share)  # equation 2
         self.queue = torch.cat([gather(k), self.queue])[: len(self.queue)]  # enqueue, dequeue
 
     def embed(self, h: Tensor) -> Tensor:

@@ -9,14 +9,16 @@ from unlabel.augment import Augment
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
 from unlabel.errors import UserError
-from unlabel.method import Batch, Method
+from unlabel.method import LOSS, Batch, Method
 from unlabel.method._views import compare
 from unlabel.nn.layers import Teacher, cosine, mlp
-from unlabel.nn.losses import info_nce, retrieval
+from unlabel.nn.losses import RETRIEVAL, info_nce, retrieval
 
 
 class MoCoV3(Method):
-    """MoCo without a queue: each view predicts the other's key among those of the batch."""
+    """MoCo without a queue: each view predicts the other's key among the batch's keys."""
+
+    logs = (LOSS, *RETRIEVAL)
 
     def __init__(
         self,
@@ -28,7 +30,7 @@ class MoCoV3(Method):
         layers: int = 2,  # of the projector: 2 for a ResNet, 3 for a ViT
         momentum: float = 0.99,
         temperature: float = 1.0,  # 0.2 for a ViT
-        freeze_patches: bool = False,  # a ViT's patch projection stays random, section 4.3
+        freeze_patches: bool = False,  # keep a ViT's patch projection random, section 4.3
     ):
         super().__init__(encoder, data)
         self.augment = augment
@@ -52,7 +54,7 @@ class MoCoV3(Method):
         k1, k2 = self.key(x1), self.key(x2)
         self.measures = retrieval(*info_nce(q1, k2, self.temperature))
         yield contrast(q1, k2, self.temperature) + contrast(q2, k1, self.temperature)
-        self.key.follow(self.query, cosine(self.momentum, 1, batch.t))
+        self.key.follow(self.query, cosine(self.momentum, 1, batch.t), batch.share)
 
     def embed(self, h: Tensor) -> Tensor:
         return self.project(h)
@@ -62,5 +64,5 @@ class MoCoV3(Method):
 
 
 def contrast(q: Tensor, k: Tensor, temperature: float) -> Tensor:
-    """Algorithm 1's `ctr`: predictions and keys (B, D) -> (), InfoNCE times 2 T."""
+    """Algorithm 1's `ctr`, InfoNCE times 2 T: predictions and keys (B, D) each -> ()."""
     return 2 * temperature * F.cross_entropy(*info_nce(q, k, temperature))

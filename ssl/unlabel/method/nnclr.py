@@ -9,16 +9,17 @@ from torch import Tensor
 from unlabel.augment import Augment
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.method import Batch, Method
+from unlabel.method import LOSS, Batch, Method
 from unlabel.method._views import compare
 from unlabel.nn.distributed import gather
 from unlabel.nn.layers import mlp
-from unlabel.nn.losses import cosine_similarities, info_nce, retrieval
+from unlabel.nn.losses import RETRIEVAL, cosine_similarities, info_nce, retrieval
 
 
 class NNCLR(Method):
-    """A view's positive is not its partner, but the earlier embedding nearest to the partner's."""
+    """A view's positive is the nearest neighbour of the other view among earlier embeddings."""
 
+    logs = (LOSS, *RETRIEVAL)
     queue: Tensor  # Q, the support set
 
     def __init__(
@@ -60,5 +61,5 @@ class NNCLR(Method):
 
 @torch.no_grad()
 def nearest(z: Tensor, queue: Tensor) -> Tensor:
-    """Equation 2: (B, D), unit vectors (K, D) -> of these the nearest to each (B, D)."""
+    """Equation 2, nearest neighbours in the queue of unit vectors: (B, D), (K, D) -> (B, D)."""
     return queue[cosine_similarities(z, queue).argmax(1)]

@@ -1,4 +1,4 @@
-"""No training: the encoder as it was initialised, which every method must beat."""
+"""No training: the encoder as initialised, the baseline of every method."""
 
 from collections.abc import Iterator, Sequence
 
@@ -9,6 +9,8 @@ from unlabel.method import Batch, Method
 
 class Random(Method):
     """An untrained encoder."""
+
+    logs = ()
 
     def players(self) -> Sequence[nn.Module]:
         return []

@@ -10,19 +10,22 @@ from unlabel.augment import Augment
 from unlabel.augment.tiles import cut, join, take
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.method import Batch, Method
+from unlabel.method import LOSS, Batch, Method
+from unlabel.method._metrics import PRETEXT_ACCURACY
 from unlabel.nn.draws import integers
 from unlabel.nn.layers import mlp
 
-CENTRE = 4  # of the 9 cells in reading order
+CENTRE = 4  # index of the centre among 9 cells in reading order
 
 
 class RelativePosition(Method):
-    """Here are the patch at an image's centre and one of its eight neighbours: which is it?
+    """Predict which neighbour of an image's central patch another patch is, among eight.
 
-    Patches are `share` of a cell of a 3 x 3 grid, anywhere in it: the gap and jitter of section 3.
-    With `framed`, the encoder sees a patch amid an empty picture of the image's size.
+    A patch is `share` of a cell of a 3 x 3 grid, placed at random: section 3's gap and jitter.
+    With `framed`, each patch is shown in the middle of an empty picture of the image's size.
     """
+
+    logs = (LOSS, PRETEXT_ACCURACY)
 
     def __init__(
         self,
@@ -45,13 +48,13 @@ class RelativePosition(Method):
         yield F.cross_entropy(logits, place)
 
     def pair(self, x: Tensor, place: Tensor) -> Tensor:
-        """Images and a place for each (B,) -> the patch and its neighbour there (B, 2, C, h, w)."""
+        """Images, places (B,) -> the central patch and the neighbour there (B, 2, C, h, w)."""
         cells = torch.stack([torch.full_like(place, CENTRE), cell(place)], 1)
         return take(cut(x, 3, 3, self.share), cells)
 
     def look(self, pair: Tensor) -> Tensor:
-        """(B, 2, C, h, w) -> logits (B, 8); each patch is encoded by itself."""
-        x = F.layer_norm(pair.float(), pair.shape[2:], eps=1e-3)  # or brightness would do
+        """Pairs (B, 2, C, h, w) -> logits of the places (B, 8). Each patch is encoded alone."""
+        x = F.layer_norm(pair.float(), pair.shape[2:], eps=1e-3)  # removes brightness as a cue
         x = x.flatten(0, 1) * self.encoder.std + self.encoder.mean
         if self.framed:
             high, wide = (a - b for a, b in zip(self.shape, x.shape[2:], strict=True))
@@ -65,16 +68,16 @@ class RelativePosition(Method):
         place = torch.arange(len(x), device=x.device) % 8
         pair = self.pair(x, place)
         guess = put(pair, self.look(pair).argmax(1))
-        return {"image": x, "a patch and its neighbour": put(pair, place), "as guessed": guess}
+        return {"image": x, "a patch and its neighbour": put(pair, place), "predicted place": guess}
 
 
 def cell(place: Tensor) -> Tensor:
-    """One of the 8 places around the centre -> its cell among the 9."""
+    """Places around the centre, 0 to 7 -> cells of the 3 x 3 grid: (B,) -> (B,)."""
     return place + (place >= CENTRE)
 
 
 def put(pair: Tensor, place: Tensor) -> Tensor:
-    """A patch and its neighbour (B, 2, C, h, w), in their cells of an empty grid."""
+    """Draw each patch and its neighbour in a grid: (B, 2, C, h, w), (B,) -> images."""
     grid = torch.full_like(pair[:, :1], 0.5).repeat(1, 9, 1, 1, 1)
     grid[:, CENTRE], grid[torch.arange(len(pair)), cell(place)] = pair[:, 0], pair[:, 1]
     return join(grid, 3, line=1)

@@ -9,11 +9,14 @@ from torch import Tensor, nn
 from unlabel.augment import Augment, rotate
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.method import Batch, Method
+from unlabel.method import LOSS, Batch, Method
+from unlabel.method._metrics import PRETEXT_ACCURACY
 
 
 class Rotation(Method):
-    """By how many quarter turns was this image turned? All four turns of it are in the batch."""
+    """Predict by how many quarter turns an image was rotated. The batch has all four rotations."""
+
+    logs = (LOSS, PRETEXT_ACCURACY)
 
     def __init__(self, encoder: Encoder, data: Data, augment: Augment):
         super().__init__(encoder, data)
@@ -32,4 +35,4 @@ class Rotation(Method):
         turns = torch.arange(len(x), device=x.device) % 4
         turned = rotate(x, turns)
         guess = self.classify(self.encoder(turned)).argmax(1)
-        return {"image": x, "turned": turned, "turned back as guessed": rotate(turned, -guess % 4)}
+        return {"image": x, "rotated": turned, "undone as predicted": rotate(turned, -guess % 4)}

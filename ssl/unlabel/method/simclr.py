@@ -1,6 +1,6 @@
 """A Simple Framework for Contrastive Learning of Visual Representations. arXiv:2002.05709"""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -9,15 +9,18 @@ from torch import Tensor, nn
 from unlabel.augment import Augment
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.method import Batch, Method
+from unlabel.method import LOSS, Batch, Method
 from unlabel.method._views import compare
+from unlabel.metric import Metric
 from unlabel.nn.distributed import gather, local_rows
 from unlabel.nn.layers import Norm, mlp
-from unlabel.nn.losses import cosine_similarities, retrieval
+from unlabel.nn.losses import RETRIEVAL, cosine_similarities, retrieval
 
 
 class SimCLR(Method):
-    """Two views of an image are close, views of other images in the batch are far."""
+    """Two views of an image attract each other; views of other images in the batch repel."""
+
+    logs: Sequence[Metric] = (LOSS, *RETRIEVAL)
 
     def __init__(
         self,
@@ -27,9 +30,9 @@ class SimCLR(Method):
         width: int = 2048,
         dim: int = 128,
         temperature: float = 0.1,
-        layers: int = 2,  # of the projector; without any, the loss is on the features themselves
-        norm: Norm = "batch",  # of the projector
-        negatives: bool = True,  # without, views of other images do not repel: alignment alone
+        layers: int = 2,  # of the projector; 0: none, the loss uses the features
+        norm: Norm = "batch",  # in the projector
+        negatives: bool = True,  # False: alignment alone, other images do not repel
     ):
         super().__init__(encoder, data)
         self.augment = augment
@@ -40,14 +43,14 @@ class SimCLR(Method):
         self.temperature = temperature
 
     def step(self, batch: Batch) -> Iterator[Tensor]:
-        views = self.augment.pair(batch.x)  # i and i + B are of one image
+        views = self.augment.pair(batch.x)  # i and i + B show the same image
         z = self.embed(self.encoder(views))  # (2B, d)
         logits, partner = nt_xent(z, self.temperature)
         self.measures = retrieval(logits, partner)
         if self.negatives:
             yield F.cross_entropy(logits, partner)  # equation 1, the mean over all 2B views
         else:
-            yield -logits.gather(1, partner[:, None]).mean()  # of equation 1, the numerator alone
+            yield -logits.gather(1, partner[:, None]).mean()  # the numerator of equation 1 alone
 
     def embed(self, h: Tensor) -> Tensor:
         z: Tensor = self.project(h)
@@ -58,10 +61,10 @@ class SimCLR(Method):
 
 
 def nt_xent(z: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
-    """Equation 1 as a classification: views (2B, d) -> logits (2B, 2B), and the right class (2B,).
+    """Equation 1 as a classification: views (2B, d) -> logits (2B, 2B) and targets (2B,).
 
-    The logits are cosine similarities / T; a view is never compared with itself. Of several
-    processes each has the rows of its own views, and the columns of all.
+    The logits are cosine similarities / T. A view is never compared with itself. With several
+    processes, each has the rows of its own views and the columns of all views.
     """
     every = gather(z, views=2)
     place = torch.arange(len(every), device=z.device)

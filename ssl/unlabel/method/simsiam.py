@@ -8,7 +8,8 @@ from torch import Tensor
 from unlabel.augment import Augment
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.method import Batch, Method
+from unlabel.method import LOSS, Batch, Method
+from unlabel.method._metrics import PROJECTOR_DEVIATION
 from unlabel.method._views import compare
 from unlabel.nn.distributed import gather
 from unlabel.nn.layers import mlp
@@ -16,7 +17,9 @@ from unlabel.nn.spectrum import deviation
 
 
 class SimSiam(Method):
-    """Predict another view's projection, through which no gradient flows: that alone is enough."""
+    """Predict the other view's projection, with a stop-gradient on it. Nothing else is needed."""
+
+    logs = (LOSS, PROJECTOR_DEVIATION)
 
     def __init__(
         self,
@@ -47,5 +50,5 @@ class SimSiam(Method):
 
 
 def distance(p: Tensor, z: Tensor) -> Tensor:
-    """Equation 1, gradient stopped at z: minus the cosine similarity, (B, D) each -> ()."""
+    """Equation 1, the negative cosine similarity with a stop-gradient on z: (B, D) each -> ()."""
     return -F.cosine_similarity(p.float(), z.detach().float()).mean()

@@ -10,16 +10,19 @@ from unlabel.augment import Augment
 from unlabel.augment.tiles import cut, join, take
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.method import Batch, Method
+from unlabel.method import LOSS, Batch, Method
+from unlabel.method._metrics import PRETEXT_ACCURACY
 from unlabel.nn.draws import uniform
 from unlabel.nn.layers import mlp
 
 
 class Sorting(Method):
-    """An image's horizontal strips are shuffled: which place, from the top, does each have?
+    """Predict the original place of each of an image's shuffled horizontal strips.
 
-    The encoder sees each strip by itself or, with `together`, the shuffled image as one picture.
+    The encoder sees each strip alone or, with `together`, the shuffled image as one picture.
     """
+
+    logs = (LOSS, PRETEXT_ACCURACY)
 
     def __init__(
         self,
@@ -40,12 +43,12 @@ class Sorting(Method):
     def step(self, batch: Batch) -> Iterator[Tensor]:
         strips = cut(self.augment(batch.x), self.strips, 1, self.share)
         order = uniform(strips, self.strips).argsort(1)
-        places = self.look(take(strips, order))  # the k-th strip now was the order[k]-th
+        places = self.look(take(strips, order))  # strip k was at place order[k]
         self.measures = {"accuracy": (places.argmax(2) == order).float().mean()}
         yield F.nll_loss(places.flatten(0, 1), order.flatten())
 
     def look(self, strips: Tensor) -> Tensor:
-        """Shuffled strips (B, n, C, h, w) -> log of how likely each has each place (B, n, n)."""
+        """Shuffled strips (B, n, C, h, w) -> log-probabilities of strip and place (B, n, n)."""
         h: Tensor = self.encoder(join(strips, 1) if self.together else strips.flatten(0, 1))
         return sinkhorn(self.place(h.view(len(strips), -1)), self.iterations)
 
@@ -59,9 +62,9 @@ class Sorting(Method):
 
 
 def sinkhorn(scores: Tensor, iterations: int) -> Tensor:
-    """The log of a matrix whose rows and columns all sum to 1: scores (B, n²) -> (B, n, n).
+    """The log of a doubly stochastic matrix: scores (B, n²) -> (B, n, n).
 
-    The exponentials of the scores are divided by the sums of their columns and rows in turn.
+    Columns and rows of the exponentiated scores are normalised in turn.
     """
     n = round(scores.shape[1] ** 0.5)
     log = scores.float().unflatten(1, (n, n))

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from unlabel.method import Batch
+from unlabel.method import LOSS, Batch
 from unlabel.method._views import compare
 from unlabel.method.simclr import SimCLR
 from unlabel.nn.distributed import gather
@@ -19,6 +19,7 @@ class SupCon(SimCLR):
     """
 
     labels = True
+    logs = (LOSS,)
 
     def step(self, batch: Batch) -> Iterator[Tensor]:
         views = self.augment.pair(batch.x)
@@ -33,7 +34,7 @@ class SupCon(SimCLR):
 
 
 def supervised_contrastive(z: Tensor, y: Tensor, temperature: float) -> Tensor:
-    """L_out, equation 2: vectors (N, D) and labels (N,), of which each is there twice -> ()."""
+    """L_out, equation 2: vectors (N, D), labels (N,) that each occur at least twice -> ()."""
     itself = torch.eye(len(z), dtype=torch.bool, device=z.device)
     positive = (y[:, None] == y) & ~itself  # P(i)
     logits = (cosine_similarities(z, z) / temperature).masked_fill(itself, -torch.inf)

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.method import Batch, Method
+from unlabel.method import LOSS, Batch, Method
+from unlabel.metric import Metric
 from unlabel.nn.decoders import Decoder
 from unlabel.nn.distributed import average
 
@@ -16,9 +17,11 @@ from unlabel.nn.distributed import average
 class SuperResolution(Method):
     """Restore an image from a coarse copy of it, `factor` times smaller.
 
-    The paper's three layers look at the coarse image and at one drawn from its code: what cannot
-    be told from a pixel's neighbourhood has to come from the encoder.
+    The paper's three layers see the coarse image and one decoded from its code. Detail that a
+    pixel's neighbourhood does not determine must come from the encoder.
     """
+
+    logs = (LOSS, Metric("gain", "gain over the coarse image", unit="dB", better="higher"))
 
     def __init__(
         self,
@@ -27,7 +30,7 @@ class SuperResolution(Method):
         factor: int = 3,
         filters: tuple[int, int] = (64, 32),
         width: int = 32,
-        guide: float = 0.0,  # weight of the drawn image's own error
+        guide: float = 0.0,  # weight of the decoded image's own error
     ):
         super().__init__(encoder, data)
         self.factor, self.guide, channels = factor, guide, data.shape[0]
@@ -49,22 +52,22 @@ class SuperResolution(Method):
         yield loss + self.guide * F.mse_loss(drawn, batch.x)
 
     def sharpen(self, low: Tensor, drawn: Tensor) -> Tensor:
-        """The coarse image and the one drawn from its code -> the restored one, (B, C, H, W)."""
+        """The coarse image and the decoded one -> the restored one, (B, C, H, W) each."""
         return low + self.restore(torch.cat([low, drawn], 1))
 
     @torch.no_grad()
     def show(self, x: Tensor) -> dict[str, Tensor]:
         low = coarse(x, self.factor)
         drawn = self.draw(self.encoder(low))
-        shown = {"drawn from its code": drawn, "restored": self.sharpen(low, drawn)}
+        shown = {"decoded from its code": drawn, "restored": self.sharpen(low, drawn)}
         coarser = {"image": x, f"{self.factor} times coarser": low}
         return coarser | {caption: picture.clamp(0, 1) for caption, picture in shown.items()}
 
 
 def coarse(x: Tensor, factor: int) -> Tensor:
-    """Images of `factor` times fewer rows and columns, at full size (B, C, H, W) -> (B, C, H, W).
+    """Shrink images by `factor` and enlarge them again: (B, C, H, W) -> (B, C, H, W).
 
-    Both ways bicubic, down with antialiasing.
+    Both are bicubic; shrinking is antialiased.
     """
     size = [max(1, round(side / factor)) for side in x.shape[2:]]
     low = F.interpolate(x, size, mode="bicubic", antialias=True)
@@ -73,5 +76,5 @@ def coarse(x: Tensor, factor: int) -> Tensor:
 
 @torch.no_grad()
 def psnr(x: Tensor, target: Tensor) -> Tensor:
-    """Peak signal-to-noise ratio in decibels of images whose peak is 1, over the batch -> ()."""
+    """Peak signal-to-noise ratio of the batch in decibels, for images with peak 1 -> ()."""
     return -10 * average(F.mse_loss(x.float(), target)).log10()

@@ -1,4 +1,4 @@
-"""Cross-entropy on all labels: the reference for methods that see none."""
+"""Cross-entropy on all labels: the reference for methods without labels."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ from unlabel.nn.distributed import gather
 
 
 class Supervised(Method):
-    """A linear classifier on the encoder, trained together with it."""
+    """A linear classifier on the encoder, trained jointly with it."""
 
     labels = True
 
@@ -24,7 +24,7 @@ class Supervised(Method):
 
     def step(self, batch: Batch) -> Iterator[Tensor]:
         logits = self.classify(self.encoder(self.augment(batch.x)))  # (B, classes)
-        # Gathered, as processes may have different numbers of labels.
+        # Gather, because processes may have different numbers of labels.
         yield F.cross_entropy(gather(logits), gather(batch.y), ignore_index=-1)
 
     def show(self, x: Tensor) -> dict[str, Tensor]:

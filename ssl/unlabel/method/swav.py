@@ -16,7 +16,7 @@ from unlabel.nn.losses import cross_prediction
 
 
 class SwAV(Method):
-    """From one view, predict to which prototypes another is assigned; all are used alike."""
+    """Predict another view's prototype assignment; assignments are balanced over prototypes."""
 
     def __init__(
         self,
@@ -24,14 +24,14 @@ class SwAV(Method):
         data: Data,
         augment: Augment,
         local: Augment,
-        crops: int = 6,  # views made by `local`, beside two by `augment`
+        crops: int = 6,  # views from `local`, besides two from `augment`
         width: int = 2048,
         dim: int = 128,
         prototypes: int = 3000,
         temperature: float = 0.1,
         epsilon: float = 0.05,
         iterations: int = 3,
-        frozen: float = 0.00125,  # for this share of training, the prototypes stay as they are
+        frozen: float = 0.00125,  # share of training during which the prototypes are frozen
     ):
         super().__init__(encoder, data)
         self.augment, self.local, self.crops = augment, local, crops
@@ -58,9 +58,9 @@ class SwAV(Method):
 
 @torch.no_grad()
 def sinkhorn(scores: Tensor, epsilon: float, iterations: int) -> Tensor:
-    """Equations 3 to 5: similarities with prototypes (B, K) -> codes (B, K), rows that sum to 1.
+    """Equations 3 to 5: similarities with prototypes (B, K) -> codes (B, K), whose rows sum to 1.
 
-    Each prototype gets an equal share of the batch, the more nearly the more iterations.
+    With more iterations, the prototypes' shares of the batch become more equal.
     """
     log_q = scores.float() / epsilon
     for _ in range(iterations):

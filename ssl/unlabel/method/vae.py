@@ -8,13 +8,20 @@ from torch import Tensor, nn
 
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.method import Batch, Method
+from unlabel.method import LOSS, Batch, Method
+from unlabel.metric import Metric
 from unlabel.nn.decoders import Decoder
 from unlabel.nn.draws import normal
 
 
 class VAE(Method):
-    """Encode an image as a Gaussian over codes, close to N(0, I), and draw it from a sample."""
+    """Encode an image as a Gaussian over codes, close to N(0, I), and decode a sample of it."""
+
+    logs = (
+        LOSS,
+        Metric("kl", "divergence from the prior", unit="nats per image", better="lower"),
+        Metric("reconstruction", "reconstruction loss", unit="nats per image", better="lower"),
+    )
 
     def __init__(self, encoder: Encoder, data: Data, latent: int = 20, width: int = 32):
         super().__init__(encoder, data)
@@ -27,7 +34,7 @@ class VAE(Method):
         z = mean + (log_variance / 2).exp() * normal(mean, self.latent)  # section 2.4
         kl, nll = divergence(mean, log_variance), surprise(self.decode(z), batch.x)
         self.measures = {"kl": kl.detach(), "reconstruction": nll.detach()}  # nats per image
-        yield kl + nll  # equation 10, with L = 1 and the sign turned
+        yield kl + nll  # equation 10 with L = 1, negated
 
     def embed(self, h: Tensor) -> Tensor:
         mean: Tensor = self.infer(h)[:, : self.latent]
@@ -37,14 +44,14 @@ class VAE(Method):
     def show(self, x: Tensor) -> dict[str, Tensor]:
         guess = self.decode(self.embed(self.encoder(x))).sigmoid()
         sample = self.decode(normal(x, self.latent)).sigmoid()
-        return {"image": x, "drawn from its mean": guess, "samples": sample}
+        return {"image": x, "decoded from its mean": guess, "samples": sample}
 
 
 def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """KL(q(z|x) || N(0, I)), the mean over images: (B, d), (B, d) -> (). Appendix B."""
+    """KL(q(z|x) || N(0, I)), averaged over images, appendix B: (B, d), (B, d) -> ()."""
     return (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean() / 2
 
 
 def surprise(logits: Tensor, x: Tensor) -> Tensor:
-    """-log p(x|z) of pixels in [0, 1] as Bernoulli variables: images, images -> (). Equation 11."""
+    """-log p(x|z) of Bernoulli pixels in [0, 1], equation 11: (B, C, H, W) each -> ()."""
     return F.binary_cross_entropy_with_logits(logits.float(), x, reduction="sum") / len(x)

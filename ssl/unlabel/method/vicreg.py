@@ -12,14 +12,23 @@ from torch import Tensor
 from unlabel.augment import Augment
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.method import Batch, Method
+from unlabel.method import LOSS, Batch, Method
+from unlabel.method._metrics import INVARIANCE
 from unlabel.method._views import compare
+from unlabel.metric import Metric
 from unlabel.nn.distributed import gather
 from unlabel.nn.layers import mlp
 
 
 class VICReg(Method):
-    """Two views' embeddings are alike; each number varies over images; no two vary together."""
+    """Make two views' embeddings agree, keep each dimension's variance, decorrelate dimensions."""
+
+    logs = (
+        LOSS,
+        INVARIANCE,
+        Metric("variance", "variance term of the loss", better="lower"),
+        Metric("covariance", "covariance term of the loss", better="lower"),
+    )
 
     def __init__(
         self,
@@ -40,7 +49,7 @@ class VICReg(Method):
     def step(self, batch: Batch) -> Iterator[Tensor]:
         z = gather(self.embed(self.encoder(self.augment(batch.x)))).float()
         z_ = gather(self.embed(self.encoder(self.augment(batch.x)))).float()
-        s = F.mse_loss(z, z_)  # equation 5, also over dimensions, as the paper's algorithm 1
+        s = F.mse_loss(z, z_)  # equation 5, averaged over dimensions too, as in algorithm 1
         v = variance(z) + variance(z_)
         c = covariance(z) + covariance(z_)
         measured = {"invariance": s, "variance": v, "covariance": c}
@@ -55,12 +64,12 @@ class VICReg(Method):
 
 
 def variance(z: Tensor, least: float = 1.0) -> Tensor:
-    """Equation 1: what the deviation of each number lacks, (B, D) -> ()."""
+    """Equation 1, how far each dimension's deviation is below `least`: (B, D) -> ()."""
     return F.relu(least - (z.var(0) + 1e-4).sqrt()).mean()
 
 
 def covariance(z: Tensor) -> Tensor:
-    """Equations 3 and 4: squared covariances of different numbers, (B, D) -> (), in float32."""
+    """Equations 3 and 4, squared covariances of different dimensions, in float32: (B, D) -> ()."""
     with torch.autocast(z.device.type, enabled=False):
         z = z.float() - z.float().mean(0)
         c = z.T @ z / (len(z) - 1)

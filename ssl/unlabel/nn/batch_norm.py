@@ -1,7 +1,8 @@
-"""Batch norm of a batch that is spread over several processes, or worked through in chunks."""
+"""Batch norm for a batch that several processes share, or that is computed in chunks."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -12,12 +13,23 @@ from unlabel.nn.distributed import gather, world
 
 
 class SynchronisedBatchNorm(_BatchNorm):
-    """Batch norm by the mean and the variance over all processes, each of which has as many images.
+    """Batch norm by the mean and variance over all processes, which have equally many images.
 
-    torch's own needs GPUs. The weights' names are those of `nn.BatchNorm1d` and `2d`.
+    torch's own version needs GPUs. The parameters have the names they have in `nn.BatchNorm2d`.
     """
 
-    apart = False  # of the process's own images alone; see `in_turn`
+    apart = False  # use the process's own images alone; see `in_turn`
+
+    @classmethod
+    def of(cls, norm: _BatchNorm) -> Self:
+        """The layer that takes the place of `norm`, with its settings, parameters and buffers."""
+        made = cls(
+            norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats
+        )
+        made.weight, made.bias = norm.weight, norm.bias
+        for name, buffer in norm.named_buffers():
+            made.register_buffer(name, buffer)
+        return made.train(norm.training)
 
     def _check_input_dim(self, x: Tensor) -> None:
         """Vectors (B, D) and maps (B, D, H, W) alike."""
@@ -39,23 +51,32 @@ class SynchronisedBatchNorm(_BatchNorm):
 
     def _track(self, mean: Tensor, var: Tensor, n: int) -> None:
         share = self.momentum
-        assert share is not None  # or statistics were plain means, as no encoder here has them
+        assert share is not None  # None would mean a plain average, which no encoder here uses
         self.get_buffer("running_mean").lerp_(mean, share)
         self.get_buffer("running_var").lerp_(var * (n / (n - 1)), share)
         self.get_buffer("num_batches_tracked").add_(1)
 
 
 def synchronise(module: nn.Module) -> None:
-    """Synchronise all batch norm in `module`, in place: it may go by several names there."""
-    for each in module.modules():
-        if type(each) in (nn.BatchNorm1d, nn.BatchNorm2d):
-            each.__class__ = SynchronisedBatchNorm
+    """Put synchronised batch norm in place of all batch norm in `module`, if processes share it.
+
+    The new layers have the parameters and statistics of the old ones. A layer may have several
+    names in `module`; it keeps them all.
+    """
+    if world() == 1:
+        return
+    made: dict[nn.Module, SynchronisedBatchNorm] = {}
+    for name, norm in list(module.named_modules(remove_duplicate=False)):
+        if isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d):
+            if norm not in made:
+                made[norm] = SynchronisedBatchNorm.of(norm)
+            module.set_submodule(name, made[norm])
 
 
 def split(x: Tensor, splits: int) -> tuple[Tensor, ...]:
-    """This process's images (b, ...) in the parts, `splits` of all processes, that MoCo's has.
+    """This process's images (b, ...) in its share of `splits` parts, as MoCo's batch norm has.
 
-    Raises `UserError` where they do not divide among the processes, or leave a part too small.
+    Raises `UserError` if the parts do not divide among the processes, or are too small.
     """
     parts, odd = divmod(splits, world()) if splits > 1 else (1, 0)
     if odd:
@@ -74,8 +95,8 @@ def split(x: Tensor, splits: int) -> tuple[Tensor, ...]:
 def in_turn(module: nn.Module) -> Iterator[None]:
     """Inside, batch norm sees each process's own images, as if the processes took turns.
 
-    The running statistics end as one process would have left them that did first what process 0
-    did, then what process 1 did, and so on.
+    The running statistics end as if one process had done the work of process 0, then that of
+    process 1, and so on.
     """
     norms = [each for each in module.modules() if isinstance(each, SynchronisedBatchNorm)]
     if world() == 1:
@@ -95,17 +116,17 @@ def in_turn(module: nn.Module) -> Iterator[None]:
             total = start[name]
             for after in gather(norm.get_buffer(name).unsqueeze(0)):
                 total = after + kept * (total - start[name])
-            setattr(norm, name, total)  # in place, autograd would take it for a change
+            setattr(norm, name, total)  # not in place, which autograd would reject
         norm.num_batches_tracked = start["num_batches_tracked"] + world() * steps
 
 
 @contextmanager
-def unmoved(module: nn.Module) -> Iterator[None]:
-    """Inside, batch norm's running statistics stay as they are: what it sees, it saw before."""
+def fixed_statistics(module: nn.Module) -> Iterator[None]:
+    """Inside, batch norm's running statistics stay as they are: it has seen the images."""
     norms = [each for each in module.modules() if isinstance(each, _BatchNorm)]
     before = [(norm.momentum, norm.get_buffer("num_batches_tracked").clone()) for norm in norms]
     for norm in norms:
-        norm.momentum = 0.0  # the weight of what is new; to copy back would be a change, as above
+        norm.momentum = 0.0  # new images get no weight; copying back would be in place, as above
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""Decoders, which draw images from features, and the discriminator that judges what they draw."""
+"""Decoders that draw images from features, and a discriminator that judges the drawings."""
 
 from itertools import pairwise
 
@@ -6,13 +6,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-TIME = 32  # numbers that say which step it is
+TIME = 32  # the length of a step's code
 
 
 class Decoder(nn.Module):
-    """A vector (B, D) -> an image (B, C, H, W): a small map, doubled in size until it is large.
+    """A vector (B, D) -> an image (B, C, H, W): a small map, doubled until it is large enough.
 
-    The map has 3 pixels or more, and `start` at most.
+    The map starts with 3 to `start` pixels a side.
 
     Upsampling and convolution rather than transposed convolution, whose output is chequered
     (Odena et al. 2016, doi:10.23915/distill.00003).
@@ -40,10 +40,10 @@ class Decoder(nn.Module):
 
 
 def _doublings(side: int, start: int) -> int:
-    """How many times a map of 3 to `start` pixels is doubled to have `side` or, if it must, more.
+    """How often to double a map of 3 to `start` pixels to reach `side` with the least excess.
 
-    What is drawn beside the image is lost: with 32 x 32 for 28 x 28 pixels an autoencoder took 1.4
-    times as long.
+    Excess pixels are cut off, and cost time: an autoencoder that drew 32 x 32 pixels for images of
+    28 x 28 took 1.4 times as long.
     """
     most = max(0, (side - 1).bit_length() - 2)  # from a map of 3 or 4 pixels
     fewer = [n for n in range(most) if -(-side // 2**n) <= start]
@@ -65,8 +65,8 @@ class _Double(nn.Module):
 class Denoiser(nn.Module):
     """A noisy image (B, C, H, W), its code (B, D) and its step t (B,) -> the noise (B, C, H, W).
 
-    What is drawn from the code and t is compared with the noisy image at full size, the one skip
-    connection of this U-Net; t scales and shifts the channels.
+    The code and t give a drawing, which is compared with the noisy image at full size: the one
+    skip connection of this U-Net. t also scales and shifts the channels.
     """
 
     def __init__(self, dim: int, shape: tuple[int, int, int], width: int = 32):
@@ -95,7 +95,7 @@ def sinusoids(t: Tensor) -> Tensor:
 
 
 class Discriminator(nn.Module):
-    """Is an image real? (B, C, H, W) and, where it is asked of a pair, z (B, d) -> logits (B, 1).
+    """Is an image (B, C, H, W) real, or a pair of an image and z (B, d)? -> logits (B, 1)
 
     Convolutions of stride 2 with leaky ReLU, and batch norm on all but the first
     (arXiv:1511.06434, section 3).

@@ -1,10 +1,10 @@
 """One training in several processes, each with its own rows of every batch.
 
-In one process all of this is the identity. In P processes each has b = B / P images of a batch of B
-and the mean of their losses is what is minimised. So a loss that is a mean over images needs
-nothing; one that compares images needs those of all processes, which `gather` brings, gradients
-included: its backward pass sums what the processes ask for. What is random is drawn for the whole
-batch by each of them, alike, so that it does not depend on their number.
+In one process, every function here is the identity. With P processes, each has b = B / P images of
+a batch of B, and the mean of their losses is minimised. A loss that is a mean over images needs
+nothing more. A loss that compares images needs those of all processes: `gather` brings them, and
+its backward pass sums the gradients of all processes. Each process makes the random draws for the
+whole batch, so the draws do not depend on the number of processes.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ def world() -> int:
 
 
 def rank() -> int:
-    """Which of them this is, from 0."""
+    """The number of this process among them, from 0."""
     return dist.get_rank() if world() > 1 else 0
 
 
@@ -31,15 +31,15 @@ def local_rows(whole: Tensor, views: int = 1) -> Tensor:
     return whole.unflatten(0, (views, world(), -1))[:, rank()].flatten(0, 1)
 
 
-def drawn(images: int, draw: Callable[[int], Tensor]) -> Tensor:
-    """This process's rows (b, ...) of what `draw` makes for a whole batch, told its length."""
+def draw_rows(images: int, draw: Callable[[int], Tensor]) -> Tensor:
+    """This process's rows (b, ...) of `draw(B)`, a draw for the whole batch."""
     return local_rows(draw(images * world()))
 
 
 def gather(x: Tensor, views: int = 1) -> Tensor:
-    """The rows of all processes, the inverse of `own`: (b, ...) -> (B, ...).
+    """The rows of all processes, the inverse of `local_rows`: (b, ...) -> (B, ...).
 
-    Where x has one view of the batch after the other, so has the result. bfloat16 becomes float32.
+    If x holds one view of the batch after another, so does the result. bfloat16 becomes float32.
     """
     if world() == 1:
         return x
@@ -67,7 +67,7 @@ class _Gather(torch.autograd.Function):
 
 @torch.no_grad()
 def average(x: Tensor) -> Tensor:
-    """The mean over processes, the same bits in each, without gradient."""
+    """The mean over processes, without gradient; all processes get the same bits."""
     if world() == 1:
         return x
     x = x.detach().contiguous().clone()
@@ -76,7 +76,7 @@ def average(x: Tensor) -> Tensor:
 
 
 def average_gradients(module: nn.Module) -> None:
-    """Give each parameter the mean of its gradients in all processes, all in one message."""
+    """Replace each gradient by its mean over all processes, in one message."""
     gradients = [p.grad for p in module.parameters() if p.grad is not None]
     if world() == 1 or not gradients:
         return
@@ -85,10 +85,10 @@ def average_gradients(module: nn.Module) -> None:
         gradient.copy_(mean.view(gradient.shape))
 
 
-def anywhere(said: bool) -> bool:
-    """Has any process said yes? Waits for all of them to answer."""
+def any_process(vote: bool) -> bool:
+    """Does any process vote yes? Waits for the votes of all."""
     if world() == 1:
-        return said
-    vote = torch.tensor(int(said))  # on the CPU: GPUs need not stop for it
-    dist.all_reduce(vote, dist.ReduceOp.MAX)
-    return bool(vote)
+        return vote
+    votes = torch.tensor(int(vote))  # on the CPU, so that GPUs need not stop for it
+    dist.all_reduce(votes, dist.ReduceOp.MAX)
+    return bool(votes)

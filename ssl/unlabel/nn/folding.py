@@ -1,4 +1,4 @@
-"""Batch norm folded into convolutions, for an encoder that learns nothing more."""
+"""Batch norm folded into convolutions, for an encoder that is no longer trained."""
 
 import copy
 from itertools import pairwise
@@ -10,10 +10,10 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 Module = TypeVar("Module", bound=nn.Module)
 
 
-def folded(module: Module) -> Module:
-    """A copy for evaluation whose convolutions do the batch norm that follows them in a sequence.
+def fold_batch_norm(module: Module) -> Module:
+    """A copy for evaluation, in which convolutions also do the batch norm that follows them.
 
-    It gives the same but for rounding, `resnet_mini` 1.2 times as fast on a CPU.
+    It computes the same but for rounding; `resnet_mini` is 1.2 times as fast on a CPU.
     """
     module = copy.deepcopy(module).eval()
     for part in module.modules():

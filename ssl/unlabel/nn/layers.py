@@ -1,4 +1,4 @@
-"""Blocks that at least two methods share."""
+"""Layers that at least two methods share."""
 
 import copy
 import math
@@ -12,14 +12,15 @@ from torch import Tensor, nn
 from unlabel.nn.losses import cosine_similarities
 
 Norm = Literal["batch", "group", "layer", "none"]
-GROUPS = 8  # of group norm, where that many divide the channels
+GROUPS = 8  # of group norm, if the channels divide into that many
 
 
 def norms(kind: Norm, dim: int, maps: bool = False, affine: bool = True) -> list[nn.Module]:
     """The layer that normalises vectors (B, dim) or, with `maps`, maps (B, dim, H, W), if any.
 
-    By the statistics of each channel over the batch (arXiv:1502.03167), or of one image's own
-    channels: in groups (arXiv:1803.08494), or all together, pixels included (arXiv:1607.06450).
+    "batch" uses the statistics of each channel over the batch (arXiv:1502.03167), "group" those of
+    groups of one image's channels (arXiv:1803.08494), and "layer" those of all its channels and
+    pixels (arXiv:1607.06450).
     """
     if kind == "none":
         return []
@@ -35,26 +36,24 @@ def mlp(
     norm_out: bool = False,
     activation: type[nn.Module] = nn.ReLU,
 ) -> nn.Sequential:
-    """Linear layers between the sizes `dims`, with an activation on every hidden size.
+    """Linear layers between the sizes `dims`, with an activation after each hidden one.
 
-    A norm stands before each activation; with `norm_out` also at the end, where it has no scale
-    and offset to learn.
+    A norm precedes each activation. `norm_out` adds one at the end, without a learned scale and
+    offset.
     """
     layers: list[nn.Module] = []
     for dim, out in pairwise(dims[:-1]):
         layers += [nn.Linear(dim, out, bias=norm != "batch"), *norms(norm, out), activation()]
     last = norms(norm, dims[-1], affine=False) if norm_out else []
-    bias = not (last and norm == "batch")  # batch norm would take it off again
+    bias = not (last and norm == "batch")  # batch norm would subtract it again
     return nn.Sequential(*layers, nn.Linear(dims[-2], dims[-1], bias=bias), *last)
 
 
 class Teacher(nn.Module):
     """A copy of `student` that takes no gradient and follows it slowly (arXiv:1703.01780).
 
-    Weights are averaged; the statistics of batch norm are the teacher's own, of what it has seen.
+    Weights are averaged. Batch norm keeps statistics of its own, of what the teacher has seen.
     """
-
-    share = 1.0  # of a step's batch in one part; the loop says so where it works in parts
 
     def __init__(self, student: nn.Module):
         super().__init__()
@@ -66,13 +65,14 @@ class Teacher(nn.Module):
         return y
 
     @torch.no_grad()
-    def follow(self, student: nn.Module, momentum: float) -> None:
+    def follow(self, student: nn.Module, momentum: float, share: float) -> None:
         """Weights <- momentum * weights + (1 - momentum) * student's.
 
-        Once for each part of a batch, which comes to the same as once for the whole.
+        A step that takes its batch in parts calls this for each part. With a part's `share` of the
+        batch, that amounts to one call for the whole.
         """
         for slow, fast in zip(self.module.parameters(), student.parameters(), strict=True):
-            slow.lerp_(fast, 1 - momentum**self.share)
+            slow.lerp_(fast, 1 - momentum**share)
 
 
 class Heads(nn.ModuleList):

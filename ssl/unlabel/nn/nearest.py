@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-GROUP = 32  # neighbours are looked for in groups of so many
+GROUP = 32  # the size of the groups that are searched for neighbours
 
 
 def nearest(
@@ -11,10 +11,10 @@ def nearest(
 ) -> tuple[Tensor, Tensor]:
     """The k largest products: (B, D), (N, D) -> their values and their rows in the bank, (B, k).
 
-    They are divided by the rows' lengths (N,), where these are given: so a large bank need not be
-    held a second time, normalised.
-    The k largest numbers are in the k groups that have the largest maxima, so only these groups'
-    members are compared: three times as fast as comparing all.
+    If the lengths (N,) of the bank's rows are given, products are divided by them. So a large bank
+    needs no normalised copy.
+    The k largest numbers are in the k groups with the largest maxima. So only the members of these
+    groups are compared, which is three times as fast as comparing all.
     """
     product = query @ bank.T  # (B, N)
     if length is not None:

@@ -1,4 +1,4 @@
-"""Images as sequences of square patches, and a small transformer that draws hidden ones."""
+"""Images as sequences of square patches, and a small transformer that draws hidden patches."""
 
 from contextlib import AbstractContextManager, nullcontext
 
@@ -21,8 +21,8 @@ def assemble(patches: Tensor, patch: int, size: tuple[int, int]) -> Tensor:
 class PatchDecoder(nn.Module):
     """A class token and the codes of some patches -> the pixels of all patches.
 
-    The other patches are one learned token, and all have the place where they stand added. The
-    places are fixed (MAE, arXiv:2111.06377, appendix A.1); the class token has none.
+    One learned token stands for each of the other patches. A fixed code of its position is added
+    to each token (MAE, arXiv:2111.06377, appendix A.1), except to the class token.
     """
 
     position: Tensor
@@ -40,7 +40,7 @@ class PatchDecoder(nn.Module):
         self.paint = nn.Linear(width, pixels)
 
     def forward(self, tokens: Tensor, keep: Tensor) -> Tensor:
-        """Tokens (B, 1 + K, D), which patches they are (B, K) -> pixels (B, N, P), in float32."""
+        """Tokens (B, 1 + K, D), indices of their patches (B, K) -> pixels (B, N, P), in float32."""
         h = self.narrow(tokens)
         place = F.pad(keep + 1, (1, 0)).unsqueeze(2).expand_as(h)
         every = self.hidden.to(h.dtype).repeat(len(h), len(self.position), 1).scatter(1, place, h)
@@ -50,18 +50,18 @@ class PatchDecoder(nn.Module):
 
 
 def attention(device: torch.device) -> AbstractContextManager[None]:
-    """Inside, attention is computed as is fastest: plainly on a CPU.
+    """Inside, attention is computed in the fastest way, which on a CPU is the plain one.
 
-    There the backward pass of torch's fused one takes 10 times as long in bfloat16.
+    In bfloat16 on a CPU, the backward pass of torch's fused attention takes 10 times as long.
     """
     return sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()
 
 
 def sincos(grid: int, dim: int) -> Tensor:
-    """Where each cell of a square grid is, as sines and cosines: (grid², dim), in reading order.
+    """The position of each cell of a square grid, as sines and cosines: (grid², dim).
 
-    A row's number takes half of the dimensions and a column's the other half, as in MAE and
-    MoCo v3 (arXiv:2104.02057); frequencies as in arXiv:1706.03762, section 3.5.
+    Cells are in reading order. Half of the dimensions encode the row and half the column, as in MAE
+    and MoCo v3 (arXiv:2104.02057), with the frequencies of arXiv:1706.03762, section 3.5.
     """
     k = torch.arange(dim // 4)
     angle = torch.arange(grid)[:, None] / 10000 ** (k / (dim // 4))  # (grid, dim / 4)

@@ -15,10 +15,10 @@ def effective_rank(h: Tensor) -> Tensor:
 
 
 def deviation(h: Tensor) -> Tensor:
-    """The standard deviation of each of the unit vectors' numbers, averaged, times √D.
+    """The standard deviation of each dimension of the unit vectors, averaged, times √D.
 
-    Features (N, D) -> (): 0 where all images have one representation (collapse), 1 where they
-    point everywhere alike (arXiv:2011.10566, section 4.1).
+    Features (N, D) -> (): 0 if all images have one representation (collapse), 1 if they point in
+    all directions alike (arXiv:2011.10566, section 4.1).
     """
     unit = torch.nn.functional.normalize(h.float(), dim=1)
     return unit.std(0).mean() * h.shape[1] ** 0.5
@@ -36,7 +36,7 @@ def alignment(h: Tensor, h_: Tensor) -> Tensor:
 def uniformity(h: Tensor) -> Tensor:
     """Log of the mean Gaussian potential of all pairs (arXiv:2005.10242, section 4.1.2), t = 2.
 
-    Features (N, D) -> (), at most 0, which is collapse; lower is more uniform.
+    Features (N, D) -> (). 0, the maximum, is collapse; lower is more uniform.
     """
     h = torch.nn.functional.normalize(h.float(), dim=1)
     squared = torch.pdist(h).square()

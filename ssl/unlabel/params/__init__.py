@@ -1,1 +1,1 @@
-"""What `params/` says: recipes, settings, studies and claims, read and checked."""
+"""Reads and checks `params/`: recipes, settings, studies and claims."""

@@ -1,4 +1,4 @@
-"""What a study claims of its runs, written with their measures: `simclr[1024] - simclr[64]`.
+"""What a study claims about its runs, written with their metrics: `simclr[1024] - simclr[64]`.
 
 A term is `METHOD[ARM].METRIC`. An expression is terms and numbers joined by + and -.
 """
@@ -17,7 +17,7 @@ KINDS = {"higher": ("than", "by"), "same": ("as", "within")}  # the other side, 
 
 @dataclass(frozen=True)
 class Term:
-    """A measure of a method in an arm; None where the study's own choice is meant."""
+    """A metric of a method in an arm; None stands for the study's default."""
 
     method: str
     arm: str | None = None
@@ -30,7 +30,7 @@ class Term:
 
 @dataclass(frozen=True)
 class Expression:
-    """A sum: signs, and what they stand before."""
+    """A sum: the terms and numbers, each with its sign."""
 
     parts: tuple[tuple[int, Term | float], ...]
 
@@ -48,15 +48,25 @@ class Expression:
         return [part for _, part in self.parts if isinstance(part, Term)]
 
     def value(self, of: Callable[[Term], float]) -> float:
-        """The sum, where `of` is a term's value."""
+        """The sum, where `of` gives the value of a term."""
         return sum(
             sign * (part if isinstance(part, float) else of(part)) for sign, part in self.parts
         )
 
     def map(self, change: Callable[[Term], Term]) -> "Expression":
-        """The same of changed terms."""
+        """The same sum with each term changed."""
         return Expression(
             tuple((s, change(part) if isinstance(part, Term) else part) for s, part in self.parts)
+        )
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any]) -> "Expression":
+        """What `dataclasses.asdict` made of one."""
+        return cls(
+            tuple(
+                (int(sign), Term(**part) if isinstance(part, Mapping) else float(part))
+                for sign, part in content["parts"]
+            )
         )
 
 
@@ -78,25 +88,31 @@ class Claim:
 
     @property
     def metrics(self) -> list[str]:
-        """The metrics it is about, each once, in their order."""
+        """The metrics in the claim, each once, in order of appearance."""
         return list(dict.fromkeys(term.metric or self.metric for term in self.terms))
 
     def difference(self, of: Callable[[Term], float]) -> float:
-        """Left minus right, where `of` is a term's value."""
+        """Left minus right, where `of` gives the value of a term."""
         return self.left.value(of) - self.right.value(of)
 
     def map(self, change: Callable[[Term], Term]) -> "Claim":
-        """The same of changed terms."""
+        """The same claim with each term changed."""
         return replace(self, left=self.left.map(change), right=self.right.map(change))
 
+    @classmethod
+    def of(cls, content: Mapping[str, Any]) -> "Claim":
+        """What `dataclasses.asdict` made of one, as a frozen study holds it."""
+        sides = {side: Expression.of(content[side]) for side in ("left", "right")}
+        return cls(**{**content, **sides})
+
     def written(self) -> dict[str, Any]:
-        """As a study's file has it."""
+        """The claim as people write it in a study's file."""
         other, margin = KINDS[self.kind]
         sides = {self.kind: str(self.left), other: str(self.right)}
         return {"says": self.says, **sides, margin: self.margin, "metric": self.metric}
 
     def formula(self) -> str:
-        """In one line, for people."""
+        """The claim in one line, for people."""
         if self.kind == "same":
             right = f"({self.right})" if len(self.right.parts) > 1 else str(self.right)
             return f"|{self.left} - {right}| < {self.margin:g}"
@@ -105,7 +121,10 @@ class Claim:
 
 
 def parse(content: Any, metric: str, where: str) -> Claim:
-    """A claim of a study's file; `metric` is the study's. Raises `UserError` where it is wrong."""
+    """Read a claim from a study's file; `metric` is the study's.
+
+    Raises `UserError` if it is wrong.
+    """
     if not isinstance(content, Mapping):
         raise UserError(f"{where} is {content!r}, but must be a mapping with `says`")
     kinds = [kind for kind in KINDS if kind in content]
@@ -129,9 +148,7 @@ def parse(content: Any, metric: str, where: str) -> Claim:
     if isinstance(size, bool) or not isinstance(size, int | float):
         raise UserError(f"{where}.{margin} is {size!r}, but must be a number")
     if kind == "same" and size <= 0:
-        raise UserError(
-            f"{where}.within is {size!r}, but must be above 0: nothing is just the same"
-        )
+        raise UserError(f"{where}.within is {size!r}, but must be above 0: no two runs are equal")
     name = content.get("metric", metric)
     if not isinstance(name, str):
         raise UserError(f"{where}.metric is {name!r}, but must be a metric's name")

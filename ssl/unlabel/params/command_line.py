@@ -1,4 +1,4 @@
-"""The dataset that the command line asks for, in place of a study's own."""
+"""The dataset that the command line chooses instead of the study's own."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,24 +14,24 @@ from unlabel.params.settings import load
 
 @dataclass(frozen=True)
 class ChosenDataset:
-    """A dataset's name, and what differs from its recipe."""
+    """A dataset's name, and the changes to its recipe."""
 
     dataset: str = ""
     changes: Mapping[str, Any] = field(default_factory=dict)
 
     def of(self, dataset: str) -> Mapping[str, Any]:
-        """What differs from the recipe of `dataset`."""
+        """The changes to the recipe of `dataset`."""
         return self.changes if dataset == self.dataset else {}
 
 
 def asked(config: Mapping[str, Any], params: Path, typed: Sequence[str] = ()) -> ChosenDataset:
-    """What `--config dataset=NAME` asks for, and other settings of its recipe beside it.
+    """The dataset of `--config dataset=NAME`, and the other settings of its recipe there.
 
-    `typed` is the command line: Snakemake reads `path=photos #1` as YAML, where it ends before the
-    #. Raises `UserError` for a setting that neither params/workflow.yaml nor the recipe has.
+    `typed` is the command line, since Snakemake reads `path=photos #1` as YAML and drops the
+    comment. Raises `UserError` for a setting that neither params/workflow.yaml nor the recipe has.
     """
     known = set(load(params / "workflow.yaml"))
-    name = config.get("dataset") or ""
+    name = names(config).get("dataset", "")
     recipe = compose.recipe(params, name) if name else {}
     recipe.pop("_target_", None)
     changes = {key: value for key, value in config.items() if key not in known}
@@ -55,10 +55,10 @@ def names(config: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _value(value: Any, default: Any) -> Any:
-    """A value as the recipe means it, whose own value is `default`.
+    """A typed value, read like `default`, the recipe's own value.
 
-    What is a text there, or null, as columns and paths are, stays as it was typed: a column may be
-    called 0, and a folder 2024. All else is YAML, of which Snakemake leaves some as text.
+    If that is a text or null, as for columns and paths, the value stays as it was typed: a column
+    may be called 0, and a folder 2024. All else is YAML; Snakemake leaves some of it as text.
     """
     if value is None or value == "null":
         return None
@@ -68,7 +68,7 @@ def _value(value: Any, default: Any) -> Any:
 
 
 def _yaml(value: Any) -> Any:
-    """A text, or a list of texts, as YAML has it."""
+    """A text, or a list of texts, as YAML reads it."""
     if isinstance(value, list):
         return [_yaml(each) for each in value]
     return _scalar(value) if isinstance(value, str) else value

@@ -12,15 +12,15 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from unlabel.errors import UserError, did_you_mean
-from unlabel.params.settings import check, load, target
+from unlabel.params.settings import check, load
 
-# A value of a typed path: what a shell, Snakemake and every file system leave alone.
+# Overrides are part of a path, so only characters that no shell or file system changes.
 OVERRIDE = re.compile(r"[A-Za-z_][\w./@]*=[\w.+\-\[\],]*")
 SECTIONS = ("dataset", "encoder", "method", "optimizer", "training", "hardware")
 
 
 def names(params: Path, group: str) -> list[str]:
-    """The instances of a group: its files."""
+    """The names of a group's recipes."""
     return sorted(path.stem for path in (params / group).glob("*.yaml"))
 
 
@@ -32,19 +32,13 @@ def choose(params: Path, group: str, name: str) -> str:
     return name
 
 
-def learners(params: Path) -> list[str]:
-    """The methods that learn from labels."""
-    recipes = {name: load(params / "method" / f"{name}.yaml") for name in names(params, "method")}
-    return [name for name, recipe in recipes.items() if target(recipe["method"], name).labels]
-
-
 def probes(params: Path) -> list[str]:
-    """The probes that look at features; fine-tuning trains, and is a stage of its own."""
+    """The probes of features. Fine-tuning trains the encoder, and is a stage of its own."""
     return [name for name in names(params, "probe") if name != "finetune"]
 
 
 def split(variant: str) -> list[str]:
-    """`a=1,b=[2,3]` -> `a=1`, `b=[2,3]`; `base` -> nothing. Raises `UserError` if it is neither."""
+    """`a=1,b=[2,3]` -> `a=1`, `b=[2,3]`; `base` -> nothing. Raises `UserError` otherwise."""
     overrides = [] if variant == "base" else re.split(r",(?![^\[]*\])", variant)
     for override in overrides:
         if not OVERRIDE.fullmatch(override):
@@ -55,17 +49,17 @@ def split(variant: str) -> list[str]:
 
 
 def variant(overrides: Sequence[str]) -> str:
-    """The variant that is made by overrides: what `split` splits."""
+    """The variant that these overrides make; `split` reverses it."""
     return ",".join(sorted(overrides)) or "base"
 
 
 def own(params: Path) -> list[str]:
-    """The datasets of one's own images: those of a path."""
+    """The datasets of the user's own images: those with a path."""
     return [name for name in names(params, "dataset") if paths(recipe(params, name))]
 
 
 def paths(recipe: Mapping[str, Any]) -> list[str | None]:
-    """The `path` of a dataset, or of the one that it is made of: none or one, null if not set."""
+    """The `path` of a dataset or of the dataset inside it: none or one, null if not set."""
     inner = [value for value in recipe.values() if isinstance(value, Mapping)]
     return (
         [recipe["path"]] if "path" in recipe else [path for each in inner for path in paths(each)]
@@ -73,14 +67,14 @@ def paths(recipe: Mapping[str, Any]) -> list[str | None]:
 
 
 def recipe(params: Path, name: str, **changes: Any) -> dict[str, Any]:
-    """The settings of a dataset, with changes. Raises `UserError` if there is none of that name."""
+    """The settings of a dataset, with changes. Raises `UserError` for an unknown name."""
     return load(params / "dataset" / f"{choose(params, 'dataset', name)}.yaml") | changes
 
 
 def settings(params: Path, budget: str, dataset: str, method: str, variant: str) -> dict[str, Any]:
-    """All settings of a run, resolved; its seed is the default one.
+    """All settings of a run, resolved; the seed is the default one.
 
-    Raises `UserError` for an unknown name or key, with the nearest right one, and a wrong type.
+    Raises `UserError` for a wrong type, and for an unknown name or key, with the nearest right one.
     """
     for group, name in (("budget", budget), ("dataset", dataset), ("method", method)):
         choose(params, group, name)
@@ -114,7 +108,7 @@ def _hydra(params: Path, chosen: Sequence[str], overrides: Sequence[str], where:
                 known = set(_keys(compose("run", [*chosen])))
                 if key not in known:
                     raise UserError(
-                        f"{override!r} overrides {key}, which {where} has not; "
+                        f"{override!r} overrides {key}, but {where} has no such setting; "
                         f"{did_you_mean(key, known)}"
                     ) from error
             raise UserError(f"the recipes of {where} cannot be composed: {_line(error)}") from error

@@ -1,7 +1,7 @@
-"""Settings to objects: what `_target_` names is built, and a wrong key or type is explained.
+"""Builds objects from settings: a `_target_` names the class, and errors explain wrong keys.
 
-Only classes that modules of this package define are built, and optimizers. So settings from
-elsewhere, such as those in an encoder's file, cannot run code, not even what a module has imported.
+It only builds optimizers and classes that this package defines. So settings from elsewhere, such as
+those in an encoder's file, cannot run other code, not even what a module imports.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ FUNCTIONS = "unlabel.training.optimizer"  # the module whose functions are built
 
 
 def load(path: Path) -> dict[str, Any]:
-    """Read resolved settings. Raises `UserError` if the file is missing or not a YAML mapping."""
+    """Read resolved settings. Raises `UserError` if the file is missing or no YAML mapping."""
     try:
         # libyaml's loader is ten times faster, where PyYAML was built with it
         settings = yaml.load(
@@ -40,8 +40,8 @@ def load(path: Path) -> dict[str, Any]:
 def build(settings: Settings, where: str = "settings", **given: Any) -> Any:
     """Call `settings["_target_"]` with the other settings, and with `given`.
 
-    Settings inside that have a `_target_` of their own are built first. `where` is the path of
-    `settings` for messages. Raises `UserError` for an unknown target, key or a wrong type.
+    Inner settings with a `_target_` of their own are built first. `where` is the path of `settings`
+    in messages. Raises `UserError` for an unknown target or key, or a wrong type.
     """
     check(settings, where)
     call = target(settings, where)
@@ -54,7 +54,7 @@ def build(settings: Settings, where: str = "settings", **given: Any) -> Any:
 
 
 def check(settings: Settings, where: str) -> None:
-    """Raise `UserError` for a key or a type that the target, or one inside, does not take."""
+    """Raise `UserError` for a key or a type that a target does not take."""
     call = target(settings, where)
     maker = call.__init__ if isinstance(call, type) else call  # type: ignore[misc]
     hints = get_type_hints(maker)
@@ -74,7 +74,7 @@ def check(settings: Settings, where: str) -> None:
 
 
 def target(settings: Settings, where: str) -> Any:
-    """The class or function that `_target_` names. Raises `UserError` if it is none to be built."""
+    """The class or function that `_target_` names. Raises `UserError` if it may not be built."""
     path = settings.get("_target_") if isinstance(settings, Mapping) else None
     if not isinstance(path, str) or not path.startswith("unlabel."):
         raise UserError(f"{where}._target_ is {path!r}, but must name something in unlabel")
@@ -104,7 +104,7 @@ def _built(value: Any, where: str) -> Any:
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    """Is a value from YAML of the type `hint`? Types that YAML cannot write are let through."""
+    """Is a value from YAML of the type `hint`? Types that YAML cannot write always fit."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
         return any(_fits(value, each) for each in arguments)
@@ -138,7 +138,7 @@ def _describe(hint: Any) -> str:
 
 
 def first_difference(there: Any, here: Any, name: str = "") -> str:
-    """The first value in which two nested settings differ, in words; empty where they do not."""
+    """The first difference between two nested settings, in words; empty if there is none."""
     if isinstance(there, dict) and isinstance(here, dict):
         for key in sorted(there.keys() | here.keys()):
             where = f"{name}.{key}" if name else key

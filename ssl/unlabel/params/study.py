@@ -1,4 +1,4 @@
-"""A study: a question, the runs that answer it, and what is claimed of them."""
+"""A study: a question, the runs that answer it, and the claims about them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,28 +12,28 @@ from unlabel.params.settings import build, load
 from unlabel.run import Run
 
 BASE = "base"
-SEEDS = 3  # that a claim needs at least
+SEEDS = 3  # the fewest that a claim needs
 SOURCE = ("title", "arxiv", "where")
 
 
 @dataclass(frozen=True)
 class Arm:
-    """Methods, and the overrides that all of them are run with."""
+    """Methods, and the overrides that all of them run with."""
 
     label: str
     methods: tuple[str, ...]
     overrides: tuple[str, ...]
-    plain: bool  # with nothing but the study's settings
+    plain: bool  # it has no overrides but the study's own
 
     @property
     def variant(self) -> str:
-        """As a run's path says it."""
+        """The variant in the path of its runs."""
         return compose.variant(self.overrides)
 
 
 @dataclass(frozen=True)
 class Study:
-    """Every method on every dataset, in every arm of its, with every seed."""
+    """Every method runs on every dataset, in each of its arms, with every seed."""
 
     title: str
     question: str
@@ -45,17 +45,17 @@ class Study:
     arms: dict[str, Any] = field(default_factory=lambda: {BASE: []})
     settings: list[str] = field(default_factory=list)  # overrides that all arms have
     references: list[str] = field(default_factory=list)  # methods to compare with, in no arm
-    axis: str = ""  # what the arms' labels are
-    transfer: list[str] = field(default_factory=list)  # datasets that the encoders are tried on
-    statement: str = ""  # what is said, and is tested here
-    repeats: str = ""  # the study whose statement it tests again; only that one is among all
-    source: Any = ""  # who says it: a text, or title, arxiv and where, or a list of such
+    axis: str = ""  # what the arms' labels mean
+    transfer: list[str] = field(default_factory=list)  # other datasets to try the encoders on
+    statement: str = ""  # what the study tests
+    repeats: str = ""  # the study whose statement it tests again; only that one counts
+    source: Any = ""  # who says so: a text, or title, arxiv and where, or a list of these
     expected: str = ""  # what they found
-    remark: str = ""  # what its reader should know of what was found here
-    claims: list[Any] = field(default_factory=list)  # all of them make the statement
+    remark: str = ""  # what to know about the result here
+    claims: list[Any] = field(default_factory=list)  # together the statement; `read` parses them
 
     def groups(self, params: Path) -> list[Arm]:
-        """The arms, and the references as an arm `base`. Raises `UserError` where one is wrong."""
+        """The arms, and the references as an arm `base`. Raises `UserError` for a wrong one."""
         crossed = compose.names(params, "method") if self.methods == "all" else self.methods
         groups = [_arm(str(label), arm, crossed, self.settings) for label, arm in self.arms.items()]
         known = {(method, arm.label) for arm in groups for method in arm.methods}
@@ -64,12 +64,12 @@ class Study:
             groups.append(Arm(BASE, alone, tuple(self.settings), plain=True))
         return groups
 
-    def all(self, params: Path) -> list[str]:
+    def all_methods(self, params: Path) -> list[str]:
         """The methods of all arms."""
         return list(dict.fromkeys(name for arm in self.groups(params) for name in arm.methods))
 
     def without(self, methods: Sequence[str], params: Path) -> "Study":
-        """The study without some methods, and without the arms that are left with none."""
+        """The study without these methods, and without arms that then have none."""
 
         def rest(names: Sequence[str]) -> list[str]:
             return [name for name in names if name not in methods]
@@ -85,12 +85,12 @@ class Study:
         return replace(self, methods=rest(crossed), arms=arms, references=rest(self.references))
 
     def runs(self, params: Path, budget: str) -> list[tuple[str, Run]]:
-        """The arm and the run of all that is to be trained. Raises `UserError` if it is nothing."""
+        """All runs to train, each with its arm. Raises `UserError` if there are none."""
         groups = self.groups(params)
         runs = [
             (arm.label, Run(budget, dataset, method, arm.variant, seed))
             for dataset in self.datasets
-            for method in self.all(params)
+            for method in self.all_methods(params)
             for arm in groups
             if method in arm.methods
             for seed in self.seeds
@@ -102,23 +102,23 @@ class Study:
             )
         return runs
 
-    def claimed(self, params: Path) -> list[Claim]:
-        """The claims, of which each term names its arm and its metric.
+    def resolved_claims(self, params: Path) -> list[Claim]:
+        """The claims, with the arm and the metric of each term filled in.
 
-        Raises `UserError` for a claim that cannot be read, or is about what the study has not.
+        Raises `UserError` for a claim about a method or an arm that the study does not run.
         """
         groups = self.groups(params)
-        found = []
-        for number, content in enumerate(self.claims, 1):
-            where = f"claim {number} of the study {self.title!r}"
-            each = claim.parse(content, self.metric, where)
-            found.append(each.map(lambda term, w=where, m=each.metric: _whole(term, groups, m, w)))  # type: ignore[misc]
-        return found
 
-    def metrics(self, params: Path) -> list[str]:
-        """What its verdict and its chart are made from, each once."""
-        claimed = [name for each in self.claimed(params) for name in each.metrics]
-        return list(dict.fromkeys([self.metric, *claimed]))
+        def resolved(each: Claim, where: str) -> Claim:
+            return each.map(lambda term: _resolved(term, groups, each.metric, where))
+
+        return [resolved(each, _where(self, at)) for at, each in enumerate(self.claims, 1)]
+
+    def metrics(self) -> list[str]:
+        """The metrics that its verdict and its charts show, each once."""
+        return list(
+            dict.fromkeys([self.metric, *(m for each in self.claims for m in each.metrics)])
+        )
 
 
 def read(params: Path, name: str) -> Study:
@@ -129,6 +129,11 @@ def read(params: Path, name: str) -> Study:
     if isinstance(content.get("arms"), Mapping):  # YAML reads the label 64 as a number
         content["arms"] = {str(label): arm for label, arm in content["arms"].items()}
     study: Study = build({"_target_": "unlabel.params.study.Study", **content}, where)
+    parsed = [
+        claim.parse(each, study.metric, _where(study, at))
+        for at, each in enumerate(study.claims, 1)
+    ]
+    study = replace(study, claims=parsed)
     if len(set(study.seeds)) < len(study.seeds):
         raise UserError(f"{where}.seeds has a seed twice, which would count one run as two")
     if bool(study.claims) != bool(study.statement):
@@ -136,15 +141,15 @@ def read(params: Path, name: str) -> Study:
         raise UserError(
             f"{where} has a {has}, but no {lacks}; a statement is what its claims say together"
             if has == "statement"
-            else f"{where} has {has}, but no {lacks} that they would prove; write one"
+            else f"{where} has {has}, but no {lacks} for them to prove; write one"
         )
     if study.claims and 0 < len(study.seeds) < SEEDS:
         raise UserError(
-            f"{where} has claims, but {_count(len(study.seeds), 'seed')}, of which nothing can be "
-            f"said for sure; give it {SEEDS} or more"
+            f"{where} has claims, but {_count(len(study.seeds), 'seed')}, which can prove nothing; "
+            f"give it {SEEDS} or more"
         )
     sources(study.source, f"{where}.source")
-    study.claimed(params)
+    study.resolved_claims(params)
     if study.repeats:
         compose.choose(params, "study", study.repeats)
     for target in study.transfer:
@@ -153,7 +158,7 @@ def read(params: Path, name: str) -> Study:
 
 
 def stated(params: Path) -> list[str]:
-    """The studies that test a statement, and repeat no other."""
+    """The studies that test a statement and do not repeat another study."""
     files = {name: params / "study" / f"{name}.yaml" for name in compose.names(params, "study")}
     found = {name: load(file) for name, file in files.items()}
     return [n for n, each in found.items() if each.get("statement") and not each.get("repeats")]
@@ -174,7 +179,7 @@ def sources(source: Any, where: str = "source") -> list[dict[str, str]]:
 
 
 def needs(metrics: list[str], targets: list[str]) -> dict[str, bool]:
-    """Which of a run's later stages make any of these metrics: probe, finetune, transfer."""
+    """Does each of a run's later stages (probe, finetune, transfer) make any of these metrics?"""
     kinds = [_stage(name, targets) for name in metrics]
     return {stage: stage in kinds for stage in ("probe", "finetune", "transfer")}
 
@@ -201,13 +206,17 @@ def _arm(label: str, content: Any, crossed: list[str] | str, settings: list[str]
             raise UserError(f"{where} has the {what} {value!r}, but they must be a list of texts")
     if "]" in label or "[" in label:
         raise UserError(f"{where} has a bracket in its label, which claims could not name")
-    # What an arm sets, it sets in place of what the study sets for all.
+    # An arm's override replaces the study's override of the same key.
     keys = {override.split("=")[0]: override for override in [*settings, *overrides]}
     return Arm(label, tuple(methods), tuple(keys.values()), plain=not overrides)
 
 
-def _whole(term: Term, groups: list[Arm], metric: str, where: str) -> Term:
-    """The term with its arm and metric named."""
+def _where(study: Study, number: int) -> str:
+    return f"claim {number} of the study {study.title!r}"
+
+
+def _resolved(term: Term, groups: list[Arm], metric: str, where: str) -> Term:
+    """The term with its arm and its metric filled in."""
     known = list(dict.fromkeys(method for arm in groups for method in arm.methods))
     if term.method not in known:
         raise UserError(

@@ -3,13 +3,21 @@
 A probe chooses nothing by the labels of the test split: it only measures with them, once.
 """
 
+from collections.abc import Iterable
+from dataclasses import replace
+
 from unlabel.features.parquet import Features
+from unlabel.metric import Metric
 
 
 class Probe:
     """Measures features. Accuracies are shares, from 0 to 1."""
 
     labels = True  # does it need labels?
+
+    def metrics(self) -> Iterable[Metric]:
+        """Every metric that `measure` may return, with what it means."""
+        raise NotImplementedError
 
     def measure(self, features: Features, seed: int) -> dict[str, float]:
         """Names to numbers. What is random in it depends on the seed alone."""
@@ -25,3 +33,9 @@ def named(metric: str, dataset: str) -> str:
     """The name of a probe's metric on another dataset."""
     what = metric.removeprefix("validation_")
     return f"{metric.removesuffix(what)}{dataset}_{what}"
+
+
+def transferred(metric: Metric, dataset: str) -> Metric:
+    """A probe's metric, measured on another dataset."""
+    title = f"{metric.title}, on {dataset.replace('_', ' ')}"
+    return replace(metric, name=named(metric.name, dataset), title=title)

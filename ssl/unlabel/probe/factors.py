@@ -1,12 +1,13 @@
-"""What else can be told from a representation, beside the class: each factor of a dataset."""
+"""What a representation says about an image beside its class: each factor of a dataset."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
 
 from unlabel.data.images import UNLABELLED
 from unlabel.features.parquet import Features, Split
+from unlabel.metric import Metric, accuracies
 from unlabel.probe import Probe
 from unlabel.probe.linear import Labelled, axes, measure
 from unlabel.seeds import generator
@@ -15,7 +16,7 @@ from unlabel.seeds import generator
 class Factors(Probe):
     """Accuracy of a linear classifier of each factor, fitted to some of the training images.
 
-    These depend on the seed alone, so methods are compared on the same images.
+    The seed alone chooses the images, so all methods are compared on the same ones.
     """
 
     labels = False  # a factor is no class
@@ -28,10 +29,13 @@ class Factors(Probe):
     ):
         self.images, self.l2, self.tolerance = images, l2, tolerance
 
-    def measure(self, features: Features, seed: int) -> dict[str, float]:
-        """Of each factor `linear_FACTOR` and `validation_linear_FACTOR` on h.
+    def metrics(self) -> Iterable[Metric]:
+        return accuracies("linear_{factor}", "linear accuracy for {factor}")
 
-        A factor that is known of no image of a split is left out.
+    def measure(self, features: Features, seed: int) -> dict[str, float]:
+        """For each factor `linear_FACTOR` and `validation_linear_FACTOR` on h.
+
+        A factor is left out if a split has no image for which it is known.
         """
         parts = [each.h for each in (features.train, features.validation, features.test)]
         return self.of(features, parts, "linear", seed)
@@ -60,7 +64,7 @@ class Factors(Probe):
 
 
 def _known(x: Tensor, split: Split, place: int) -> Labelled:
-    """Of x (D + 1, N), the images whose factor is known, and its values."""
+    """The columns of x (D + 1, N) whose factor is known, and its values."""
     label = split.factor[:, place]
     known = label != UNLABELLED
     return (x, label) if known.all() else (x[:, known], label[known])

@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,7 +17,8 @@ from unlabel.encoder import Encoder
 from unlabel.errors import UserError
 from unlabel.hardware import Hardware
 from unlabel.method.supervised import Supervised
-from unlabel.nn.folding import folded
+from unlabel.metric import Metric, accuracies
+from unlabel.nn.folding import fold_batch_norm
 from unlabel.probe import percent
 from unlabel.probe.linear import axes, choose
 from unlabel.progress import Progress
@@ -25,14 +26,14 @@ from unlabel.seeds import derive
 from unlabel.training.loop import Training, fit
 from unlabel.training.optimizer import adamw
 
-BLOCK = 1000  # images of which features are made at a time
-BEGIN = 4_000  # images from which the linear classifier is found that training starts with
-L2 = (1e-1, 1e-2, 1e-3)  # its weight decay is one of these
+BLOCK = 1000  # images in a batch of features
+BEGIN = 4_000  # the most images for fitting the linear classifier that training starts from
+L2 = (1e-1, 1e-2, 1e-3)  # weight decays of that classifier; the validation split chooses
 
 
 @dataclass(frozen=True)
 class Steps(Training):
-    """A training of so many steps, however many images there are."""
+    """A training with a fixed number of steps, whatever the number of images."""
 
     number: int = 0
 
@@ -44,11 +45,11 @@ class Finetune:
     """Accuracy of encoder and linear classifier, trained together on a fraction of the labels.
 
     Training starts from a linear classifier of the frozen features (arXiv:2202.10054, section 4),
-    since a random one would spoil the features and takes hundreds of steps to learn; batch norm's
-    statistics are first taken from the images at hand, since an untrained encoder's are of none.
-    The seed alone chooses the labels, so methods are compared on the same ones. Each fraction has
-    its own number of steps with a cosine schedule. Where there are several learning rates, the
-    validation split chooses.
+    since a random one would spoil the features and takes hundreds of steps to learn. Before that,
+    batch norm takes its statistics from these images, since an untrained encoder has none. The seed
+    alone chooses the labels, so all methods are compared on the same ones. Each fraction has its
+    own number of steps with a cosine schedule. The validation split chooses between several
+    learning rates.
     """
 
     def __init__(
@@ -68,6 +69,12 @@ class Finetune:
             )
         self.augment, self.fractions, self.steps = augment, fractions, steps
         self.batch, self.lr, self.weight_decay, self.warmup = batch, lr, weight_decay, warmup
+
+    def metrics(self) -> Iterable[Metric]:
+        """Every metric that `measure` returns, with what it means."""
+        for share in map(percent, self.fractions):
+            title = f"fine-tuned accuracy, {share} % of labels"
+            yield from accuracies(f"finetune_{share}", title, labels=True)
 
     def measure(
         self,
@@ -144,7 +151,7 @@ def begin(
 def features(model: Supervised, images: Images, hardware: Hardware) -> Tensor:
     """The encoder's features of N images, in float32 (N, D)."""
     model.eval()
-    encoder = hardware.move(folded(model.encoder))
+    encoder = hardware.move(fold_batch_norm(model.encoder))
     with hardware.autocast():
         parts = batches(images, BLOCK, hardware.workers)
         h = [encoder(hardware.pixels(part.image)) for part in parts]
@@ -153,7 +160,7 @@ def features(model: Supervised, images: Images, hardware: Hardware) -> Tensor:
 
 @torch.no_grad()
 def accuracy(model: Supervised, images: Images, hardware: Hardware) -> float:
-    """The share of the labelled images that `model` classifies right."""
+    """The share of labelled images that `model` classifies correctly."""
     images = images.take(images.label != UNLABELLED)
     guess = model.classify(features(model, images, hardware)).argmax(1)
     return (guess.cpu() == images.label).double().mean().item()

@@ -1,29 +1,43 @@
-"""How alike an image and its transformed self are, and how unlike all other images."""
+"""How similar an image and its transformed copy are, compared with all other images."""
+
+from collections.abc import Iterable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from unlabel.features.parquet import ALL, Features
+from unlabel.metric import Metric
 from unlabel.probe import Probe
 
 
 class Invariance(Probe):
     """Cosine similarities of views of the validation split's images.
 
-    The mean feature is subtracted first: unrelated images have a similarity near 0, and no encoder
-    is credited for what all of its features have in common. It is that of the first views: where a
-    transform moves all features alike, they are not invariant to it.
+    The mean feature is subtracted first, so unrelated images have a similarity near 0, and no
+    encoder gains from what all its features share. It is the mean of the first views: if a
+    transform moves all features the same way, they are not invariant to it.
     """
 
     labels = False
 
-    def measure(self, features: Features, seed: int) -> dict[str, float]:
-        """Of each transform alone `similarity_TRANSFORM`, the mean over images and their views.
+    def metrics(self) -> Iterable[Metric]:
+        for suffix, on, projector in (("", "", False), ("_z", ", on z", True)):
+            for name, title in (
+                ("similarity_{transform}", "cosine similarity after {transform}"),
+                ("positive_similarity", "cosine similarity of views of an image"),
+                ("negative_similarity", "cosine similarity of views of different images"),
+                ("margin", "margin between positives and negatives"),
+                ("margin_ratio", "margin in deviations of the negatives"),
+            ):
+                yield Metric(f"{name}{suffix}", f"{title}{on}", projector=projector)
 
-        Of pairs that all transforms have made `positive_similarity`, `negative_similarity` (of
-        views of different images), the difference `margin`, and `margin_ratio`, in standard
-        deviations of the negatives. The same on z where there is one: `margin_z`.
+    def measure(self, features: Features, seed: int) -> dict[str, float]:
+        """For each transform alone `similarity_TRANSFORM`, the mean over images and their views.
+
+        For pairs made by all transforms `positive_similarity`, `negative_similarity` (views of
+        different images), their difference `margin`, and `margin_ratio`, the margin in standard
+        deviations of the negatives. The same on z if there is one: `margin_z`.
         """
         measures = {}
         for name, views in features.views.items():
@@ -51,7 +65,7 @@ class Invariance(Probe):
 def similarities(first: Tensor, second: Tensor) -> Tensor:
     """Cosines after the mean of the first has been subtracted: (n, D), (n, D) -> (n, n).
 
-    A vector that is the mean, but for rounding, is like no other: 0.
+    A vector that equals the mean up to rounding has similarity 0 to all others.
     """
     mean = first.double().mean(0)
     unit = []

@@ -1,10 +1,13 @@
 """Unsupervised Feature Learning via Non-Parametric Instance Discrimination. arXiv:1805.01978"""
 
+from collections.abc import Iterable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from unlabel.features.parquet import Features
+from unlabel.metric import Metric, accuracies
 from unlabel.nn.nearest import nearest
 from unlabel.probe import Probe
 
@@ -14,6 +17,9 @@ class KNN(Probe):
 
     def __init__(self, k: int = 200, temperature: float = 0.07):
         self.k, self.temperature = k, temperature
+
+    def metrics(self) -> Iterable[Metric]:
+        return accuracies("knn", "kNN accuracy", labels=True)
 
     def measure(self, features: Features, seed: int) -> dict[str, float]:
         """`knn` and `validation_knn`, on h."""

@@ -1,7 +1,7 @@
 """A linear classifier on frozen features: multinomial logistic regression."""
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from unlabel.data.images import UNLABELLED
 from unlabel.features.parquet import Features
+from unlabel.metric import Metric, accuracies
 from unlabel.probe import Probe
 
 Labelled = tuple[Tensor, Tensor]  # features (D + 1, N), their labels (N,)
@@ -17,10 +18,10 @@ MEMORY = 20  # steps from which L-BFGS knows the curvature
 
 
 class Linear(Probe):
-    """Accuracy of a linear classifier whose weight decay is chosen on the validation split.
+    """Accuracy of a linear classifier; the validation split chooses its weight decay.
 
-    Minimised is the mean cross-entropy + l2 / 2 |W|², on features standardised by `train`, until a
-    step of L-BFGS lowers it by less than `tolerance`.
+    L-BFGS minimises the mean cross-entropy + l2 / 2 |W|². The features are standardised by `train`;
+    the search ends when a step lowers the loss by less than `tolerance`.
     """
 
     def __init__(
@@ -29,6 +30,10 @@ class Linear(Probe):
         tolerance: float = 1e-5,
     ):
         self.l2, self.tolerance = l2, tolerance
+
+    def metrics(self) -> Iterable[Metric]:
+        yield from accuracies("linear", "linear accuracy", labels=True)
+        yield Metric("linear_l2", "weight decay of the linear classifier", labels=True)
 
     def measure(self, features: Features, seed: int) -> dict[str, float]:
         """`linear`, `validation_linear` and the chosen `linear_l2`, on h."""
@@ -131,7 +136,7 @@ def choose(
     l2: Sequence[float],
     tolerance: float,
 ) -> Classifier:
-    """The classifier whose `l2` gives the best validation accuracy; of equal ones the strongest.
+    """The classifier whose `l2` gives the best validation accuracy; in a tie the strongest `l2`.
 
     Features (D + 1, N) and labels (N,) to train on, and (D + 1, M) and (M,) to choose by.
     """
@@ -161,8 +166,8 @@ def minimum(
 ) -> Tensor:
     """Where a convex function, given with its gradient, is smallest; `x` is where to begin.
 
-    L-BFGS (Nocedal and Wright, Numerical Optimization 2006, algorithms 7.4 and 7.5) with steps that
-    are halved until they lower it. torch's own takes two seconds to import.
+    L-BFGS (Nocedal and Wright, Numerical Optimization 2006, algorithms 7.4 and 7.5), halving each
+    step until it lowers the function. torch's own L-BFGS takes two seconds to import.
     """
     value, gradient = function(x)
     pairs: deque[Pair] = deque(maxlen=MEMORY)
@@ -187,7 +192,7 @@ def minimum(
 
 
 class Pair(NamedTuple):
-    """A past step (n,), how it changed the gradient (n,), and the product of the two ()."""
+    """A past step (n,), its change of the gradient (n,), and their dot product ()."""
 
     step: Tensor
     change: Tensor
@@ -262,5 +267,5 @@ def accuracy(weight: Tensor, x: Tensor, label: Tensor) -> float:
 
 
 def _block(x: Tensor) -> int:
-    """How many images at a time: what fits a processor's cache, or keeps a GPU busy."""
+    """How many images to take at a time, to fit a CPU's cache or keep a GPU busy."""
     return 1 << (12 if x.device.type == "cpu" else 17)

@@ -1,12 +1,13 @@
 """A linear classifier from few labels."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from unlabel.data.images import UNLABELLED
 from unlabel.data.labels import stratified
 from unlabel.errors import UserError
 from unlabel.features.parquet import Features
+from unlabel.metric import Metric, accuracies
 from unlabel.probe import Probe, percent
 from unlabel.probe.linear import accuracy, axes, choose
 from unlabel.seeds import derive
@@ -15,11 +16,10 @@ from unlabel.seeds import derive
 class LowShot(Probe):
     """Accuracy of a linear classifier fitted to a fraction of the training labels.
 
-    The mean over several random draws of the labels, with the same fraction of each class. The
-    draws depend on the seed, so methods are compared on the same labels. The features are
-    standardised by all training images that there are features of, and each draw's weight decay is
-    chosen on the whole validation split: the share of labels is that which the classifier is fitted
-    to.
+    The mean over several random draws of the labels, each with the same fraction of every class.
+    The draws depend on the seed alone, so all methods are compared on the same labels. All training
+    images with features standardise the features, and the whole validation split chooses each
+    draw's weight decay: the fraction counts only the labels that the classifier is fitted to.
     """
 
     def __init__(
@@ -31,6 +31,12 @@ class LowShot(Probe):
     ):
         self.fractions, self.draws = fractions, draws
         self.l2, self.tolerance = l2, tolerance
+
+    def metrics(self) -> Iterable[Metric]:
+        for share in map(percent, self.fractions):
+            name, title = f"lowshot_{share}", f"linear accuracy, {share} % of labels"
+            yield from accuracies(name, title, labels=True)
+            yield Metric(f"{name}_std", f"{title}, deviation over draws", share=True, labels=True)
 
     def measure(self, features: Features, seed: int) -> dict[str, float]:
         """For 1 %: the means `lowshot_1`, `validation_lowshot_1`; the deviation `lowshot_1_std`."""

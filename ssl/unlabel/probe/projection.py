@@ -1,9 +1,10 @@
-"""What the projector leaves of a representation."""
+"""How much of a representation survives the projector."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from unlabel.features.parquet import Features
+from unlabel.metric import Metric, accuracies
 from unlabel.probe import Probe
 from unlabel.probe.factors import Factors
 from unlabel.probe.linear import Linear
@@ -12,8 +13,8 @@ from unlabel.probe.linear import Linear
 class Projection(Probe):
     """The linear classifiers of `Linear` and `Factors`, before and after the projector.
 
-    Both are fitted to the same random training images, as z may be long. These depend on the seed
-    alone.
+    Both are fitted to the same random training images, as z may be long. The seed alone chooses
+    them.
     """
 
     labels = False  # factors can do without
@@ -21,10 +22,18 @@ class Projection(Probe):
     def __init__(self, images: int, l2: Sequence[float], tolerance: float, factors: Factors):
         self.images, self.linear, self.factors = images, Linear(l2, tolerance), factors
 
+    def metrics(self) -> Iterable[Metric]:
+        title = "linear accuracy for {factor}, on z"
+        yield from accuracies("linear_z_{factor}", title, projector=True)
+        for x in ("h", "z"):
+            title, decay = f"linear accuracy, on {x}", f"weight decay of the classifier, on {x}"
+            yield from accuracies(f"linear_{x}", title, labels=True, projector=True)
+            yield Metric(f"linear_l2_{x}", decay, labels=True, projector=True)
+
     def measure(self, features: Features, seed: int) -> dict[str, float]:
         """`linear_h` and `linear_z`, with `validation_` and `linear_l2_`; `linear_z_FACTOR`.
 
-        Of a method without a projector there is nothing to measure.
+        A method without a projector has nothing to measure.
         """
         z = [each.z for each in (features.train, features.validation, features.test)]
         parts = [each for each in z if each is not None]

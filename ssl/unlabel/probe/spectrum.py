@@ -1,6 +1,9 @@
-"""What can be told of features without any label."""
+"""Measures of features that need no labels."""
+
+from collections.abc import Iterable
 
 from unlabel.features.parquet import ALL, Features
+from unlabel.metric import Metric
 from unlabel.nn import spectrum
 from unlabel.probe import Probe
 
@@ -8,7 +11,7 @@ from unlabel.probe import Probe
 class Spectrum(Probe):
     """Rank, spread and invariance of the validation split's features.
 
-    Validation and not test, so that a method may be chosen by them.
+    Validation and not test, so that they may be used to choose a method.
     """
 
     labels = False
@@ -16,10 +19,17 @@ class Spectrum(Probe):
     def __init__(self, images: int = 10_000, pairs: int = 2000):
         self.images, self.pairs = images, pairs
 
+    def metrics(self) -> Iterable[Metric]:
+        yield Metric("alignment", "alignment")
+        for suffix, on, projector in (("", "", False), ("_z", ", on z", True)):
+            for name in ("effective_rank", "deviation", "uniformity"):
+                title = f"{name.replace('_', ' ')}{on}"
+                yield Metric(f"{name}{suffix}", title, projector=projector)
+
     def measure(self, features: Features, seed: int) -> dict[str, float]:
         """`effective_rank`, `deviation`, `uniformity`, the same on z: `_z`; `alignment` of h.
 
-        Of the first `images` images; uniformity, which compares all pairs, of the first `pairs`.
+        They use the first `images` images; uniformity compares all pairs, so the first `pairs`.
         """
         views = features.views[ALL]
         measures = {"alignment": float(spectrum.alignment(views.h, views.h_))}

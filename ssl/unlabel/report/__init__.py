@@ -1,1 +1,1 @@
-"""What people read of a study: its runs' results as tables, charts and a page."""
+"""Pages, charts and tables of a study's results."""

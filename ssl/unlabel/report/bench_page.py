@@ -1,4 +1,4 @@
-"""The page of the benchmarks, from the record that `make bench` writes."""
+"""The benchmark page, made from the record that `make bench` writes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from unlabel.units import DASH, duration, number
 
 @dataclass(frozen=True)
 class Line:
-    """A comparison as the table has it."""
+    """One row of a benchmark's table, as text."""
 
     case: str
     against: str
@@ -23,12 +23,12 @@ class Line:
     unit: str
     ratio: str
     target: str
-    kind: str  # "holds" where the target is reached, "fails" where not, "" where there is none
+    kind: str  # "holds" if the target is met, "fails" if not, "" without a target
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """What the page tells of one benchmark."""
+    """One benchmark's section of the page."""
 
     name: str
     title: str
@@ -41,8 +41,8 @@ def render(record: Mapping[str, Any]) -> str:
     """The page as HTML."""
     benchmarks = [_benchmark(name, each) for name, each in sorted(record.items())]
     goals = [line.kind for each in benchmarks for line in each.lines if line.kind]
-    lead = f"{goals.count('holds')} of {len(goals)} targets are reached."
-    return html.render("bench.html", benchmarks=benchmarks, lead=lead)
+    summary = f"{goals.count('holds')} of {len(goals)} targets are met."
+    return html.render("bench.html", benchmarks=benchmarks, summary=summary)
 
 
 def _benchmark(name: str, record: Mapping[str, Any]) -> Benchmark:
@@ -51,11 +51,11 @@ def _benchmark(name: str, record: Mapping[str, Any]) -> Benchmark:
         ("Device", made["device"]),
         ("Software", f"torch {made['torch']}, Python {made['python']}"),
         ("Commit", made["commit"]),
-        ("Measured in", duration(record["seconds"])),
+        ("Duration", duration(record["seconds"])),
     ]
     lines = tuple(map(_line, rows))
-    told = tuple((term, text) for term, text in facts if text)
-    return Benchmark(name, record["title"], _chart(record["title"], rows), lines, told)
+    known = tuple((term, text) for term, text in facts if text)
+    return Benchmark(name, record["title"], _chart(record["title"], rows), lines, known)
 
 
 def _line(row: Mapping[str, Any]) -> Line:
@@ -74,12 +74,14 @@ def _line(row: Mapping[str, Any]) -> Line:
 
 
 def _chart(title: str, rows: Sequence[Mapping[str, Any]]) -> Chart:
-    """How many times as good each comparison is, beside what is aimed at."""
+    """The ratio of each comparison, with its target."""
     named = [{**row, "name": f"{row['case']} · {row['against']}"} for row in rows]
     order = [row["name"] for row in named]
-    y = alt.Y("name:N", sort=order, title=None).axis(labelLimit=420, ticks=False, domain=False)
+    lines = "split(datum.label, ' · ')"
+    axis = alt.Axis(ticks=False, domain=False, labelLimit=420, labelOffset=-6, labelExpr=lines)
+    y = alt.Y("name:N", sort=order, title=None, axis=axis)
     scale = alt.Scale(type="log", nice=False, padding=12)
-    x = alt.X("ratio:Q", title="times as good", scale=scale).axis(tickCount=6, format="~g")
+    x = alt.X("ratio:Q", title="ratio", scale=scale).axis(tickCount=6, format="~g")
     data = pd.DataFrame(named)
     level = alt.Chart(pd.DataFrame({"ratio": [1]})).mark_rule(strokeDash=[4, 3], color=GREY)
     point = alt.Chart(data).mark_point(filled=True, size=90, opacity=1, color=BLUE)
@@ -92,5 +94,9 @@ def _chart(title: str, rows: Sequence[Mapping[str, Any]]) -> Chart:
         tick = alt.Chart(goals).mark_tick(thickness=2, size=16, color=GREY)
         layers.append(tick.encode(x="target:Q", y=y))
     words = "; ".join(f"{row['name']}: {number(row['ratio'])}" for row in named)
-    finished = chart.finish(layers, max(120, 22 * len(order)))
-    return Chart("Times as good; a mark is the target", f"{title}: {words}", finished)
+    finished = chart.finish(layers, max(120, 34 * len(order)))
+    return Chart(
+        "Ratio (above 1: ours is better; tick: target)",
+        f"{title}: {words}",
+        finished,
+    )

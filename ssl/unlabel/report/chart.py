@@ -1,5 +1,6 @@
-"""Charts, as Vega-Lite specifications with a description for those who do not see them."""
+"""Charts as Vega-Lite specifications, each with a description for screen readers."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -9,20 +10,21 @@ import pandas as pd
 
 from unlabel.analysis.arms import Arm, Comparison
 from unlabel.analysis.estimate import estimate
-from unlabel.analysis.metric import Measure, capital, describe
+from unlabel.analysis.metric import Measure, capital
 from unlabel.units import duration, number
 
-BLUE, GREY = "#2f78b7", "#808790"  # both are told apart in grey print, and on white and on black
+BLUE, GREY = "#2f78b7", "#808790"  # distinct in greyscale print, on white and on black
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, Inter, 'Helvetica Neue', Arial, sans-serif"
-LEFT_OUT = {"seed", "step", "epoch", "lr"}  # of a log's columns
+NOT_PLOTTED = {"seed", "step", "epoch", "lr"}  # columns of a log
 FIRST = ["loss", "contrastive_accuracy", "mutual_information_bound", "accuracy"]
-ROOM = alt.Scale(zero=False, nice=False, padding=12)
-OF_FEATURES = ["effective_rank", "deviation"]
+SCALE = alt.Scale(zero=False, nice=False, padding=12)
+NEAR = 0.3  # share of the axis; names of points closer than this could overlap
+FEATURE_METRICS = ["effective_rank", "deviation"]
 
 
 @dataclass(frozen=True)
 class Point:
-    """An arm in a chart, in the unit that is shown; `seconds` is 0 where nothing was trained."""
+    """One arm in a chart, in the displayed unit. `seconds` is 0 if nothing was trained."""
 
     method: str
     kind: str
@@ -36,26 +38,26 @@ class Point:
 
 @dataclass(frozen=True)
 class Chart:
-    """A specification, the heading above it and what it shows in words."""
+    """A Vega-Lite specification with its heading and its description in words."""
 
     title: str
     description: str
     spec: dict[str, Any]
 
 
-def accuracy(setting: Comparison, metric: str) -> Chart:
-    """The headline metric of each arm, with its interval and each seed."""
-    measure = describe(metric)
-    points = _points(setting, measure)
+def accuracy(comparison: Comparison, metric: str) -> Chart:
+    """The headline metric of each arm: mean, interval and every seed."""
+    measure = comparison.describe(metric)
+    points = _points(comparison, measure)
     seeds = [{"method": point.method, "value": value} for point in points for value in point.seeds]
     order = [point.method for point in points]
     y = alt.Y("method:N", sort=order, title=None).axis(labelLimit=180, ticks=False, domain=False)
-    x = alt.X("low:Q", title=measure.heading, scale=ROOM).axis(tickCount=6)
+    x = alt.X("low:Q", title=measure.heading, scale=SCALE).axis(tickCount=6)
     base = alt.Chart(_frame(points)).encode(y=y, color=_colour())
     each = alt.Chart(pd.DataFrame(seeds)).mark_tick(thickness=1, size=9, opacity=0.55, color=GREY)
     point = base.mark_point(filled=True, size=90, opacity=1)
     layers = [
-        *_level(setting, measure, "x"),
+        *_level(comparison, measure, "x"),
         each.encode(x="value:Q", y=y),
         base.mark_rule(strokeWidth=2).encode(x=x, x2="high:Q"),
         point.encode(x="mean:Q", tooltip=["method", "shown"]),
@@ -65,35 +67,36 @@ def accuracy(setting: Comparison, metric: str) -> Chart:
     return Chart(capital(measure.title), description, finish(layers, _height(points)))
 
 
-def cost(setting: Comparison, metric: str) -> Chart | None:
-    """The headline metric against the time to train; None where nothing was trained."""
-    measure = describe(metric)
-    points = [point for point in _points(setting, measure) if point.seconds]
+def cost(comparison: Comparison, metric: str) -> Chart | None:
+    """The headline metric against training time; None if nothing was trained."""
+    measure = comparison.describe(metric)
+    points = [point for point in _points(comparison, measure) if point.seconds]
     if not points:
         return None
     times = [point.seconds for point in points]
-    middle = (min(times) + max(times)) / 2
+    log = max(times) > 20 * min(times)
+    places = _along_axis(times, log)
     per, unit = (60, "minutes") if max(times) >= 300 else (1, "seconds")
     data = _frame(
         points,
         time=[time / per for time in times],
         trained=[duration(time) for time in times],
-        late=[time > middle for time in times],  # the name stands where there is room for it
-        name=_apart(points),
+        late=[place > 0.5 for place in places],  # puts the name on the side that has room
+        name=_apart(points, places),
     )
-    scale = alt.Scale(type="log") if max(times) > 20 * min(times) else alt.Scale(zero=True)
-    x = alt.X("time:Q", title=f"time to train one run, {unit}", scale=scale).axis(tickCount=6)
-    y = alt.Y("low:Q", title=measure.heading, scale=ROOM).axis(tickCount=6)
+    scale = alt.Scale(type="log") if log else alt.Scale(zero=True)
+    x = alt.X("time:Q", title=f"training time of one run ({unit})", scale=scale).axis(tickCount=6)
+    y = alt.Y("low:Q", title=measure.heading, scale=SCALE).axis(tickCount=6)
     base = alt.Chart(data).encode(x=x, color=_colour())
     point = base.mark_point(filled=True, size=90, opacity=1)
     name = {"y": "name:Q", "text": "method:N", "color": alt.value(GREY)}
     late, early = (base.transform_filter(alt.datum.late == truth) for truth in (True, False))
     layers = [
-        *_level(setting, measure, "y"),
+        *_level(comparison, measure, "y"),
         base.mark_rule(strokeWidth=2).encode(y=y, y2="high:Q"),
         point.encode(y="mean:Q", tooltip=["method", "shown", "trained"]),
     ]
-    # Vega warns of a layer without a point.
+    # Vega warns about a layer without points.
     if any(data["late"]):
         layers.append(late.mark_text(align="right", dx=-9).encode(**name))
     if not all(data["late"]):
@@ -103,21 +106,21 @@ def cost(setting: Comparison, metric: str) -> Chart | None:
     return Chart(heading, f"{heading}: {words}", finish(layers, _height(points)))
 
 
-def curves(setting: Comparison, arm: Arm) -> list[Chart]:
-    """How each measure of an arm's training went, each seed and their mean."""
+def curves(comparison: Comparison, arm: Arm) -> list[Chart]:
+    """The training curves of an arm: one chart per logged metric, with every seed and the mean."""
     if not arm.trained:
         return []
     log = pd.concat([each.log.assign(seed=each.seed) for each in arm.results], ignore_index=True)
-    names = sorted({str(name) for name in log} - LEFT_OUT, key=_place)
-    return [_curve(setting, arm, log, name) for name in names if log[name].notna().any()]
+    names = sorted({str(name) for name in log} - NOT_PLOTTED, key=_place)
+    return [_curve(comparison, arm, log, name) for name in names if log[name].notna().any()]
 
 
-def _curve(setting: Comparison, arm: Arm, log: pd.DataFrame, name: str) -> Chart:
-    measure = describe(name)
+def _curve(comparison: Comparison, arm: Arm, log: pd.DataFrame, name: str) -> Chart:
+    measure = comparison.declared.column(name)
     data = log[["epoch", "seed", name]].dropna().rename(columns={name: "value"})
     data["value"] = [float(f"{measure.scaled(value):.4g}") for value in data["value"]]
     data["epoch"] = [float(f"{epoch:.4g}") for epoch in data["epoch"]]
-    y = alt.Y("value:Q", title=None, scale=_range(setting, measure)).axis(tickCount=4)
+    y = alt.Y("value:Q", title=None, scale=_range(comparison, measure)).axis(tickCount=4)
     base = alt.Chart(data).encode(x=alt.X("epoch:Q", title="epoch").axis(tickCount=4, format="~g"))
     mean = base.mark_line(strokeWidth=2, color=BLUE).encode(y=y.aggregate("mean"))
     seeds = base.mark_line(strokeWidth=1, opacity=0.35, color=BLUE).encode(y=y, detail="seed:N")
@@ -128,9 +131,9 @@ def _curve(setting: Comparison, arm: Arm, log: pd.DataFrame, name: str) -> Chart
     return Chart(measure.heading, words, finish(layers, 110))
 
 
-def _range(setting: Comparison, measure: Measure) -> alt.Scale:
-    """Losses have a scale each; what methods can be compared by has one for all of them."""
-    logs = [each.log for each in setting.results]
+def _range(comparison: Comparison, measure: Measure) -> alt.Scale:
+    """A loss gets its own scale. Other metrics share one scale, so that methods can be compared."""
+    logs = [each.log for each in comparison.results]
     if measure.name.startswith("loss") or not logs:
         return alt.Scale(zero=False)
     values = pd.concat([log[measure.name] for log in logs if measure.name in log])
@@ -139,16 +142,16 @@ def _range(setting: Comparison, measure: Measure) -> alt.Scale:
 
 
 def _place(name: str) -> tuple[int, str]:
-    """Losses and their measures first, what is known of the features last."""
-    if name in OF_FEATURES:
-        return len(FIRST) + 1 + OF_FEATURES.index(name), name
+    """Sort key: losses and accuracies first, metrics of the features last."""
+    if name in FEATURE_METRICS:
+        return len(FIRST) + 1 + FEATURE_METRICS.index(name), name
     return (FIRST.index(name) if name in FIRST else 0 if "loss" in name else len(FIRST)), name
 
 
-def _points(setting: Comparison, measure: Measure) -> list[Point]:
-    """Of each arm that has the measure, best first."""
+def _points(comparison: Comparison, measure: Measure) -> list[Point]:
+    """The points of all arms that have the metric, best first."""
     points = []
-    for arm in setting.ranked(measure.name):
+    for arm in comparison.ranked(measure.name):
         if (found := arm.estimate(measure.name)) is None:
             continue
         half = found.interval
@@ -161,7 +164,7 @@ def _points(setting: Comparison, measure: Measure) -> list[Point]:
                 mean=measure.scaled(found.mean),
                 low=measure.scaled(found.low),
                 high=measure.scaled(found.high),
-                shown=f"{measure.write(found.mean)}{around}{measure.unit}",
+                shown=f"{measure.write(found.mean)}{around}{measure.suffix}",
                 seconds=seconds.mean if seconds else 0.0,
                 seeds=tuple(map(measure.scaled, arm.values(measure.name).values())),
             )
@@ -170,28 +173,35 @@ def _points(setting: Comparison, measure: Measure) -> list[Point]:
 
 
 def _frame(points: Sequence[Point], **more: Sequence[Any]) -> pd.DataFrame:
-    """A row for each point, without what has several values, and with the columns `more`."""
+    """One row per point, with the extra columns `more` and without the lists of seeds."""
     rows = [asdict(replace(point, seeds=())) for point in points]
     return pd.DataFrame(rows).drop(columns="seeds").assign(**more)
 
 
-def _apart(points: Sequence[Point]) -> list[float]:
-    """How high each point's name stands: as high as its point, but on no other name."""
+def _along_axis(times: Sequence[float], log: bool) -> list[float]:
+    """Positions on an axis of times, 0 to 1. The axis starts at 0, or is logarithmic."""
+    if not log:
+        return [time / max(times) for time in times]
+    span = math.log(max(times) / min(times))
+    return [math.log(time / min(times)) / span for time in times]
+
+
+def _apart(points: Sequence[Point], places: Sequence[float]) -> list[float]:
+    """The height of each point's name: that of the point, moved down to avoid other names."""
     line = 17 / _height(points) * (max(p.high for p in points) - min(p.low for p in points))
-    near = 0.3 * (max(p.seconds for p in points) - min(p.seconds for p in points))
     names: list[float] = []
-    for at, point in enumerate(points):  # downwards
+    for at, point in enumerate(points):  # from the top down
         height = point.mean
-        for other, taken in zip(points[:at], names, strict=True):
-            if abs(other.seconds - point.seconds) <= near:
+        for other, taken in zip(places[:at], names, strict=True):
+            if abs(other - places[at]) <= NEAR:
                 height = min(height, taken - line)
         names.append(height)
     return names
 
 
-def _level(setting: Comparison, measure: Measure, axis: str) -> list[alt.Chart]:
-    """A dashed line where the untrained encoder stands."""
-    baseline = next(filter(None, map(setting.baseline, setting.arms)), None)
+def _level(comparison: Comparison, measure: Measure, axis: str) -> list[alt.Chart]:
+    """A dashed line at the untrained encoder's value."""
+    baseline = next(filter(None, map(comparison.baseline, comparison.arms)), None)
     found = baseline and baseline.estimate(measure.name)
     if not found:
         return []
@@ -204,7 +214,7 @@ def _level(setting: Comparison, measure: Measure, axis: str) -> list[alt.Chart]:
 
 
 def _height(rows: Sequence[object]) -> int:
-    """Both charts of an overview are as high as one of them needs."""
+    """One height for both charts of an overview."""
     return max(210, 28 * len(rows))
 
 
@@ -214,7 +224,7 @@ def _colour() -> alt.Color:
 
 
 def finish(layers: Sequence[alt.Chart], height: int) -> dict[str, Any]:
-    """As wide as its place on the page, and as quiet as the page."""
+    """Layer the marks into one chart that is as wide as its container, in the page's style."""
     axis = {"domainColor": GREY, "tickColor": GREY, "gridColor": GREY, "gridOpacity": 0.2}
     axis |= {"titleFontWeight": "normal", "titleFontSize": 12, "labelFontSize": 12}
     fit = alt.AutoSizeParams(type="fit-x", contains="padding")

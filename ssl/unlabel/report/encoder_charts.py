@@ -1,4 +1,4 @@
-"""What an encoder has learned, looked at: a map, neighbours, confusions and similarities."""
+"""Charts of what an encoder learned: feature map, neighbours, confusion, similarities."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,14 +25,14 @@ from unlabel.report import chart, sections
 from unlabel.report.chart import BLUE, GREY, Chart
 from unlabel.report.sections import Picture
 
-MAPPED, ASKED, JUDGED = 600, 10, 2000  # test images of the map, the neighbours and the confusions
+MAPPED, QUERIES, CLASSIFIED = 600, 10, 2000  # test images: map, neighbours, confusion matrix
 NEIGHBOURS, K, TEMPERATURE = 8, 20, 0.07
 BINS = 60
 
 
 @dataclass(frozen=True)
 class Neighbour:
-    """A picture of a training image, and whether it is of the class that was asked for."""
+    """A training image, and whether its class is the query's."""
 
     picture: Picture
     same: bool
@@ -40,7 +40,7 @@ class Neighbour:
 
 @dataclass(frozen=True)
 class Confusion:
-    """Shares of each class's images (row) that are taken for each class (column)."""
+    """The confusion matrix: the share of each class (row) predicted as each class (column)."""
 
     classes: tuple[str, ...]
     shares: tuple[tuple[float, ...], ...]
@@ -48,36 +48,36 @@ class Confusion:
 
 
 @dataclass(frozen=True)
-class Portrait:
-    """What one encoder, of one run, makes of a dataset."""
+class EncoderCharts:
+    """The charts of one run's encoder on one dataset."""
 
     seed: int
     map: Chart
     neighbours: tuple[tuple[Picture, tuple[Neighbour, ...]], ...]
-    confusion: Confusion | None  # of a dataset with labels
+    confusion: Confusion | None  # None if the dataset has no labels
     similarities: tuple[Chart, ...]
     invariance: Chart | None
 
 
-def portrait(setting: Comparison, arm: Arm, prepared: Path) -> Portrait:
-    """Of an arm's first run. Raises `UserError` for files that are missing or damaged."""
+def build(comparison: Comparison, arm: Arm, prepared: Path) -> EncoderCharts:
+    """The charts of an arm's first run. Raises `UserError` for a missing or damaged file."""
     result = arm.results[0]
     found = parquet.read(result.folder / "features.parquet", result.folder / "views.parquet")
-    folder = prepared / setting.dataset
+    folder = prepared / comparison.dataset
     train, test = (images.read(folder / f"{split}.arrow")[0] for split in ("train", "test"))
     alike = [_similarities("after training" if arm.trained else "untrained", *_views(found))]
-    untrained = setting.baseline(arm)
+    untrained = comparison.baseline(arm)
     if untrained is not None:
         folder = untrained.results[0].folder
         before = parquet.read(folder / "features.parquet", folder / "views.parquet")
         alike.append(_similarities("untrained", *_views(before)))
-    return Portrait(
+    return EncoderCharts(
         result.seed,
         _map(found),
         _neighbours(found, train, test),
         _confusion(found) if found.labelled else None,
         tuple(alike),
-        _invariance(setting, arm),
+        _invariance(comparison, arm),
     )
 
 
@@ -86,7 +86,7 @@ def _views(found: Features) -> tuple[Tensor, Tensor]:
 
 
 def _map(found: Features) -> Chart:
-    """Test images in two dimensions, neighbours near each other (t-SNE, arXiv:1411.1738)."""
+    """Test features in two dimensions, by t-SNE (van der Maaten and Hinton 2008)."""
     from sklearn.manifold import TSNE
 
     part = found.test.take(slice(MAPPED))
@@ -107,19 +107,19 @@ def _map(found: Features) -> Chart:
         names_.encode(x="x:Q", y="y:Q", text="label:N"),
     ]
     words = (
-        f"{len(h)} test images placed by their features, coloured by class; each class's name "
-        "stands in its middle"
+        f"t-SNE of the features of {len(h)} test images, coloured by class; each class's name "
+        "is at its centre"
     )
-    return Chart("A map of its features", words, chart.finish(layers, 420))
+    return Chart("Feature map (t-SNE)", words, chart.finish(layers, 420))
 
 
 def _neighbours(
     found: Features, train: Images, test: Images
 ) -> tuple[tuple[Picture, tuple[Neighbour, ...]], ...]:
-    """For some test images, one of each class, the training images with the nearest features."""
-    asked = _one_of_each(found.test)
+    """Test images, one of each class, each with the training images nearest in feature space."""
+    queries = _one_of_each(found.test)
     bank = F.normalize(found.train.h, dim=1)
-    _, rows = nearest(F.normalize(found.test.h[asked], dim=1), bank, min(NEIGHBOURS, len(bank)))
+    _, rows = nearest(F.normalize(found.test.h[queries], dim=1), bank, min(NEIGHBOURS, len(bank)))
     train_row, test_row = (_rows(each.id) for each in (train, test))
 
     def draw(part: Split, at: int, split: Images, row: Mapping[int, int]) -> tuple[Picture, int]:
@@ -130,7 +130,7 @@ def _neighbours(
         return sections.picture(name, png(image)), label
 
     shown = []
-    for at, near in zip(asked, rows.tolist(), strict=True):
+    for at, near in zip(queries, rows.tolist(), strict=True):
         query, label = draw(found.test, at, test, test_row)
         answers = [draw(found.train, each, train, train_row) for each in near]
         shown.append((query, tuple(Neighbour(each, y == label) for each, y in answers)))
@@ -143,7 +143,7 @@ def _one_of_each(part: Split) -> list[int]:
     kinds = [k for k in dict.fromkeys(label.tolist()) if k != UNLABELLED]
     first = [int(np.flatnonzero(label == kind)[0]) for kind in sorted(kinds)]
     rest = [at for at in range(len(label)) if at not in set(first)]
-    return (first + rest[: max(0, ASKED - len(first))])[:ASKED]
+    return (first + rest[: max(0, QUERIES - len(first))])[:QUERIES]
 
 
 def _rows(ids: Tensor) -> dict[int, int]:
@@ -151,54 +151,54 @@ def _rows(ids: Tensor) -> dict[int, int]:
 
 
 def _confusion(found: Features) -> Confusion:
-    """Of a vote of the nearest training images, as the probe kNN takes it."""
-    bank, asked = found.train.labelled(), found.test.labelled().take(slice(JUDGED))
-    votes = vote(bank.h, bank.label, asked.h, K, TEMPERATURE)
+    """The confusion matrix of a kNN classifier, with the vote of the kNN probe."""
+    bank, test = found.train.labelled(), found.test.labelled().take(slice(CLASSIFIED))
+    votes = vote(bank.h, bank.label, test.h, K, TEMPERATURE)
     count = len(found.classes)
-    table = torch.bincount(asked.label * count + votes, minlength=count**2).view(count, count)
+    table = torch.bincount(test.label * count + votes, minlength=count**2).view(count, count)
     shares = table / table.sum(1, keepdim=True).clamp(min=1)
     rows = tuple(tuple(round(share, 4) for share in row) for row in shares.tolist())
-    return Confusion(found.classes, rows, len(asked.id))
+    return Confusion(found.classes, rows, len(test.id))
 
 
 def _similarities(when: str, h: Tensor, h_: Tensor) -> Chart:
-    """How alike two views of one image are, and two views of two images.
+    """Histograms of the cosine similarity of positive and of negative pairs.
 
-    Cosines after the mean feature is taken away, which all images share; without that an untrained
-    encoder finds any two images alike.
+    The mean feature, which all images share, is subtracted first. Without that, an untrained
+    encoder's features are similar for any two images.
     """
     similarity = similarities(h, h_)
     positive = similarity.diagonal()
     negative = similarity[~torch.eye(len(h), dtype=torch.bool)]
     rows = []
-    for kind, values in (("one image", positive), ("two images", negative)):
+    for kind, values in (("positive pairs", positive), ("negative pairs", negative)):
         count = torch.histc(values, BINS, -1, 1)
         for at, share in enumerate((count / count.sum()).tolist()):
             place = -1 + (2 * at + 1) / BINS
             rows.append({"similarity": round(place, 3), "share": round(100 * share, 3), "of": kind})
-    scale = alt.Scale(domain=["one image", "two images"], range=[BLUE, GREY])
+    scale = alt.Scale(domain=["positive pairs", "negative pairs"], range=[BLUE, GREY])
     legend = alt.Legend(orient="top", title=None, symbolOpacity=1)
     area = alt.Chart(pd.DataFrame(rows)).mark_area(interpolate="step", opacity=0.5, line=True)
     layers = [
         area.encode(
-            x=alt.X("similarity:Q", title="cosine of two views' features"),
-            y=alt.Y("share:Q", title="pairs (%)", stack=None).axis(tickCount=4),
+            x=alt.X("similarity:Q", title="cosine similarity of two views"),
+            y=alt.Y("share:Q", title="share of pairs (%)", stack=None).axis(tickCount=4),
             color=alt.Color("of:N", scale=scale, legend=legend),
         )
     ]
     means = float(positive.mean()), float(negative.mean())
     words = (
-        f"{when}: two views of one image have a mean cosine of {means[0]:.2f}, "
-        f"two views of two images {means[1]:.2f}"
+        f"{when}: the mean cosine similarity is {means[0]:.2f} for two views of one image and "
+        f"{means[1]:.2f} for views of two images"
     )
-    return Chart(f"Positives and negatives, {when}", words, chart.finish(layers, 180))
+    return Chart(f"Positive and negative pairs, {when}", words, chart.finish(layers, 180))
 
 
-def _invariance(setting: Comparison, arm: Arm) -> Chart | None:
-    """How alike an image and its transformed self are; None where no probe has measured that."""
-    untrained = setting.baseline(arm)
+def _invariance(comparison: Comparison, arm: Arm) -> Chart | None:
+    """The similarity of an image to its transformed self; None if no probe measured it."""
+    untrained = comparison.baseline(arm)
     named = [name for name in arm.metrics if name.startswith("similarity_")]
-    names = [name for name in named if not name.endswith("_z")]  # of the encoder's own output
+    names = [name for name in named if not name.endswith("_z")]  # on h, not z
     rows: list[dict[str, Any]] = []
     for name in names:
         for kind, each in (("trained", arm), ("untrained", untrained)):
@@ -212,7 +212,7 @@ def _invariance(setting: Comparison, arm: Arm) -> Chart | None:
     scale = alt.Scale(domain=["trained", "untrained"], range=[BLUE, GREY])
     legend = alt.Legend(orient="top", title=None, symbolOpacity=1)
     y = alt.Y("transform:N", sort=order, title=None).axis(ticks=False, domain=False)
-    x = alt.X("low:Q", title="cosine of an image and itself transformed").axis(tickCount=5)
+    x = alt.X("low:Q", title="cosine similarity to the untransformed image").axis(tickCount=5)
     base = alt.Chart(pd.DataFrame(rows)).encode(
         y=y, color=alt.Color("of:N", scale=scale, legend=legend)
     )
@@ -222,7 +222,7 @@ def _invariance(setting: Comparison, arm: Arm) -> Chart | None:
     ]
     words = "; ".join(f"{row['transform']}, {row['of']}: {row['mean']:.2f}" for row in rows)
     height = max(120, 30 * len(order))
-    return Chart("Invariance to each transform", words, chart.finish(layers, height))
+    return Chart("Invariance to each augmentation", words, chart.finish(layers, height))
 
 
 def _by_mean(rows: Sequence[Mapping[str, Any]]) -> list[str]:

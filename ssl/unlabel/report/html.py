@@ -1,4 +1,4 @@
-"""What all pages share: the templates, and the script that draws their charts."""
+"""Render a page from its template, with the script that draws its charts."""
 
 from functools import cache
 from importlib.metadata import version as installed
@@ -18,7 +18,7 @@ TEMPLATES = Path(__file__).parent / "template"
 
 
 def render(template: str, **content: Any) -> str:
-    """A page as HTML: one file that needs no other and no network."""
+    """A page as HTML: one self-contained file that needs no network."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -33,16 +33,16 @@ def render(template: str, **content: Any) -> str:
 
 @cache
 def vega() -> str:
-    """Vega, Vega-Lite and Vega-Embed in the version that Altair writes for.
+    """Vega, Vega-Lite and Vega-Embed, in the version that Altair targets.
 
-    To bundle them takes two seconds, so Snakemake's folder keeps the bundle, where there is one.
+    Bundling takes two seconds, so the bundle is cached in Snakemake's folder if there is one.
     """
     version = alt.SCHEMA_VERSION.removeprefix("v").rpartition(".")[0]
-    kept = FROZEN / f"vega-{version}-{installed('vl-convert-python')}.js"
-    if kept.exists():
-        return kept.read_text(encoding="utf-8")
+    cached = FROZEN / f"vega-{version}-{installed('vl-convert-python')}.js"
+    if cached.exists():
+        return cached.read_text(encoding="utf-8")
     bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=version)
     bundle = bundle.replace("</script", "<\\/script")
     if FROZEN.exists():
-        files.write_text(kept, bundle)
+        files.write_text(cached, bundle)
     return bundle

@@ -1,4 +1,4 @@
-"""The page of all methods: their leaderboard, and what each of them shows."""
+"""The leaderboard page: the table of all methods, then each method's pictures and curves."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,22 +11,22 @@ from unlabel.report.chart import Chart
 from unlabel.report.leaderboard import Leaderboard
 from unlabel.report.sections import Part, Picture
 
-MANY = 8  # arms; where there are more, what each shows is folded
+MANY = 8  # with more arms than this, each arm's pictures and curves are collapsed
 
 
 @dataclass(frozen=True)
 class MethodPart:
-    """What the page tells of one arm."""
+    """One arm's pictures and training curves."""
 
     id: str
     arm: Arm
-    strips: tuple[tuple[str, tuple[Picture, ...]], ...]  # caption, and pictures in a row
+    strips: tuple[tuple[str, tuple[Picture, ...]], ...]  # (caption, row of pictures)
     curves: tuple[Chart, ...]
 
 
 @dataclass(frozen=True)
-class SettingPart(Part):
-    """What the page tells of one setting."""
+class ComparisonPart(Part):
+    """One comparison's section of the page."""
 
     summary: tuple[str, ...]
     leaderboard: Leaderboard
@@ -35,43 +35,43 @@ class SettingPart(Part):
 
     @property
     def folded(self) -> bool:
-        """Are there so many methods that what they show is unfolded one by one?"""
+        """Whether the methods' pictures and curves start collapsed."""
         return len(self.methods) > MANY
 
     def link(self, arm: Arm) -> str:
-        """The id of the arm's part on the page."""
+        """The HTML id of the arm's section."""
         return next(part.id for part in self.methods if part.arm is arm)
 
 
-def render(brief: FrozenStudy, settings: Sequence[Comparison]) -> str:
-    """The page as HTML. Raises `UserError` for pictures that cannot be read."""
-    shown = [_setting(setting, brief) for setting in settings]
-    return html.render("index.html", brief=brief, parts=shown)
+def render(study: FrozenStudy, comparisons: Sequence[Comparison]) -> str:
+    """The page as HTML. Raises `UserError` if a picture cannot be read."""
+    shown = [_part(comparison, study) for comparison in comparisons]
+    return html.render("index.html", study=study, parts=shown)
 
 
-def _setting(setting: Comparison, brief: FrozenStudy) -> SettingPart:
-    metric = brief.metric
-    overview = [chart.accuracy(setting, metric), chart.cost(setting, metric)]
-    return SettingPart(
-        setting,
-        sections.facts(setting, brief),
-        sections.measures(setting),
-        sections.settings(setting),
-        tuple(summary.sentences(setting, metric)),
-        leaderboard.build(setting, metric),
+def _part(comparison: Comparison, study: FrozenStudy) -> ComparisonPart:
+    metric = study.metric
+    overview = [chart.accuracy(comparison, metric), chart.cost(comparison, metric)]
+    return ComparisonPart(
+        comparison,
+        sections.facts(comparison, study),
+        sections.measures(comparison),
+        sections.settings(comparison),
+        tuple(summary.sentences(comparison, metric)),
+        leaderboard.build(comparison, metric),
         tuple(each for each in overview if each is not None),
-        tuple(method_part(setting, arm) for arm in setting.arms),
+        tuple(method_part(comparison, arm) for arm in comparison.arms),
     )
 
 
-def method_part(setting: Comparison, arm: Arm) -> MethodPart:
-    """An arm's pictures and curves."""
+def method_part(comparison: Comparison, arm: Arm) -> MethodPart:
+    """The pictures and training curves of an arm."""
     table = arm.results[0].pictures()
     strips = []
-    # The order of the captions is the method's own.
+    # Captions keep the order in which the method shows them.
     shown = zip(table["caption"], table["index"], table["png"], strict=True)
     for caption, rows in groupby(shown, key=lambda row: str(row[0])):
         drawn = (sections.picture(f"{caption}, {index + 1}", png) for _, index, png in rows)
         strips.append((caption, tuple(drawn)))
-    id = f"{setting.dataset}/{setting.encoder}/{arm.key}".replace(" ", "_")
-    return MethodPart(id, arm, tuple(strips), tuple(chart.curves(setting, arm)))
+    id = f"{comparison.dataset}/{comparison.encoder}/{arm.key}".replace(" ", "_")
+    return MethodPart(id, arm, tuple(strips), tuple(chart.curves(comparison, arm)))

@@ -1,17 +1,17 @@
-"""The leaderboard as rows of cells, for the page's template to draw."""
+"""The leaderboard as rows of cells, ready for the page template."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from unlabel.analysis.arms import Arm, Comparison
 from unlabel.analysis.estimate import Estimate, estimate
-from unlabel.analysis.metric import Measure, describe
+from unlabel.analysis.metric import Measure
 from unlabel.units import DASH, duration, number, size
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What stands in a cell; `value` is what it is sorted by, None last."""
+    """A table cell. Columns sort by `value`; cells without one come last."""
 
     text: str = DASH
     interval: str = ""
@@ -21,19 +21,19 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """A heading below the heading of its group, and the cell of each arm."""
+    """A column: its heading, its group's heading, and how to make each arm's cell."""
 
     group: str
     title: str
-    help: str  # the heading in full
+    help: str  # the full heading, shown as a tooltip
     cell: Callable[[Arm], Cell]
-    contest: bool = False  # is the highest of the contestants the best?
-    words: bool = False  # rather than numbers
+    contest: bool = False  # mark the highest value among the contestants
+    words: bool = False  # holds words, not numbers
 
 
 @dataclass(frozen=True)
 class Row:
-    """An arm and its cells, one a column."""
+    """An arm and its cells, one per column."""
 
     arm: Arm
     cells: tuple[Cell, ...]
@@ -41,7 +41,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """The contest, and the references below it; `sorted_by` is the headline metric's column."""
+    """The contestants' rows, then the references'. `sorted_by` is the headline metric's column."""
 
     columns: tuple[Column, ...]
     sorted_by: int
@@ -49,14 +49,14 @@ class Leaderboard:
     references: tuple[Row, ...]
 
     def kind(self, at: int) -> str:
-        """Does a column hold words or numbers, and is it the first of its group?"""
+        """The CSS classes of a column: words or number, and whether it starts a group."""
         column = self.columns[at]
         kind = "words" if column.words else "number"
         return kind if at and column.group == self.columns[at - 1].group else f"{kind} first"
 
     @property
     def groups(self) -> list[tuple[str, int]]:
-        """Headings over several columns, and over how many."""
+        """The group headings, each with the number of columns it spans."""
         found: list[tuple[str, int]] = []
         for column in self.columns:
             if found and found[-1][0] == column.group:
@@ -67,21 +67,21 @@ class Leaderboard:
 
     @property
     def parts(self) -> list[tuple[str, tuple[Row, ...]]]:
-        """The rows under their headings."""
+        """The row groups, each with its heading."""
         parts = [("", self.contest), ("For reference", self.references)]
         return [(heading, rows) for heading, rows in parts if rows]
 
 
-def build(setting: Comparison, metric: str) -> Leaderboard:
-    """The leaderboard of one setting, best first by `metric`."""
-    columns = _columns(setting, metric)
-    ranked = setting.ranked(metric)
+def build(comparison: Comparison, metric: str) -> Leaderboard:
+    """The leaderboard of one comparison, best first by `metric`."""
+    columns = _columns(comparison, metric)
+    ranked = comparison.ranked(metric)
     rows = [Row(arm, tuple(column.cell(arm) for column in columns)) for arm in ranked]
-    contestants = {arm.key for arm in setting.contestants}
+    contestants = {arm.key for arm in comparison.contestants}
     for at, column in enumerate(columns):
         if column.contest:
             rows = _mark(rows, at, contestants)
-    headline = describe(metric).heading
+    headline = comparison.describe(metric).heading
     return Leaderboard(
         tuple(columns),
         next(at for at, column in enumerate(columns) if column.help == headline),
@@ -91,7 +91,7 @@ def build(setting: Comparison, metric: str) -> Leaderboard:
 
 
 def cell(found: Estimate | None, measure: Measure, plus: bool = False) -> Cell:
-    """An estimate as a cell; a dash where there is none."""
+    """An estimate as a cell; a dash if there is none."""
     if found is None:
         return Cell()
     text = ("+" if plus and found.mean > 0 else "") + measure.write(found.mean)
@@ -100,8 +100,8 @@ def cell(found: Estimate | None, measure: Measure, plus: bool = False) -> Cell:
     return Cell(text, half, found.mean)
 
 
-def _columns(setting: Comparison, metric: str) -> list[Column]:
-    frozen, few, tuned = "Frozen features", "Few labels, linear", "Fine-tuned on"
+def _columns(comparison: Comparison, metric: str) -> list[Column]:
+    frozen, few, tuned = "Frozen features", "Linear, few labels", "Fine-tuned on"
     measured = [
         (frozen, "kNN", "knn"),
         (frozen, "linear", "linear"),
@@ -113,35 +113,33 @@ def _columns(setting: Comparison, metric: str) -> list[Column]:
         ("Features", "rank", "effective_rank"),
     ]
     if metric not in [name for _, _, name in measured]:
-        measured.insert(0, ("Headline", describe(metric).heading, metric))
-    if not any(arm.estimate(name) for arm in setting.arms for _, _, name in measured[:-1]):
+        measured.insert(0, ("Headline", comparison.describe(metric).heading, metric))
+    if not any(arm.estimate(name) for arm in comparison.arms for _, _, name in measured[:-1]):
         measured += [("Features", name, name) for name in ("alignment", "uniformity")]
-    columns = [Column("", "family", "family of methods", _family, words=True)]
+    columns = [Column("", "family", "family of the method", _family, words=True)]
     for group, title, name in measured:
-        if any(arm.estimate(name) for arm in setting.arms) or name == metric:
-            columns.append(_measured(group, title, name))
+        if any(arm.estimate(name) for arm in comparison.arms) or name == metric:
+            columns.append(_measured(group, title, comparison.describe(name)))
         if name == metric:
-            columns.append(_gain(setting, metric, group))
+            columns.append(_gain(comparison, metric, group))
     return [*columns, *COST]
 
 
-def _measured(group: str, title: str, name: str) -> Column:
-    measure = describe(name)
+def _measured(group: str, title: str, measure: Measure) -> Column:
+    def found(arm: Arm) -> Cell:
+        return cell(arm.estimate(measure.name), measure)
+
+    return Column(group, title, measure.heading, found, contest=measure.better == "higher")
+
+
+def _gain(comparison: Comparison, metric: str, group: str) -> Column:
+    measure = comparison.describe(metric)
+    text = f"{measure.heading}: difference from the untrained encoder with the same seed"
 
     def found(arm: Arm) -> Cell:
-        return cell(arm.estimate(name), measure)
+        return cell(comparison.gain(arm, metric), measure, plus=True)
 
-    return Column(group, title, measure.heading, found, contest=measure.share)
-
-
-def _gain(setting: Comparison, metric: str, group: str) -> Column:
-    measure = describe(metric)
-    text = f"{measure.heading}: difference to the untrained encoder, seed by seed"
-
-    def found(arm: Arm) -> Cell:
-        return cell(setting.gain(arm, metric), measure, plus=True)
-
-    return Column(group, "over random", text, found)
+    return Column(group, "vs. random", text, found)
 
 
 def _family(arm: Arm) -> Cell:
@@ -163,20 +161,22 @@ def _epochs(arm: Arm) -> Cell:
 
 
 COST = [
-    Column("Training", "epochs", "epochs of training", _epochs),
-    Column("Training", "time", "time to train one run, mean", _cost("seconds", duration)),
+    Column("Training", "epochs", "training epochs", _epochs),
+    Column(
+        "Training", "time", "training time of one run, mean over seeds", _cost("seconds", duration)
+    ),
     Column(
         "Training",
         "images/s",
-        "images trained on in a second, mean",
+        "training images per second, mean over seeds",
         _cost("images_per_second", lambda value: number(value, 0)),
     ),
-    Column("Training", "memory", "peak memory, mean", _cost("peak_memory", size)),
+    Column("Training", "memory", "peak memory, mean over seeds", _cost("peak_memory", size)),
 ]
 
 
 def _mark(rows: Sequence[Row], at: int, contestants: set[str]) -> list[Row]:
-    """Mark the highest contestant of a column, where there are at least two."""
+    """Mark the highest contestant of a column if at least two have a value."""
     values = {
         row.arm.key: float(value)
         for row in rows

@@ -1,4 +1,4 @@
-"""Parts that several pages have."""
+"""Sections that several pages share."""
 
 import base64
 import re
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from unlabel.analysis.arms import Comparison
 from unlabel.analysis.frozen_study import BASE, FrozenStudy
-from unlabel.analysis.metric import describe, natural
+from unlabel.analysis.metric import natural
 from unlabel.analysis.run_results import Result
 from unlabel.errors import UserError
 from unlabel.report import leaderboard
@@ -19,7 +19,7 @@ Measures = tuple[tuple[str, tuple[tuple[str, tuple[Cell, ...]], ...]], ...]
 
 @dataclass(frozen=True)
 class Picture:
-    """An image as the text of a `data:` address."""
+    """An image as a `data:` URL, with its alternative text."""
 
     source: str
     description: str
@@ -27,7 +27,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Settings:
-    """All settings of an arm's runs, as YAML."""
+    """All settings of an arm's runs, as YAML text."""
 
     id: str
     name: str
@@ -36,87 +36,87 @@ class Settings:
 
 @dataclass(frozen=True)
 class Part:
-    """What a page tells of one setting."""
+    """What every page shows of one comparison."""
 
-    setting: Comparison
+    comparison: Comparison
     facts: tuple[tuple[str, str], ...]
     measures: Measures
     settings: tuple[Settings, ...]
 
     @property
     def seeds(self) -> str:
-        """Over how many seeds each mean is, and whether it has an interval."""
-        counts = sorted({len(arm.results) for arm in self.setting.arms})
+        """The number of seeds behind each mean, and whether there is an interval."""
+        counts = sorted({len(arm.results) for arm in self.comparison.arms})
         if counts == [1]:
             return "one seed: no interval"
         many = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else str(counts[0])
         return f"{many} seeds ± 95 % interval"
 
     def settings_of(self, result: Result) -> str:
-        """The id of a run's settings on the page."""
+        """The HTML id of a run's settings."""
         return settings_id(result)
 
 
 def picture(description: str, png: bytes) -> Picture:
-    """A PNG file as a picture."""
+    """The bytes of a PNG file as a picture."""
     return Picture(f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}", description)
 
 
-def facts(setting: Comparison, brief: FrozenStudy) -> tuple[tuple[str, str], ...]:
-    """What the numbers were made with; what differs between runs is listed."""
-    results = list({each.planned.run: each for each in setting.results}.values())
+def facts(comparison: Comparison, study: FrozenStudy) -> tuple[tuple[str, str], ...]:
+    """How the numbers were made: (term, text). Values that differ between runs are listed."""
+    results = list({each.planned.run: each for each in comparison.results}.values())
 
-    def told(name: str) -> str:
-        return ", ".join(sorted({str(e.about[name]) for e in results if e.about.get(name)}))
+    def listed(name: str) -> str:
+        return ", ".join(sorted({str(e.run_info[name]) for e in results if e.run_info.get(name)}))
 
-    parameters = {int(e.about["parameters"]) for e in results if e.about.get("parameters")}
-    counts = {int(e.about["images"]) for e in results if e.trained and e.about.get("images")}
+    parameters = {int(e.run_info["parameters"]) for e in results if e.run_info.get("parameters")}
+    counts = {int(e.run_info["images"]) for e in results if e.trained and e.run_info.get("images")}
     seeds = sorted({each.seed for each in results})
-    spent = sum(float(e.about.get("seconds") or 0) for e in results)
-    told_facts = [
-        ("Dataset", setting.dataset),
+    spent = sum(float(e.run_info.get("seconds") or 0) for e in results)
+    found = [
+        ("Dataset", comparison.dataset),
         ("Trained on", ", ".join(f"{number(count, 0)} images" for count in sorted(counts))),
         (
             "Encoder",
             ", ".join(
-                [setting.encoder, *(f"{number(n, 0)} parameters" for n in sorted(parameters))]
+                [comparison.encoder, *(f"{number(n, 0)} parameters" for n in sorted(parameters))]
             ),
         ),
-        ("Budget", brief.budget),
-        ("Changed in all runs", ", ".join(brief.settings)),
+        ("Budget", study.budget),
+        ("Overrides in all runs", ", ".join(study.settings)),
         ("Seeds", ", ".join(map(str, seeds))),
-        ("Runs", f"{len(results)}, trained in {duration(spent)} altogether"),
-        ("Device", told("device")),
-        ("Precision", told("precision")),
-        ("Software", f"torch {told('torch')}" if told("torch") else ""),
-        ("Commit", told("commit")),
-        ("Lock of the environment", told("lock")),
+        ("Runs", f"{len(results)} ({duration(spent)} of training in total)"),
+        ("Device", listed("device")),
+        ("Precision", listed("precision")),
+        ("Software", f"torch {listed('torch')}" if listed("torch") else ""),
+        ("Commit", listed("commit")),
+        ("Environment lock", listed("lock")),
     ]
-    return tuple((term, text) for term, text in told_facts if text)
+    return tuple((term, text) for term, text in found if text)
 
 
-def measures(setting: Comparison) -> Measures:
-    """Every number of every probe: the probe, then each metric's title and a cell for each arm."""
+def measures(comparison: Comparison) -> Measures:
+    """All metrics of all probes: (probe, ((metric's title, one cell per arm), ...))."""
     names: dict[str, set[str]] = {}
-    for each in setting.results:
+    for each in comparison.results:
         for probe, metrics in each.probes.items():
             names.setdefault(probe, set()).update(metrics)
     found = []
     for probe in sorted(names):
         rows = []
         for name in sorted(names[probe], key=natural):
-            measure = describe(name)
-            cells = tuple(leaderboard.cell(arm.estimate(name), measure) for arm in setting.arms)
+            measure = comparison.describe(name)
+            cells = tuple(leaderboard.cell(arm.estimate(name), measure) for arm in comparison.arms)
             rows.append((measure.heading, cells))
         if rows:
             found.append((probe, tuple(rows)))
     return tuple(found)
 
 
-def settings(setting: Comparison) -> tuple[Settings, ...]:
-    """Of each variant of each method, once. Raises `UserError` where they cannot be read."""
+def settings(comparison: Comparison) -> tuple[Settings, ...]:
+    """The settings of each variant of each method. Raises `UserError` if they cannot be read."""
     found: dict[str, Settings] = {}
-    for arm in setting.arms:
+    for arm in comparison.arms:
         first = arm.results[0]
         id = settings_id(first)
         if id in found:
@@ -134,13 +134,13 @@ def settings(setting: Comparison) -> tuple[Settings, ...]:
 
 
 def settings_id(result: Result) -> str:
-    """The id of a run's settings on a page; it differs from the arms' own."""
+    """The HTML id of a run's settings; distinct from the ids of arms."""
     run = result.planned
     return f"settings/{run.dataset}/{run.method}/{run.variant}".replace(" ", "_")
 
 
 def plain(text: str) -> str:
-    """A text in one line, of which Markdown makes neither HTML nor cells of a table."""
+    """The text on one line, escaped so that Markdown reads no HTML and no table cell in it."""
     line = re.sub(r"([\\|])", r"\\\1", re.sub(r"[\r\n\t\v\f]+", " ", text))
     return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", line)
 

@@ -1,4 +1,4 @@
-"""The page of all statements, from the records of their studies."""
+"""The page of all statements, made from the records of their studies."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from unlabel.analysis.estimate import Estimate
 from unlabel.analysis.verdict import FAILS, HOLDS, OPEN, Verdict, holm
 from unlabel.report import html
 from unlabel.report.sections import markdown
-from unlabel.report.study_page import difference, kind, probability, told
+from unlabel.report.study_page import describe_conditions, difference, kind, probability
 from unlabel.units import duration
 
 ORDER = (HOLDS, FAILS, OPEN)
@@ -19,14 +19,14 @@ ORDER = (HOLDS, FAILS, OPEN)
 
 @dataclass(frozen=True)
 class Statement:
-    """A study's record, and its verdict among all."""
+    """A study's record, with its verdict corrected for the number of statements."""
 
     record: Mapping[str, Any]
     verdict: Verdict
 
 
 def judge(records: Sequence[Mapping[str, Any]]) -> list[Statement]:
-    """Correct the verdicts for being so many (Holm); sorted by title."""
+    """Correct the verdicts for multiple testing (Holm). Statements come sorted by title."""
     records = sorted(records, key=lambda record: str(record["title"]))
     own = [Verdict(r["p_for"], r["p_against"], r["p"], r["p"]) for r in records]
     corrected = holm([each.p for each in own])
@@ -40,20 +40,20 @@ def render(statements: Sequence[Statement]) -> str:
     """The page as HTML."""
     rows = [_row(each) for each in statements]
     return html.render(
-        "statements.html", rows=rows, lead=lead(statements), facts=_facts(statements)
+        "statements.html", rows=rows, summary=summary(statements), facts=_facts(statements)
     )
 
 
-def lead(statements: Sequence[Statement]) -> str:
-    """How many statements there are of each verdict."""
+def summary(statements: Sequence[Statement]) -> str:
+    """One sentence: how many statements got each verdict."""
     counts = Counter(each.verdict.word for each in statements)
     if not statements:
-        return "No study of params/study has a statement."
+        return "No study in params/study has a statement."
     many = f"{len(statements)} statements" if len(statements) > 1 else "One statement"
-    said = ", ".join(
+    counted = ", ".join(
         f"{counts[word]} {_plural(word, counts[word])}" for word in ORDER if counts[word]
     )
-    return f"{many} tested: {said}."
+    return f"{many} tested: {counted}."
 
 
 def text(statements: Sequence[Statement]) -> str:
@@ -70,7 +70,7 @@ def text(statements: Sequence[Statement]) -> str:
         for row in map(_row, statements)
     ]
     names = ["study", "statement", "verdict", "p (Holm)", "differences", "tested on"]
-    return f"{lead(statements)}\n\n" + markdown(names, rows)
+    return f"{summary(statements)}\n\n" + markdown(names, rows)
 
 
 def table(statements: Sequence[Statement]) -> pd.DataFrame:
@@ -87,7 +87,7 @@ def table(statements: Sequence[Statement]) -> pd.DataFrame:
 
 
 def record(statements: Sequence[Statement]) -> dict[str, Any]:
-    """As JSON has it, and `dvc metrics` shows it."""
+    """The verdicts for JSON and `dvc metrics`."""
     return {
         each.record["name"]: {
             "verdict": each.verdict.word,
@@ -114,7 +114,7 @@ def _row(statement: Statement) -> dict[str, Any]:
         "claims": len(claims),
         "listed": [_claim(claim) for claim in claims],
         "many": len(record["conditions"]) > 1,
-        "conditions": [told(condition) for condition in record["conditions"]],
+        "conditions": [describe_conditions(condition) for condition in record["conditions"]],
         "seeds": min(seeds),
     }
 
@@ -133,15 +133,15 @@ def _facts(statements: Sequence[Statement]) -> list[tuple[str, str]]:
         return ", ".join(sorted({value for each in made for value in each[name]}))
 
     facts = [
-        ("Runs", f"{sum(m['runs'] for m in made)}, those that studies share counted in each"),
-        ("Time to train them", duration(sum(m["seconds"] for m in made))),
+        ("Runs", f"{sum(m['runs'] for m in made)} (a run shared by studies counts once for each)"),
+        ("Training time", duration(sum(m["seconds"] for m in made))),
         ("Device", listed("device")),
         ("Precision", listed("precision")),
         ("Software", f"torch {listed('torch')}"),
         ("Commit", listed("commit")),
-        ("Lock of the environment", listed("lock")),
+        ("Environment lock", listed("lock")),
     ]
-    return [(term, said) for term, said in facts if said]
+    return [(term, text) for term, text in facts if text]
 
 
 def _plural(word: str, count: int) -> str:

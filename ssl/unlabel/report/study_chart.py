@@ -1,4 +1,4 @@
-"""The chart of a study: a measure over the arms, a line for each method."""
+"""The chart of a study: one metric over the arms, one line per method."""
 
 import json
 import math
@@ -13,11 +13,11 @@ import pandas as pd
 
 from unlabel.analysis.arms import Arm, Comparison
 from unlabel.analysis.frozen_study import BASE, FrozenStudy
-from unlabel.analysis.metric import Measure, capital, describe
+from unlabel.analysis.metric import Measure, capital
 from unlabel.report import chart
-from unlabel.report.chart import GREY, ROOM, Chart
+from unlabel.report.chart import GREY, SCALE, Chart
 
-# Told apart by those who see few colours, on white and on black; the shapes say the same in grey.
+# Distinct for colour-blind readers, on white and on black; the shapes do the same in greyscale.
 COLOURS = ["#2f78b7", "#d0701c", "#2a9461", "#b8489a", "#a8870f", "#3a9fb8", "#c9473a", "#7d68c4"]
 SHAPES = [
     "circle",
@@ -30,27 +30,27 @@ SHAPES = [
     "triangle-right",
 ]
 LABEL = re.compile(r"([-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)(?:(?=\s|%)\s*(.*))?")
-LOG = 8  # numbers that span more than so many times are shown on a logarithmic axis
-CROWDED = 0.03  # of the axis: numbers nearer than that stand at equal distances instead
+LOG = 8  # an axis is logarithmic if its largest number is more than 8 times its smallest
+CROWDED = 0.03  # share of the axis; if numbers are closer than this, they are spaced equally
 
 
 @dataclass(frozen=True)
 class Axis:
-    """What the arms' labels are: numbers on a scale, an order, or just names."""
+    """How the arms' labels are placed: as numbers on a scale, equally spaced, or as names."""
 
     kind: str  # "scale", "order" or "names"
     labels: tuple[str, ...]
     numbers: dict[str, float]
-    series: dict[str, str]  # what follows a number, where that differs: each is a line of its own
+    series: dict[str, str]  # label -> the text after its number; each such text is its own line
     log: bool = False
 
     def shown(self, label: str) -> str:
-        """What the axis says of an arm."""
+        """The text of an arm's tick."""
         return f"{self.numbers[label]:g}" if len(set(self.series.values())) > 1 else label
 
 
 def axis(labels: Sequence[str]) -> Axis:
-    """How to place arms of these labels."""
+    """Choose an axis for these labels."""
     found = {label: LABEL.fullmatch(label) for label in labels}
     if len(labels) < 2 or not all(found.values()):
         return Axis("names", tuple(labels), {}, {})
@@ -65,22 +65,25 @@ def axis(labels: Sequence[str]) -> Axis:
     return Axis("order" if crowded else "scale", tuple(labels), numbers, series, log)
 
 
-def by_arm(setting: Comparison, metric: str, brief: FrozenStudy) -> Chart | None:
-    """A measure of each arm, with its interval and each seed; None where nothing has it."""
-    measure = describe(metric)
-    crossed = [arm for arm in setting.arms if not alone(arm, brief)]
+def by_arm(comparison: Comparison, metric: str, study: FrozenStudy) -> Chart | None:
+    """A metric of each arm: mean, interval and every seed. None if no arm has the metric."""
+    measure = comparison.describe(metric)
+    crossed = [arm for arm in comparison.arms if not alone(arm, study)]
     crossed = [arm for arm in crossed if arm.estimate(metric)]
     if not crossed:
         return None
     if {arm.label for arm in crossed} == {BASE}:
-        return chart.accuracy(setting, metric)
+        return chart.accuracy(comparison, metric)
     labels = dict.fromkeys(arm.label for arm in crossed)
     placed = axis(list(labels))
     methods = list(dict.fromkeys(arm.method for arm in crossed))
     rows, seeds = _rows(crossed, measure, placed, methods)
     draw = _named if placed.kind == "names" else _lines
-    title = brief.axis or "arm"
-    layers = [*_levels(setting, brief, measure, placed), *draw(rows, seeds, measure, placed, title)]
+    title = study.axis or "arm"
+    layers = [
+        *_levels(comparison, study, measure, placed),
+        *draw(rows, seeds, measure, placed, title),
+    ]
     height = 300 if placed.kind != "names" else max(150, 16 * len(rows) + 12 * len(labels))
     words = "; ".join(f"{row['method']}, {row['arm']}: {row['shown']}" for row in rows)
     spec = chart.finish(layers, height)
@@ -94,15 +97,15 @@ def by_arm(setting: Comparison, metric: str, brief: FrozenStudy) -> Chart | None
     return Chart(capital(measure.title), description, spec)
 
 
-def alone(arm: Arm, brief: FrozenStudy) -> bool:
-    """Is it a method to compare with, and in no arm?"""
-    return arm.method in brief.references and arm.label == BASE
+def alone(arm: Arm, study: FrozenStudy) -> bool:
+    """Whether this is a reference method that belongs to no arm."""
+    return arm.method in study.references and arm.label == BASE
 
 
 def _rows(
     arms: Sequence[Arm], measure: Measure, placed: Axis, methods: Sequence[str]
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """A row for each arm, and one for each of its seeds, in the unit that is shown."""
+    """One row per arm and one per seed, in the displayed unit."""
     rows, seeds = [], []
     for arm in sorted(arms, key=lambda arm: placed.labels.index(arm.label)):
         found = arm.estimate(measure.name)
@@ -114,7 +117,7 @@ def _rows(
             "arm": arm.label,
             "series": placed.series.get(arm.label, ""),
             "x": _place(arm.label, placed, methods.index(arm.method), len(methods)),
-            "shown": f"{measure.write(found.mean)}{around}{measure.unit}",
+            "shown": f"{measure.write(found.mean)}{around}{measure.suffix}",
         }
         seeds += [row | {"value": measure.scaled(v)} for v in arm.values(measure.name).values()]
         ends = {"mean": found.mean, "low": found.low, "high": found.high}
@@ -123,7 +126,7 @@ def _rows(
 
 
 def _place(label: str, placed: Axis, at: int, of: int) -> float:
-    """Where an arm stands; methods stand a little beside each other, so that none hides another."""
+    """The position of an arm. Methods are shifted slightly, so that none hides another."""
     if placed.kind == "names":
         return float(placed.labels.index(label))
     beside = (at - (of - 1) / 2) * 0.008
@@ -142,7 +145,7 @@ def _lines(
     placed: Axis,
     title: str,
 ) -> list[alt.Chart]:
-    """The arms from left to right, joined for each method."""
+    """The arms from left to right, joined by a line per method."""
     at = {_place(label, placed, 0, 1): placed.shown(label) for label in placed.labels}
     names = "".join(
         f"abs(datum.value - {x!r}) < 1e-9 ? {json.dumps(name)} : " for x, name in at.items()
@@ -151,18 +154,18 @@ def _lines(
     log = {"type": "log"} if placed.log else {"zero": False}
     scale = alt.Scale(nice=False, padding=16, **log)
     x = alt.X("x:Q", title=title, scale=scale).axis(grid=False, **marks)
-    y = alt.Y("low:Q", title=measure.heading, scale=ROOM).axis(tickCount=6)
+    y = alt.Y("low:Q", title=measure.heading, scale=SCALE).axis(tickCount=6)
     base = alt.Chart(pd.DataFrame(rows)).encode(x=x)
     line = base.mark_line(strokeWidth=2)
     series = list(dict.fromkeys(row["series"] for row in rows))
     if len(series) > 1:
         legend = alt.Legend(
-            orient="top", title=None, labelExpr="datum.label == '' ? 'otherwise' : datum.label"
+            orient="top", title=None, labelExpr="datum.label == '' ? 'default' : datum.label"
         )
         line = line.encode(strokeDash=alt.StrokeDash("series:N", sort=series, legend=legend))
     each = alt.Chart(pd.DataFrame(seeds)).mark_point(size=14, opacity=0.55, filled=True)
     return [
-        each.encode(x=x, y=alt.Y("value:Q", scale=ROOM)),
+        each.encode(x=x, y=alt.Y("value:Q", scale=SCALE)),
         base.mark_rule(strokeWidth=1.5).encode(y=y, y2="high:Q"),
         line.encode(y="mean:Q"),
         base.mark_point(filled=True, size=80, opacity=1).encode(
@@ -178,15 +181,15 @@ def _named(
     placed: Axis,
     title: str,
 ) -> list[alt.Chart]:
-    """The arms below each other, as names need room; in each arm the methods below each other."""
+    """The arms one below the other, as names need room; within an arm, its methods likewise."""
     order = list(placed.labels)
     y = alt.Y("arm:N", sort=order, title=None).axis(labelLimit=170, ticks=False, domain=False)
     beside = alt.YOffset("method:N", sort=list(dict.fromkeys(row["method"] for row in rows)))
-    x = alt.X("low:Q", title=measure.heading, scale=ROOM).axis(tickCount=6)
+    x = alt.X("low:Q", title=measure.heading, scale=SCALE).axis(tickCount=6)
     base = alt.Chart(pd.DataFrame(rows)).encode(y=y, yOffset=beside)
     each = alt.Chart(pd.DataFrame(seeds)).mark_tick(thickness=1, size=8, opacity=0.7)
     return [
-        each.encode(x=alt.X("value:Q", scale=ROOM), y=y, yOffset=beside),
+        each.encode(x=alt.X("value:Q", scale=SCALE), y=y, yOffset=beside),
         base.mark_rule(strokeWidth=2).encode(x=x, x2="high:Q"),
         base.mark_point(filled=True, size=80, opacity=1).encode(
             x="mean:Q", tooltip=["method", "arm", "shown"]
@@ -195,11 +198,11 @@ def _named(
 
 
 def _levels(
-    setting: Comparison, brief: FrozenStudy, measure: Measure, placed: Axis
+    comparison: Comparison, study: FrozenStudy, measure: Measure, placed: Axis
 ) -> list[alt.Chart]:
-    """A dashed line for each reference that is in no arm."""
+    """A dashed line for each reference method that belongs to no arm."""
     layers = []
-    for at, arm in enumerate(arm for arm in setting.arms if alone(arm, brief)):
+    for at, arm in enumerate(arm for arm in comparison.arms if alone(arm, study)):
         if not (found := arm.estimate(measure.name)):
             continue
         data = pd.DataFrame({"level": [measure.scaled(found.mean)], "name": [arm.method]})
@@ -222,7 +225,7 @@ def _levels(
 
 
 def _colour(spec: dict[str, Any], scales: dict[str, dict[str, Any]], legend: bool) -> None:
-    """Give every layer that shows methods its colour and shape, and the chart one legend."""
+    """Set the colour and shape of each layer that shows methods; the chart gets one legend."""
     shown = {"orient": "top", "title": None, "labelFontSize": 12, "symbolOpacity": 1, "columns": 4}
     for layer in spec["layer"]:
         encoding = layer["encoding"]

@@ -1,4 +1,4 @@
-"""The page of a study: its question, the chart that answers it, and whether its statement holds."""
+"""The page of a study: its question, the charts that answer it, and the verdict."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,21 +6,21 @@ from typing import Any
 from unlabel.analysis.arms import Arm, Comparison
 from unlabel.analysis.estimate import Estimate, estimate
 from unlabel.analysis.frozen_study import BASE, FrozenStudy
-from unlabel.analysis.judgement import Outcome, conditions, unit
-from unlabel.analysis.metric import capital, describe
-from unlabel.analysis.verdict import HOLDS, OPEN, Judged, seeds_needed
+from unlabel.analysis.judgement import Judgement, conditions
+from unlabel.analysis.metric import capital
+from unlabel.analysis.verdict import HOLDS, OPEN, JudgedClaim, seeds_needed
 from unlabel.report import html, leaderboard, sections, study_chart
 from unlabel.report.chart import Chart
 from unlabel.report.leaderboard import Cell
 from unlabel.report.sections import Part, markdown, plain
 from unlabel.units import duration, number
 
-KINDS = {HOLDS: "holds", OPEN: "open"}  # the class of a verdict's word; else "fails"
+KINDS = {HOLDS: "holds", OPEN: "open"}  # CSS class of a verdict; "fails" for all others
 
 
 @dataclass(frozen=True)
 class ArmTable:
-    """Each column's heading and kind, and each arm's cells."""
+    """The columns as (heading, CSS class), and each arm with its cells."""
 
     columns: tuple[tuple[str, str], ...]
     rows: tuple[tuple[Arm, tuple[Cell, ...]], ...]
@@ -28,53 +28,53 @@ class ArmTable:
 
 @dataclass(frozen=True)
 class StudyPart(Part):
-    """What the page tells of one dataset."""
+    """One dataset's section of the page."""
 
     charts: tuple[Chart, ...]
     table: ArmTable
 
 
-def render(outcome: Outcome) -> str:
+def render(judgement: Judgement) -> str:
     """The page as HTML."""
-    brief = outcome.brief
-    shown = [_setting(setting, brief) for setting in outcome.settings]
-    return html.render("study.html", brief=brief, parts=shown, verdict=_verdict(outcome))
+    study = judgement.study
+    shown = [_part(comparison, study) for comparison in judgement.comparisons]
+    return html.render("study.html", study=study, parts=shown, verdict=_verdict(judgement))
 
 
-def text(outcome: Outcome) -> str:
-    """The page's tables and its verdict as Markdown."""
-    brief, found = outcome.brief, _verdict(outcome)
-    lines = [f"# {plain(brief.title)}\n\n{plain(brief.question)}\n"]
+def text(judgement: Judgement) -> str:
+    """The page's verdict and tables as Markdown."""
+    study, found = judgement.study, _verdict(judgement)
+    lines = [f"# {plain(study.title)}\n\n{plain(study.question)}\n"]
     if found:
         where = "; on ".join(found["conditions"])
         said = f"{found['is']}**{found['word']}** on {plain(where)}"
-        lines.append(f"> {plain(brief.statement)}\n\nThe statement {said}.\n")
-        names = ["claim", "dataset", "measure", "difference", "must be", "seeds", "p for"]
+        lines.append(f"> {plain(study.statement)}\n\nThe statement {said}.\n")
+        names = ["claim", "dataset", "metric", "difference", "required", "seeds", "p for"]
         keys = ["says", "dataset", "measure", "effect", "margin", "seeds", "p_for", "p_against"]
         rows = [[row[key] for key in [*keys, "word"]] for row in found["rows"]]
-        lines.append(markdown([*names, "p against", "alone, it"], rows))
-        if brief.expected:
-            lines.append(f"What the field found: {brief.expected}\n")
-        if brief.remark:
-            lines.append(f"What to make of it: {brief.remark}\n")
-    for setting in outcome.settings:
-        table = _table(setting, brief)
+        lines.append(markdown([*names, "p against", "on its own"], rows))
+        if study.expected:
+            lines.append(f"Published results: {study.expected}\n")
+        if study.remark:
+            lines.append(f"Remarks: {study.remark}\n")
+    for comparison in judgement.comparisons:
+        table = _table(comparison, study)
         rows = [
             [arm.method, *(f"{c.text} ± {c.interval}" if c.interval else c.text for c in cells)]
             for arm, cells in table.rows
         ]
-        lines.append(f"## {plain(setting.dataset)}\n")
+        lines.append(f"## {plain(comparison.dataset)}\n")
         lines.append(markdown(["method", *(heading for heading, _ in table.columns)], rows))
     return "\n".join(lines)
 
 
 def kind(word: str) -> str:
-    """The class that colours a verdict's word."""
+    """The CSS class of a verdict."""
     return KINDS.get(word, "fails")
 
 
-def told(condition: dict[str, Any]) -> str:
-    """A dataset and all that a verdict on it must be read with, in words."""
+def describe_conditions(condition: dict[str, Any]) -> str:
+    """The conditions a verdict is valid for, in words: dataset, encoder, budget and so on."""
 
     def count(name: str, word: str) -> str:
         return f"{' / '.join(number(each, 0) for each in condition[name])} {word}"
@@ -88,39 +88,42 @@ def told(condition: dict[str, Any]) -> str:
 
 
 def difference(effect: Estimate, share: bool, unit: str) -> str:
-    """An effect with its sign and its interval."""
+    """An effect as text, with its sign and interval."""
     scaled = 100 if share else 1
     mean, half = scaled * effect.mean, scaled * (effect.interval or 0.0)
-    # As many decimals as tell the interval from 0, where the mean itself may be near 0.
+    # Enough decimals for the interval, as the mean may be close to 0.
     places = 1 if share else None
     plus = "+" if mean > 0 else ""
     return f"{plus}{number(mean, places)} ± {number(half, places)}{unit}"
 
 
 def probability(p: float) -> str:
-    """A p-value, as precise as it is worth."""
+    """A p-value as text, rounded to a sensible precision."""
     return "< 0.001" if p < 0.001 else number(p, 3 if p < 0.1 else 2)
 
 
-def _setting(setting: Comparison, brief: FrozenStudy) -> StudyPart:
-    charts = [study_chart.by_arm(setting, metric, brief) for metric in brief.metrics]
+def _part(comparison: Comparison, study: FrozenStudy) -> StudyPart:
+    charts = [study_chart.by_arm(comparison, metric, study) for metric in study.metrics]
     return StudyPart(
-        setting,
-        sections.facts(setting, brief),
-        sections.measures(setting),
-        sections.settings(setting),
+        comparison,
+        sections.facts(comparison, study),
+        sections.measures(comparison),
+        sections.settings(comparison),
         tuple(each for each in charts if each is not None),
-        _table(setting, brief),
+        _table(comparison, study),
     )
 
 
-def _verdict(outcome: Outcome) -> dict[str, Any] | None:
-    """What the page says of the statement; None where the study has none."""
-    found = outcome.verdict
+def _verdict(judgement: Judgement) -> dict[str, Any] | None:
+    """The verdict as the template shows it; None if the study has no statement."""
+    found = judgement.verdict
     if found is None:
         return None
-    where = [told(conditions(setting, outcome.brief)) for setting in outcome.settings]
-    needed = seeds_needed(outcome.judged) if found.word == OPEN else None
+    where = [
+        describe_conditions(conditions(comparison, judgement.study))
+        for comparison in judgement.comparisons
+    ]
+    needed = seeds_needed(judgement.claims) if found.word == OPEN else None
     return {
         "word": found.word,
         "kind": kind(found.word),
@@ -130,16 +133,16 @@ def _verdict(outcome: Outcome) -> dict[str, Any] | None:
         "p": probability(found.p),
         "p_for": probability(found.p_for),
         "p_against": probability(found.p_against),
-        "rows": [_claim(each) for each in outcome.judged],
-        "needed": f"Should differences and their spread stay as they are, about {needed} seeds "
-        "would decide it."
+        "rows": [_claim(each, judgement) for each in judgement.claims],
+        "needed": f"If the differences and their spread stay the same, about {needed} seeds would "
+        "decide it."
         if needed
         else "",
     }
 
 
-def _claim(judged: Judged) -> dict[str, str]:
-    claimed, measure = judged.claim, unit(judged.claim)
+def _claim(judged: JudgedClaim, judgement: Judgement) -> dict[str, str]:
+    claimed, measure = judged.claim, judgement.measure(judged.claim)
     points = " points" if measure.share else ""
     margin = number(measure.scaled(claimed.margin), 1 if measure.share else None)
     must = f"within ±{margin}" if claimed.kind == "same" else f"> {margin if claimed.margin else 0}"
@@ -147,7 +150,7 @@ def _claim(judged: Judged) -> dict[str, str]:
         "says": claimed.says,
         "formula": claimed.formula(),
         "dataset": judged.dataset,
-        "measure": " and ".join(describe(name).title for name in claimed.metrics),
+        "measure": " and ".join(judgement.study.describe(name).title for name in claimed.metrics),
         "effect": difference(judged.effect, measure.share, points),
         "margin": f"{must}{points if claimed.margin else ''}",
         "seeds": str(judged.effect.n),
@@ -158,13 +161,13 @@ def _claim(judged: Judged) -> dict[str, str]:
     }
 
 
-def _table(setting: Comparison, brief: FrozenStudy) -> ArmTable:
-    """The measures that the study is about, of each arm, and what its training cost."""
-    columns = [(brief.axis or "arm", "words", lambda arm: _label(arm, brief))]
-    if {arm.label for arm in setting.arms} == {BASE}:
+def _table(comparison: Comparison, study: FrozenStudy) -> ArmTable:
+    """The study's metrics and the training cost of each arm."""
+    columns = [(study.axis or "arm", "words", lambda arm: _label(arm, study))]
+    if {arm.label for arm in comparison.arms} == {BASE}:
         columns = []
-    for name in brief.metrics:
-        measure = describe(name)
+    for name in study.metrics:
+        measure = study.describe(name)
         heading = capital(measure.heading)
         columns.append(
             (heading, "number", lambda arm, m=measure: leaderboard.cell(arm.estimate(m.name), m))  # type: ignore[misc]
@@ -175,12 +178,12 @@ def _table(setting: Comparison, brief: FrozenStudy) -> ArmTable:
         ("seeds", "number", lambda arm: Cell(str(len(arm.results)), "", len(arm.results)))
     )
     columns.append(("time", "number", _time))
-    rows = tuple((arm, tuple(cell(arm) for *_, cell in columns)) for arm in setting.arms)
+    rows = tuple((arm, tuple(cell(arm) for *_, cell in columns)) for arm in comparison.arms)
     return ArmTable(tuple((heading, side) for heading, side, _ in columns), rows)
 
 
-def _label(arm: Arm, brief: FrozenStudy) -> Cell:
-    if study_chart.alone(arm, brief):
+def _label(arm: Arm, study: FrozenStudy) -> Cell:
+    if study_chart.alone(arm, study):
         return Cell()
     found = study_chart.LABEL.fullmatch(arm.label)
     return Cell(arm.label, value=float(found[1]) if found else arm.label)
@@ -188,7 +191,7 @@ def _label(arm: Arm, brief: FrozenStudy) -> Cell:
 
 def _fact(arm: Arm, name: str) -> Cell:
     first = arm.results[0]
-    found = first.about.get("images") if name == "images" else getattr(first.planned, name)
+    found = first.run_info.get("images") if name == "images" else getattr(first.planned, name)
     if not arm.trained or found is None:
         return Cell()
     return Cell(number(found, 0), value=found)

@@ -1,18 +1,17 @@
-"""What a hurried reader is told first, in sentences."""
+"""The summary at the top of the leaderboard page, in sentences."""
 
 from unlabel.analysis.arms import Arm, Comparison
 from unlabel.analysis.estimate import Estimate
-from unlabel.analysis.metric import describe
 
 RANK = (
-    "Without labels nobody can say whose features serve best: a higher effective rank says that "
-    "they use more directions, which often goes with it (arXiv:2210.02885) and need not."
+    "Without labels, accuracy cannot be measured. A higher effective rank means that the features "
+    "use more directions; it often goes with higher accuracy (arXiv:2210.02885), but not always."
 )
 
 
-def sentences(setting: Comparison, metric: str) -> list[str]:
-    """Who is best, by how much, and how sure that is."""
-    measure = describe(metric)
+def sentences(comparison: Comparison, metric: str) -> list[str]:
+    """Which method is best, by how much, and how certain that is."""
+    measure = comparison.describe(metric)
 
     def amount(found: Estimate, unit: str) -> str:
         half = found.interval
@@ -20,30 +19,31 @@ def sentences(setting: Comparison, metric: str) -> list[str]:
         text = f"{measure.write(found.mean)}{around}{unit}"
         return text.replace(" ", "\N{NO-BREAK SPACE}")
 
-    ranked = [arm for arm in setting.ranked(metric) if arm.estimate(metric)]
-    told: list[str] = []
-    contest = [arm for arm in ranked if arm in setting.contestants]
+    ranked = [arm for arm in comparison.ranked(metric) if arm.estimate(metric)]
+    lines: list[str] = []
+    contest = [arm for arm in ranked if arm in comparison.contestants]
     if contest:
         best = contest[0]
-        text = f"{best.name} has the highest {measure.title} of the methods that see no label"
-        told.append(f"{text}, {amount(_of(best, metric), measure.unit)}")
-        if gain := setting.gain(best, metric):
-            # A paired interval can be much narrower than either mean's.
+        extreme = "highest" if measure.sign > 0 else "lowest"
+        text = f"{best.name} has the {extreme} {measure.title} of all methods without labels"
+        lines.append(f"{text}, {amount(_of(best, metric), measure.suffix)}")
+        if gain := comparison.gain(best, metric):
+            # The paired interval can be much narrower than that of either mean.
             side = "above" if gain.mean >= 0 else "below"
             size = Estimate(abs(gain.mean), gain.interval, gain.n)
             points = " points" if measure.share else ""
-            told[-1] += f": {amount(size, points)} {side} the untrained encoder"
-        told[-1] += "."
+            lines[-1] += f": {amount(size, points)} {side} the untrained encoder"
+        lines[-1] += "."
     if len(contest) > 1:
-        told.append(_second(contest, metric, amount(_of(contest[1], metric), measure.unit)))
-    if told and metric == "effective_rank":
-        told.append(RANK)
-    told += [
-        f"With labels, {arm.name} has {amount(_of(arm, metric), measure.unit)}."
+        lines.append(_second(contest, metric, amount(_of(contest[1], metric), measure.suffix)))
+    if lines and metric == "effective_rank":
+        lines.append(RANK)
+    lines += [
+        f"With labels, {arm.name} reaches {amount(_of(arm, metric), measure.suffix)}."
         for arm in ranked
         if arm.labels
     ]
-    return told
+    return lines
 
 
 def _of(arm: Arm, metric: str) -> Estimate:
@@ -56,7 +56,7 @@ def _second(contest: list[Arm], metric: str, shown: str) -> str:
     first, second = (_of(arm, metric) for arm in contest[:2])
     text = f"{contest[1].name} is next with {shown}"
     if first.interval is None or second.interval is None:
-        return f"{text}; with one seed, nobody can say whether that difference is chance."
+        return f"{text}; with one seed, this difference may be chance."
     if first.low <= second.high:
         return f"{text}; their intervals overlap, so the order may be chance."
     return f"{text}."

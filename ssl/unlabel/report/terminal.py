@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from unlabel.analysis.estimate import estimate
-from unlabel.analysis.metric import describe
+from unlabel.analysis.metric import Measure, Metrics
 from unlabel.units import DASH
 
 COLUMNS = {
@@ -21,38 +21,42 @@ GAP = "  "
 
 
 def leaderboard(results: pd.DataFrame, width: int) -> str:
-    """The table of each dataset, best first, no wider than `width` where its columns allow it.
+    """One table per dataset, best first, folded to at most `width` characters if possible.
 
-    `results` is what `tables.results` made.
+    `results` is the table that `tables.results` makes.
     """
     headline = results.attrs.get("metric", "linear")
-    names = COLUMNS if headline in COLUMNS else {headline: describe(headline).title} | COLUMNS
+    metrics = Metrics.of(results.attrs.get("declared", ()))
+    own = {} if headline in COLUMNS else {headline: metrics.describe(headline).title}
+    names = own | COLUMNS
     names = {name: title for name, title in names.items() if (results["metric"] == name).any()}
     blocks = []
     for dataset, part in results.groupby("dataset"):
-        arms = _ranked(part, headline, results.attrs)
+        arms = _ranked(part, metrics.describe(headline), results.attrs)
         columns = [["method", *arms.values()]]
         for name, title in names.items():
-            columns.append([title, *(_shown(part, arm, name) for arm in arms)])
+            measure = metrics.describe(name)
+            columns.append([title, *(_shown(part, arm, measure) for arm in arms)])
         tables = [aligned(each) for each in _folded(columns, width)]
         blocks.append(f"{dataset}\n" + "\n\n".join(tables) + "\n")
     seeds = results["seed"].nunique()
     spread = f"mean ± 95 % interval over {seeds} seeds" if seeds > 1 else "one seed: no interval"
     accuracies = any(name in COLUMNS for name in names)
-    what = "accuracy on the test split in %" if accuracies else "on the validation split"
+    what = "accuracy (%) on the test split" if accuracies else "on the validation split"
     return "\n".join([*blocks, f"{what}, {spread}"])
 
 
 Arm = tuple[str, str]  # method and variant
 
 
-def _ranked(part: pd.DataFrame, headline: str, about: dict) -> dict[Arm, str]:
-    """The arms and their names: best first, and the references last."""
-    of_headline = part[part["metric"] == headline]
-    means = of_headline.groupby(["method", "variant"])["value"].mean().to_dict()
+def _ranked(part: pd.DataFrame, headline: Measure, about: dict) -> dict[Arm, str]:
+    """The arms with their names: best first, references last."""
+    of_headline = part[part["metric"] == headline.name]
+    means = of_headline.groupby(["method", "variant"])["value"].mean()
+    place = {arm: -headline.sign * mean for arm, mean in means.items()}
     arms: list[Arm] = sorted({*zip(part["method"], part["variant"], strict=True)})
     references, labels = about.get("references", []), about.get("labels", [])
-    arms.sort(key=lambda arm: (arm[0] in references, -means.get(arm, float("-inf"))))
+    arms.sort(key=lambda arm: (arm[0] in references, place.get(arm, float("inf"))))
     return {
         (method, variant): method
         + (f" {variant}" if variant != "base" else "")
@@ -61,11 +65,12 @@ def _ranked(part: pd.DataFrame, headline: str, about: dict) -> dict[Arm, str]:
     }
 
 
-def _shown(part: pd.DataFrame, arm: Arm, name: str) -> str:
+def _shown(part: pd.DataFrame, arm: Arm, measure: Measure) -> str:
     method, variant = arm
-    chosen = (part["method"] == method) & (part["variant"] == variant) & (part["metric"] == name)
+    chosen = (
+        (part["method"] == method) & (part["variant"] == variant) & (part["metric"] == measure.name)
+    )
     found = estimate(part.loc[chosen, "value"].tolist())
-    measure = describe(name)
     if found is None:
         return DASH
     if found.interval is None:
@@ -74,7 +79,7 @@ def _shown(part: pd.DataFrame, arm: Arm, name: str) -> str:
 
 
 def _folded(columns: Sequence[list[str]], width: int) -> list[list[list[str]]]:
-    """Tables of some of the columns each, the first column in all of them."""
+    """Split the columns into tables of at most `width`; each repeats the first column."""
     first, *rest = columns
     tables = [[first]]
     for column in rest:
@@ -89,7 +94,7 @@ def _width(columns: Sequence[list[str]]) -> int:
 
 
 def aligned(columns: Sequence[list[str]], left: int = 1) -> str:
-    """A table of columns, each with its heading first; so many of them are flush left."""
+    """A table from columns that start with their heading; the first `left` are left-aligned."""
     cells = [
         [cell.ljust(width) if number < left else cell.rjust(width) for cell in column]
         for number, column in enumerate(columns)

@@ -1,4 +1,4 @@
-"""Show what the benchmarks have found."""
+"""Show the benchmarks as a page."""
 
 from pathlib import Path
 
@@ -7,17 +7,22 @@ from unlabel.errors import UserError
 
 
 def run(record: Path, page: Path) -> None:
-    """Read what `make bench` has written as JSON, and write a page with charts and tables.
+    """Write a page with charts and tables of what `make bench` measured.
 
-    Raises `UserError` for a record that is missing or damaged.
+    Args:
+        record: what `make bench` wrote, a JSON file
+        page: the HTML file to write
+
+    Raises:
+        UserError: if the record is missing or damaged
     """
-    from unlabel.report import bench_page  # Altair and Jinja2, which only this stage needs
+    from unlabel.report import bench_page  # loads Altair and Jinja2
 
     content = files.read_json(record, "run make bench")
     try:
         html = bench_page.render(content)
     except (AttributeError, KeyError, TypeError) as error:
         raise UserError(
-            f"{record} is no record of benchmarks ({error!r}); delete it and run make bench"
+            f"{record} does not hold benchmarks ({error!r}); delete it and run make bench"
         ) from error
     files.write_text(page, html)

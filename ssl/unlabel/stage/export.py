@@ -1,4 +1,4 @@
-"""Take an encoder out of a run, for programs that do not know this one."""
+"""Write a trained encoder in a format that other programs read."""
 
 import io
 import json
@@ -17,19 +17,27 @@ from unlabel.errors import UserError
 from unlabel.features.trained_encoder import digest, encoder_file, settings_of
 from unlabel.files import whole
 
-OPSET = 18  # the oldest that torch writes, and so what most runtimes read
+OPSET = 18  # the oldest that torch writes, which most runtimes read
 
 
 def run(run: Path, out: Path) -> None:
-    """Write the encoder of the folder `run` to `out`, in the format that its suffix names.
+    """Write the encoder of a trained run as safetensors, torch.export or ONNX.
 
-    .safetensors: the weights; where the encoder is one of torchvision's, under torchvision's names.
-    .pt2: a program for `torch.export.load`, and .onnx one for ONNX runtimes: float32 images in
-    [0, 1] (B, C, H, W) of any number B, which they normalise themselves -> h (B, D).
+    The suffix of `out` chooses the format. A .safetensors file has the weights, under torchvision's
+    names if the encoder is one of torchvision's. A .pt2 file is a program for `torch.export.load`,
+    an .onnx file one for ONNX runtimes. Both take float32 images in [0, 1] (B, C, H, W), for any
+    B, normalise them, and give h (B, D).
 
-    The file also says what the run and its data were, as JSON under the name `unlabel`: settings,
-    classes, the channels' mean and deviation, the sha256 of the run's encoder.safetensors. Raises
-    `UserError` for a folder of no trained run, another suffix, or if ONNX is not installed.
+    Under the name `unlabel` the file also has, as JSON, the run's settings, its classes, the
+    channels' mean and deviation, and the sha256 of its encoder.safetensors.
+
+    Args:
+        run: the folder of a trained run
+        out: the file to write, which ends in .safetensors, .pt2 or .onnx
+
+    Raises:
+        UserError: if the folder has no trained run, the suffix is another one, or ONNX is not
+            installed
     """
     if out.suffix not in FORMATS:
         raise UserError(f"{out} must end in {', '.join(FORMATS)}: the suffix chooses the format")
@@ -47,23 +55,23 @@ def run(run: Path, out: Path) -> None:
 
 
 def write_weights(path: Path, encoder: Encoder, about: Mapping[str, Any]) -> None:
-    """As safetensors."""
+    """Write the encoder as safetensors."""
     weights.write(path, encoder.state_dict(), dict(about))
 
 
 def write_program(path: Path, encoder: Encoder, about: Mapping[str, Any]) -> None:
-    """As torch.export's archive: a graph in JSON, tensors as their bytes, and `unlabel.json`."""
+    """Write torch.export's archive: a graph in JSON, tensors as bytes, and `unlabel.json`."""
     traced = trace(encoder)
-    traced.example_inputs = None  # torch would store them in a form that can carry code
+    traced.example_inputs = None  # torch would pickle them, and a pickle can carry code
     archive = io.BytesIO()
     torch.export.save(traced, archive, extra_files={"unlabel.json": json.dumps(about)})
     _write(path, archive.getvalue())
 
 
 def write_onnx(path: Path, encoder: Encoder, about: Mapping[str, Any]) -> None:
-    """As an ONNX graph from `images` to `h`, its weights inside."""
+    """Write an ONNX graph from `images` to `h`, with its weights inside."""
     try:
-        import onnxscript  # noqa: F401  what torch writes ONNX with
+        import onnxscript  # noqa: F401  torch writes ONNX with it
     except ImportError as error:
         raise UserError(f"{path} needs onnxscript: pip install 'unlabel[export]'") from error
     made = torch.onnx.export(
@@ -91,7 +99,7 @@ def trace(encoder: Encoder) -> ExportedProgram:
     x = torch.zeros(2, *encoder.data.shape)
     traced = torch.export.export(encoder, (x,), dynamic_shapes={"x": {0: Dim("batch", min=1)}})
     for node in traced.graph.nodes:
-        node.meta.pop("stack_trace", None)  # it names folders of this machine
+        node.meta.pop("stack_trace", None)  # names folders of this machine
     return traced
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from unlabel.data.images import UNLABELLED
 from unlabel.data.splits import random_subset, read_splits
 from unlabel.features import parquet
-from unlabel.features.extract import Extraction, compare, extract, restored
+from unlabel.features.extract import Extraction, extract, extract_views, load_method
 from unlabel.features.parquet import SPLITS
 from unlabel.hardware import Hardware
 from unlabel.params.settings import build, load
@@ -22,16 +22,28 @@ def run(
     out: Path,
     views: Path,
 ) -> None:
-    """Write the features of the images of three splits to `out`, and of pairs of views to `views`.
+    """Write an encoder's features of a dataset, and of pairs of views of some of its images.
 
-    `encoder` and `method` are a run's encoder.safetensors and method.safetensors. Raises
-    `UserError` if they are of different methods, or the images do not fit the encoder.
+    Args:
+        params: the run's settings, a YAML file
+        encoder: the run's encoder.safetensors
+        method: the run's method.safetensors
+        train: the prepared training split, an Arrow file
+        validation: the prepared validation split
+        test: the prepared test split
+        out: the Parquet file to write the features of all three splits to
+        views: the Parquet file to write the features of the pairs of views to
+
+    Raises:
+        UserError: if `encoder` and `method` are of different methods, or the images do not fit the
+            encoder
     """
     settings = load(params)
-    hardware: Hardware = build(settings["hardware"], "hardware")
-    how = {"_target_": "unlabel.features.extract.Extraction"} | settings["features"]
-    extraction: Extraction = build(how, "features")
-    model = restored(settings["method"], encoder, method)
+    hardware: Hardware = build(settings["hardware"], "hardware").resolve()
+    hardware.configure()
+    target = f"{Extraction.__module__}.Extraction"
+    extraction: Extraction = build({"_target_": target} | settings["features"], "features")
+    model = load_method(settings["method"], encoder, method)
     hardware.move(model)
     splits, data = read_splits((train, validation, test), model.encoder.data.shape)
     labels = int((splits[0].label != UNLABELLED).sum())
@@ -44,5 +56,5 @@ def run(
     )
     parquet.write(out, parts, data.classes, data.factors, labels)
     progress.close()
-    pairs = compare(model, splits[1], extraction, hardware)
+    pairs = extract_views(model, splits[1], extraction, hardware)
     parquet.write_views(views, pairs, [parquet.ALL, *extraction.transforms.transforms])

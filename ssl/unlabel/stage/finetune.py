@@ -1,4 +1,4 @@
-"""Fine-tune an encoder."""
+"""Fine-tune an encoder on few labels and on all of them."""
 
 import sys
 from pathlib import Path
@@ -13,13 +13,24 @@ from unlabel.probe.finetune import Finetune
 
 
 def run(params: Path, encoder: Path, train: Path, validation: Path, test: Path, out: Path) -> None:
-    """Train the whole `encoder` on fractions of the labels, and write the accuracies to `out`.
+    """Train the whole encoder on fractions of the labels, and write the accuracies.
 
-    Of a dataset without labels there is nothing to write. Raises `UserError` for wrong settings,
-    and if the images do not fit the encoder.
+    If a split has no labels, there is nothing to measure.
+
+    Args:
+        params: the run's settings, a YAML file
+        encoder: the run's encoder.safetensors
+        train: the prepared training split, an Arrow file
+        validation: the prepared validation split
+        test: the prepared test split
+        out: the JSON file to write
+
+    Raises:
+        UserError: if the settings are wrong, or the images do not fit the encoder
     """
     settings = load(params)
-    hardware: Hardware = build(settings["hardware"], "hardware")
+    hardware: Hardware = build(settings["hardware"], "hardware").resolve()
+    hardware.configure()
     finetune: Finetune = build(settings["finetune"], "finetune")
     model = encoders.load(encoder)
     splits, data = read_splits((train, validation, test), model.data.shape)
@@ -27,5 +38,5 @@ def run(params: Path, encoder: Path, train: Path, validation: Path, test: Path, 
     if all((split.label != UNLABELLED).any() for split in splits):
         measures = finetune.measure(model, data, splits, hardware, settings["seed"])
     else:
-        print("finetune: a split has no labels, so nothing is measured", file=sys.stderr)
+        print("finetune: a split has no labels, so there is nothing to measure", file=sys.stderr)
     files.write_json(out, measures)

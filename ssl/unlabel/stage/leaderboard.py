@@ -12,9 +12,14 @@ from unlabel.report import terminal
 
 
 def run(results: Path, report: Path) -> None:
-    """Print the leaderboard of a results.parquet as plain text, and the path of the page `report`.
+    """Print the leaderboard as plain text, and the path of the report.
 
-    Raises `UserError` if either is missing or damaged.
+    Args:
+        results: the report's results.parquet
+        report: the report's index.html
+
+    Raises:
+        UserError: if either is missing or damaged
     """
     if not report.is_file():
         raise UserError(f"{report} does not exist; make the report first")
@@ -25,6 +30,6 @@ def run(results: Path, report: Path) -> None:
     except (OSError, pa.ArrowInvalid) as error:
         raise UserError(f"{results} is damaged; delete it and make the report again") from error
     if list(table) != TIDY:
-        raise UserError(f"{results} holds no results of a report: its columns are others")
+        raise UserError(f"{results} does not hold the results of a report; make the report again")
     print(terminal.leaderboard(table, shutil.get_terminal_size((100, 24)).columns))
     print(f"\nreport: {report.resolve()}")

@@ -1,4 +1,4 @@
-"""Show what one method of a study has learned."""
+"""Show what a method has learned, as a page."""
 
 from pathlib import Path
 
@@ -8,12 +8,18 @@ from unlabel.params.settings import load
 
 
 def run(params: Path, runs: Path, prepared: Path, page: Path) -> None:
-    """Read the runs that `params` names from below `runs`; write the page of its method.
+    """Write the page of a method: what each of its runs in a study has learned.
 
-    The images are those in the folder `prepared` of all datasets. Raises `UserError` for a run that
-    is missing or damaged.
+    Args:
+        params: the frozen settings of the study and the method, a YAML file
+        runs: the folder of all runs, such as data/runs
+        prepared: the folder of all prepared datasets, such as data/prepared
+        page: the HTML file to write
+
+    Raises:
+        UserError: if a run is missing or damaged
     """
-    from unlabel.report import method_page  # Altair and Jinja2, which only this stage needs
+    from unlabel.report import method_page  # loads Altair and Jinja2
 
     about = frozen_study.read(params)
     settings = arms.gather(about, runs)

@@ -1,4 +1,4 @@
-"""List the methods."""
+"""List the methods, and what each needs."""
 
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,13 @@ from unlabel.units import DASH
 
 
 def run(params: Path = Path("params")) -> None:
-    """Print what each method of the folder `params` is: its paper, family, and what it needs.
+    """Print each method: its paper, its family, and what it needs.
 
-    Raises `UserError` if there is no method, or a recipe is wrong.
+    Args:
+        params: the folder of all settings
+
+    Raises:
+        UserError: if there is no method, or a recipe is wrong
     """
     names = compose.names(params, "method")
     if not names:

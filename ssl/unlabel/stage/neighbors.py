@@ -26,11 +26,20 @@ def run(
     picture: Path | None = None,
     device: str | None = None,
 ) -> None:
-    """Print the `number` images of `features` that are the nearest to each image file of `query`.
+    """Print the images whose features are nearest to those of other images.
 
-    Nearest is what has the largest cosine similarity of h. `features` is what `unlabel embed` wrote
-    with the encoder of the same folder `run`. Draws them into the PNG file `picture`, too. Raises
-    `UserError` for features of another encoder, and for files that cannot be read.
+    The nearest image has the largest cosine similarity of h.
+
+    Args:
+        features: what `unlabel embed` wrote with the encoder of the same run
+        query: one or more image files
+        run: the folder of the trained run
+        number: how many neighbours to find for each query
+        picture: a PNG file to draw the neighbours into
+        device: where to compute, such as cpu or cuda; by default where the run was trained
+
+    Raises:
+        UserError: if the features are of another encoder, or a file cannot be read
     """
     if number < 1:
         raise UserError(f"--number is {number}, but must be 1 or more")
@@ -39,16 +48,17 @@ def run(
     about, path = neighbours.read_about(features), encoder_file(run)
     if about["encoder_sha256"] != digest(path):
         raise UserError(
-            f"{features} was made by another encoder, of the run {about['run']}, than that of "
-            f"{run}; pass its run, or embed the images with this one"
+            f"{features} was not made by the encoder of {run}, but by that of the run "
+            f"{about['run']}; pass that run, or embed the images with this one"
         )
     hardware = hardware_of(settings_of(run), device)
+    hardware.configure()
     encoder = encoders.load(path)
     hardware.move(encoder)
     x = torch.stack([_pixels(each, encoder.data.shape, about["fit"]) for each in query])
     with torch.no_grad(), hardware.autocast():
         h = encoder(hardware.pixels(x)).float().cpu()
-    found = neighbours.neighbours(features, h, number)
+    found = neighbours.find(features, h, number)
     rows = [
         (printable(str(asked)), printable(str(each.name)), f"{each.similarity:.3f}")
         for asked, near in zip(query, found, strict=True)
@@ -61,7 +71,7 @@ def run(
 
 
 def _pixels(path: Path, shape: tuple[int, int, int], fit: str) -> Tensor:
-    """The image of a file as uint8 of `shape`. Raises `UserError` if it cannot be read."""
+    """The image in a file as uint8 of `shape`. Raises `UserError` if it cannot be read."""
     try:
         return torch.tensor(decode(content(path), shape, fit))
     except (OSError, Unreadable) as error:
@@ -72,7 +82,7 @@ def _pixels(path: Path, shape: tuple[int, int, int], fit: str) -> Tensor:
 def _cells(
     query: Sequence[Path], found: Sequence[Sequence[Neighbour]], about: dict[str, Any]
 ) -> list[list[Cell]]:
-    """For each query, its image and those of its neighbours, with their similarity."""
+    """For each query, its image and those of its neighbours with their similarities."""
     names, shape = {each.name for near in found for each in near}, (3, SIDE, SIDE)
     source = image_source.open_source(
         Path(about["images"]),
@@ -83,8 +93,8 @@ def _cells(
         about.get("links", False),
     )
     images = {k: v for part in source.parts for k, v in zip(part.names, part.image, strict=True)}
-    if lost := names - images.keys():
-        raise UserError(f"cannot draw {min(lost)}: {about['images']} no longer has it")
+    if missing := names - images.keys():
+        raise UserError(f"cannot draw {min(missing)}: {about['images']} no longer has it")
     return [
         [(_pixels(asked, shape, about["fit"]), "query")]
         + [(images[each.name], f"{each.similarity:.2f}") for each in near]

@@ -23,7 +23,8 @@ from unlabel.errors import UserError
 from unlabel.fingerprint import fingerprint, targets
 from unlabel.hardware import Hardware
 from unlabel.method import Method
-from unlabel.nn.distributed import anywhere
+from unlabel.nn.batch_norm import synchronise
+from unlabel.nn.distributed import any_process
 from unlabel.params.settings import build, load, target
 from unlabel.progress import Progress
 from unlabel.seeds import derive, generator
@@ -31,17 +32,28 @@ from unlabel.training import checkpoint, environment, launch, lock, pictures
 from unlabel.training.log import Log
 from unlabel.training.loop import Training, fit
 
-SECONDS = float(os.environ.get("UNLABEL_CHECKPOINT_SECONDS", "10"))  # between states, at least
-SHARE = 0.02  # of the time goes into saving them, at most
+SECONDS = float(
+    os.environ.get("UNLABEL_CHECKPOINT_SECONDS", "10")
+)  # at least, between two saved states
+SHARE = 0.02  # at most, of the time that saving takes
 
 
 def run(params: Path, train: Path, state: Path, out: Path) -> None:
-    """Train the method of `params` on the images of `train` and write the run into `out`.
+    """Train a method on the images of a dataset, without their labels unless the method needs them.
 
     Writes params.yaml, encoder.safetensors, method.safetensors (what else the method has learned),
-    log.parquet, pictures.parquet and run.json. What a killed run left in `state` is taken up.
-    Where `training.processes` is above 1, torchrun starts that many, and the first of them writes.
-    Raises `UserError` for wrong settings, and if `state` or `out` hold another run.
+    log.parquet, pictures.parquet and run.json. A training that was stopped or killed goes on from
+    its last state. If training.processes is above 1, torchrun starts that many processes, and the
+    first one writes.
+
+    Args:
+        params: the run's settings, a YAML file
+        train: the prepared training split, an Arrow file
+        state: the folder of the training's state, removed at the end
+        out: the folder to write the run into
+
+    Raises:
+        UserError: if the settings are wrong, or `state` or `out` hold another run
     """
     settings = load(params)
     training: Training = build(settings["training"], "training")
@@ -71,12 +83,13 @@ def _run(
     out: Path,
 ) -> None:
     with launch.member(training.processes):
-        done = _done(out, identity)  # by whoever held the lock before
+        done = _done(out, identity)  # the lock's last holder may have finished it
         if not done and launch.leader():
-            done = checkpoint.take_back(out, identity)  # or while no Snakemake looked on
-        if anywhere(done):
+            done = checkpoint.take_back(out, identity)
+        if any_process(done):
             return
-        hardware: Hardware = build(settings["hardware"], "hardware")
+        hardware: Hardware = build(settings["hardware"], "hardware").resolve()
+        hardware.configure()
         examples, data = _examples(train, training, settings)
         method = _method(settings, data, hardware)
         log, seconds = _train(method, examples, settings, training, hardware, state, identity)
@@ -91,7 +104,7 @@ def _run(
     pictures.draw(out / "pictures.parquet", method, examples, hardware, settings["seed"])
     trained = log.steps * training.batch
     about: dict[str, Any] = {**identity, **environment.describe(hardware.device)}
-    del about["settings"]  # they are in params.yaml
+    del about["settings"]  # these are in params.yaml
     about |= {
         "precision": hardware.precision,
         "images": len(examples.id),
@@ -105,30 +118,29 @@ def _run(
 
 
 def _done(out: Path, identity: dict[str, Any]) -> bool:
-    """Is the run in `out` finished? Raises `UserError` if it is a run of other settings or code."""
+    """Is the run in `out` finished? Raises `UserError` if its settings or code are others."""
     if not (out / "run.json").exists():
         return False
     if difference := checkpoint.difference(out, identity):
         raise UserError(
             f"{out} holds a run of other settings: {difference}; "
-            "choose another folder, or delete it to train anew"
+            "choose another folder, or delete it to train again"
         )
     return True
 
 
 def _examples(train: Path, training: Training, settings: dict[str, Any]) -> tuple[Images, Data]:
-    """The images to train on: all, or a random subset that depends on the seed alone.
+    """The images to train on: all, or a random subset that depends only on the seed.
 
-    Where there are fewer than a budget asks for, all; fewer than a variant asks for are refused.
-
-    A method that learns from labels is given those that it may see; where these are some only, it
-    is trained on their images only.
+    If there are fewer than a budget asks for, all are used; if there are fewer than a variant asks
+    for, that is an error. A method that learns from labels gets only the images whose labels it may
+    see.
     """
     seed = settings["seed"]
     examples, data = images.read(train)
     size = len(examples.id)
     if training.images is not None:
-        # A budget's number is as many as it has time for; a variant's is what the run is about.
+        # A budget has time for this many at most; a variant is about exactly this many.
         if training.images > size and "training.images=" in settings["run"]:
             raise UserError(
                 f"training.images is {training.images}, but {train} has only {size}; "
@@ -147,7 +159,7 @@ def _examples(train: Path, training: Training, settings: dict[str, Any]) -> tupl
 
 
 def _labelled(examples: Images, training: Training, data: Data, settings: dict[str, Any]) -> Images:
-    """What a method that learns from labels is trained on."""
+    """The images with labels that a method may learn from, some of them wrong on purpose."""
     if not (examples.label >= 0).any():
         raise UserError(
             f"{settings['method']['_target_']} learns from labels, but no image of {data.name} "
@@ -164,6 +176,7 @@ def _method(settings: dict[str, Any], data: Data, hardware: Hardware) -> Method:
     torch.manual_seed(derive(settings["seed"], "weights"))
     backbone = build(settings["encoder"], "encoder", data=data)
     method: Method = build(settings["method"], "method", encoder=backbone, data=data)
+    synchronise(method)
     hardware.move(method)
     return method
 
@@ -177,7 +190,7 @@ def _train(
     folder: Path,
     identity: dict[str, Any],
 ) -> tuple[Log, float]:
-    """Train, taking up and saving the state; the log, and the seconds the training took."""
+    """Train, from the saved state if there is one -> the log, and the seconds it took."""
     players = method.players()
     optimizers = [build(settings["optimizer"], "optimizer", module=each) for each in players]
     steps = training.steps(len(examples.id)) if players else 0
@@ -199,20 +212,20 @@ def _train(
     began = saved = time.monotonic()
     wait = SECONDS
     lr = settings["optimizer"]["lr"]
-    held = hardware.hold(examples)
-    loop = fit(method, held, optimizers, training, hardware, settings["seed"], start)
+    examples = hardware.hold(examples)
+    loop = fit(method, examples, optimizers, training, hardware, settings["seed"], start)
     for step, result in enumerate(loop if players else (), start + 1):
         log.add(step, result, lr)
         progress.advance(training.batch, log.last())
         now = time.monotonic()
-        stop = step < steps and anywhere(terminated.is_set())
+        stop = step < steps and any_process(terminated.is_set())
         if launch.leader() and step < steps and (stop or now - saved > wait):
             about = log.state(step) | {"identity": identity, "step": step}
             checkpoint.save(path, method, optimizers, about | {"seconds": before + now - began})
             saved = time.monotonic()
             wait = max(SECONDS, (saved - now) / SHARE)
         if stop:
-            anywhere(stop)  # waits for who saves
+            any_process(stop)  # waits for the process that saves
             print(f"stopped after step {step}; start again to go on from there", file=sys.stderr)
             raise SystemExit(128 + signal.SIGTERM)
     progress.close()

@@ -1,4 +1,4 @@
-"""Measure features."""
+"""Measure features with probes."""
 
 from pathlib import Path
 
@@ -12,14 +12,23 @@ from unlabel.probe._run import built, measured
 
 
 def run(params: Path, features: Path, views: Path, out: Path) -> None:
-    """Measure `features` with each probe of `params`, and write its numbers to `out`/PROBE.json.
+    """Measure features with each probe of the settings, and write its numbers to `out`/PROBE.json.
 
-    Of a dataset without labels, probes that need them say nothing. Raises `UserError` for wrong
-    settings, and for features that cannot be measured.
+    If the dataset has no labels, the probes that need them measure nothing.
+
+    Args:
+        params: the run's settings, a YAML file
+        features: the features of a dataset, as `unlabel features` wrote them
+        views: the features of pairs of views, as `unlabel features` wrote them
+        out: the folder to write into
+
+    Raises:
+        UserError: if the settings are wrong, or the features cannot be measured
     """
     settings = load(params)
-    hardware: Hardware = build(settings["hardware"], "hardware")
-    # A GPU's short numbers are too coarse for neighbours, and for the steps of L-BFGS.
+    hardware: Hardware = build(settings["hardware"], "hardware").resolve()
+    hardware.configure()
+    # TF32 is too coarse for neighbours and for L-BFGS.
     torch.backends.cuda.matmul.allow_tf32 = False
     probes = built(settings["probe"])
     everything = read(features, views).to(hardware.device)

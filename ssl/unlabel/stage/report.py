@@ -7,12 +7,19 @@ from unlabel.analysis import arms, frozen_study, tables
 
 
 def run(params: Path, runs: Path, out: Path) -> None:
-    """Read the runs that `params` names from below `runs`; write the report into `out`.
+    """Write the report of a study's runs.
 
     Writes results.parquet, metrics.json, plots/leaderboard.csv, plots/training.csv and index.html.
-    Raises `UserError` for a run that is missing or damaged.
+
+    Args:
+        params: the frozen settings of the study, a YAML file
+        runs: the folder of all runs, such as data/runs
+        out: the folder to write into
+
+    Raises:
+        UserError: if a run is missing or damaged
     """
-    from unlabel.report import index_page  # Altair and Jinja2, which only this stage needs
+    from unlabel.report import index_page  # loads Altair and Jinja2
 
     about = frozen_study.read(params)
     settings = arms.gather(about, runs)

@@ -10,12 +10,13 @@ from pathlib import Path
 from unlabel.errors import UserError
 from unlabel.report.terminal import aligned
 from unlabel.units import size
-from unlabel.workflow import dvc, inventory
-from unlabel.workflow.engine import provenance, records
-from unlabel.workflow.inventory import Found
+from unlabel.workflow import dvc, run_states
+from unlabel.workflow.engine import records
+from unlabel.workflow.engine.records import RECORDS
 from unlabel.workflow.plan import Plan
+from unlabel.workflow.run_states import Found
 
-SHOWN = 5  # files named in a refusal
+SHOWN = 5  # at most this many files are named in a refusal
 
 
 def run(
@@ -25,19 +26,34 @@ def run(
     yes: bool = False,
     unversioned: bool = False,
 ) -> None:
-    """List the runs below `runs`, each with its variant (the settings that differ from its recipe),
-    state and size; with --prune, remove the orphaned ones, after asking (or with --yes).
+    """List the runs, each with its variant (what differs from the recipe), state and size.
 
-    States: done: finished with just the settings and the code it would have now. stale: with
-    others, which are said. resumable: training stopped, and goes on where it was. unfinished:
-    neither finished nor resumable. orphaned: no study in params/study needs it, at any budget and
-    on any dataset of params.
-    running: a process works on it now; it is never removed. What DVC could not bring back (not in
-    the last commit with this content, or not in DVC's cache) is removed only with --unversioned.
+    With --prune, remove the orphaned runs, after asking. The states are:
 
-    Raises `UserError` if a study or a recipe is wrong, and if nobody can be asked.
+    done: finished, with the settings and the code that the run would have now.
+
+    stale: finished with other settings, which are named.
+
+    resumable: training stopped, and goes on from where it was.
+
+    unfinished: neither finished nor resumable.
+
+    orphaned: no study needs it, at any budget and on any dataset.
+
+    running: a process works on it now. It is never removed.
+
+    Args:
+        params: the folder of all settings
+        runs: the folder of all runs
+        prune: remove the orphaned runs
+        yes: remove them without asking
+        unversioned: also remove what DVC could not bring back, because it is not in the last commit
+            or not in DVC's cache
+
+    Raises:
+        UserError: if a study or a recipe is wrong, or nobody can be asked
     """
-    found = inventory.look(Plan.current(params), runs)
+    found = run_states.look(Plan.current(params), runs)
     print(_table(found) if found else f"no runs below {runs}")
     if prune:
         _prune([each for each in found if each.state == "orphaned"], runs, yes, unversioned)
@@ -66,7 +82,7 @@ def _prune(orphaned: Sequence[Found], runs: Path, yes: bool, unversioned: bool) 
         for folder, files in lost.items():
             if files:
                 names = ", ".join(str(file.relative_to(folder)) for file in files[:SHOWN])
-                print(f"kept: {folder}, as DVC has no version of {names}")
+                print(f"kept: {folder}, because DVC has no version of {names}")
         orphaned = [each for each in orphaned if not lost[each.folder]]
         if any(lost.values()):
             print("make a version first (unlabel version, git commit), or add --unversioned")
@@ -75,29 +91,29 @@ def _prune(orphaned: Sequence[Found], runs: Path, yes: bool, unversioned: bool) 
         return
     print(f"to be removed, {_count(orphaned)}:")
     print("\n".join(f"  {each.folder}" for each in orphaned))
-    if not yes and not _agreed():
+    if not yes and not _agrees():
         print("nothing was removed")
         return
     for each in orphaned:
         _remove(each.folder, runs)
 
 
-def _agreed() -> bool:
+def _agrees() -> bool:
     if not sys.stdin.isatty():
-        raise UserError("nobody is there to be asked; add --yes to remove these runs")
+        raise UserError("cannot ask, as this is not a terminal; add --yes to remove these runs")
     return input("remove? [y/N] ").strip().lower() in ("y", "yes")
 
 
 def _remove(folder: Path, runs: Path) -> None:
-    """Remove a run's folder, and what Snakemake knows of it, unless a process trains it now."""
+    """Remove a run's folder and Snakemake's records of it, unless a process trains it now."""
     with ExitStack() as opened:
-        if not inventory.hold(folder, opened):
-            print(f"kept: {folder}, which a process trains now")
+        if not run_states.hold(folder, opened):
+            print(f"kept: {folder}, because a process trains it now")
             return
         for file in [path for path in folder.rglob("*") if path.is_file()]:
-            records.place(provenance.RECORDS, str(file)).unlink(missing_ok=True)
+            records.place(RECORDS, str(file)).unlink(missing_ok=True)
         shutil.rmtree(folder)
-    with suppress(OSError):  # other runs are in it
+    with suppress(OSError):  # not empty: it has other runs
         for parent in folder.parents:
             if parent == runs:
                 break

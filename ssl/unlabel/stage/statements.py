@@ -1,4 +1,4 @@
-"""Gather the verdicts of all studies that test a statement."""
+"""Gather the verdicts on all statements."""
 
 from pathlib import Path
 from typing import Any
@@ -9,12 +9,19 @@ from unlabel.errors import UserError
 
 
 def run(records: list[Path], page: Path, record: Path, table: Path, text: Path) -> None:
-    """Correct the verdicts of `records`, which the stage `study` wrote, and write them together.
+    """Write the verdicts of all studies together, corrected for their number.
 
-    As a page, as JSON, as CSV with a row for each claim, and as Markdown. Raises `UserError` for a
-    record that is missing or damaged.
+    Args:
+        records: the verdicts, JSON files that `unlabel study` wrote
+        page: the HTML file to write
+        record: the JSON file to write
+        table: the CSV file to write, with a row for each claim
+        text: the Markdown file to write
+
+    Raises:
+        UserError: if a verdict is missing or damaged
     """
-    from unlabel.report import statements_page  # Altair and Jinja2, which only this stage needs
+    from unlabel.report import statements_page  # loads Altair and Jinja2
 
     statements = statements_page.judge([_read(path) for path in records])
     html = statements_page.render(statements)
@@ -27,5 +34,5 @@ def run(records: list[Path], page: Path, record: Path, table: Path, text: Path) 
 def _read(path: Path) -> dict[str, Any]:
     content = files.read_json(path, "make the study")
     if not content.get("verdict"):
-        raise UserError(f"{path} holds no verdict; give its study a statement and claims")
+        raise UserError(f"{path} does not hold a verdict; give its study a statement and claims")
     return content

@@ -4,20 +4,28 @@ from pathlib import Path
 
 from unlabel import files
 from unlabel.analysis import arms, frozen_study, tables
-from unlabel.analysis.judgement import outcome
+from unlabel.analysis.judgement import judge
 
 
 def run(params: Path, runs: Path, page: Path, record: Path, table: Path, text: Path) -> None:
-    """Read the runs that `params` names from below `runs`; write the study's page and tables.
+    """Judge a study by its runs, and write its page and tables.
 
-    `record` is its verdict as JSON, `table` every measure of every arm as CSV, `text` the page's
-    tables as Markdown. Raises `UserError` for a run that is missing or damaged.
+    Args:
+        params: the frozen settings of the study, a YAML file
+        runs: the folder of all runs, such as data/runs
+        page: the HTML file to write
+        record: the JSON file to write the verdict to
+        table: the CSV file to write each measure of each arm to
+        text: the Markdown file to write the page's tables to
+
+    Raises:
+        UserError: if a run is missing or damaged
     """
-    from unlabel.report import study_page  # Altair and Jinja2, which only this stage needs
+    from unlabel.report import study_page  # loads Altair and Jinja2
 
     about = frozen_study.read(params)
     settings = arms.compare(about, runs)
-    found = outcome(about, settings)
+    found = judge(about, settings)
     html = study_page.render(found)
     files.write_json(record, found.record())
     files.write_text(table, tables.comma_separated(tables.arms(settings)))

@@ -1,4 +1,4 @@
-"""Measure an encoder on another dataset than it was trained on."""
+"""Measure an encoder on a dataset it was not trained on."""
 
 from pathlib import Path
 
@@ -10,10 +10,10 @@ from unlabel.data.images import UNLABELLED, Images
 from unlabel.data.loader import batches
 from unlabel.data.splits import random_subset, read_splits
 from unlabel.encoder import Encoder
-from unlabel.features.extract import in_shape
+from unlabel.features.extract import to_shape
 from unlabel.features.parquet import Features, Split
 from unlabel.hardware import Hardware
-from unlabel.nn.folding import folded
+from unlabel.nn.folding import fold_batch_norm
 from unlabel.params.settings import build, load
 from unlabel.probe import named
 from unlabel.probe._run import built, measured
@@ -23,16 +23,27 @@ BATCH = 1000
 
 
 def run(params: Path, encoder: Path, train: Path, validation: Path, test: Path, out: Path) -> None:
-    """Measure `encoder` on another dataset's three splits, and write the numbers to `out`.
+    """Measure an encoder on another dataset, whose images are brought into the encoder's shape.
 
-    Its images are brought into the encoder's shape. Each number has the name that the probe gives
-    it, after the dataset's: `digits_knn`, `validation_digits_knn`. Raises `UserError` for wrong
-    settings, and for images that the encoder cannot see.
+    Each number has the probe's name for it after the dataset's name: `digits_knn`,
+    `validation_digits_knn`.
+
+    Args:
+        params: the run's settings, a YAML file
+        encoder: the run's encoder.safetensors
+        train: the prepared training split, an Arrow file
+        validation: the prepared validation split
+        test: the prepared test split
+        out: the JSON file to write
+
+    Raises:
+        UserError: if the settings are wrong, or the encoder cannot see the images
     """
     settings = load(params)
-    hardware: Hardware = build(settings["hardware"], "hardware")
+    hardware: Hardware = build(settings["hardware"], "hardware").resolve()
+    hardware.configure()
     probes = built(settings["probe"])
-    model = folded(encoders.load(encoder))
+    model = fold_batch_norm(encoders.load(encoder))
     hardware.move(model)
     splits, data = read_splits((train, validation, test))
     labels = int((splits[0].label != UNLABELLED).sum())
@@ -41,7 +52,7 @@ def run(params: Path, encoder: Path, train: Path, validation: Path, test: Path, 
     parts = [extract(model, split, hardware, progress) for split in splits]
     progress.close()
     features = Features(parts[0], parts[1], parts[2], {}, data.classes, data.factors, labels)
-    torch.backends.cuda.matmul.allow_tf32 = False  # as the stage `probe` does
+    torch.backends.cuda.matmul.allow_tf32 = False  # as in the stage `probe`
     measures: dict[str, float] = {}
     for _, numbers in measured(probes, features, settings["seed"]):
         measures |= {named(metric, data.name): value for metric, value in numbers.items()}
@@ -53,7 +64,7 @@ def extract(encoder: Encoder, images: Images, hardware: Hardware, progress: Prog
     """The features of all `images`, on the device."""
     parts = []
     for part in batches(images, BATCH, hardware.workers):
-        x = in_shape(hardware.pixels(part.image), encoder.data.shape)
+        x = to_shape(hardware.pixels(part.image), encoder.data.shape)
         with hardware.autocast():
             parts.append(encoder(x).float())
         progress.advance(len(part.id))

@@ -1,10 +1,11 @@
-"""Make a version of what is on disk."""
+"""Make a version of what is on disk, with DVC."""
 
 import subprocess
 import sys
 from pathlib import Path
 
 from unlabel.errors import UserError
+from unlabel.stage import provenance as record
 from unlabel.workflow import dvc
 from unlabel.workflow.engine import provenance
 
@@ -12,13 +13,17 @@ from unlabel.workflow.engine import provenance
 def run(name: str | None = None) -> None:
     """Let DVC know what is on disk, made here or on a cluster, as if `dvc repro` had made it.
 
-    Writes provenance.json, reports/dvc.yaml and dvc.lock, to be committed to git. With --name, it
-    is an experiment of DVC besides, without a commit. Raises `UserError` if DVC refuses.
+    Writes provenance.json, reports/dvc.yaml and dvc.lock, for you to commit to git.
+
+    Args:
+        name: also save an experiment of DVC under this name, without a commit
+
+    Raises:
+        UserError: if DVC refuses
     """
     if not Path(".dvc").is_dir():
-        raise UserError("this folder is no repository of DVC; go to the one with .dvc")
-    provenance.export()
-    dvc.write()
+        raise UserError("this folder is not a DVC repository; go to the one with .dvc")
+    record.run()
     _dvc("commit", "--force", "workflow")
     if name:
         kept = [provenance.PROVENANCE, dvc.ARTIFACTS]
@@ -26,7 +31,7 @@ def run(name: str | None = None) -> None:
         _dvc("exp", "save", "--force", "--name", name, *added)
         print(f"the experiment {name}; compare it with: dvc exp show --only-changed")
     else:
-        print("now commit it to git, and keep what DVC has: git add -A; git commit; dvc push")
+        print("now commit this to git, and push what DVC has: git add -A; git commit; dvc push")
 
 
 def _dvc(*words: str) -> None:
@@ -34,4 +39,4 @@ def _dvc(*words: str) -> None:
     if done.returncode:
         said = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
         why = said[0].removeprefix("ERROR: ") if said else done.stderr.strip()
-        raise UserError(f"dvc {' '.join(words[:2])} refuses: {why}")
+        raise UserError(f"dvc {' '.join(words[:2])} failed: {why}")

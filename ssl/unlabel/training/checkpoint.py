@@ -1,4 +1,4 @@
-"""The training state: all that a run killed at any moment needs to go on to the same bits."""
+"""The training state: all that a killed run needs to resume and end with the same bits."""
 
 import json
 import shutil
@@ -21,7 +21,7 @@ from unlabel.run import ASIDE, TRAINED
 def save(
     path: Path, method: nn.Module, optimizers: Sequence[Optimizer], about: dict[str, Any]
 ) -> None:
-    """Write the state, whole or not at all; `about` is what is not a tensor."""
+    """Write the state, whole or not at all; `about` holds all that is not a tensor."""
     tensors = {f"method.{name}": t for name, t in weights.of(method).items()}
     for k, optimizer in enumerate(optimizers):
         for index, entry in optimizer.state_dict()["state"].items():
@@ -34,13 +34,13 @@ def load(
 ) -> dict[str, Any]:
     """Restore the state of `path` and return its `about`.
 
-    Raises `UserError` if it is damaged or is not of the run that `identity` describes.
+    Raises `UserError` if the file is damaged, or holds another run than `identity` describes.
     """
     tensors, about = weights.read(path)
     if difference := first_difference(about["identity"], identity):
         raise UserError(
             f"{path} is the training state of another run: {difference}; "
-            "restore that value, or delete the file to start this run anew"
+            "restore that value, or delete the file to start this run again"
         )
     parts: dict[str, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
@@ -60,7 +60,7 @@ def load(
 
 
 def _lay_out(optimizer: Optimizer) -> None:
-    """Give each state tensor its parameter's strides, which fused optimizers take for granted."""
+    """Give each state tensor the strides of its parameter, as fused optimizers assume them."""
     for parameter, entry in optimizer.state.items():
         for key, tensor in entry.items():
             if tensor.shape == parameter.shape:
@@ -68,11 +68,11 @@ def _lay_out(optimizer: Optimizer) -> None:
 
 
 def take_back(out: Path, identity: dict[str, Any]) -> bool:
-    """Put back into `out` a finished training that was put aside, if it is that of `identity`."""
+    """Move a finished training that was set aside back into `out`, if it is that of `identity`."""
     aside = out / ASIDE
     whole = all((aside / name).exists() for name in TRAINED)
     if same := whole and not difference(aside, identity):
-        print(f"{out} was trained while no Snakemake looked on: taken back", file=sys.stderr)
+        print(f"{out} was trained while no Snakemake was watching: taken back", file=sys.stderr)
         for name in TRAINED:
             with files.whole(out / name) as part:
                 shutil.copyfile(aside / name, part)
@@ -81,7 +81,7 @@ def take_back(out: Path, identity: dict[str, Any]) -> bool:
 
 
 def difference(folder: Path, identity: dict[str, Any]) -> str:
-    """How the finished training in `folder` differs from `identity`, in words; empty if nowhere."""
+    """How the finished training in `folder` differs from `identity`; empty if it does not."""
     about = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     there = {key: about.get(key) for key in identity}
     return first_difference(there | {"settings": settings_of(folder / "params.yaml")}, identity)

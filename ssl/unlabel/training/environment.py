@@ -1,4 +1,4 @@
-"""What a result was made with and on."""
+"""The software and the machine that made a result."""
 
 import os
 import platform
@@ -25,7 +25,7 @@ def describe(device: str) -> dict[str, str]:
 
 
 def processor() -> str:
-    """The CPU's name, and how many cores of it this process may use."""
+    """The CPU's name, and the number of cores this process may use."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
@@ -34,7 +34,7 @@ def processor() -> str:
 
 
 def commit() -> str:
-    """The commit of the working directory, with a `+` where files differ from it; may be empty."""
+    """The commit of the working directory, with a `+` if files differ from it; may be empty."""
     try:
         git = ["git", "describe", "--always", "--abbrev=12", "--dirty=+"]
         done = subprocess.run(git, capture_output=True, text=True, timeout=10)
@@ -44,17 +44,17 @@ def commit() -> str:
 
 
 def lock() -> str:
-    """The hash of the lock that this environment is made from; empty where there is none."""
+    """The hash of the lock file that this environment is made from; empty if there is none."""
     path = Path("requirements.lock")
     return sha256(path.read_bytes()).hexdigest()[:12] if path.is_file() else ""
 
 
 def peak_memory(device: str) -> int:
-    """The most memory this process has held, in bytes: of the GPU where it computes on one."""
+    """The most memory this process has held, in bytes; on a GPU, the most GPU memory."""
     if device.startswith("cuda"):
         return torch.cuda.max_memory_allocated(device)
     status = Path("/proc/self/status")
-    if status.exists():  # Linux's getrusage counts in the process that this one was started from
+    if status.exists():  # on Linux, getrusage includes the process that started this one
         return 1024 * int(status.read_text().split("VmHWM:")[1].split()[0])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

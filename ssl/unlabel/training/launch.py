@@ -1,4 +1,4 @@
-"""A stage done by several processes of one machine, which torchrun starts, watches and ends."""
+"""A stage run by several processes of one machine, which torchrun starts, watches and ends."""
 
 import logging
 import os
@@ -21,7 +21,7 @@ from unlabel.nn import distributed
 if TYPE_CHECKING:
     from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
 
-PATIENCE = timedelta(days=7)  # a process that ends is noticed otherwise; one may wait for a lock
+PATIENCE = timedelta(days=7)  # a process may wait for a lock; torchrun notices one that ends
 
 
 def launched() -> bool:
@@ -30,14 +30,14 @@ def launched() -> bool:
 
 
 def leader() -> bool:
-    """Is this the process that writes, of several or alone?"""
+    """Is this the process that writes files and messages?"""
     return not launched() or os.environ["RANK"] == "0"
 
 
 def launch(processes: int, stage: str, **flags: Path) -> None:
-    """Do a stage in several processes. They end when this one does, and all when one fails.
+    """Run a stage in several processes. They end when this one does, and all end if one fails.
 
-    Raises `UserError` if one of them does, or is killed.
+    Raises `UserError` if one of them raises it, or is killed.
     """
     from torch.distributed import run as torchrun
     from torch.distributed.elastic.multiprocessing.api import SignalException
@@ -45,7 +45,7 @@ def launch(processes: int, stage: str, **flags: Path) -> None:
 
     words = [word for name, path in flags.items() for word in (f"--{name}", str(path))]
     command = ["--standalone", "--nproc-per-node", str(processes), "-m", "unlabel", stage, *words]
-    logging.disable()  # torchrun's own account; what matters of it is said below
+    logging.disable()  # torchrun logs a lot; what matters is said below
     try:
         torchrun.run(torchrun.parse_args(command))
     except ChildFailedError as error:
@@ -57,7 +57,7 @@ def launch(processes: int, stage: str, **flags: Path) -> None:
 
 
 def _explain(failures: Mapping[int, "ProcessFailure"]) -> NoReturn:
-    """End with the one failure that made the others fail, by which the peers lost a connection."""
+    """Exit with the failure that came first; the others only lost the connection to it."""
     recorded = {
         rank: failure.error_file_data["message"]
         for rank, failure in failures.items()
@@ -81,9 +81,9 @@ def _explain(failures: Mapping[int, "ProcessFailure"]) -> NoReturn:
 
 @contextmanager
 def member(processes: int) -> Iterator[None]:
-    """Be one of the processes that train together, if this is one. Only the first of them speaks.
+    """Join the processes that train together, if this is one of them. Only the first prints.
 
-    What fails inside is left to `launch` to say.
+    An exception inside is recorded, and `launch` reports it.
     """
     if not launched():
         yield
@@ -104,11 +104,11 @@ def _join(processes: int) -> None:
     if (started := int(os.environ["WORLD_SIZE"])) != processes:
         raise UserError(
             f"torchrun started {started} processes, but training.processes is {processes}; "
-            "make them equal, or leave torchrun to `unlabel pretrain`"
+            "make them equal, or let `unlabel pretrain` start torchrun"
         )
     gpus = torch.cuda.is_available() and dist.is_nccl_available()
     dist.init_process_group("cpu:gloo,cuda:nccl" if gpus else "gloo", timeout=PATIENCE)
-    distributed.anywhere(False)  # connects, so that what fails here fails at the start
+    distributed.any_process(False)  # connects now, so that a failure to connect shows at the start
 
 
 def _record(error: Exception) -> None:
@@ -118,7 +118,7 @@ def _record(error: Exception) -> None:
 
 
 def _end_with(parent: int) -> None:
-    """Be killed when torchrun is killed, which then can end nobody."""
+    """Kill this process once torchrun is gone, as a killed torchrun ends nobody."""
     while os.getppid() == parent:
         time.sleep(0.5)
     os.kill(os.getpid(), signal.SIGKILL)

@@ -1,6 +1,6 @@
 """The log of a training: a row of measures every so many steps."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
 import torch
@@ -9,19 +9,31 @@ from unlabel.data.images import Images
 from unlabel.errors import UserError
 from unlabel.hardware import Hardware
 from unlabel.method import Method
+from unlabel.metric import Metric
 from unlabel.nn import spectrum
 from unlabel.training.loop import Step
 
-ROWS = 40  # about so many a training
+ROWS = 40  # about this many per training
 WATCHED = 256  # images whose features each row measures
+FIRST = (Metric("step", "step"), Metric("epoch", "epoch"), Metric("lr", "learning rate"))
+LAST = (Metric("deviation", "deviation"), Metric("effective_rank", "effective rank"))
+
+
+def columns(logged: Iterable[Metric]) -> list[Metric]:
+    """The columns of a training's log, of which the method has `logged` some.
+
+    An untrained encoder logs nothing and has no learning rate.
+    """
+    own = list(logged)
+    return [*(FIRST if own else FIRST[:2]), *own, *LAST]
 
 
 class Log:
-    """Rows so far, and the losses since the last one. Both are part of the training state.
+    """The rows so far, and the losses since the last row. Both are part of the training state.
 
-    A row has the step, the epoch, the mean loss since the row before, the learning rate, the
-    method's own measures, and of the features of a fixed set of images, as the encoder gives them
-    outside training, the deviation and the effective rank.
+    A row has the step, the epoch, the mean loss since the row before, the learning rate and the
+    method's own measures. It also has the deviation and the effective rank of the features of some
+    fixed images, as the encoder computes them outside training.
     """
 
     def __init__(self, method: Method, images: Images, steps: int, epochs: int, hardware: Hardware):
@@ -33,11 +45,11 @@ class Log:
         self.losses: list[torch.Tensor] = []
 
     def start(self) -> None:
-        """The row before any training."""
+        """Add the row before any training."""
         self.rows = [{"step": 0, "epoch": 0.0} | self._features(0)]
 
     def add(self, step: int, result: Step, lr: float) -> None:
-        """Note step number `step`, counted from 1. Raises `UserError` if a loss is not finite."""
+        """Log step number `step`, counted from 1. Raises `UserError` if a loss is not finite."""
         self.losses.append(torch.stack(result.losses))
         if step % self.every and step != self.steps:
             return
@@ -54,7 +66,7 @@ class Log:
         return {key: value for key, value in self.rows[-1].items() if key.startswith("loss")}
 
     def state(self, step: int) -> dict[str, Any]:
-        """What `resume` takes. Raises `UserError` rather than save a state that is not finite."""
+        """What `resume` takes. Raises `UserError` if a loss is not finite, so it is never saved."""
         return {"rows": self.rows, "losses": [loss.tolist() for loss in self._finite(step)]}
 
     def resume(self, state: Mapping[str, Any]) -> None:

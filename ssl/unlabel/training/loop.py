@@ -12,13 +12,11 @@ from torch.optim import Optimizer
 
 from unlabel.data.images import Images
 from unlabel.data.loader import load
-from unlabel.encoder import Encoder
+from unlabel.encoder import chunked
 from unlabel.errors import UserError
 from unlabel.hardware import Hardware
 from unlabel.method import Batch, Method
-from unlabel.nn.batch_norm import synchronise
-from unlabel.nn.distributed import average, average_gradients, local_rows, world
-from unlabel.nn.layers import Teacher
+from unlabel.nn.distributed import average, average_gradients, local_rows
 from unlabel.seeds import derive, generator
 
 
@@ -27,18 +25,18 @@ class Training:
     """How long and on what to train."""
 
     epochs: int
-    batch: int  # images of one step, of which methods make one or more views
+    batch: int  # images in one step; a method makes one or more views of each
     warmup: float = 0.0  # epochs in which the learning rate rises to its full value
-    images: int | None = None  # train on so many of the unlabelled images; null is all
-    accumulate: int = 1  # a step's batch is worked through in so many parts, each with its loss
-    chunk: int | None = None  # the encoder sees so many images at a time; null is all
-    processes: int = 1  # that share a step's batch, each on a GPU of its own
-    clip: float | None = None  # the gradient's largest norm
+    images: int | None = None  # train on this many of the images; null is all
+    accumulate: int = 1  # the number of parts that a step takes its batch in, each with its loss
+    chunk: int | None = None  # the encoder sees this many images at a time; null is all
+    processes: int = 1  # processes that share each batch, each on its own GPU
+    clip: float | None = None  # the largest norm that a gradient may have
     labels: float = 1.0  # the share of each class's images that keep their label
-    label_noise: float = 0.0  # the share of these whose label is another class's
+    label_noise: float = 0.0  # the share of these labels that are replaced by a wrong class
 
     def __post_init__(self) -> None:
-        """Raise `UserError` for a share or a number that is none."""
+        """Raise `UserError` for a number that is out of range."""
         for name in ("accumulate", "chunk", "processes"):
             if (value := getattr(self, name)) is not None and value < 1:
                 raise UserError(f"training.{name} is {value}, but must be 1 or more")
@@ -48,7 +46,7 @@ class Training:
             raise UserError(f"training.label_noise is {self.label_noise}, but must be from 0 to 1")
 
     def steps(self, images: int) -> int:
-        """How many steps the training takes. Raises `UserError` where a batch does not fit."""
+        """The number of steps. Raises `UserError` if a batch is too large or does not divide."""
         if self.batch > images:
             raise UserError(
                 f"training.batch is {self.batch}, but there are only {images} images to train on; "
@@ -64,7 +62,7 @@ class Training:
 
 
 class Step(NamedTuple):
-    """What one step of training came to."""
+    """The outcome of one training step."""
 
     losses: list[Tensor]
     measures: Mapping[str, Tensor]
@@ -89,37 +87,33 @@ def fit(
 ) -> Iterator[Step]:
     """Train `method` on `images`, one optimizer per player, from step `start`; yield each step.
 
-    What is random in a step depends on the seed and the step alone. The images left over when an
-    epoch does not divide into batches are left out of that epoch. Of several processes each works
-    on its rows of every batch, and all yield the same.
+    The random draws of a step depend only on the seed and the step. An epoch leaves out the images
+    that do not fill a last batch. If several processes train together, each takes its own rows of
+    every batch, and all yield the same.
     """
     per_epoch = len(images.id) // training.batch
     steps = training.steps(len(images.id))
     parts = _parts(len(images.id), training, seed, range(start, steps))
     loaded = load(images, parts, hardware.workers)
     method.train()
-    if world() > 1:
-        synchronise(method)
-    for module in method.modules():
-        if isinstance(module, Encoder):
-            module.chunk = training.chunk
-    for step in range(start, steps):
-        rate = schedule(step, steps, training.warmup * per_epoch)
-        for optimizer in optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = optimizer.defaults["lr"] * rate
-        torch.manual_seed(derive(seed, "step", step))
-        batches = [
-            _batch(part, index, hardware, step / steps)
-            for index, part in islice(loaded, training.accumulate)
-        ]
-        losses = update(method, batches, optimizers, hardware, training.clip)
-        measures = {name: average(value) for name, value in method.measures.items()}
-        yield Step([average(loss) for loss in losses], measures, rate)
+    with chunked(method, training.chunk):
+        for step in range(start, steps):
+            rate = schedule(step, steps, training.warmup * per_epoch)
+            for optimizer in optimizers:
+                for group in optimizer.param_groups:
+                    group["lr"] = optimizer.defaults["lr"] * rate
+            torch.manual_seed(derive(seed, "step", step))
+            batches = [
+                _batch(part, index, hardware, step / steps)
+                for index, part in islice(loaded, training.accumulate)
+            ]
+            losses = update(method, batches, optimizers, hardware, training.clip)
+            measures = {name: average(value) for name, value in method.measures.items()}
+            yield Step([average(loss) for loss in losses], measures, rate)
 
 
 def _parts(images: int, training: Training, seed: int, steps: range) -> Iterator[Tensor]:
-    """The indices (B,) of each part of each step's batch, as far as it is this process's own."""
+    """The indices (b,) of this process's rows, for each part of each step's batch."""
     per_epoch = images // training.batch
     for step in steps:
         epoch, k = divmod(step, per_epoch)
@@ -141,11 +135,8 @@ def update(
     hardware: Hardware,
     clip: float | None = None,
 ) -> list[Tensor]:
-    """One step: each loss a method yields, over all parts of the batch, updates its player."""
-    for module in method.modules():
-        if isinstance(module, Teacher):
-            module.share = 1 / len(batches)  # it is told to follow once for each part
-    turns = [method.step(batch) for batch in batches]
+    """One step: each loss that the method yields, summed over the parts, updates its player."""
+    turns = [method.step(batch._replace(share=1 / len(batches))) for batch in batches]
     losses = []
     for player, optimizer in zip(method.players(), optimizers, strict=True):
         optimizer.zero_grad()

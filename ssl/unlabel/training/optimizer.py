@@ -1,4 +1,4 @@
-"""Optimizers for one module; biases and norms (parameters of one dimension) never decay."""
+"""Optimizers of one module. Biases and norms (parameters of one dimension) never decay."""
 
 from collections.abc import Callable
 from inspect import unwrap
@@ -8,18 +8,25 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
-# torch's optimizers load its compiler, only to keep themselves out of it: 1.2 to 2 s a process.
-# Marked as kept out already, and with their steps unwrapped, they compute the same without it.
-for method in vars(Optimizer).values():
-    if hasattr(method, "__wrapped__"):
-        setattr(method.__wrapped__, "__dynamo_disable", method.__wrapped__)
+
+class _Eager(Optimizer):
+    """torch's methods without the guards that hide them from its compiler.
+
+    A guard loads the compiler when it is first called, which takes 1.2 to 2 s a process. Nothing
+    here is compiled, so a subclass that calls what the guards wrap computes the same.
+    """
+
+    state_dict = unwrap(Optimizer.state_dict)
+    load_state_dict = unwrap(Optimizer.load_state_dict)
+    zero_grad = unwrap(Optimizer.zero_grad)
+    add_param_group = unwrap(Optimizer.add_param_group)
 
 
-class _AdamW(AdamW):
+class _AdamW(_Eager, AdamW):
     step = torch.no_grad()(unwrap(AdamW.step))
 
 
-class _SGD(SGD):
+class _SGD(_Eager, SGD):
     step = torch.no_grad()(unwrap(SGD.step))
 
 
@@ -55,11 +62,11 @@ def lars(
     return LARS(_groups(module, weight_decay), lr, momentum, trust)
 
 
-class LARS(Optimizer):
+class LARS(_Eager):
     """Layer-wise adaptive rate scaling (arXiv:1708.03888, algorithm 1) with momentum.
 
     Each weight's step is in proportion to its norm: the gradient g + decay * w is scaled by
-    trust * |w| / |g + decay * w|, as SimCLR's and BYOL's do. Biases and norms are not scaled.
+    trust * |w| / |g + decay * w|, as in SimCLR and BYOL. Biases and norms are not scaled.
     """
 
     def __init__(self, groups: list[dict[str, Any]], lr: float, momentum: float, trust: float):
@@ -74,13 +81,15 @@ class LARS(Optimizer):
                 gradient = weight.grad.add(weight, alpha=group["weight_decay"])
                 if weight.ndim > 1:
                     gradient *= _trust(weight, gradient, group["trust"])
-                velocity = self.state[weight].setdefault("velocity", torch.zeros_like(weight))
+                if "velocity" not in self.state[weight]:
+                    self.state[weight]["velocity"] = torch.zeros_like(weight)
+                velocity = self.state[weight]["velocity"]
                 velocity.mul_(group["momentum"]).add_(gradient, alpha=group["lr"])
                 weight -= velocity
 
 
 def _trust(weight: Tensor, gradient: Tensor, trust: float) -> Tensor:
-    """() the factor of a gradient; 1 where the weight or the gradient is zero."""
+    """The factor () that scales a gradient; 1 if the weight or the gradient is zero."""
     size, slope = weight.norm(), gradient.norm()
     return torch.where((size > 0) & (slope > 0), trust * size / slope, torch.ones_like(size))
 

@@ -1,4 +1,4 @@
-"""Pictures of what a method does, as it shows them itself."""
+"""Pictures of what a method does, from its own `show`."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The encoders as DVC's artifacts: `dvc artifacts get URL reports:simclr` finds one by its name."""
+"""What DVC knows: the encoders by name (`dvc artifacts get URL reports:simclr`), and safe files."""
 
 import json
 import re
@@ -21,7 +21,7 @@ ARTIFACTS = Path("reports/dvc.yaml")
 
 
 def write(path: Path = ARTIFACTS, params: Path = Path("params")) -> None:
-    """Name the encoders of the study that `params` builds, as far as they are there.
+    """Name the encoders on disk of the study that `params` builds.
 
     Raises `UserError` if the study is wrong.
     """
@@ -53,7 +53,7 @@ def _artifacts(built: Study, params: Path, budget: str) -> Iterator[tuple[str, d
 
 
 def _name(built: Study, arm: str, run: Run) -> str:
-    """The method, and what else tells the study's encoders apart, in the characters DVC allows."""
+    """The method, and whatever else tells the study's encoders apart, in characters DVC allows."""
     parts = [run.method]
     parts += [run.dataset] if len(built.datasets) > 1 else []
     parts += [arm] if arm != BASE else []
@@ -66,9 +66,9 @@ def _described(run: Run, about: Mapping[str, Any]) -> str:
 
 
 def lost(folders: Iterable[Path], of: Path) -> dict[Path, list[Path]]:
-    """The files in each of `folders`, below `of`, that DVC could not bring back were they removed.
+    """The files in each of `folders`, below `of`, that DVC could not bring back after a removal.
 
-    It could what the last commit has with just this content, and DVC in its cache.
+    It can bring back what the last commit has with this very content and DVC has in its cache.
     """
     safe = _safe(of)
     return {
@@ -78,16 +78,12 @@ def lost(folders: Iterable[Path], of: Path) -> dict[Path, list[Path]]:
 
 
 def _safe(folder: Path) -> set[Path]:
-    """The files below a folder that are as the last commit has them, and are in DVC's cache."""
+    """The files below a folder that are as in the last commit, and in DVC's cache."""
     command = [sys.executable, "-m", "dvc", "data", "status", "--granular", "--unchanged", "--json"]
     done = subprocess.run([*command, str(folder)], capture_output=True, text=True)
-    if done.returncode:  # no repository of DVC, or one that is broken: it could bring back nothing
+    if done.returncode:  # no repository of DVC, or a broken one: it could bring back nothing
         return set()
     status = json.loads(done.stdout)
     return set(map(Path, status.get("unchanged", []))) - set(
         map(Path, status.get("not_in_cache", []))
     )
-
-
-if __name__ == "__main__":
-    write()

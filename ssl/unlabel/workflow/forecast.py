@@ -1,11 +1,10 @@
 """How many runs are still to be trained, how long that will take and how much disk it fills.
 
-All is estimated from what is there: the speed that finished runs logged, the time that Snakemake
-noted of their other jobs, and the size of their folders.
+The estimate comes from finished runs: the speed they logged, the time that Snakemake recorded for
+their other jobs, and the size of their folders.
 """
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from unlabel.params.settings import load
 from unlabel.run import Run
 from unlabel.units import duration, size
 from unlabel.workflow.engine import records
-from unlabel.workflow.engine.provenance import RECORDS
+from unlabel.workflow.engine.records import RECORDS
 from unlabel.workflow.plan import Plan
 
 LATER = ("features", "probe", "finetune", "transfer")  # jobs of a run after its training
@@ -25,7 +24,7 @@ LATER = ("features", "probe", "finetune", "transfer")  # jobs of a run after its
 
 @dataclass(frozen=True)
 class Forecast:
-    """Of the runs that are asked for; seconds are one core's, None where nothing is known."""
+    """For the runs that are asked for; seconds on one core, None if nothing is known."""
 
     runs: int
     missing: int  # to be trained
@@ -49,7 +48,7 @@ class Forecast:
 
 
 def forecast(plan: Plan, runs: Iterable[Run], folder: Path = Path("data/runs")) -> Forecast:
-    """Of planned runs, from the finished ones below `folder`."""
+    """For planned runs, from the finished ones below `folder`."""
     runs = list(dict.fromkeys(runs))
     missing = [run for run in runs if not _current(plan, run, folder)]
     if not missing:
@@ -69,7 +68,7 @@ def forecast(plan: Plan, runs: Iterable[Run], folder: Path = Path("data/runs")) 
 
 
 def _current(plan: Plan, run: Run, folder: Path) -> bool:
-    """Was the run trained, and with what is planned? What is planned is read only if it was."""
+    """Was the run trained with the planned settings and code?"""
     found = trained(folder / run.folder)
     return found is not None and found == planned(plan, run)
 
@@ -81,7 +80,7 @@ def planned(plan: Plan, run: Run) -> dict[str, Any]:
 
 
 def trained(path: Path) -> dict[str, Any] | None:
-    """The settings and the code that the run in a folder was trained with; None if it was not."""
+    """The settings and the code that the run in a folder was trained with; None before that."""
     if not (path / "run.json").exists() or not (path / "params.yaml").exists():
         return None
     about = json.loads((path / "run.json").read_text(encoding="utf-8"))
@@ -89,7 +88,7 @@ def trained(path: Path) -> dict[str, Any] | None:
 
 
 def _read(folder: Path) -> Iterator[tuple[Path, Run, dict[str, Any]]]:
-    """All runs that are finished, of whatever settings and code."""
+    """All finished runs, whatever their settings and code."""
     for file in sorted(folder.glob("*/*/*/*/*/run.json")):
         run = Run.parse(str(file.parent.relative_to(folder)))
         yield file.parent, run, json.loads(file.read_text(encoding="utf-8"))
@@ -98,7 +97,7 @@ def _read(folder: Path) -> Iterator[tuple[Path, Run, dict[str, Any]]]:
 def _seconds(
     plan: Plan, run: Run, finished: Sequence[tuple[Path, Run, dict[str, Any]]]
 ) -> float | None:
-    """Of a training: by the images/s of runs of the same method, or else of any."""
+    """For a training: by the images/s of runs of the same method, or else of any."""
     settings = plan.trained_by(run)["training"]
     speeds = [(each, about.get("images_per_second")) for _, each, about in finished]
     like = [speed for each, speed in speeds if each.method == run.method]
@@ -114,7 +113,7 @@ def _seconds(
 
 
 def _later() -> float | None:
-    """Seconds that the jobs after a training have taken, all together; None if there were none."""
+    """Seconds that all jobs after a training have taken together; None if there were none."""
     spent: dict[str, list[float]] = {}
     for target, path in records.read(RECORDS) if RECORDS.exists() else ():
         if not target.startswith("data/runs/"):
@@ -129,7 +128,7 @@ def _later() -> float | None:
 def _near(
     finished: Sequence[tuple[Path, Run, dict[str, Any]]], missing: Sequence[Run]
 ) -> list[Path]:
-    """The folders of runs like those missing: on the same datasets, or else any."""
+    """The folders of runs like the missing ones: on the same datasets, or else any."""
     datasets = {run.dataset for run in missing}
     near = [path for path, run, _ in finished if run.dataset in datasets]
     return near or [path for path, *_ in finished]
@@ -137,19 +136,3 @@ def _near(
 
 def _size(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-
-
-def asked(arguments: Sequence[str]) -> tuple[bool, int]:
-    """Of Snakemake's command line: is it a dry run, and for how many cores?"""
-    dry, cores, numbers = False, 1, dict(zip(arguments, [*arguments[1:], ""], strict=True))
-    for each, after in numbers.items():
-        dry |= each in ("--dry-run", "--dryrun") or (each[:2] == "-n" and each[1:].isalpha())
-        name, _, value = each.partition("=")
-        if name in ("--cores", "-c", "--jobs", "-j"):
-            value = value or after
-        elif each[:2] in ("-c", "-j") and each[2:]:
-            value = each[2:]
-        else:
-            continue
-        cores = int(value) if value.isdigit() else len(os.sched_getaffinity(0))
-    return dry, max(1, cores)

@@ -1,8 +1,8 @@
-"""A process that has loaded torch already, and forks jobs: loading it takes each two seconds.
+"""A process that has already loaded torch, and forks jobs: each would take two seconds to load it.
 
-`python -m unlabel STAGE ...` has its work done by a fork of the server that the environment names,
-in its own folder and environment and with its own streams, and ends as that fork ends. Only other
-projects' libraries are loaded beforehand: the package itself is loaded by each job, as it then is.
+`python -m unlabel STAGE ...` lets a fork of the server do its work, if the environment names one.
+The fork has the folder, the environment and the streams of the command, which ends as it ends. The
+server loads only other projects' libraries: each job loads the package itself, as it is by then.
 """
 
 import json
@@ -19,21 +19,23 @@ from typing import NoReturn
 
 ENVIRONMENT = "UNLABEL_FORK_SERVER"
 LIBRARIES = ("torch", "pyarrow.parquet", "pyarrow.compute", "pandas", "safetensors.torch", "yaml")
-PAGES = ("altair", "jinja2", "vl_convert", "sklearn.manifold")  # what pages need besides
-# Libraries read these when they are loaded, so jobs of other values need another process.
+PAGES = ("altair", "jinja2", "vl_convert", "sklearn.manifold")  # pages need these as well
+# Libraries read these when they are loaded, so a job with other values needs another process.
 READ_BEFORE = ("OMP", "GOMP", "KMP", "MKL", "OPENBLAS", "CUDA", "TORCH", "PYTORCH", "LD", "PYTHON")
 COUNTS = ("OMP", "GOTO", "OPENBLAS", "MKL", "VECLIB_MAXIMUM", "NUMEXPR")
-LOST = 128 + signal.SIGKILL  # the status of a job that ended without saying how
+LOST = 128 + signal.SIGKILL  # the status of a job that did not say how it ended
 
 
 def start(threads: int) -> None:
-    """Start a server for the jobs of this process; it ends when this process does.
+    """Start a server for the jobs of this process, if it has none; it ends when this process does.
 
     `threads` is what Snakemake will set as the number of each job's threads.
     """
     import subprocess
     import tempfile
 
+    if ENVIRONMENT in os.environ:
+        return
     path = str(Path(tempfile.mkdtemp(prefix="unlabel-")) / "socket")
     counts = {f"{name}_NUM_THREADS": str(threads) for name in COUNTS}
     alive, _ = os.pipe()  # its other end closes when this process ends, and not before
@@ -52,7 +54,7 @@ def start(threads: int) -> None:
 
 
 def ask(arguments: Sequence[str]) -> int | None:
-    """Have a fork do the work; its exit status, or None where there is no server to do it."""
+    """Let a fork do the work; its exit status, or None if there is no server."""
     with socket.socket(socket.AF_UNIX) as server:
         try:
             server.connect(os.environ[ENVIRONMENT])
@@ -86,12 +88,12 @@ def serve(listener: socket.socket) -> None:
     import select
 
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks
-    began_with = _read_before(os.environ)  # libraries set some of these for who loads after them
-    todo = [LIBRARIES, PAGES]  # these load while the first job, which has no need of them, works
+    began_with = _read_before(os.environ)  # libraries set some of these for those loaded later
+    todo = [LIBRARIES, PAGES]  # pages' load while the first job, which needs none of them, works
     while True:
         for library in todo.pop(0) if todo else ():
             import_module(library)
-        gc.freeze()  # the collector would otherwise touch, and so copy, every page in each fork
+        gc.freeze()  # otherwise the collector would touch, and so copy, every page in each fork
         ready, _, _ = select.select([listener, sys.stdin], [], [])
         if sys.stdin in ready:
             return
@@ -103,9 +105,9 @@ def serve(listener: socket.socket) -> None:
 
 
 def _work(job: socket.socket, environment: Mapping[str, str]) -> NoReturn:
-    """Be the process that was asked for, then end; not where its libraries need another one.
+    """Be the process that was asked for, then end; unless the job needs other libraries' settings.
 
-    `environment` is what those of the server have read.
+    `environment` is what the server's libraries have read.
     """
     status: int | str | None = LOST
     try:

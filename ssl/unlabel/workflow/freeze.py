@@ -1,15 +1,49 @@
 """Settings frozen in files that are named by their content."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import yaml
 
-from unlabel.fingerprint import targets
+from unlabel import files
+from unlabel.fingerprint import fingerprint, targets
 from unlabel.params.settings import Settings
+
+Stage = dict[str, Any]  # a stage's frozen "settings", a file, and the "modules" that they name
+Entries = dict[str, dict[str, Stage]]  # the stages of each run, dataset, study and report
+
+
+@dataclass(frozen=True)
+class Freezer:
+    """A folder for frozen settings."""
+
+    folder: Path
+
+    def freeze(self, settings: Settings) -> Stage:
+        """Write settings into a file that is named by its content."""
+        return self.write(as_yaml(settings), modules(settings))
+
+    def write(self, text: str, modules: list[str]) -> Stage:
+        """Write settings that are YAML already, and name these modules."""
+        path = self.folder / f"{digest(text.encode())}.yaml"
+        if not is_whole(path):
+            # There may be thousands, and the disk takes a millisecond or more for each. A power cut
+            # ends the workflow too, and the next one checks that each is what its name says.
+            files.write_text(path, text, durable=False)
+        return {"settings": str(path), "modules": modules}
+
+
+def parameters(stages: Mapping[str, Stage], stage: str) -> dict[str, str]:
+    """What the rule of a stage depends on: its frozen settings, and its code's fingerprint."""
+    code = fingerprint(f"unlabel.stage.{stage}", *stages[stage]["modules"])
+    return {"settings": stages[stage]["settings"], "code": code}
 
 
 def as_yaml(settings: Settings) -> str:
+    """Settings as YAML, in their order."""
     # libyaml's dumper is ten times as fast, where PyYAML was built with it
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
     text: str = yaml.dump(dict(settings), Dumper=dumper, sort_keys=False, allow_unicode=True)
@@ -17,13 +51,21 @@ def as_yaml(settings: Settings) -> str:
 
 
 def modules(settings: Settings) -> list[str]:
+    """The modules that settings name as targets, each once."""
     return sorted(set(targets(settings)))
 
 
+def all_whole(entries: Mapping[str, Mapping[str, Stage]]) -> bool:
+    """Is each frozen file still there, and is it what its name says?"""
+    paths = (stage.get("settings") for stages in entries.values() for stage in stages.values())
+    return all(is_whole(Path(path)) for path in dict.fromkeys(paths) if path)
+
+
 def is_whole(path: Path) -> bool:
-    """Is a file there whose name is the digest of what is in it?"""
+    """Is a file there whose name is the digest of its content?"""
     return path.exists() and digest(path.read_bytes()) == path.stem
 
 
 def digest(text: bytes) -> str:
+    """The first digits of the sha256."""
     return sha256(text).hexdigest()[:16]

@@ -8,26 +8,26 @@ from unlabel.params import study
 
 
 def studies(targets: Iterable[str], params: Path) -> list[str]:
-    """The studies of params/study that Snakemake's `targets` are about."""
+    """The studies in params/study that Snakemake's `targets` are about."""
     found = []
     for target in targets:
         if target.startswith("reports/study/"):
             found.append(Path(target).stem)
-        elif target.startswith("reports/statements."):
+        elif target == "statements" or target.startswith("reports/statements."):
             found += study.stated(params)
     return list(dict.fromkeys(found))
 
 
 def gpus(cluster: bool) -> int:
-    """What a training asks for: 1 on a cluster, and where this machine has an NVIDIA GPU, else 0.
+    """What a training asks for: 1 on a cluster or if this machine has an NVIDIA GPU, else 0.
 
-    Asked of the system, as loading torch takes two seconds.
+    It asks the system, as loading torch takes two seconds.
     """
     return int(cluster or Path("/dev/nvidia0").exists())
 
 
 def doubled(amount: int | Callable[[Any], int]) -> Callable[[Any, int], int]:
-    """A resource of a rule, for all jobs or by their wildcards, doubled for each new attempt."""
+    """A rule's resource, for all jobs or by their wildcards, doubled for each new attempt."""
 
     def needed(wildcards: Any, attempt: int) -> int:
         first = amount(wildcards) if callable(amount) else amount

@@ -1,13 +1,12 @@
 """Snakemake's records, carried with a commit: what is pulled is known to be current."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
 from support.project import planned, snakemake
-from support.versions import replace, run
+from support.versions import replace
 from unlabel.workflow.engine import provenance, records
 
 OUTPUT = "data/output"
@@ -29,41 +28,39 @@ def write(content: str) -> None:
 
 
 def record(content: dict) -> None:
-    place = records.place(provenance.RECORDS, OUTPUT)
+    place = records.place(records.RECORDS, OUTPUT)
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(json.dumps(content))
 
 
 def stored() -> dict:
-    return json.loads(records.place(provenance.RECORDS, OUTPUT).read_text())
+    return json.loads(records.place(records.RECORDS, OUTPUT).read_text())
 
 
 def forget() -> None:
     """What a fresh clone has not."""
-    records.place(provenance.RECORDS, OUTPUT).unlink()
+    records.place(records.RECORDS, OUTPUT).unlink()
     provenance.SEEN.unlink()
 
 
-@pytest.mark.parametrize("thorough", [True, False])
-def test_a_record_comes_back_with_the_file_it_is_of(recorded, capsys, thorough):
+def test_a_record_comes_back_with_the_file_it_is_of(recorded, capsys):
     forget()
-    provenance.restore(thorough=thorough)
+    provenance.compare().write()
     assert stored() == {
         "rule": "prepare", "code": "make it", "params": ["1"], "job_hash": 0, "incomplete": False,
     }  # fmt: skip
     assert "1 of 1 records restored" in capsys.readouterr().err
-    provenance.restore(thorough=thorough)
+    provenance.compare().write()
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize("thorough", [True, False])
 @pytest.mark.parametrize("content", ["changed", "as it w", ""])
 @pytest.mark.parametrize("known", [True, False])
-def test_another_file_is_made_again(recorded, capsys, content, known, thorough):
+def test_another_file_is_made_again(recorded, capsys, content, known):
     if not known:
         forget()
     write(content)
-    provenance.restore(thorough=thorough)
+    provenance.compare().write()
     assert stored()["code"] == provenance.OTHER["code"]
     assert f"{OUTPUT} is not the file that provenance.json records" in capsys.readouterr().err
     provenance.export()
@@ -72,9 +69,9 @@ def test_another_file_is_made_again(recorded, capsys, content, known, thorough):
 
 def test_the_right_file_after_another_is_current_again(recorded):
     write("changed")
-    provenance.restore(thorough=False)
+    provenance.compare().write()
     write("as it was made")
-    provenance.restore(thorough=False)
+    provenance.compare().write()
     assert stored()["code"] == "make it"
 
 
@@ -83,8 +80,8 @@ def test_what_snakemake_has_made_since_is_left_alone(recorded):
     for content in ("as it was made", "made anew"):
         write(content)
         record({"rule": "prepare", "code": f"another way to {content}", "params": ["1"]})
-        for thorough in (False, True, False):
-            provenance.restore(thorough=thorough)
+        for _ in range(3):
+            provenance.compare().write()
             assert stored()["code"] == f"another way to {content}"
 
 
@@ -93,23 +90,23 @@ def test_a_commit_that_was_checked_out_brings_its_records(recorded):
     record({"rule": "prepare", "code": "another way", "params": ["1"]})
     provenance.export()
     Path("provenance.json").write_bytes(first)
-    provenance.restore(thorough=False)
+    provenance.compare().write()
     assert stored()["code"] == "make it"
 
 
 def test_the_file_of_a_running_job_is_not_judged(recorded):
-    mark = records.place(provenance.UNFINISHED, OUTPUT)
+    mark = records.place(records.UNFINISHED, OUTPUT)
     mark.parent.mkdir(parents=True)
     mark.touch()
     write("half of i")
-    provenance.restore(thorough=False)
+    provenance.compare().write()
     assert stored()["code"] == "make it"
 
 
 def test_a_damaged_memory_of_what_was_seen_costs_only_time(recorded):
     forget()
     provenance.SEEN.write_text("{")
-    provenance.restore(thorough=False)
+    provenance.compare().write()
     assert stored()["code"] == "make it"
 
 
@@ -124,17 +121,6 @@ def test_a_damaged_provenance_is_explained_and_loses_nothing(pulled):
     before = sorted(pulled.rglob("data/**/*"))
     expected = "error: provenance.json is damaged; restore it with git, or delete it\n"
     assert expected in snakemake(pulled, "--cores", "1", fails=True)
-    assert (
-        run(
-            pulled,
-            sys.executable,
-            "-m",
-            "unlabel.workflow.engine.provenance",
-            "restore",
-            fails=True,
-        )
-        == expected
-    )
     assert sorted(pulled.rglob("data/**/*")) == before
 
 

@@ -1,7 +1,7 @@
 "use strict";
 
-/* Charts are drawn as they come near the window, and then the rest, one by one: a page of many is
-   there at once. What is folded has no width yet, so it is drawn when it is unfolded. */
+/* Draw charts as they come near the window, then the rest one by one, so that a long page opens at
+   once. A chart inside closed details has no width yet and is drawn when they open. */
 const charts = [...document.querySelectorAll("figure.chart")];
 
 function draw(figure) {
@@ -25,7 +25,7 @@ const watcher = new IntersectionObserver(
 charts.forEach((figure) => watcher.observe(figure));
 setTimeout(drawRest, 100);
 
-/* Below zero, zero or above: how two cells compare. A cell without a value is always last. */
+/* Compare two cells for sorting. A cell without a value always comes last. */
 function compare(a, b, direction) {
   if (a === "" || b === "") return (a === "") - (b === "");
   const numbers = a !== "" && !isNaN(a) && !isNaN(b);
@@ -51,7 +51,7 @@ for (const button of document.querySelectorAll("table.leaderboard button")) {
   button.addEventListener("click", () => sort(button.closest("table"), button.closest("th")));
 }
 
-/* Every table as text: its last row of headings, and the rows that are no headings. */
+/* A table as rows of text: the last heading row, then all body rows that are not headings. */
 function cells(table) {
   const rows = [...table.tHead.rows].slice(-1);
   for (const body of table.tBodies) rows.push(...body.rows);
@@ -59,10 +59,10 @@ function cells(table) {
   return rows.filter((row) => !row.classList.contains("heading")).map((row) => [...row.cells].map(text));
 }
 
-/* A cell as no spreadsheet takes it for a formula; differences such as +1.2 ± 0.3 points stay. */
+/* Whether a spreadsheet would take a cell for a formula. Differences such as +1.2 ± 0.3 points are safe. */
 const formula = (cell) => /^[=+\-@]/.test(cell) && !/^[+-]?[\d.,]+( ± [\d.,]+)?[\w %]*$/.test(cell);
 const quoted = (cell) => `"${(formula(cell) ? "'" : "") + cell.replaceAll('"', '""')}"`;
-/* A cell of which Markdown makes neither HTML nor other cells. */
+/* A cell escaped so that Markdown reads no HTML and no further cells in it. */
 const plain = (cell) => cell.replace(/[\\|]/g, "\\$&").replace(/<(?=[A-Za-z/!?])/g, "&lt;");
 
 const WRITTEN = {
@@ -74,7 +74,7 @@ const WRITTEN = {
 for (const table of document.querySelectorAll("table")) {
   const line = document.createElement("p");
   line.className = "export screen";
-  line.append("This table as");
+  line.append("Download as");
   for (const form of Object.keys(WRITTEN)) {
     const link = document.createElement("a");
     link.textContent = form;
@@ -88,7 +88,7 @@ for (const table of document.querySelectorAll("table")) {
   table.closest(".scroll").after(line);
 }
 
-/* A link to what is folded unfolds it. */
+/* Following a link opens the details around its target. */
 function unfold() {
   const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
   for (let each = target; each; each = each.parentElement) if (each.tagName === "DETAILS") each.open = true;
@@ -97,7 +97,7 @@ function unfold() {
 addEventListener("hashchange", unfold);
 if (location.hash) unfold();
 
-/* On paper nothing can be unfolded. */
+/* Open all details before printing, except settings. */
 addEventListener("beforeprint", () => {
   for (const details of document.querySelectorAll("details:not(.settings)")) details.open = true;
   charts.forEach(draw);

@@ -1,14 +1,13 @@
-"""Carry Snakemake's records with the commit, so that what is pulled is known to be current.
+"""Carry Snakemake's records with the commit, so that pulled files are known to be current.
 
-Snakemake keeps in `.snakemake/metadata` what each output was made from; a fresh clone has none of
-it and would make everything again. `export` writes these records, each with its output's sha256,
-to one file for git. `restore` puts a record back where the file on disk is that very output, and
-lets Snakemake make again what is another file. For Snakemake 9 (record format 6).
+Snakemake keeps in `.snakemake/metadata` what each output was made from. A fresh clone has none of
+that, and would make everything again. `export` writes these records, each with the sha256 of its
+output, to one file for git. `compare` finds the records whose output on disk is that very file, so
+that they can be put back, and the outputs that are other files, which Snakemake then makes again.
 """
 
 import hashlib
 import json
-import os
 import sys
 import time
 from collections.abc import Iterable
@@ -20,28 +19,28 @@ from typing import Any
 from unlabel import files
 from unlabel.errors import UserError
 from unlabel.workflow.engine import records
+from unlabel.workflow.engine.corrections import Corrections, Record, running
+from unlabel.workflow.engine.records import RECORDS
 
 PROVENANCE = Path("provenance.json")
-RECORDS = Path(".snakemake/metadata")
-UNFINISHED = Path(".snakemake/incomplete")  # a mark for each output of a running job
 SEEN = files.FROZEN / "seen.json"
 LOCAL = ("job_hash", "external_jobid", "incomplete")  # of one process or machine
-OTHER = {"code": "the file is not the one that was recorded"}  # no rule's: it is made again
+OTHER = {"code": "the file is not the one that was recorded"}  # no rule has this code: it reruns
 
 Look = list[int] | None  # a file's size, time and number, which change when it is written
 
 
 @dataclass
 class Seen:
-    """Files and records as they were last looked at: only what has changed since is read again."""
+    """Files and records as they were last seen: only those that changed since are read again."""
 
-    version: str = ""  # the sha256 of the provenance that was restored or exported
+    version: str = ""  # the sha256 of the provenance that was last restored or exported
     files: dict[str, tuple[Look, str]] = field(default_factory=dict)  # and the file's sha256
     records: dict[str, Look] = field(default_factory=dict)
 
     @classmethod
     def read(cls) -> "Seen":
-        """What `write` has written; nothing where that is missing or damaged."""
+        """What `write` has written; nothing if that is missing or damaged."""
         with suppress(OSError, ValueError, TypeError):
             return cls(**json.loads(SEEN.read_text(encoding="utf-8")))
         return cls()
@@ -62,7 +61,7 @@ class Seen:
         return digest
 
     def changed(self, target: str) -> bool:
-        """Has the file, or its record, been written or removed since?"""
+        """Was the file, or its record, written or removed since?"""
         file = self.files.get(target, (None, ""))[0]
         return file != _look(Path(target)) or self.made(target)
 
@@ -71,7 +70,7 @@ class Seen:
         return self.records.get(target) != _look(records.place(RECORDS, target))
 
     def note(self, targets: Iterable[str]) -> None:
-        """See the files, of unchanged content, and the records as they are now."""
+        """Remember files, whose content is known, and records as they are now."""
         for target in targets:
             if target in self.files:
                 self.files[target] = (_look(Path(target)), self.files[target][1])
@@ -79,12 +78,12 @@ class Seen:
 
 
 def export(path: Path = PROVENANCE) -> None:
-    """Write the records of all outputs that are there."""
+    """Write the records of all outputs that are there and that no job is writing."""
     seen = Seen.read()
     found = {
-        target: _portable(record)
-        for target, record in records.read(RECORDS)
-        if Path(target).is_file()
+        target: _portable(place)
+        for target, place in records.read(RECORDS)
+        if Path(target).is_file() and not running([target])
     }
     kept = {
         target: record | {"sha256": seen.sha256(target)}
@@ -98,72 +97,84 @@ def export(path: Path = PROVENANCE) -> None:
     print(f"provenance: {len(kept)} records in {path}", file=sys.stderr)
 
 
-def restore(path: Path = PROVENANCE, thorough: bool = True) -> None:
-    """Put back the records of outputs that are on disk as they were made; have others made again.
+@dataclass
+class Comparison:
+    """What is exported, compared with what is on disk."""
 
-    Without `thorough`, a file whose size and time have not changed is taken to be what it was.
-    Raises `UserError` if `path` is damaged.
+    corrections: Corrections
+    seen: Seen
+    exported: list[str]  # the outputs
+
+    def write(self) -> None:
+        """Correct what is on disk, and remember it."""
+        self.corrections.write()
+        if self.exported:
+            self.seen.note(self.exported)
+            self.seen.write()
+
+
+def compare(path: Path = PROVENANCE) -> Comparison:
+    """Find the records to put back, and the outputs that must be made again; print how many.
+
+    A file whose size, time and number have not changed is not read again. Raises `UserError` if
+    `path` is damaged.
     """
+    found, seen = Corrections(), Seen.read()
     if not path.exists():
-        return
+        return Comparison(found, seen, [])
     text = path.read_bytes()
-    seen = Seen.read()
     same = seen.version == (version := _digest(text))
+    if same and not any(map(seen.changed, seen.records)):
+        return Comparison(found, seen, [])
+    kept, wanted = _read(path, text)
     before = {target: digest for target, (_, digest) in seen.files.items()}
-    if thorough:
-        seen.files = {target: (None, digest) for target, digest in before.items()}
-    elif same and not any(map(seen.changed, seen.records)):
-        return
-    try:
-        kept = json.loads(text)
-        wanted = {target: record.pop("sha256") for target, record in kept.items()}
-    except (ValueError, KeyError, AttributeError) as error:
-        raise UserError(f"{path} is damaged; restore it with git, or delete it") from error
     genuine, stale, others = [], [], []
     for target in (each for each in wanted if Path(each).is_file()):
         stored = _stored(target)
         if seen.sha256(target) == wanted[target]:
             genuine.append(target)
-            # A record that differs is Snakemake's of later, where the same bits were made anew;
-            # but the file may also have come from a commit that was checked out.
+            # Snakemake's own record differs where it made the same bits anew later; but the file
+            # may also come from a commit that was checked out.
             anew = same and (seen.made(target) or before.get(target) == wanted[target])
             if stored is None or (stored != kept[target] and not anew):
                 stale.append(target)
-        elif stored in (None, kept[target]) and not records.place(UNFINISHED, target).exists():
+        elif stored in (None, kept[target]) and not running([target]):
             others.append(target)
-    for target in stale:
-        _store(target, kept[target])
-    for target in others:
-        _store(target, kept[target] | OTHER)
-    # One time for all that are genuine, links and what they lead to: Snakemake would make again, or
-    # at least read, what is newer than what was made from it.
-    now = time.time()
-    for target in genuine if stale else ():
-        for follow in (False, True):
-            with suppress(PermissionError):  # another user's, in a shared cache
-                os.utime(target, (now, now), follow_symlinks=follow)
+    found.records = {target: _restored(kept[target]) for target in stale}
+    found.records |= {target: _restored(kept[target] | OTHER) for target in others}
+    # All that are genuine get one time: Snakemake would make again, or at least read, whatever is
+    # newer than what was made from it.
+    found.times = dict.fromkeys(genuine if stale else (), time.time())
     seen.version = version
-    seen.note(wanted)
-    seen.write()
     if stale:
         print(f"provenance: {len(stale)} of {len(kept)} records restored", file=sys.stderr)
     for target in others:
         print(f"{target} is not the file that {path} records; it is made again", file=sys.stderr)
+    return Comparison(found, seen, list(wanted))
 
 
-def _store(target: str, record: dict[str, Any]) -> None:
-    UNFINISHED.mkdir(parents=True, exist_ok=True)  # or Snakemake would take the records for old
-    content = record | {"job_hash": 0, "incomplete": False}
-    files.write_json(records.place(RECORDS, target), content)
+def _read(path: Path, text: bytes) -> tuple[dict[str, Record], dict[str, str]]:
+    """The exported records, and the sha256 of their outputs."""
+    try:
+        kept = json.loads(text)
+        return kept, {target: record.pop("sha256") for target, record in kept.items()}
+    except (ValueError, KeyError, AttributeError) as error:
+        raise UserError(f"{path} is damaged; restore it with git, or delete it") from error
 
 
-def _stored(target: str) -> dict[str, Any] | None:
-    place = records.place(RECORDS, target)
-    return _portable(place) if place.exists() else None
+def _restored(record: Record) -> Record:
+    return record | {"job_hash": 0, "incomplete": False}
 
 
-def _portable(record: Path) -> dict[str, Any]:
-    content = json.loads(record.read_text(encoding="utf-8"))
+def _stored(target: str) -> Record | None:
+    """The record on disk; None if there is none, or a damaged one."""
+    with suppress(OSError, ValueError, AttributeError):
+        return _portable(records.place(RECORDS, target))
+    return None
+
+
+def _portable(record: Path) -> Record:
+    content: dict[str, Any] = json.loads(record.read_text(encoding="utf-8"))
     return {key: value for key, value in content.items() if key not in LOCAL}
 
 
@@ -177,10 +188,3 @@ def _look(path: Path) -> Look:
 
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-if __name__ == "__main__":
-    try:
-        {"export": export, "restore": restore}[sys.argv[1]]()
-    except UserError as error:
-        sys.exit(f"error: {error}")

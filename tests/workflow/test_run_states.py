@@ -14,7 +14,7 @@ from support.project import STUDY, environment
 from support.versions import dvc, replace
 from unlabel.cli import main
 from unlabel.run import Run
-from unlabel.workflow import inventory
+from unlabel.workflow import leftovers, run_states
 from unlabel.workflow.engine import records
 from unlabel.workflow.plan import Plan
 
@@ -82,10 +82,10 @@ def test_a_run_that_a_process_works_on_is_running(listed, copy):
         assert listed()["tiny/digits/simclr/base/0"].startswith("running")
     assert listed()["tiny/digits/simclr/base/0"].startswith("done")
 
-    mark = records.place(inventory.UNFINISHED, f"{ROTATION}/features.parquet")
+    mark = records.place(records.UNFINISHED, f"{ROTATION}/features.parquet")
     mark.parent.mkdir(exist_ok=True)
     mark.touch()
-    with inventory.ALIVE.open("w") as alive:
+    with leftovers.ALIVE.open("w") as alive:
         fcntl.flock(alive, fcntl.LOCK_SH)
         assert listed()["tiny/digits/rotation/base/0"].startswith("running")
     assert listed()["tiny/digits/rotation/base/0"].startswith("done")
@@ -107,7 +107,7 @@ MORE = ["tiny/shapes/simclr/base/0", "tiny/digits/simclr/base/notes"]
 
 
 def look(copy):
-    return inventory.look(Plan(copy / "params"), copy / "data/runs")
+    return run_states.look(Plan(copy / "params"), copy / "data/runs")
 
 
 def test_no_runs_are_no_mistake(tmp_path, monkeypatch, capsys):
@@ -158,7 +158,9 @@ def test_what_no_study_needs_is_removed_after_it_was_said_and_agreed(pulled, pru
     orphan(pulled, "simclr")
     with pytest.raises(SystemExit) as stopped:
         prune(pulled)
-    assert str(stopped.value.code).startswith("error: nobody is there to be asked; add --yes")
+    assert str(stopped.value.code).startswith(
+        "error: cannot ask, as this is not a terminal; add --yes"
+    )
     assert (pulled / SIMCLR / "encoder.safetensors").exists()
 
     assert at_a_terminal(pulled, "n\n").endswith("nothing was removed")
@@ -185,7 +187,7 @@ def test_what_dvc_could_not_bring_back_is_kept_unless_one_insists(pulled, prune)
     orphan(pulled, "simclr", "rotation")
     (pulled / SIMCLR / "metrics/knn.json").write_text("{}")
     said = prune(pulled, "--yes")
-    assert f"kept: {SIMCLR}, as DVC has no version of metrics/knn.json" in said
+    assert f"kept: {SIMCLR}, because DVC has no version of metrics/knn.json" in said
     assert (pulled / SIMCLR / "encoder.safetensors").exists()
     assert not (pulled / ROTATION).exists()
     (pulled / SIMCLR / "state.x").mkdir()
@@ -202,12 +204,17 @@ def test_what_only_the_workspace_has_or_the_cache_has_lost_is_kept(pulled, prune
     for stored in (pulled / ".dvc/cache/files/md5").glob("*/*"):
         if stored.read_bytes() == (pulled / SIMCLR / "encoder.safetensors").read_bytes():
             stored.unlink()
-    assert f"kept: {SIMCLR}, as DVC has no version of encoder.safetensors" in prune(pulled, "--yes")
+    assert f"kept: {SIMCLR}, because DVC has no version of encoder.safetensors" in prune(
+        pulled, "--yes"
+    )
     assert (pulled / SIMCLR / "encoder.safetensors").exists()
 
 
 def test_without_dvc_nothing_is_versioned(copy, prune):
     orphan(copy, "simclr")
     said = prune(copy, "--yes")
-    assert f"kept: {SIMCLR}, as DVC has no version of encoder.safetensors, features.parquet" in said
+    assert (
+        f"kept: {SIMCLR}, because DVC has no version of encoder.safetensors, features.parquet"
+        in said
+    )
     assert (copy / SIMCLR / "encoder.safetensors").exists()

@@ -1,8 +1,8 @@
-"""What a workflow has other machines make, so that the next one knows what nobody saw the end of.
+"""What jobs on other machines are to make, so that the next Snakemake knows which it never saw end.
 
-Snakemake marks the outputs of jobs that run and records those of jobs that it has seen end. A job
-on another machine that ends when Snakemake is gone takes off its mark itself, and leaves no record:
-its outputs would be taken for good, of whatever settings they are.
+Snakemake marks the outputs of jobs that run, and records those of jobs that it has seen end. A job
+on another machine that ends when its Snakemake is gone removes the marks itself and leaves no
+record: its outputs would be taken as current for ever, whatever settings they were made with.
 """
 
 import json
@@ -15,9 +15,9 @@ from typing import Any
 from unlabel import files
 from unlabel.files import FROZEN
 from unlabel.workflow.engine import records
-from unlabel.workflow.engine.provenance import RECORDS
+from unlabel.workflow.engine.records import RECORDS
 
-FOLDER = FROZEN / "submitted"  # a file for each Snakemake
+FOLDER = FROZEN / "submitted"  # one file for each Snakemake
 
 
 def note(workflow: Any) -> None:
@@ -27,23 +27,22 @@ def note(workflow: Any) -> None:
     files.write_json(path, {"executor": workflow.executor_plugin.name, "outputs": outputs})
 
 
-def to(executor: str) -> bool:
-    """Has a Snakemake submitted jobs to a kind of cluster, and nobody looked after them since?"""
+def submitted_to(executor: str) -> bool:
+    """May jobs that were submitted to a kind of cluster still be there?"""
     return any(_read(path)["executor"] == executor for path in FOLDER.glob("*.json"))
 
 
-def unseen() -> Iterator[Path]:
-    """The outputs that were made since they were noted, and of which no Snakemake has a record."""
+def unrecorded() -> Iterator[str]:
+    """The outputs that were made since they were noted, but that no Snakemake has recorded."""
     for path in sorted(FOLDER.glob("*.json")):
         noted = path.stat().st_mtime
         for target in _read(path)["outputs"]:
-            output, record = Path(target), records.place(RECORDS, target)
-            if _written(output) >= noted > _written(record):
-                yield output
+            if _written(Path(target)) >= noted > _written(records.place(RECORDS, target)):
+                yield target
 
 
 def forget() -> None:
-    """No longer know of what was noted, as it has been looked after."""
+    """Remove the notes, once they have been acted on."""
     for path in FOLDER.glob("*.json"):
         path.unlink()
 
@@ -54,5 +53,5 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _written(path: Path) -> float:
-    """When, in seconds; 0 if it is not there."""
+    """In seconds since 1970; 0 if the file is not there."""
     return path.stat().st_mtime if path.exists() else 0.0

@@ -1,4 +1,4 @@
-"""The runs on disk: what each is, and whether any study needs it."""
+"""The runs on disk: the state of each, and whether a study needs it."""
 
 import fcntl
 from collections.abc import Iterator
@@ -13,15 +13,14 @@ from unlabel.params.settings import first_difference
 from unlabel.run import ASIDE, TRAINED, Run
 from unlabel.workflow import forecast, slurm
 from unlabel.workflow.engine import records
+from unlabel.workflow.engine.records import UNFINISHED
+from unlabel.workflow.leftovers import ALIVE
 from unlabel.workflow.plan import Plan
-
-UNFINISHED = Path(".snakemake/incomplete")  # a mark for each output of a running job
-ALIVE = Path(".snakemake/alive")  # locked as long as a Snakemake lives
 
 
 @dataclass(frozen=True)
 class Found:
-    """A run's folder, its state in a word, what makes it stale, and its size in bytes."""
+    """A run's folder, its state in a word, the reason if it is stale, and its size in bytes."""
 
     run: Run
     folder: Path
@@ -48,7 +47,7 @@ def look(plan: Plan, folder: Path) -> list[Found]:
 
 
 def needed(params: Path) -> set[Run]:
-    """The runs of all studies, of no budget and no dataset: one may ask for any study on any."""
+    """The runs of all studies, without budget and dataset: any study can be asked for on any."""
     studies = [study.read(params, name) for name in compose.names(params, "study")]
     runs = [run for each in studies for _, run in each.runs(params, budget="")]
     return {_anywhere(run) for run in runs}
@@ -59,13 +58,13 @@ def _anywhere(run: Run) -> Run:
 
 
 def held(path: Path) -> bool:
-    """Does a process train the run of a folder now?"""
+    """Is a process training the run in a folder now?"""
     with ExitStack() as opened:
         return not hold(path, opened)
 
 
 def hold(path: Path, opened: ExitStack) -> bool:
-    """Let nobody train the run of a folder until `opened` is closed, if nobody does so now."""
+    """Keep others from training the run in a folder until `opened` is closed; False if one does."""
     for lock in path.glob("state.*/lock"):
         with suppress(FileNotFoundError):  # the training has ended meanwhile
             file = opened.enter_context(lock.open("r+"))
@@ -83,11 +82,11 @@ def _lock(file: IO[str]) -> bool:
 
 
 def _busy() -> set[str]:
-    """The folders of runs that a job of Snakemake's, here or in Slurm, makes something in."""
+    """The folders of runs that a job of Snakemake is writing to, here or in Slurm."""
     if not ALIVE.exists():
         return set()
     with ALIVE.open("r+") as alive:
-        if _lock(alive) and not slurm.left(Path.cwd()):
+        if _lock(alive) and not slurm.left():
             return set()
     targets = [target.split("/") for target, _ in records.read(UNFINISHED)]
     return {"/".join(parts[:7]) for parts in targets if parts[:2] == ["data", "runs"]}
@@ -95,14 +94,14 @@ def _busy() -> set[str]:
 
 def _folders(folder: Path) -> Iterator[tuple[Run, Path]]:
     for path in sorted(folder.glob("*/*/*/*/*/")):
-        with suppress(UserError):  # what else lies there is no run
+        with suppress(UserError):  # other things may lie there
             yield Run.parse(str(path.relative_to(folder))), path
 
 
 def _state(plan: Plan, run: Run, path: Path) -> tuple[str, str]:
     try:
         plan.add_training(run)
-    except UserError as error:  # a study's arm may not be for each budget
+    except UserError as error:  # a study's arm may not fit every budget
         return "stale", str(error)
     frozen = Path(plan.of(run, "pretrain")["settings"])
     if there := forecast.trained(path):
@@ -112,5 +111,5 @@ def _state(plan: Plan, run: Run, path: Path) -> tuple[str, str]:
     if aside.exists() or (path / f"state.{frozen.stem}/state.safetensors").exists():
         return "resumable", ""
     if any(path.glob("state.*/state.safetensors")):
-        return "stale", "its training state is of other settings"
+        return "stale", "its training state has other settings"
     return "unfinished", ""

@@ -1,0 +1,93 @@
+"""Where this workflow meets Snakemake's internals, and what it relies on there.
+
+Snakemake parses the Snakefile before it knows what it was asked for: at that time there are neither
+targets nor an executor, and `onstart` comes only after the jobs were chosen. In between, each
+command that looks at jobs opens Snakemake's records (its *persistence*) once, and builds the graph
+from them. `install` puts a subclass in that place. It asks for corrections at that moment, when a
+run can still write them. For a look, they stay in memory and the subclass answers with them.
+
+What this relies on is Snakemake 9's: format 6 of its records; that they are files below
+`.snakemake/metadata` and `.snakemake/incomplete`, named by the output's path in base64; the names
+`snakemake.workflow.FilePersistence`, `Workflow.iocache.mtime` and `_IOFile.protected`; and the
+methods that are overridden here. `check` refuses anything else, in a sentence, and
+`tests/workflow/engine/test_contract.py` says which of them a new Snakemake has changed.
+"""
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+import snakemake.api  # before the others, which import each other in a circle
+import snakemake.persistence
+import snakemake.workflow
+from snakemake.io import Mtime, _IOFile
+from snakemake.persistence import MetadataRecord
+from snakemake.persistence.file import FilePersistence
+
+from unlabel.errors import UserError
+from unlabel.workflow.engine.corrections import Corrections
+
+FORMAT = 6  # of the records
+OURS = "this workflow reads Snakemake's records as files of format"
+
+
+def check(workflow: Any) -> None:
+    """Raise `UserError` if Snakemake keeps its records in another way than is known here."""
+    found = getattr(snakemake.persistence, "RECORD_FORMAT_VERSION", None)
+    if found != FORMAT:
+        raise UserError(
+            f"{OURS} {FORMAT}, but Snakemake {snakemake.__version__} writes format {found}; "
+            "install the version in requirements.lock"
+        )
+    backend = workflow.workflow_settings.persistence_backend
+    if getattr(backend, "name", None) != "FILE":
+        raise UserError(f"{OURS} {FORMAT}; leave out --persistence-backend {backend}")
+
+
+def install(correct: Callable[[Any], Corrections]) -> None:
+    """Have `correct` called with the workflow just before its graph is built, and heard."""
+    snakemake.workflow.FilePersistence = partial(Records, correct)
+
+
+def replace_protected() -> None:
+    """Let Snakemake replace an output that is write-protected, as DVC's hard links are.
+
+    It refuses to, although it removes an output before its job, and so leaves the linked file in
+    DVC's cache alone. DVC could only copy instead, which takes twice the disk. No rule here asks
+    Snakemake to protect anything.
+    """
+    _IOFile.protected = _never
+
+
+def remove_locks() -> None:
+    """Do what `snakemake --unlock` does."""
+    FilePersistence().cleanup_locks()
+
+
+class Records(FilePersistence):
+    """Snakemake's records as they are after the corrections, written or not."""
+
+    def __init__(
+        self, correct: Callable[[Any], Corrections], *positional: Any, dag: Any, **named: Any
+    ):
+        self.corrections = correct(dag.workflow)
+        super().__init__(*positional, dag=dag, **named)
+        for target, seconds in self.corrections.times.items():
+            dag.workflow.iocache.mtime[target] = Mtime(local=seconds)
+        if self.corrections.ignore_locks:
+            self.lock = self.noop  # as with --nolock
+
+    def _read_record(self, key: str) -> Any:
+        if key not in self.corrections.records:
+            return super()._read_record(key)
+        record = self.corrections.records[key]
+        return MetadataRecord.model_validate(record) if record else None
+
+    def _filter_incomplete_keys(self, keys: Iterable[str]) -> set[str]:
+        keys = set(keys)
+        found: set[str] = super()._filter_incomplete_keys(keys)
+        return found | (keys & self.corrections.unfinished)
+
+
+async def _never(_: _IOFile) -> bool:
+    return False

@@ -1,0 +1,167 @@
+"""One call of Snakemake: what it is asked for, and what happens before it chooses its jobs.
+
+Snakemake runs jobs, or it only looks: `-n`, `--dag`, `--summary`, `--lint`, `--report` and so on.
+A run first puts right what it finds: it ends the jobs that a killed Snakemake left, restores
+records that came with a commit, and has altered outputs made again. A look does none of this. It is
+shown the same corrections from memory, so that it plans the same jobs. It writes nothing but the
+plan, in files that are named by their content.
+"""
+
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from unlabel.errors import UserError, of_machine
+from unlabel.params import command_line, study
+from unlabel.run import Run
+from unlabel.workflow import (
+    forecast,
+    forkserver,
+    leftovers,
+    machine,
+    remote_jobs,
+    resources,
+    slurm,
+)
+from unlabel.workflow.engine import altered, provenance
+from unlabel.workflow.engine.corrections import Corrections
+from unlabel.workflow.plan import ENVIRONMENT, Plan
+
+
+class Invocation:
+    """What the rules need to know, and what Snakemake's `workflow` does around its jobs."""
+
+    def __init__(self, workflow: Any, config: Mapping[str, Any], params: Path):
+        self.main = workflow.exec_mode.name == "DEFAULT"  # or is this process one of its jobs?
+        names = command_line.names(config)
+        self.params, self.budget = params, names["budget"]
+        self.cluster = workflow.resource_settings.nodes is not None
+        machine.use_this_python()
+        with one_sentence():
+            self._meet(workflow)
+            self.gpus = resources.gpus(self.cluster) if config["gpu"] == "auto" else config["gpu"]
+            chosen = command_line.asked(config, params, _typed(workflow, config))
+            self.plan = Plan.current(params, chosen=chosen)
+            self.study = self.plan.for_dataset(study.read(params, names["study"]), self.budget)
+            self.runs = [run for _, run in self.study.runs(params, self.budget)]
+            self.report = self.plan.report(self.study, self.budget)
+        if self.main:  # profiles name it before the plan is complete
+            os.environ[ENVIRONMENT] = ""
+
+    def _meet(self, workflow: Any) -> None:
+        """Take a place in Snakemake's internals. Raises `UserError` if they are others."""
+        try:
+            persistence = import_module("unlabel.workflow.engine.persistence")
+        except (ImportError, AttributeError) as error:
+            raise UserError(
+                f"this workflow does not know this version of Snakemake ({error}); "
+                "install the one in requirements.lock"
+            ) from error
+        persistence.replace_protected()
+        if self.main:
+            os.environ.pop(ENVIRONMENT, None)  # of an earlier call in the same Python
+            machine.say_if_full()
+            persistence.check(workflow)
+            persistence.install(self.prepare)
+
+    def prepare(self, workflow: Any) -> Corrections:
+        """Plan what `workflow` is asked for; correct its records, or say how they are to be seen.
+
+        Snakemake calls this when it knows its targets and its executor, and has chosen no job yet.
+        """
+        settings = workflow.dag_settings
+        with one_sentence():
+            asked = self._add({*(settings.targets or ()), *(settings.until or ())})
+            self.plan.keep()
+            if workflow.dryrun:
+                cores = workflow.resource_settings.nodes or workflow.resource_settings.cores
+                found = forecast.forecast(self.plan, asked or self.runs)
+                print(found.sentence(max(1, cores or 1)), file=sys.stderr)
+            if workflow.executor_plugin is None or workflow.dryrun:
+                return self._look()
+            self._correct(workflow)
+            return Corrections()
+
+    def _add(self, targets: Iterable[str]) -> list[Run]:
+        """Plan the runs that `targets` are about; they may belong to no study."""
+        targets = sorted(map(os.path.relpath, targets))
+        runs = []
+        for target in targets:
+            if target.startswith("data/runs/"):
+                runs.append(Run.of(target))
+                self.plan.add(runs[-1])
+                if "/transfer/" in target:
+                    self.plan.dataset(Path(target).stem)
+        for name in resources.studies(targets, self.params):
+            frozen = self.plan.frozen_study(name, self.budget)
+            runs += [Run.parse(run["folder"]) for run in frozen["runs"]]
+        return runs
+
+    def _look(self) -> Corrections:
+        found = provenance.compare().corrections
+        altered.correct(found)
+        leftovers.look(found)
+        return found
+
+    def _correct(self, workflow: Any) -> None:
+        if workflow.executor_plugin.name == "slurm":
+            if partitions := workflow.executor_settings.partition_config:
+                slurm.limits_of(Path(partitions))
+            slurm.name_jobs(workflow.executor_settings)
+        self.alive = leftovers.take_over()
+        comparison = provenance.compare()
+        altered.correct(comparison.corrections)
+        comparison.write()
+
+    def start(self, workflow: Any) -> None:
+        """Before the first job."""
+        if not self.main:
+            return
+        with one_sentence():
+            machine.check_folders(
+                str(file) for job in workflow.dag.needrun_jobs() for file in (*job.output, *job.log)
+            )
+            self.plan.keep()  # with what the chosen jobs have added
+            if workflow.local_exec:
+                forkserver.start(threads=1)  # of every rule
+            else:
+                if workflow.executor_plugin.name == "slurm":
+                    slurm.check(workflow, self.gpus)
+                remote_jobs.note(workflow)
+
+    def fail(self, workflow: Any) -> None:
+        """After a job has failed, or Ctrl-C."""
+        if self.main and workflow.executor_plugin.name == "slurm":
+            slurm.cancel()
+
+
+def params_folder(workflow: Any) -> Path:
+    """`params` in the working folder, or else (with `--directory`) the one beside the Snakefile."""
+    here = Path("params")
+    return here if here.is_dir() else Path(workflow.basedir) / "params"
+
+
+@contextmanager
+def one_sentence() -> Iterator[None]:
+    """End the process with a sentence for a user's mistake, a full disk or too little memory."""
+    try:
+        yield
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    except OSError as error:
+        if not (said := of_machine(error)):
+            raise
+        sys.exit(f"error: {said}")
+
+
+def _typed(workflow: Any, config: Mapping[str, Any]) -> list[str]:
+    """The words after `--config`, for what they were before YAML took the rest after a #.
+
+    Snakemake's Python interface has no such words, and makes some up of the values.
+    """
+    words = [str(word).partition("=") for word in workflow.config_settings.config_args or ()]
+    return [f"{key}={text}" for key, _, text in words if text != repr(config.get(key))]

@@ -1,0 +1,92 @@
+"""What a frozen study tells its pages, and the checks of a study before anything is trained."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+from unlabel.analysis.metric import Metrics
+from unlabel.errors import UserError
+from unlabel.params.claim import Claim
+from unlabel.params.settings import build
+from unlabel.params.study import Study
+from unlabel.run import BASELINE, Run
+from unlabel.workflow import declared_metrics
+from unlabel.workflow.planned_datasets import PlannedDatasets
+from unlabel.workflow.planned_runs import PlannedRuns
+
+
+def content(
+    study: Study, budget: str, runs: PlannedRuns, datasets: PlannedDatasets
+) -> dict[str, Any]:
+    """Plan all runs of a study, and describe it: its runs, its methods, and all their metrics."""
+    arms = study.runs(runs.params, budget)
+    planned = []
+    for arm, run in arms:
+        runs.add(run)
+        datasets.parameters(run.dataset)
+        planned.append(asdict(run) | {"arm": arm, "folder": run.folder} | _shown(runs, run))
+    variants = {replace(run, seed=0): run for _, run in arms}.values()
+    declared = (_declared(study, run, runs, datasets) for run in variants)
+    return asdict(study) | {
+        "budget": budget,
+        "runs": planned,
+        "methods": {
+            run.method: runs.settings(run).get("about") or {}
+            for run in sorted(variants, key=lambda run: run.method, reverse=True)
+        },
+        "declared": Metrics.frozen(declared_metrics.joined(dict.fromkeys(declared))),
+    }
+
+
+def of_method(content: Mapping[str, Any], method: str) -> dict[str, Any]:
+    """The content for a method's page: its runs, and the untrained ones."""
+    kept = (method, BASELINE)
+    runs = [run for run in content["runs"] if run["method"] in kept]
+    methods = {name: about for name, about in content["methods"].items() if name in kept}
+    return {**content, "runs": runs, "methods": methods, "method": method}
+
+
+def check(
+    study: Study,
+    budget: str,
+    claims: Sequence[Claim],
+    runs: PlannedRuns,
+    datasets: PlannedDatasets,
+) -> None:
+    """Raise `UserError` if a run has too few images for a batch, or lacks one of the metrics."""
+    planned = [run for _, run in study.runs(runs.params, budget)]
+    for variant in dict.fromkeys(replace(run, seed=0) for run in planned):
+        check_size(runs.settings(variant), variant.folder)
+    terms = [term for each in claims for term in each.terms]
+    for metric in study.metrics():
+        methods = [term.method for term in terms if term.metric == metric] or [planned[0].method]
+        for method in dict.fromkeys(methods):
+            run = next(run for run in planned if run.method == method)
+            where = f"the study {study.title!r}"
+            if not datasets.labelled(run.dataset):
+                where += f" on {run.dataset}, which has no labels,"
+            declared_metrics.check(metric, _declared(study, run, runs, datasets), where)
+
+
+def check_size(settings: dict[str, Any], where: str) -> None:
+    """Raise `UserError` if a batch has more images than there are to train on."""
+    training = build(settings["training"], "training")
+    if training.images is not None:
+        try:
+            training.steps(training.images)
+        except UserError as error:
+            raise UserError(f"in {where}: {error}") from error
+
+
+def _declared(
+    study: Study, run: Run, runs: PlannedRuns, datasets: PlannedDatasets
+) -> declared_metrics.Declared:
+    labelled = datasets.labelled(run.dataset)
+    return declared_metrics.declared(runs.settings(run), study.transfer, labelled)
+
+
+def _shown(runs: PlannedRuns, run: Run) -> dict[str, Any]:
+    """What pages tell of a run's settings."""
+    settings = runs.trained_by(run)
+    training = {key: settings["training"][key] for key in ("epochs", "images", "batch")}
+    return {"encoder": settings["encoder"]["_target_"].split(".")[-2]} | training

@@ -1,0 +1,34 @@
+"""A real Slurm on this machine."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from support.project import ROOT
+
+PATH = f"{os.environ['PATH']}:/usr/sbin"
+needs_slurm = pytest.mark.skipif(
+    shutil.which("slurmctld", path=PATH) is None,
+    reason="needs Slurm: apt-get install slurmctld slurmd slurm-client",
+)
+
+
+@contextmanager
+def running(folder: Path, port: int = 16817) -> Iterator[Path]:
+    """A Slurm in `folder`, on `port` and the two after it; commands find it by the environment."""
+    script = ROOT / "tests/support/slurm/cluster.sh"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SLURM_TEST_PORT", str(port))
+        try:
+            started = subprocess.run([script, "start", folder], capture_output=True, text=True)
+            assert started.returncode == 0, started.stderr
+            patch.setenv("SLURM_CONF", str(folder / "slurm.conf"))
+            patch.setenv("PATH", f"{folder / 'bin'}:{os.environ['PATH']}")
+            yield folder
+        finally:
+            subprocess.run([script, "stop", folder], check=True, capture_output=True)

@@ -1,0 +1,95 @@
+"""A plan is kept and read again, and says what its runs will measure."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from support.models import PARAMS
+from support.project import STUDY
+from unlabel.analysis import frozen_study
+from unlabel.errors import UserError
+from unlabel.params import study
+from unlabel.workflow.freeze import is_whole
+from unlabel.workflow.plan import Plan
+
+AGAIN = """
+import sys
+from pathlib import Path
+from unlabel.params import study
+from unlabel.workflow.plan import Plan
+params = Path(sys.argv[1])
+plan = Plan.current(params, Path(sys.argv[2]))
+asked = plan.for_dataset(study.read(params, "mine"), "tiny")
+print(plan.report(asked, "tiny"))
+print(plan.page(asked, "tiny", "simclr"))
+print(plan.study("mine", "tiny"))
+print([name for name in ("torch", "scipy", "pandas") if name in sys.modules])
+"""
+
+
+@pytest.fixture
+def params(tmp_path):
+    folder = shutil.copytree(PARAMS, tmp_path / "params")
+    (folder / "study/mine.yaml").write_text(yaml.safe_dump(STUDY | {"transfer": ["shapes"]}))
+    return folder
+
+
+@pytest.fixture
+def plan(params, tmp_path, monkeypatch):
+    monkeypatch.delenv("UNLABEL_PLAN", raising=False)
+    yield Plan.current(params, tmp_path / "frozen")
+    os.environ.pop("UNLABEL_PLAN", None)
+
+
+def test_a_kept_plan_says_the_same_and_loads_no_torch(params, plan, tmp_path):
+    asked = study.read(params, "mine")
+    expected = [plan.report(asked, "tiny"), plan.page(asked, "tiny", "simclr")]
+    expected.append(plan.study("mine", "tiny"))
+    plan.keep()
+    environment = {**os.environ, "PYTHONPATH": str(PARAMS.parent / "ssl")}
+    del environment["UNLABEL_PLAN"]
+    command = [sys.executable, "-c", AGAIN, str(params), str(tmp_path / "frozen")]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.stdout.splitlines() == [*map(str, expected), "[]"], done.stderr
+
+
+def test_a_plan_whose_settings_are_damaged_is_made_again(params, plan, tmp_path):
+    asked = study.read(params, "mine")
+    first = plan.report(asked, "tiny")
+    plan.keep()
+    del os.environ["UNLABEL_PLAN"]
+    assert Plan.current(params, tmp_path / "frozen").entries == plan.entries
+    Path(first["settings"]).write_text("runs: []")
+    again = Plan.current(params, tmp_path / "frozen")
+    assert again.entries == {}
+    assert again.report(asked, "tiny") == first
+    assert is_whole(Path(first["settings"]))
+
+
+def test_a_frozen_study_says_what_its_metrics_mean(params, plan):
+    found = frozen_study.read(Path(plan.study("mine", "tiny")["settings"]))
+    assert found.describe("shapes_linear_hue").heading == "linear accuracy for hue, on shapes (%)"
+    assert found.describe("finetune_10").share
+    assert found.declared.column("accuracy").title == "accuracy at the pretext task"
+    assert found.methods["simclr"].arxiv == "2002.05709"
+    assert found.methods["random"].family == "reference"
+
+
+def test_what_a_method_is_about_may_come_from_another_recipe(params, plan):
+    (params / "method/mine.yaml").write_text(
+        "# @package _global_\ndefaults:\n  - simclr\nabout:\n  title: Mine\n"
+    )
+    asked = study.Study("T", "Q?", ["digits"], [0], "linear", methods=["mine"])
+    about = frozen_study.read(Path(plan.report(asked, "tiny")["settings"])).methods["mine"]
+    assert (about.title, about.arxiv) == ("Mine", "2002.05709")
+
+
+def test_a_page_of_a_method_that_does_not_run_is_refused(params, plan):
+    asked = study.read(params, "mine")
+    with pytest.raises(UserError, match="has no method 'simclrr'; did you mean 'simclr'"):
+        plan.page(asked, "tiny", "simclrr")

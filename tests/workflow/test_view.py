@@ -1,0 +1,99 @@
+"""What a person sees of a run: a live view in a terminal, a line a finished job in a file."""
+
+import os
+import pty
+import re
+import subprocess
+
+import pytest
+
+from snakemake_logger_plugin_unlabel.jobs import Job, Jobs
+from support.project import command, environment, snakemake
+
+RUN = "data/runs/tiny/digits/simclr/base/0"
+KNN = f"{RUN}/metrics/knn.json"
+
+
+def job(rule: str, began: float, log=None) -> Job:
+    return Job.of(rule, [f"{RUN}/run.json"], {}, [str(log)] if log else [], began)
+
+
+def test_the_time_left_is_that_of_jobs_of_the_same_kind():
+    jobs = Jobs()
+    jobs.plan({"pretrain_simclr": 2, "pretrain_byol": 1, "report": 1, "all": 1, "total": 5})
+    assert jobs.total == 4
+    jobs.start(1, job("pretrain_simclr", began=0))
+    jobs.start(2, job("pretrain_byol", began=0))
+    assert jobs.left(5) is None
+    ended, seconds = jobs.finish(1, now=10)
+    assert (ended.name, seconds, jobs.done) == ("pretrain tiny/digits/simclr/base/0", 10, 1)
+    # 4 s of the one that runs, 10 s of a training, and as long for a report, of which none is known
+    assert jobs.left(6) == 4 + 10 + 10
+    jobs.start(3, job("pretrain_simclr", began=10))
+    assert jobs.left(10) == (0 + 10 + 10) / 2
+    assert jobs.finish(9, now=11) is None
+
+
+def test_a_training_says_how_far_it_is(tmp_path):
+    log = tmp_path / "log"
+    log.write_text("simclr:  40% · 1,234 images/s · 12 s left · loss 5\n")
+    jobs = Jobs()
+    jobs.plan({"pretrain_simclr": 2})
+    jobs.start(1, job("pretrain_simclr", began=0, log=log))
+    assert jobs.running[1].progress() == (40, "1,234 images/s", 12)
+    assert jobs.left(8) == 12 + (8 + 12)
+
+
+def test_a_job_that_is_tried_again_has_not_failed(tmp_path):
+    log = tmp_path / "log"
+    log.write_text("".join(f"line {n}\n" for n in range(30)))
+    jobs = Jobs()
+    jobs.start(1, job("probe", 0, log))
+    jobs.fail(1, job("probe", 0, log))
+    assert jobs.failed[1].error() == [f"line {n}" for n in range(15, 30)]
+    log.write_text("a\nerror: first\nerror: last\nb\n")
+    assert jobs.failed[1].error() == ["error: last"]
+    jobs.start(1, job("probe", 5, log))
+    jobs.finish(1, 6)
+    assert not jobs.failed
+
+
+def test_in_a_file_each_finished_job_is_a_line_and_an_error_the_last(copy):
+    (copy / KNN).unlink()
+    printed = snakemake(copy, "--cores", "2", KNN).splitlines()
+    assert printed[1] == "to do: 1 probe"
+    assert re.fullmatch(r"1 of 1 · probe tiny/digits/simclr/base/0 · \d+ s", printed[2])
+    assert re.fullmatch(r"1 of 1 done in .*", printed[3])
+    assert len(printed) == 4
+    (copy / KNN).unlink()
+    (copy / RUN / "features.parquet").write_bytes(b"x")
+    os.utime(copy / RUN / "features.parquet", (0, 0))
+    printed = snakemake(copy, "--cores", "2", KNN, fails=True)
+    assert printed.splitlines()[-1].startswith("error: data/runs/tiny/digits/simclr/base/0/feat")
+    assert "its log is logs/probe/tiny-digits-simclr-base-0.log" in printed
+    assert "CalledProcessError" not in printed
+
+
+@pytest.mark.skipif(not hasattr(os, "forkpty"), reason="needs a terminal")
+def test_in_a_terminal_there_is_one_live_view(copy):
+    (copy / KNN).unlink()
+    ours, theirs = pty.openpty()
+    words = command("--cores", "2", KNN)
+    running = subprocess.Popen(
+        words, cwd=copy, env=environment(TERM="xterm"), stdout=theirs, stderr=theirs
+    )
+    os.close(theirs)
+    printed = b""
+    while True:
+        try:
+            printed += os.read(ours, 4096)
+        except OSError:  # the terminal is closed
+            break
+    os.close(ours)
+    assert running.wait() == 0
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", printed.decode())
+    assert "0 of 1 done" in text
+    assert re.search(r"probe +tiny/digits/simclr/base/0 +\d+ s", text)
+    assert re.match(r"1 of 1 done in \d+ s", text.strip().splitlines()[-1])
+    assert "Select jobs" not in text
+    assert printed.count(b"\x1b[?25l") == printed.count(b"\x1b[?25h") == 1  # the cursor comes back
