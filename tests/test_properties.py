@@ -21,7 +21,7 @@ from support.models import PARAMS, about, assembled, composed
 from unlabel import files, weights
 from unlabel.augment import Augment
 from unlabel.data.images import UNLABELLED, Images
-from unlabel.data.subsets import noisy, stratified
+from unlabel.data.labels import noisy, stratified
 from unlabel.errors import UserError
 from unlabel.nn.losses import cosine_similarities
 from unlabel.params import claim, compose, study

@@ -19,7 +19,7 @@ import yaml
 from support.models import PARAMS, about, assembled, composed
 from unlabel.cli import main
 from unlabel.data import compressed, images, loader
-from unlabel.data.compressed import Encoded, encode, spool
+from unlabel.data.compressed import CompressedImages, encode, spool
 from unlabel.data.images import Images
 from unlabel.data.loader import batches, load
 from unlabel.dataset import moments
@@ -36,7 +36,7 @@ BOUNDS = {"train": (0, 300), "validation": (300, 400), "test": (400, 500)}
 def kept(images: Images, folder: Path, format: compressed.Format = "png") -> Images:
     """The same images, encoded."""
     files = spool((encode(pixels, format) for pixels in images.image.numpy()), folder)
-    return images._replace(image=Encoded(files, images.id, about(images).shape, "these"))
+    return images._replace(image=CompressedImages(files, images.id, about(images).shape, "these"))
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_encoded_images_answer_as_a_tensor_does(digits: Images, png: Images) -> 
     order = torch.randperm(500, generator=torch.Generator().manual_seed(0))[:99]
     for index in (slice(3, 130), slice(490, None), order, digits.label == 3, order[:0]):
         some = png.take(index)
-        assert isinstance(some.image, Encoded)
+        assert isinstance(some.image, CompressedImages)
         assert torch.equal(some.pixels, digits.image[index])
         assert torch.equal(some.label, digits.label[index])
         assert some.image.shape == digits.image[index].shape
@@ -98,8 +98,8 @@ def test_a_file_holds_the_bytes_in_blocks(digits: Images, png: Images, tmp_path:
     images.write(path, png._replace(label=label, factor=factor), data)
     found, described = images.read(path)
     assert described == data
-    assert isinstance(found.image, Encoded)
-    assert found.image.encoded() == png.image.encoded()
+    assert isinstance(found.image, CompressedImages)
+    assert found.image.file_bytes() == png.image.file_bytes()
     assert torch.equal(found.pixels, digits.image)
     for ours, theirs in ((found.id, digits.id), (found.label, label), (found.factor, factor)):
         assert torch.equal(ours, theirs)
@@ -136,7 +136,7 @@ def test_offsets_that_lead_out_of_the_file_are_refused(png: Images, tmp_path: Pa
     path = tmp_path / "train.arrow"
     images.write(path, png, about(png))
     content = bytearray(path.read_bytes())
-    lengths = np.cumsum([0, *map(len, png.image.encoded()[:64])]).astype(np.int32)
+    lengths = np.cumsum([0, *map(len, png.image.file_bytes()[:64])]).astype(np.int32)
     place = content.index(lengths.tobytes())
     content[place + 4 : place + 8] = (1 << 30).to_bytes(4, "little")
     path.write_bytes(content)
@@ -200,10 +200,10 @@ def test_a_folder_is_encoded_as_it_is_read_with_the_same_pixels(
     found = prepared(tmp_path, **recipe, encoded="png")
     for (ours, same), (theirs, data) in zip(found, plain, strict=True):
         assert same == data
-        assert isinstance(ours.image, Encoded)
+        assert isinstance(ours.image, CompressedImages)
         assert torch.equal(ours.pixels, theirs.image)
         assert torch.equal(ours.id, theirs.id)
-    kept = [content for ours, _ in found for content in ours.image.encoded()]
+    kept = [content for ours, _ in found for content in ours.image.file_bytes()]
     assert sum(content in files.values() for content in kept) == 42
     assert sum(content.startswith(b"\x89PNG") for content in kept) == 40
     assert not any((tmp_path / "raw").iterdir())
@@ -222,11 +222,11 @@ def test_a_file_that_is_turned_or_takes_more_than_its_pixels_is_made_anew() -> N
     image.save(large, "BMP")
     for file, size in ((turned, (3, 16, 24)), (large, (3, 16, 24))):
         shown = compressed.decode(file.getvalue(), size)
-        anew = compressed.fitting(file.getvalue(), shown, "png")
+        anew = compressed.keep_or_encode(file.getvalue(), shown, "png")
         assert anew != file.getvalue()
         assert (compressed.decode(anew, size) == shown).all()
     grey = np.broadcast_to(pixels[:1], pixels.shape)
-    one = compressed.fitting(large.getvalue(), grey, "png")
+    one = compressed.keep_or_encode(large.getvalue(), grey, "png")
     assert len(one) < 0.6 * len(encode(pixels, "png"))
     assert (compressed.decode(one, pixels.shape) == grey).all()
 
@@ -275,10 +275,10 @@ def test_only_a_few_parts_are_decoded_ahead(png: Images, monkeypatch: pytest.Mon
 
 
 def damaged(png: Images, place: int, folder: Path) -> Images:
-    files = png.image.encoded()
+    files = png.image.file_bytes()
     files[place] = files[place][:40]
     ids = png.id + 1000
-    image = Encoded(spool(files, folder), ids, png.image.size, "train.arrow")
+    image = CompressedImages(spool(files, folder), ids, png.image.size, "train.arrow")
     return png._replace(id=ids, image=image)
 
 
@@ -286,13 +286,13 @@ def test_no_bit_of_a_jpeg_file_changes_unseen(digits: Images, tmp_path: Path) ->
     path = tmp_path / "train.arrow"
     one = digits.take(slice(7, 8))
     images.write(path, kept(one, tmp_path, "jpeg"), about(one))
-    whole, (jpeg,) = path.read_bytes(), images.read(path)[0].image.encoded()
+    whole, (jpeg,) = path.read_bytes(), images.read(path)[0].image.file_bytes()
     for place in range(len(jpeg)):
         content = bytearray(whole)
         content[whole.index(jpeg) + place] ^= 1 << place % 8
         path.write_bytes(content)
         found, _ = images.read(path)
-        for read in (found.image.encoded, found.decoded):
+        for read in (found.image.file_bytes, found.decoded):
             with pytest.raises(UserError, match=r"image 7 of .* is damaged \(its checksum"):
                 read()
 
@@ -509,7 +509,7 @@ def test_a_set_is_trained_on_in_a_quarter_of_its_size(tmp_path: Path) -> None:
     every = Images.of(torch.arange(SIZE), few, torch.arange(SIZE) % 4)
     images.write(tmp_path / "pixels.arrow", every, about(every))
     files = [encode(each, "png") for each in some] * (SIZE // 32)
-    image = Encoded(spool(files, tmp_path), every.id, size, "these")
+    image = CompressedImages(spool(files, tmp_path), every.id, size, "these")
     stored = every._replace(image=image)
     images.write(tmp_path / "png.arrow", stored, about(stored))
     said = set()

@@ -21,8 +21,8 @@ from unlabel import encoder, weights
 from unlabel.cli import main
 from unlabel.data import images
 from unlabel.data.images import Images
-from unlabel.data.splits import some
-from unlabel.data.subsets import stratified
+from unlabel.data.labels import stratified
+from unlabel.data.splits import random_subset
 from unlabel.errors import UserError
 from unlabel.features import parquet
 from unlabel.features.parquet import Features, Split, Views
@@ -533,10 +533,10 @@ def test_the_probes_may_have_some_training_images_only(trained):
 def test_images_without_a_label_come_where_those_with_one_are_too_few(digits):
     known = digits.label[:100].where(torch.arange(100) % 4 == 0, -1)
     images = Images.of(digits.id[:100], digits.image[:100], known)
-    assert (some(images, 20).label >= 0).all()
-    assert len(set(some(images, 20).label.tolist())) > 3
-    assert int((some(images, 60).label >= 0).sum()) == 25
-    assert some(images, 100) is some(images, None) is images
+    assert (random_subset(images, 20).label >= 0).all()
+    assert len(set(random_subset(images, 20).label.tolist())) > 3
+    assert int((random_subset(images, 60).label >= 0).sum()) == 25
+    assert random_subset(images, 100) is random_subset(images, None) is images
 
 
 def test_the_same_features_twice(trained):

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from support.models import about, assembled, composed
-from unlabel.data import images, subsets
+from unlabel.data import images, labels
 from unlabel.encoder import load, save
 from unlabel.errors import UserError
 from unlabel.method import Batch, Method
@@ -171,7 +171,7 @@ def test_a_method_that_yields_too_many_or_too_few_losses_is_an_error(hardware):
 
 def test_a_share_of_the_labels_is_wrong_and_evenly_so():
     label = torch.tensor([0] * 3000 + [1] * 3000 + [2] * 3000 + [-1] * 50)
-    changed = subsets.noisy(label, 0.4, 3, 5)
+    changed = labels.noisy(label, 0.4, 3, 5)
     wrong = changed != label
     assert wrong.sum() == 3600
     assert (changed[-50:] == -1).all()
@@ -180,13 +180,13 @@ def test_a_share_of_the_labels_is_wrong_and_evenly_so():
         assert counts[kind] == 0
         assert all(500 < n < 700 for n in (*counts[:kind], *counts[kind + 1 :]))
     torch.manual_seed(9)
-    assert torch.equal(changed, subsets.noisy(label, 0.4, 3, 5))
-    assert not torch.equal(changed, subsets.noisy(label, 0.4, 3, 6))
-    more = subsets.noisy(label, 0.6, 3, 5)
+    assert torch.equal(changed, labels.noisy(label, 0.4, 3, 5))
+    assert not torch.equal(changed, labels.noisy(label, 0.4, 3, 6))
+    more = labels.noisy(label, 0.6, 3, 5)
     assert torch.equal(more[wrong], changed[wrong])
-    assert torch.equal(subsets.noisy(label, 0.0, 3, 5), label)
+    assert torch.equal(labels.noisy(label, 0.0, 3, 5), label)
     with pytest.raises(UserError, match=r"label_noise needs two classes"):
-        subsets.noisy(label * 0, 0.1, 1, 5)
+        labels.noisy(label * 0, 0.1, 1, 5)
 
 
 def test_only_what_learns_from_labels_sees_fewer_and_wrong_ones(digits, tmp_path):
