@@ -30,7 +30,6 @@ from unlabel.workflow import (
 from unlabel.workflow.engine import altered, provenance
 from unlabel.workflow.engine.corrections import Corrections
 from unlabel.workflow.plan import ENVIRONMENT, Plan
-from unlabel.workflow.resources import Requests
 
 
 class Invocation:
@@ -38,7 +37,8 @@ class Invocation:
 
     def __init__(self, workflow: Any, config: Mapping[str, Any], params: Path):
         self.main = workflow.exec_mode.name == "DEFAULT"  # or is this process one of its jobs?
-        self.params, self.budget = params, config["budget"]
+        names = command_line.names(config)
+        self.params, self.budget = params, names["budget"]
         self.cluster = workflow.resource_settings.nodes is not None
         if self.cluster or not self.main:
             workflow.register_resource("in_turn", 1)  # of each group, see the Snakefile
@@ -48,8 +48,8 @@ class Invocation:
             chosen = command_line.asked(config, params, _typed(workflow, config))
             self.plan = Plan.current(params, chosen=chosen)
             gpus = resources.gpus(self.cluster) if config["gpu"] == "auto" else config["gpu"]
-            self.requests = Requests(self.plan, gpus, self.cluster)
-            self.study = self.plan.for_dataset(study.read(params, config["study"]), self.budget)
+            self.requests = resources.Requests(self.plan, gpus, self.cluster)
+            self.study = self.plan.for_dataset(study.read(params, names["study"]), self.budget)
             self.runs = [run for _, run in self.study.runs(params, self.budget)]
             self.report = self.plan.report(self.study, self.budget)
         if self.main:  # profiles name it before the plan is complete
