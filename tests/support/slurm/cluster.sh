@@ -86,13 +86,12 @@ CONF
 }
 
 keep_accounts() { # USER PORT: start slurmdbd on PORT + 4, and its database on PORT + 3
-    local user=$1 database=$(($2 + 3)) data=$folder/database socket owner=()
+    local user=$1 database=$(($2 + 3)) data=$folder/database socket
     socket=$data/socket
     mkdir -p "$data"
-    if [ "$(id -u)" = 0 ]; then owner=(--user=mysql) && chown mysql "$data"; fi
-    mariadb-install-db --no-defaults --datadir="$data/files" "${owner[@]}" --skip-test-db \
+    mariadb-install-db --no-defaults --datadir="$data/files" --user="$user" --skip-test-db \
         --auth-root-authentication-method=normal >"$folder/log/database.log" 2>&1
-    mariadbd --no-defaults --datadir="$data/files" "${owner[@]}" --socket="$socket" \
+    mariadbd --no-defaults --datadir="$data/files" --user="$user" --socket="$socket" \
         --pid-file="$data/pid" --port="$database" --bind-address=127.0.0.1 \
         --innodb-buffer-pool-size=64M >>"$folder/log/database.log" 2>&1 </dev/null &
     for _ in $(seq 100); do [ -S "$socket" ] && break; sleep 0.2; done
