@@ -36,7 +36,7 @@ def run(
     if not names:
         raise UserError(f"{reports}/study has no verdict; make the studies first")
     made = {name: _made(reports / f"study/{name}.json") for name in names}
-    copies = {}
+    copies: dict[str, str] = {}
     for name in names:
         source, target = reports / "study" / name, f"study/{name}{suffix}"
         copies |= _copies(source, target, [made[name]])
