@@ -61,8 +61,16 @@ def test_metrics_are_means_of_six_digits(made: Study):
         for seed in SEEDS
     ]
     assert found["simclr"]["linear"] == float(f"{sum(values) / 3:.6g}")
+    assert found["simclr"]["linear_interval"] == pytest.approx(estimate(values).interval, rel=1e-5)
     assert set(found) == set(METHODS)
-    assert not {"seconds", "images_per_second"} & set(found["simclr"])
+
+
+def test_metrics_are_those_that_people_compare(made: Study):
+    found = json.loads((made.out / "metrics.json").read_text())["fashion_mnist"]
+    compared = {"linear", "knn", "lowshot_1", "lowshot_10", "finetune_1", "finetune_10"}
+    compared |= {"finetune_100", "effective_rank"}
+    both = compared | {f"{name}_interval" for name in compared}
+    assert set(found["simclr"]) == both
 
 
 def test_order_of_runs_changes_no_byte(made: Study, study: Study):
