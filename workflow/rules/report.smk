@@ -22,6 +22,7 @@ rule report:
         "logs/report.log",
     threads: 1
     resources:
+        in_turn=1,
         mem_mb=doubled(4000),
         runtime=doubled(30),
     params:
@@ -47,6 +48,7 @@ rule bench:
         "logs/bench.log",
     threads: 1
     resources:
+        in_turn=1,
         mem_mb=4000,
         runtime=30,
     params:
