@@ -13,8 +13,10 @@ methods that are overridden here. `check` refuses anything else, in a sentence, 
 `tests/workflow/engine/test_contract.py` says which of them a new Snakemake has changed.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import snakemake.api  # before the others, which import each other in a circle
@@ -25,6 +27,7 @@ from snakemake.persistence import MetadataRecord
 from snakemake.persistence.file import FilePersistence
 
 from unlabel.errors import UserError
+from unlabel.workflow.engine import altered
 from unlabel.workflow.engine.corrections import Corrections
 
 FORMAT = 6  # of the records
@@ -71,6 +74,7 @@ class Records(FilePersistence):
         self, correct: Callable[[Any], Corrections], *positional: Any, dag: Any, **named: Any
     ):
         self.corrections = correct(dag.workflow)
+        self.written: dict[str, dict[str, Any]] = {}  # of outputs that are being recorded
         super().__init__(*positional, dag=dag, **named)
         for target, seconds in self.corrections.times.items():
             dag.workflow.iocache.mtime[target] = Mtime(local=seconds)
@@ -82,6 +86,19 @@ class Records(FilePersistence):
             return super()._read_record(key)
         record = self.corrections.records[key]
         return MetadataRecord.model_validate(record) if record else None
+
+    async def finished(self, job: Any) -> None:
+        """Record a job that has ended, with the checksums of what it wrote."""
+        for output in job.output:
+            path = Path(output)
+            if path.is_file():
+                self.written[str(output)] = await asyncio.to_thread(altered.written, path)
+        await super().finished(job)
+
+    def _write_record(self, key: str, record: Any) -> None:
+        # Snakemake's own class has no room for more, and passes over what it does not know
+        known = dict(record.items()) | self.written.pop(key, {})
+        self._io_write(self._metadata_path, known, key)
 
     def _filter_incomplete_keys(self, keys: Iterable[str]) -> set[str]:
         keys = set(keys)
