@@ -28,7 +28,8 @@ rule report:
         plan=INVOCATION.report,
         out=subpath(output.page, parent=True),
     shell:
-        "python -m unlabel report --params {params.plan[settings]:q} --runs data/runs"
+        "UNLABEL_CODE={params.plan[code]} python -m unlabel report"
+        " --params {params.plan[settings]:q} --runs data/runs"
         " --out {params.out:q} 2> {log:q}"
 
 
@@ -52,4 +53,5 @@ rule bench:
     params:
         plan=PLAN.bench(),
     shell:
-        "python -m unlabel bench --record {input:q} --page {output:q} 2> {log:q}"
+        "UNLABEL_CODE={params.plan[code]} python -m unlabel bench"
+        " --record {input:q} --page {output:q} 2> {log:q}"

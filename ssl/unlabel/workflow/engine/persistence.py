@@ -29,6 +29,7 @@ from snakemake.persistence.file import FilePersistence
 from unlabel.errors import UserError
 from unlabel.workflow.engine import altered
 from unlabel.workflow.engine.corrections import Corrections
+from unlabel.workflow.engine.records import OTHER
 
 FORMAT = 6  # of the records
 OURS = "this workflow reads Snakemake's records as files of format"
@@ -83,9 +84,11 @@ class Records(FilePersistence):
 
     def _read_record(self, key: str) -> Any:
         if key not in self.corrections.records:
-            return super()._read_record(key)
-        record = self.corrections.records[key]
-        return MetadataRecord.model_validate(record) if record else None
+            found = super()._read_record(key)
+        else:
+            record = self.corrections.records[key]
+            found = MetadataRecord.model_validate(record) if record else None
+        return found or _unknown(Path(key))
 
     async def finished(self, job: Any) -> None:
         """Record a job that has ended, with the checksums of what it wrote."""
@@ -104,6 +107,15 @@ class Records(FilePersistence):
         keys = set(keys)
         found: set[str] = super()._filter_incomplete_keys(keys)
         return found | (keys & self.corrections.unfinished)
+
+
+def _unknown(output: Path) -> MetadataRecord | None:
+    """The record of a file that has none, which is made again; None if there is no file."""
+    if not output.is_file():
+        return None
+    time = output.stat().st_mtime
+    known = {"rule": "", "shellcmd": "", "log": [], "starttime": time, "endtime": time}
+    return MetadataRecord(record_format_version=FORMAT, **known, **OTHER)
 
 
 async def _never(_: _IOFile) -> bool:
