@@ -29,7 +29,8 @@ rule report:
         plan=INVOCATION.report,
         out=subpath(output.page, parent=True),
     shell:
-        "python -m unlabel report --params {params.plan[settings]:q} --runs data/runs"
+        "UNLABEL_CODE={params.plan[code]} python -m unlabel report"
+        " --params {params.plan[settings]:q} --runs data/runs"
         " --out {params.out:q} 2> {log:q}"
 
 
@@ -54,4 +55,5 @@ rule bench:
     params:
         plan=PLAN.bench(),
     shell:
-        "python -m unlabel bench --record {input:q} --page {output:q} 2> {log:q}"
+        "UNLABEL_CODE={params.plan[code]} python -m unlabel bench"
+        " --record {input:q} --page {output:q} 2> {log:q}"
