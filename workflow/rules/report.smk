@@ -8,6 +8,7 @@ rule report:
             "pictures.parquet",
             *METRICS,
         ),
+        expand(f"{PREPARED}/report.json", dataset=STUDY.datasets),
     output:
         page=report(
             "reports/index.html",
@@ -29,7 +30,7 @@ rule report:
         out=subpath(output.page, parent=True),
     shell:
         "python -m unlabel report --params {params.plan[settings]:q} --runs data/runs"
-        " --out {params.out:q} 2> {log:q}"
+        " --prepared data/prepared --out {params.out:q} 2> {log:q}"
 
 
 # The page of what `make bench` has measured: snakemake reports/bench.html
