@@ -8,6 +8,7 @@ rule report:
             "pictures.parquet",
             *METRICS,
         ),
+        expand(f"{PREPARED}/report.json", dataset=STUDY.datasets),
     output:
         page=report(
             "reports/index.html",
@@ -31,7 +32,7 @@ rule report:
     shell:
         "UNLABEL_CODE={params.plan[code]} python -m unlabel report"
         " --params {params.plan[settings]:q} --runs data/runs"
-        " --out {params.out:q} 2> {log:q}"
+        " --prepared data/prepared --out {params.out:q} 2> {log:q}"
 
 
 # The page of what `make bench` has measured: snakemake reports/bench.html
