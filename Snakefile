@@ -6,7 +6,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(workflow.basedir) / "ssl"))
 
 from unlabel.params import compose, study
-from unlabel.run import files_of, shown
+from unlabel.run import TRAINED, files_of, shown
 from unlabel.workflow.invocation import Invocation, params_folder
 from unlabel.workflow.resources import doubled
 
@@ -51,8 +51,13 @@ rule all:
     input:
         rules.report.output,
         sorted({f"reports/method/{run.method}.html" for run in RUNS}),
-        # no report reads these, but they are made again if they are missing
-        files_of(RUNS, "encoder.safetensors", "method.safetensors", "features.parquet"),
+        # all that DVC versions, so that it is made again if it is missing
+        files_of(RUNS, *TRAINED, "features.parquet", "views.parquet", *METRICS),
+        expand(
+            f"{PREPARED}/{{file}}",
+            dataset=sorted({run.dataset for run in RUNS}),
+            file=["train.arrow", "validation.arrow", "test.arrow", "report.json"],
+        ),
 
 
 onstart:

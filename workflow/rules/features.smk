@@ -19,7 +19,8 @@ rule features:
     params:
         plan=PLAN.parameters("features"),
     shell:
-        "python -m unlabel features --params {params.plan[settings]:q}"
+        "UNLABEL_CODE={params.plan[code]} python -m unlabel features"
+        " --params {params.plan[settings]:q}"
         " --encoder {input.encoder:q} --method {input.method:q} --train {input.train:q}"
         " --validation {input.validation:q} --test {input.test:q}"
         " --out {output.features:q} --views {output.views:q} 2> {log:q}"

@@ -8,6 +8,7 @@ rule report:
             "pictures.parquet",
             *METRICS,
         ),
+        expand(f"{PREPARED}/report.json", dataset=STUDY.datasets),
     output:
         page=report(
             "reports/index.html",
@@ -29,8 +30,9 @@ rule report:
         plan=INVOCATION.report,
         out=subpath(output.page, parent=True),
     shell:
-        "python -m unlabel report --params {params.plan[settings]:q} --runs data/runs"
-        " --out {params.out:q} 2> {log:q}"
+        "UNLABEL_CODE={params.plan[code]} python -m unlabel report"
+        " --params {params.plan[settings]:q} --runs data/runs"
+        " --prepared data/prepared --out {params.out:q} 2> {log:q}"
 
 
 # The page of what `make bench` has measured: snakemake reports/bench.html
@@ -54,4 +56,5 @@ rule bench:
     params:
         plan=PLAN.bench(),
     shell:
-        "python -m unlabel bench --record {input:q} --page {output:q} 2> {log:q}"
+        "UNLABEL_CODE={params.plan[code]} python -m unlabel bench"
+        " --record {input:q} --page {output:q} 2> {log:q}"

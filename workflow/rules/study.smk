@@ -27,7 +27,8 @@ rule study:
     params:
         plan=lambda wildcards: PLAN.study(wildcards.study, BUDGET),
     shell:
-        "python -m unlabel study --params {params.plan[settings]:q} --runs data/runs"
+        "UNLABEL_CODE={params.plan[code]} python -m unlabel study"
+        " --params {params.plan[settings]:q} --runs data/runs"
         " --page {output.page:q} --record {output.record:q} --table {output.table:q}"
         " --text {output.text:q} 2> {log:q}"
 
@@ -62,5 +63,6 @@ rule statements:
     params:
         plan=PLAN.statements(),
     shell:
-        "python -m unlabel statements --records {input:q} --page {output.page:q}"
+        "UNLABEL_CODE={params.plan[code]} python -m unlabel statements"
+        " --records {input:q} --page {output.page:q}"
         " --record {output.record:q} --table {output.table:q} --text {output.text:q} 2> {log:q}"

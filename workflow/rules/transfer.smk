@@ -17,6 +17,7 @@ rule transfer:
     params:
         plan=PLAN.parameters("transfer"),
     shell:
-        "python -m unlabel transfer --params {params.plan[settings]:q}"
+        "UNLABEL_CODE={params.plan[code]} python -m unlabel transfer"
+        " --params {params.plan[settings]:q}"
         " --encoder {input.encoder:q} --train {input.train:q}"
         " --validation {input.validation:q} --test {input.test:q} --out {output:q} 2> {log:q}"

@@ -22,6 +22,7 @@ from unlabel.workflow import (
     forecast,
     forkserver,
     leftovers,
+    lifeline,
     machine,
     remote_jobs,
     resources,
@@ -130,6 +131,7 @@ class Invocation:
                 str(file) for job in workflow.dag.needrun_jobs() for file in (*job.output, *job.log)
             )
             self.plan.keep()  # with what the chosen jobs have added
+            lifeline.offer(workflow.local_exec)
             if workflow.local_exec:
                 forkserver.start(threads=1)  # of every rule
             else:

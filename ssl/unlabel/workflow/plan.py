@@ -18,7 +18,7 @@ from unlabel.fingerprint import PACKAGE, fingerprint
 from unlabel.params.command_line import ChosenDataset
 from unlabel.params.study import Study
 from unlabel.run import Run
-from unlabel.workflow.freeze import Entries, Freezer, all_whole, digest
+from unlabel.workflow.freeze import Entries, Freezer, all_whole, digest, without_code
 from unlabel.workflow.planned_datasets import PlannedDatasets
 from unlabel.workflow.planned_runs import PlannedRuns
 from unlabel.workflow.planned_studies import PlannedStudies
@@ -67,7 +67,7 @@ class Plan:
         path = _cache(params, frozen, chosen)
         text = path.read_bytes() if path.exists() else b"{}"
         entries = json.loads(text) if _frozen_plan(frozen, text).exists() else {}
-        return cls(params, frozen, chosen, entries if all_whole(entries) else {})
+        return cls(params, frozen, chosen, without_code(entries) if all_whole(entries) else {})
 
     def keep(self) -> None:
         """Freeze the plan for this workflow's jobs, and until a recipe or its code changes."""
