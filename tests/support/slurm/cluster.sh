@@ -11,10 +11,24 @@ folder=$(realpath -m "${2:?a folder}")
 PATH=$PATH:/usr/sbin:/sbin
 export SLURM_CONF=$folder/slurm.conf
 
+free_port() { # the first of five ports that nobody listens on, so that clusters can run side by side
+    local port each
+    for _ in $(seq 100); do
+        port=$((20000 + RANDOM % 12000))
+        for each in $(seq "$port" $((port + 4))); do
+            (: <"/dev/tcp/127.0.0.1/$each") 2>/dev/null && continue 2
+        done
+        echo "$port"
+        return
+    done
+    echo "no five free ports in a row were found" >&2
+    exit 1
+}
+
 start() {
     local host user port accounting
     host=$(hostname -s) user=$(id -un)
-    port=${SLURM_TEST_PORT:-16817} # and the two after it
+    port=${SLURM_TEST_PORT:-$(free_port)} # and the four after it
     accounting=none
     [ -z "${SLURM_TEST_ACCOUNTING:-}" ] || accounting=slurmdbd
     mkdir -p "$folder"/{state,log,bin,spool/cpu1,spool/gpu1}
