@@ -16,12 +16,10 @@ import yaml
 from support.pages import CHROMIUM, Page, browse
 from support.runs import LINEAR, METHODS, SEEDS, Study, write_json, write_run
 from unlabel.analysis.arms import gather
-from unlabel.analysis.estimate import Estimate, difference, estimate
 from unlabel.analysis.frozen_study import read
 from unlabel.errors import UserError
 from unlabel.report.summary import sentences
 from unlabel.stage import leaderboard
-from unlabel.units import duration, number, size
 
 
 @pytest.fixture(scope="module")
@@ -42,44 +40,6 @@ def study(made: Study, tmp_path: Path) -> Study:
 @pytest.fixture
 def page(made: Study) -> Page:
     return Page((made.out / "index.html").read_text())
-
-
-def test_interval_is_students():
-    found = estimate([1.0, 2.0, 4.0])
-    # mean 7/3, deviation √(7/3), and 4.30265 is t's 97.5 % quantile for 2 degrees of freedom
-    assert found is not None
-    assert found.mean == pytest.approx(7 / 3)
-    assert found.interval == pytest.approx(4.30265273 * (7 / 3) ** 0.5 / 3**0.5)
-    assert found.n == 3
-
-
-def test_interval_of_few_values():
-    assert estimate([]) is None
-    assert estimate([0.4]) == Estimate(0.4, None, 1)
-    assert estimate([0.4, 0.4, 0.4]) == Estimate(0.4, 0.0, 3)
-
-
-def test_difference_pairs_seeds():
-    found = difference({0: 0.5, 1: 0.7, 5: 0.1}, {1: 0.6, 0: 0.4, 2: 0.9})
-    assert found is not None
-    assert found.n == 2
-    assert found.mean == pytest.approx(0.1)
-    assert found.interval == pytest.approx(0.0, abs=1e-12)
-    assert difference({0: 0.5}, {1: 0.5}) is None
-
-
-def test_numbers_are_written_for_people():
-    assert [number(x) for x in (1234.5, 61.23, -2.5, 0.1234, 0.0)] == [
-        "1,234",
-        "61.2",
-        "−2.50",
-        "0.123",
-        "0.000",
-    ]
-    assert number(-0.01, 1) == "0.0"
-    assert number(0.00012) == "1.2e−04"
-    assert [duration(s) for s in (1.23, 31.4, 300, 8000)] == ["1.2 s", "31 s", "5.0 min", "2.2 h"]
-    assert [size(b) for b in (612_000_000, 12_340_000_000)] == ["612 MB", "12.3 GB"]
 
 
 def test_results_are_tidy(made: Study):

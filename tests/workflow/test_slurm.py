@@ -205,7 +205,7 @@ def test_a_look_leaves_the_jobs_in_slurm_and_their_marks_alone(slurm, tmp_path):
         snakemake(folder, *words, *target, fails="--lint" in words)  # it has some to say
         assert "JobState=RUNNING" in ask("scontrol", "show", "job", number)
         assert marks(folder) == before, words
-    printed = snakemake(folder, *SLURM, "-n", "--quiet", "rules", f"{long}/run.json")
+    printed = snakemake(folder, *SLURM, "-n", "--quiet", "rules", "--", f"{long}/run.json")
     assert marks(folder) == before
     assert "jobs that an earlier Snakemake left in Slurm: 1" in printed
     assert re.search(r"^pretrain_rotation +1$", printed, re.MULTILINE)

@@ -9,7 +9,7 @@ import torch
 
 from unlabel import files
 from unlabel.data import images
-from unlabel.data.compressed import Encoded, Format, encode, spool
+from unlabel.data.compressed import CompressedImages, Format, encode, spool
 from unlabel.data.images import UNLABELLED, Data, Images
 from unlabel.dataset import Dataset, Raw, hold_out, moments
 from unlabel.errors import UserError
@@ -83,12 +83,12 @@ def _describe(splits: dict[str, Images], raw: Raw) -> dict[str, Any]:
 
 def _compress(images: Images, format: Format, folder: Path) -> Images:
     """The images compressed in a `format`; their files stay in `folder` while this process runs."""
-    if isinstance(images.image, Encoded):  # the dataset reads them so
+    if isinstance(images.image, CompressedImages):  # the dataset reads them so
         return images
-    files = spool((encode(pixels, format) for pixels in images.image.numpy()), folder)
+    store = spool((encode(pixels, format) for pixels in images.image.numpy()), folder)
     channels, height, width = images.image.shape[1:]
     shape = (channels, height, width)
-    return images._replace(image=Encoded(files, images.id, shape, "the dataset"))
+    return images._replace(image=CompressedImages(store, images.id, shape, "the dataset"))
 
 
 def _check(raw: Raw, name: str) -> None:

@@ -37,7 +37,8 @@ class Invocation:
 
     def __init__(self, workflow: Any, config: Mapping[str, Any], params: Path):
         self.main = workflow.exec_mode.name == "DEFAULT"  # or is this process one of its jobs?
-        self.params, self.budget = params, config["budget"]
+        names = command_line.names(config)
+        self.params, self.budget = params, names["budget"]
         self.cluster = workflow.resource_settings.nodes is not None
         machine.use_this_python()
         with one_sentence():
@@ -45,7 +46,7 @@ class Invocation:
             self.gpus = resources.gpus(self.cluster) if config["gpu"] == "auto" else config["gpu"]
             chosen = command_line.asked(config, params, _typed(workflow, config))
             self.plan = Plan.current(params, chosen=chosen)
-            self.study = self.plan.for_dataset(study.read(params, config["study"]), self.budget)
+            self.study = self.plan.for_dataset(study.read(params, names["study"]), self.budget)
             self.runs = [run for _, run in self.study.runs(params, self.budget)]
             self.report = self.plan.report(self.study, self.budget)
         if self.main:  # profiles name it before the plan is complete

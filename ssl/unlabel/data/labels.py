@@ -1,4 +1,4 @@
-"""Some of the labels, and wrong ones."""
+"""Use a fraction of the labels, or make some of them wrong."""
 
 import torch
 from torch import Tensor
@@ -9,10 +9,10 @@ from unlabel.seeds import generator
 
 
 def stratified(label: Tensor, fraction: float, seed: int) -> Tensor:
-    """A random `fraction` of each class: labels (N,), -1 where there is none -> indices (n,).
+    """Choose a random `fraction` of each class: labels (N,), -1 for none -> indices (n,).
 
-    Of each class as near to the fraction as whole images allow, and at least one. With one seed, a
-    smaller fraction is part of a larger one. Raises `UserError` unless 0 < fraction <= 1.
+    Takes at least one image of each class. With the same seed, a smaller fraction is part of a
+    larger one. Raises `UserError` unless 0 < fraction <= 1.
     """
     if not 0 < fraction <= 1:
         raise UserError(
@@ -28,10 +28,10 @@ def stratified(label: Tensor, fraction: float, seed: int) -> Tensor:
 
 
 def noisy(label: Tensor, share: float, classes: int, seed: int) -> Tensor:
-    """Labels (N,), of which a random `share` of those there are is another class's, evenly.
+    """Change a random `share` of the labels (N,) to another class, all classes being as likely.
 
-    With one seed, what a smaller share changes, a larger one changes in the same way. Raises
-    `UserError` where there is no other class.
+    With the same seed, a larger share changes everything that a smaller one does, and in the same
+    way. Raises `UserError` if there is no other class.
     """
     known = (label != UNLABELLED).nonzero().flatten()
     draw = generator(seed, "noise")
@@ -39,6 +39,6 @@ def noisy(label: Tensor, share: float, classes: int, seed: int) -> Tensor:
     if not len(wrong):
         return label
     if classes < 2:
-        raise UserError("training.label_noise needs two classes or more, for a label to be wrong")
+        raise UserError("training.label_noise needs two classes or more, or no label can be wrong")
     by = torch.randint(1, classes, (len(known),), generator=draw)[: len(wrong)]
     return label.scatter(0, wrong, (label[wrong] + by) % classes)
