@@ -16,6 +16,7 @@ import yaml
 from support.pages import CHROMIUM, Page, browse
 from support.runs import LINEAR, METHODS, SEEDS, Study, write_json, write_run
 from unlabel.analysis.arms import gather
+from unlabel.analysis.estimate import estimate
 from unlabel.analysis.frozen_study import read
 from unlabel.errors import UserError
 from unlabel.report.summary import sentences
