@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from support.pages import CHROMIUM, Page, browse
-from support.runs import LINEAR, METHODS, SEEDS, Study, write_json, write_run
+from support.runs import LINEAR, METHODS, PROBES, SAID, SEEDS, Study, write_json, write_run
 from unlabel.analysis.arms import gather
 from unlabel.analysis.estimate import estimate
 from unlabel.analysis.frozen_study import read
@@ -103,6 +103,21 @@ def test_page_has_the_leaderboard(page: Page):
     assert "uses labels" in next(e for e in page.all("h4") if "supervised" in e["text"])["text"]
 
 
+def test_page_counts_the_images_and_says_what_was_left_out(page: Page, study: Study):
+    assert [each["text"].strip() for each in page.all("li")][: len(SAID)] == list(SAID)
+    rows = [each["text"].split() for each in page.all("tr")]
+    at = rows.index(["train", "5,400", "400", "2", "2,000", "to", "3,000"])
+    assert rows[at + 1] == ["validation", "600", "0", "2", "300"]
+    assert rows[at + 2] == ["test", "1,000", "1,000", "–", "–"]
+    about = study.prepared / "fashion_mnist/report.json"
+    write_json(about, {"summary": []})
+    with pytest.raises(UserError, match="does not count the images of a dataset; prepare the data"):
+        study.report()
+    about.unlink()
+    with pytest.raises(UserError, match="cannot read .*report.json.*; prepare the dataset first"):
+        study.report()
+
+
 def test_page_loads_nothing_from_outside(page: Page):
     for element in page.found:
         for name in ("src", "href", "data", "action", "poster", "srcset", "xlink:href"):
@@ -126,7 +141,7 @@ def test_page_can_be_read_without_eyes(page: Page):
     plots = [each for each in page.all("div") if each.get("class") == "plot"]
     assert len(plots) == 2 + 3 + 3 + 5 + 4
     assert all(each["role"] == "img" and each["aria-label"] for each in plots)
-    assert len(page.all("caption")) == len(page.all("table")) == 3
+    assert len(page.all("caption")) == len(page.all("table")) == 4
     assert all(each["scope"] for each in page.all("th"))
     assert [e["aria-sort"] for e in page.all("th") if "aria-sort" in e] == ["descending"]
     levels = [int(each["tag"][1]) for each in page.all("h1", "h2", "h3", "h4")]
@@ -183,7 +198,7 @@ def test_text_is_escaped(study: Study):
 
 def test_missing_metric_is_a_dash(study: Study):
     for seed in SEEDS:
-        (study.run("rotation", seed) / "metrics/finetune.json").unlink()
+        write_json(study.run("rotation", seed) / "metrics/finetune.json", {})
     page = Page(study.report())
     assert page.rows()["rotation"][6:9] == ["–", "–", "–"]
     assert (
@@ -242,12 +257,19 @@ def test_an_unknown_measure_works(study: Study):
     for method in METHODS:
         for seed in SEEDS:
             write_json(study.run(method, seed) / "metrics/shape.json", {"roundness": 3.25 + seed})
-    study.brief["metric"] = "roundness"
+    study.brief |= {"metric": "roundness", "probes": [*PROBES, "shape"]}
     page = Page(study.report())
     assert page.rows()["simclr"][1] == "4.25 ± 2.48"
     assert "roundness of each method" in next(
         e["aria-label"] for e in page.all("div") if "aria-label" in e and e.get("role") == "img"
     )
+
+
+def test_numbers_of_a_probe_that_is_no_longer_planned_are_not_read(study: Study):
+    before = study.report(), (study.out / "metrics.json").read_bytes()
+    for seed in SEEDS:  # a name of its own, and one that another probe has too
+        write_json(study.run("simclr", seed) / "metrics/old.json", {"roundness": 1, "linear": 0})
+    assert (study.report(), (study.out / "metrics.json").read_bytes()) == before
 
 
 def test_unknown_headline_metric(study: Study):
