@@ -310,11 +310,6 @@ def test_a_damaged_image_is_named_and_no_thread_stays(
     assert not [t for t in threading.enumerate() if t.name.startswith("decode")]
 
 
-def test_a_negative_number_of_workers_is_refused() -> None:
-    with pytest.raises(UserError, match=r"hardware.workers is -1, but"):
-        Hardware(device="cpu", workers=-1)
-
-
 # Training and all that looks at images
 
 

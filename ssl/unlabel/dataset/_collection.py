@@ -19,6 +19,7 @@ from unlabel.data.images import UNLABELLED, Images
 from unlabel.dataset import Dataset, Raw, held
 from unlabel.errors import UserError
 from unlabel.progress import Progress
+from unlabel.ranges import Count, PartialShare, Share
 from unlabel.seeds import derive
 
 SPLITS = ("train", "validation", "test")
@@ -59,11 +60,11 @@ class Collection(Dataset):
     """
 
     path: str | None = None
-    size: int | tuple[int, int] = 32  # of all images afterwards: the side, or height and width
+    size: Count | tuple[Count, Count] = 32  # of all images afterwards: side, or height and width
     channels: Literal["auto", 1, 3] = "auto"  # auto is 1 where all images are grey, else 3
     fit: Literal["crop", "squeeze", "pad"] = "crop"  # of what is not of the same proportions
-    test: float = 0.2  # of each class, where no images are there to test on
-    unreadable: float = 0.01  # the share of images that may be damaged; these are left out
+    test: PartialShare = 0.2  # of each class, where no images are there to test on
+    unreadable: Share = 0.01  # the share of images that may be damaged; these are left out
     duplicates: Literal["keep", "drop"] = "keep"  # drop from train what is in test, too
 
     def __post_init__(self) -> None:
