@@ -80,6 +80,9 @@ def _device(name: str) -> str:
     device = name
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
+        if device == "cpu" and os.environ.get("SLURM_JOB_GPUS"):
+            said = "Slurm gave this job a GPU, but torch finds none: it computes on the CPU"
+            print(said, file=sys.stderr)
     if device == "cuda" and "LOCAL_RANK" in os.environ:  # one of several processes
         device = f"cuda:{os.environ['LOCAL_RANK']}"
     try:

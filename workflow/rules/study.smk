@@ -34,7 +34,7 @@ rule study:
 rule statements:
     input:
         lambda wildcards: expand(
-            "reports/study/{study}.json", study=study.stated(PARAMS)
+            "reports/study/{study}.json", study=PLAN.stated(BUDGET)[0]
         ),
     output:
         page=report(
@@ -58,7 +58,7 @@ rule statements:
         mem_mb=doubled(4000),
         runtime=doubled(30),
     params:
-        plan=PLAN.statements(),
+        plan=PLAN.statements(BUDGET),
     shell:
-        "python -m unlabel statements --records {input:q} --page {output.page:q}"
+        "python -m unlabel statements --params {params.plan[settings]:q} --records {input:q} --page {output.page:q}"
         " --record {output.record:q} --table {output.table:q} --text {output.text:q} 2> {log:q}"

@@ -42,7 +42,7 @@ class Invocation:
         machine.use_this_python()
         with one_sentence():
             self._meet(workflow)
-            self.gpus = resources.gpus(self.cluster) if config["gpu"] == "auto" else config["gpu"]
+            self.gpus = resources.gpus(config["gpu"], self.cluster, self.main)
             chosen = command_line.asked(config, params, _typed(workflow, config))
             self.plan = Plan.current(params, chosen=chosen)
             self.study = self.plan.for_dataset(study.read(params, config["study"]), self.budget)
@@ -95,10 +95,17 @@ class Invocation:
                 self.plan.add(runs[-1])
                 if "/transfer/" in target:
                     self.plan.dataset(Path(target).stem)
-        for name in resources.studies(targets, self.params):
+        for name in resources.studies(targets, self._stated):
             frozen = self.plan.frozen_study(name, self.budget)
             runs += [Run.parse(run["folder"]) for run in frozen["runs"]]
         return runs
+
+    def _stated(self) -> list[str]:
+        """The studies of all statements; says which of them cannot be run at this budget."""
+        names, left_out = self.plan.stated(self.budget)
+        for name, why in left_out.items():
+            print(f"the study {name} is left out: {why}", file=sys.stderr)
+        return names
 
     def _look(self) -> Corrections:
         found = provenance.compare().corrections
