@@ -163,7 +163,7 @@ def test_ended_in_any_way_it_goes_on_to_the_same_bits(folder):
 
 def test_what_one_process_finds_wrong_is_said_once(folder):
     settings = yaml.safe_load((folder / "params.yaml").read_text())
-    settings["training"]["batch"] = 1000
+    settings["training"]["batch"], settings["run"] = 1000, "training.batch=1000"
     (folder / "params.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
     assert job(folder).wait() == 1
     expected = "error: training.batch is 1000, but there are only 256 images to train on"

@@ -132,6 +132,7 @@ def test_no_dataset_takes_a_number_out_of_its_range(name):
         ),
         ("finetune.lr=[]", "is [], but must be a list of one or more, each a number above 0"),
         ("method.width=1,method.width=2", "sets method.width twice; leave out one of them"),
+        ("+training.warmup=3", "is not an override"),
         ("hydra.run.dir=x", "overrides hydra.run.dir, but simclr on digits at budget tiny has no"),
         ("optimizer=adam", "optimizer._target_=unlabel.training.optimizer.adamw; did you mean"),
         ("optimizer._target_=unlabel.training.optimizer.adam", "did you mean 'adamw'?"),
@@ -142,3 +143,8 @@ def test_a_variant_out_of_range_is_explained(variant, said):
     with pytest.raises(UserError) as error:
         compose.settings(PARAMS, "tiny", "digits", "simclr", variant)
     assert said in str(error.value)
+
+
+def test_a_warm_up_longer_than_the_run_is_refused():
+    with pytest.raises(UserError, match="training.warmup is 10, but there are only 6 epochs"):
+        compose.settings(PARAMS, "quick", "digits", "simclr", "training.warmup=10")

@@ -143,6 +143,13 @@ def _check(params: Path, resolved: Mapping[Any, Any], where: str) -> None:
                     + (f"; {nearest_target(default, resolved[section])}" if default else "")
                 )
             check(resolved[section], section)
+        training = resolved["training"]
+        if training.get("warmup", 0) > training["epochs"]:
+            raise UserError(
+                f"training.warmup is {training['warmup']}, but there are only "
+                f"{training['epochs']} epochs: the learning rate would never reach its full value; "
+                "set training.warmup lower"
+            )
         for name, probe in resolved["probe"].items():
             check(probe, f"probe.{name}")
         check(resolved["finetune"], "finetune")

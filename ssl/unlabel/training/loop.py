@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import NamedTuple
 
@@ -35,6 +35,13 @@ class Training:
     clip: Positive | None = None  # the largest norm that a gradient may have
     labels: PositiveShare = 1.0  # the share of each class's images that keep their label
     label_noise: Share = 0.0  # the share of these labels that are replaced by a wrong class
+
+    def fitted(self, images: int) -> "Training":
+        """The same with a batch of at most so many images, divided as before."""
+        parts = self.accumulate * self.processes
+        if images >= self.batch or images < parts:
+            return self
+        return replace(self, batch=images // parts * parts)
 
     def steps(self, images: int) -> int:
         """The number of steps. Raises `UserError` if a batch is too large or does not divide."""
