@@ -8,9 +8,13 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 from support import forks, project, versions
+from support.models import about, assembled, composed
 from support.once import once
+from unlabel import encoder, weights
+from unlabel.data import compressed, images, loader
 from unlabel.data.images import Images
 from unlabel.hardware import Hardware
 
@@ -117,3 +121,27 @@ def fresh(versioned: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pulled(fresh: Path, tmp_path: Path) -> Path:
     """A fresh clone with what DVC has."""
     return shutil.copytree(fresh, tmp_path / "clone", symlinks=True)
+
+
+@pytest.fixture
+def trained(digits, tmp_path):
+    """A run of SimCLR as `pretrain` leaves it, with weights nobody has trained, and its dataset."""
+    bounds = {"train": (0, 300), "validation": (300, 400), "test": (400, 500)}
+    for name, (start, end) in bounds.items():
+        part = Images(*(each[start:end] for each in digits))
+        images.write(tmp_path / f"{name}.arrow", part, about(digits))
+    settings = composed("simclr")
+    method = assembled(settings, about(digits))
+    encoder.save(tmp_path / "encoder.safetensors", method.encoder, settings["encoder"])
+    rest = {k: v for k, v in weights.of(method).items() if not k.startswith("encoder.")}
+    weights.write(tmp_path / "method.safetensors", rest, {"method": settings["method"]})
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(settings))
+    return tmp_path
+
+
+@pytest.fixture
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of several blocks and several shares of a batch also where there are few images."""
+    for module in (compressed, images):
+        monkeypatch.setattr(module, "BLOCK", 64)
+    monkeypatch.setattr(loader, "SHARE", 7)

@@ -2,11 +2,16 @@
 
 import os
 import platform
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
+from support.properties import tried
 from unlabel import files
 
 
@@ -34,3 +39,24 @@ def test_parts_of_killed_processes_are_cleared_away_and_no_others(tmp_path):
         (tmp_path / name).touch()
     files.write_text(tmp_path / "a.txt", "new")
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*kept, "a.txt"])
+
+
+def half_written(path: Path) -> None:
+    with files.whole(path) as part:
+        part.write_text("half")
+        raise ZeroDivisionError
+
+
+@tried
+@given(
+    name=st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=40)
+)
+def test_a_file_of_any_name_is_written_whole(name, tmp_path):
+    assume(name not in (".", "..") and len(name.encode()) < 150)
+    folder = tmp_path / "out"
+    shutil.rmtree(folder, ignore_errors=True)
+    files.write_text(folder / name, name)
+    assert [path.name for path in folder.iterdir()] == [name]
+    with pytest.raises(ZeroDivisionError):
+        half_written(folder / name)
+    assert [path.read_bytes() for path in folder.iterdir()] == [name.encode()]

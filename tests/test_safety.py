@@ -21,8 +21,8 @@ from support.harmful import Call
 from support.project import ROOT
 from unlabel import encoder, weights
 from unlabel.analysis.run_results import _table
+from unlabel.data import image_source as sources
 from unlabel.data import images
-from unlabel.data import reader as sources
 from unlabel.dataset.table import Table
 from unlabel.errors import UserError
 from unlabel.features import neighbours, parquet
@@ -154,7 +154,7 @@ def test_who_may_start_programs_import_by_name_or_use_the_network():
         "unlabel.cli.main",
         "unlabel.workflow.machine.use_this_python",
         "unlabel.stage.runs.run",
-        "unlabel.dataset.held",
+        "unlabel.dataset.held_out_mask",
         "unlabel.dataset.folder.find",
         "unlabel.dataset.imagenette.re.compile",
         "unlabel.training.optimizer._AdamW",
@@ -223,7 +223,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "embeddings": neighbours.read_about,
     "a log": partial(_table, columns=["step"]),
     "a table": lambda path: Table(path=str(path), split=None).load(path.parent),
-    "images to embed": lambda path: list(sources.read(path, (3, 8, 8), "crop").parts),
+    "images to embed": lambda path: list(sources.open_source(path, (3, 8, 8), "crop").parts),
     "prepared images": lambda path: images.read(path.with_suffix(".arrow")),
     "settings": load,
 }

@@ -23,6 +23,7 @@ def whole(path: Path, durable: bool = True) -> Iterator[Path]:
     The content reaches the disk before the name does, so a power cut leaves the old file or the
     new one. If not `durable`, it may leave half a file, which the reader must be able to detect.
     """
+    check_file(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     _clear(path.parent.absolute())
     # The name is this process's own. The suffix is last, as some writers choose a format by it.
@@ -41,6 +42,12 @@ def whole(path: Path, durable: bool = True) -> Iterator[Path]:
         raise
     finally:
         part.unlink(missing_ok=True)
+
+
+def check_file(path: Path) -> None:
+    """Raise `UserError` if a file cannot be written to `path`, as a folder has that name."""
+    if path.is_dir():
+        raise UserError(f"{path} is a folder; name a file to write to")
 
 
 def write_text(path: Path, text: str, durable: bool = True) -> None:

@@ -10,7 +10,7 @@ from typing import Literal, Self
 import torch
 from torch import Tensor, nn
 
-from unlabel.data.compressed import Encoded
+from unlabel.data.compressed import CompressedImages
 from unlabel.data.images import Images
 from unlabel.errors import UserError, reason
 from unlabel.ranges import Count, Natural
@@ -64,13 +64,13 @@ class Hardware:
 
     def hold(self, images: Images) -> Images:
         """The images on the device if they leave room for a model there; else where they are."""
-        if self.device == "cpu" or isinstance(images.image, Encoded):
+        if self.device == "cpu" or isinstance(images.image, CompressedImages):
             return images
         free = torch.cuda.mem_get_info(self.device)[0] if self.device.startswith("cuda") else 0
         fits = images.image.nbytes < free / 2
         return Images(*(t.to(self.device) for t in images)) if fits else images
 
-    def pixels(self, image: Tensor | Encoded) -> Tensor:
+    def pixels(self, image: Tensor | CompressedImages) -> Tensor:
         """uint8 (B, C, H, W) anywhere -> floats in [0, 1] (B, C, H, W) on the device."""
         return image.to(self.device, non_blocking=True).to(torch.float32) / 255
 

@@ -13,7 +13,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from unlabel.data.decode import FITS, Unreadable, content, decode, find, is_grey
+from unlabel.data.decode import FITS, Limits, Unreadable, content, decode, extent, is_grey
 from unlabel.errors import UserError
 
 RGB = (200, 100, 50)
@@ -52,7 +52,7 @@ def test_formats(format: str) -> None:
         (Image.new("RGBA", (9, 9), (0, 0, 0, 51)), (204, 204, 204)),
         (Image.new("RGB", (9, 9), RGB).quantize(4), RGB),
         (Image.fromarray(np.full((9, 9), 77 * 256 + 200, np.uint16)), (77, 77, 77)),
-        (Image.fromarray(np.full((9, 9), 200, np.uint16)), (0, 0, 0)),
+        (Image.fromarray(np.full((9, 9), 100, np.uint16)), (0, 0, 0)),
     ],
     ids=lambda case: getattr(case, "mode", str(case)),
 )
@@ -201,7 +201,7 @@ def test_what_is_no_file_of_an_image_is_not_waited_for_or_read(tmp_path: Path) -
     os.mkfifo(pipe)
     with huge.open("wb") as file:
         file.truncate(1 << 40)  # of which the disk holds nothing
-    for path, why in ((pipe, "no regular file"), (huge, "more than 1,073,741,824 bytes")):
+    for path, why in ((pipe, "not a regular file"), (huge, "more than 1,073,741,824 bytes")):
         with pytest.raises(Unreadable, match=why):
             content(path)
     with pytest.raises(FileNotFoundError):
@@ -233,28 +233,38 @@ def test_images_of_any_mode_and_size_get_any_shape(
         assert np.ptp(pixels.astype(int), axis=0).max() <= 2
 
 
-def test_find(tmp_path: Path) -> None:
-    folder, outside = tmp_path / "images", tmp_path / "outside"
-    names = ["b.PNG", "a/2.jpg", "a/10.jpeg", "a/deep/1.webp", "é.tif"]
-    others = ["notes.txt", ".hidden.png", ".git/1.png", "a/.DS_Store"]
-    for name in (*names, *others, "../outside/secret.png"):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(b"")
-    (folder / "leads_out.png").symlink_to(outside / "secret.png")
-    (folder / "folder_outside").symlink_to(outside)
-    (folder / "a/loop").symlink_to(folder)
-    (folder / "inside.png").symlink_to(folder / "b.PNG")
-    found = [path.relative_to(folder).as_posix() for path in find(folder)]
-    assert found == ["a/10.jpeg", "a/2.jpg", "a/deep/1.webp", "b.PNG", "inside.png", "é.tif"]
-    linked = tmp_path / "linked"
-    linked.symlink_to(folder)
-    assert len(find(linked)) == len(found)
+def deep(*values: float, kind: type = np.uint16) -> bytes:
+    """An image of one row of pixels with more than 8 bits."""
+    image = Image.fromarray(np.array([values], kind))
+    return encoded(image, "PNG" if kind is np.uint16 else "TIFF")
 
 
-def test_find_says_what_it_cannot_read(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="nowhere is no folder"):
-        find(tmp_path / "nowhere")
-    (tmp_path / "locked").mkdir(mode=0)
-    if not os.access(tmp_path / "locked", os.R_OK):  # root may read everything
-        with pytest.raises(UserError, match="cannot read the folder .*locked"):
-            find(tmp_path)
+@pytest.mark.parametrize(
+    ("image", "limits", "pixels"),
+    [
+        (deep(0, 4095, 2048), (0, 4095), [0, 255, 128]),
+        (deep(0, 255, 7), (0, 255), [0, 255, 7]),
+        (deep(0, 65535, 256), None, [0, 255, 1]),
+        (deep(0, 65535, 256), (0, 65535), [0, 255, 1]),
+        (deep(100, 200, 160), (100, 200), [0, 255, 153]),
+        (deep(50, 300, 160), (100, 200), [0, 255, 153]),  # outside: black and white
+        (deep(7, 7, 7), (7, 7), [0, 0, 0]),
+        (deep(-5, 1 << 20, 0, kind=np.int32), (-5, 1 << 20), [0, 255, 0]),
+        (deep(0.0, 1.0, 0.5, kind=np.float32), (0, 1), [0, 255, 128]),
+    ],
+)
+def test_deep_pixels_are_scaled_from_their_limits(
+    image: bytes, limits: Limits | None, pixels: list[int]
+) -> None:
+    assert decode(image, (1, 1, 3), limits=limits)[0, 0].tolist() == pixels
+    assert is_grey(image)
+
+
+def test_the_extent_of_deep_pixels() -> None:
+    assert extent(deep(3, 4095)) == (3, 4095)
+    assert extent(deep(-0.5, 2.5, kind=np.float32)) == (-0.5, 2.5)
+    assert extent(encoded(halves())) is None
+    with pytest.raises(Unreadable, match="it is empty"):
+        extent(b"")
+    with pytest.raises(Unreadable, match="not numbers"):
+        decode(deep(float("nan"), 1, kind=np.float32), (1, 1, 2), limits=(0, 1))

@@ -2,23 +2,28 @@
 
 import json
 import shutil
+from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from snakemake.cli import parse_config
 
 from support import project
 from support.models import PARAMS
 from support.pixels import folder, picture
 from unlabel.data import images
-from unlabel.data.changes import fingerprint
 from unlabel.data.images import Data, Images
+from unlabel.data.source_state import fingerprint
 from unlabel.dataset._collection import Collection
 from unlabel.dataset.folder import Folder
 from unlabel.errors import UserError
-from unlabel.params import command_line
+from unlabel.params import command_line, compose
+from unlabel.params.settings import check
 from unlabel.stage import prepare
 from unlabel.workflow import run_states
 from unlabel.workflow.plan import Plan
@@ -186,9 +191,11 @@ def test_unreadable_images_are_listed_and_left_out(
     assert set(report["unreadable"]) == {"cat/broken.jpg", "dog/empty.png", "dog/dangling.png"}
     assert report["unreadable"]["dog/empty.png"] == "it is empty"
     assert report["unreadable"]["dog/dangling.png"] == "No such file or directory"
-    assert "mine: 42 train, 6 validation, 12 test; 3 unreadable, left out" in (
-        capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert (
+        "note: mine: 42 train, 6 validation, 12 test\nnote: mine: classes cat, dog, emu\n" in said
     )
+    assert "note: mine: 3 unreadable, left out: cat/broken.jpg, dog/dangling.png, dog/em" in said
     with pytest.raises(UserError, match=r"3 of 63 images cannot be read, more than .*cat/broken"):
         prepared(tmp_path / "refused", classes)
     assert [path.name for path in (tmp_path / "refused").iterdir()] == ["params.yaml"]
@@ -216,28 +223,128 @@ def test_duplicates_across_splits_are_found_and_may_be_dropped(
         "within splits": {"train": 1, "validation": 0, "test": 0},
     }  # fmt: skip
     assert [data.size for _, data in splits] == [23, 9, 8]
-    assert "2 with the same pixels in more than one split" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "7 of 40 have the same pixels as another, 5 of them as an image of another split" in said
     splits, report = prepared(tmp_path / "dropped", root, duplicates="drop")
     assert [data.size for _, data in splits] == [21, 8, 8]
     dropped = ["train/a/saved_anew.bmp", "train/b/copy.png", "val/b/copy.png"]
     assert report["duplicates"]["dropped"] == dropped
 
 
+def test_files_that_are_left_out_are_counted(
+    classes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = folder(tmp_path / "other", bird=range(60, 80))
+    (classes / "bird").symlink_to(other / "bird")
+    for path in (other / "bird").iterdir():
+        shutil.copy(path, classes / "cat" / f"{path.stem}.jfif")
+    for number in range(12):
+        (classes / f"cat/{number}.txt").write_text("a cat")
+    splits, report = prepared(tmp_path / "out", classes)
+    assert sum(data.size for _, data in splits) == 80
+    assert splits[0][1].classes == ("cat", "dog", "emu")
+    link = "a link to a folder (links=true follows it)"
+    assert report["skipped"][link] == {"files": 1, "first": ["bird"]}
+    assert report["skipped"]["no image by its name"]["files"] == 12
+    assert len(report["skipped"]["no image by its name"]["first"]) == 10
+    said = capsys.readouterr().err
+    assert f"1 left out, {link}: bird; 12 left out, no image by its name: cat/0.txt, " in said
+    splits, report = prepared(tmp_path / "out", classes, links=True)
+    assert sum(data.size for _, data in splits) == 100
+    assert splits[0][1].classes == ("bird", "cat", "dog", "emu")
+    assert link not in report["skipped"]
+
+
+def test_what_was_understood_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = folder(
+        tmp_path / "images", train__cat=range(9), train__dog=range(9, 18), test__cat=range(20, 23),
+        test__dog=range(23, 26), unlabeled=range(30, 90),
+    )  # fmt: skip
+    splits, report = prepared(tmp_path / "out", root)
+    assert report["summary"][0] == "classes cat, dog; splits train, test; unlabelled 60"
+    assert "; classes cat, dog; splits train, test; unlabelled 60" in capsys.readouterr().err
+    assert counts(splits)[0][0] == 60
+
+
+@pytest.mark.parametrize("encoded", [None, "png"])
+@pytest.mark.parametrize("top", [255, 4095, 65535])
+def test_deep_pixels_are_scaled_by_the_range_of_the_set(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], top: int, encoded: str | None
+) -> None:
+    draw = np.random.default_rng(0)
+    for number in range(20):
+        pixels = draw.integers(0, top + 1, (16, 16)).astype(np.uint16)
+        pixels[0, 0] = top * (number % 2)
+        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+    splits, report = prepared(tmp_path / "out", tmp_path, encoded=encoded)
+    assert report["range"] == [0, top]
+    said = capsys.readouterr().err
+    assert f"pixels of more than 8 bits, scaled from 0 to {top:g} (range)" in said
+    assert len(splits[0][0].pixels.unique()) == 256
+    again = prepared(tmp_path / "again", tmp_path, range=[0, top], encoded=encoded)[0]
+    assert torch.equal(splits[0][0].pixels, again[0][0].pixels)
+    half = prepared(tmp_path / "half", tmp_path, range=[0, top / 2], encoded=encoded)[0][0][0]
+    assert (half.pixels == 255).float().mean() > 0.4
+
+
+def test_the_first_images_need_not_be_the_deep_ones(tmp_path: Path) -> None:
+    folder(tmp_path, _=range(9))
+    for number, top in ((11, 1000), (12, 3000)):
+        pixels = np.linspace(0, top, 256).reshape(16, 16).astype(np.uint16)
+        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+    assert prepared(tmp_path / "out", tmp_path)[1]["range"] == [0, 3000]
+
+
+def test_images_of_a_single_colour_are_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder(tmp_path, _=range(9))
+    for number in range(30, 34):
+        Image.new("RGB", (20, 20), (number, 0, 9)).save(tmp_path / f"{number}.png")
+    report = prepared(tmp_path / "out", tmp_path)[1]
+    assert report["one colour"] == ["30.png", "31.png", "32.png", "33.png"]
+    assert "4 of 13 have a single colour: 30.png, 31.png, 32.png, ..." in capsys.readouterr().err
+
+
+def test_copies_are_counted_as_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/new.png").write_bytes(picture(1))
+    for number in range(30):  # other bytes, the same pixels
+        about = PngInfo()
+        about.add_text("number", str(number))
+        Image.open(BytesIO(picture(0))).save(tmp_path / f"a/{number}.png", pnginfo=about)
+    prepared(tmp_path / "out", tmp_path, labels=False)
+    said = capsys.readouterr().err
+    assert "30 of 31 have the same pixels as another, 30 of them as an image of another" in said
+
+
+def test_names_of_classes_may_look_like_numbers(tmp_path: Path) -> None:
+    root = folder(tmp_path, **{"--1": range(9), "-2": range(9, 18), "1": range(18, 27)})
+    assert prepared(tmp_path / "out", root)[0][0][1].classes == ("--1", "-2", "1")
+
+
+def test_more_images_than_memory_holds_is_one_sentence(classes: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"60 images .* need 16739\.7 GiB .*; set encoded=jpeg"):
+        prepared(tmp_path / "out", classes, size=316_000)
+
+
 @pytest.mark.parametrize(
     ("folders", "message"),
     [
-        ({"__": range(0)}, "has no images: no file of it ends in .bmp, .gif"),
+        ({"__": range(0)}, "has no images that can be read .it is empty.; their names must end"),
         ({"a": range(2), "b": range(2, 9)}, "the class 'a' has 2 different images, but 3 are"),
         ({"_": range(2)}, "there are 2 different images, but 3 are needed"),
+        ({"a": range(2), "b": range(2, 4), "c": range(4, 5), "d": range(5, 20)},
+         r"3 classes have too few different images \('a' 2, 'b' 2, 'c' 1\), but 3 are needed"),
         ({"train__a": range(5), "train__b": range(5, 10), "test__c": range(2)},
          "has images of the class 'c' in test, but none in train"),
         ({"train__a": range(5), "train__b": range(5, 10), "test": range(2)},
          "has labels in train, but none in test"),
         ({"train": range(5), "test": range(5), "other": range(2)},
-         r"has folders for splits \(test, train\) beside other"),
-        ({"val": range(5), "test": range(5)}, r"\(test, val\) but none to train on"),
+         r"either its folders are splits \(test, train\), and other is out of place"),
+        ({"val": range(5), "test": range(5)}, r"splits \(test, val\), and the one to train"),
     ],
-    ids=["empty", "few", "very few", "new class", "no labels", "also a class", "no train"],
+    ids=["empty", "few", "very few", "several", "new", "no labels", "also a class", "no train"],
 )  # fmt: skip
 def test_bad_folders_are_one_sentence(
     tmp_path: Path, folders: dict[str, range], message: str
@@ -256,6 +363,7 @@ def test_bad_folders_are_one_sentence(
         ({"size": 0}, r"dataset\.size is 0, but must be 1 or more"),
         ({"size": [8]}, r"dataset\.size is \[8\], but must be a whole number or a list"),
         ({"fit": "stretch"}, "must be one of 'crop', 'squeeze', 'pad'"),
+        ({"range": [5, 5]}, r"dataset\.range is \[5, 5\], but must be the value of black"),
         ({"channels": 2}, "dataset.channels is 2, but must be one of 'auto', 1, 3"),
         ({"test": 1.5}, "dataset.test is 1.5, but must lie between 0 and 1"),
         ({"unreadable": 2}, "dataset.unreadable is 2, but must be from 0 to 1"),
@@ -272,16 +380,18 @@ def test_wrong_settings_are_one_sentence(
 
 
 def test_a_fingerprint_is_of_names_sizes_and_times(classes: Path) -> None:
-    first = fingerprint(classes)
-    assert fingerprint(classes) == first
-    (classes / ".DS_Store").write_bytes(b"")
-    assert fingerprint(classes) == first
+    recipe = {"path": str(classes)}
+    first = fingerprint(recipe)
+    assert fingerprint(recipe) == first
+    for name in (".DS_Store", "notes.txt", "cat/notes.txt"):
+        (classes / name).write_bytes(b"")
+    assert fingerprint(recipe) == first
     path = classes / "cat/001.png"
     path.rename(classes / "dog/001.png")
-    moved = fingerprint(classes)
+    moved = fingerprint(recipe)
     assert moved != first
     (classes / "dog/001.png").write_bytes(picture(1))
-    assert fingerprint(classes) != moved
+    assert fingerprint(recipe) != moved
 
 
 def test_unlabelled_images_go_through_the_whole_workflow(tmp_path: Path) -> None:
@@ -296,12 +406,15 @@ def test_unlabelled_images_go_through_the_whole_workflow(tmp_path: Path) -> None
     assert {"effective_rank", "alignment", "uniformity"} <= set(measures["rotation"])
     assert not {"linear", "knn"} & set(measures["rotation"])
     page = (work / "reports/index.html").read_text()
-    assert "has the highest effective rank of the methods that see no label" in page
-    assert "Without labels nobody can say whose features serve best" in page
+    assert "has the highest effective rank of all methods without labels" in page
+    assert "Without labels, accuracy cannot be measured" in page
 
     def again(*arguments: str) -> str:
         return project.snakemake(work, "-n", "reports/index.html", *arguments)
 
+    assert "Nothing to be done" in again(*asked)
+    (root / "000.png").touch()
+    (root / "notes.txt").write_text("on these images")
     assert "Nothing to be done" in again(*asked)
     (root / "new.png").write_bytes(picture(200))
     assert "rule prepare:" in again(*asked)
@@ -320,7 +433,7 @@ def test_unlabelled_images_go_through_the_whole_workflow(tmp_path: Path) -> None
         ({"dataset": "foldr", "path": "x"}, "unknown dataset 'foldr': did you mean 'folder'?"),
         ({"dataset": "folder", "sise": 16}, "neither the workflow's nor folder's; did you mean"),
         ({"path": "x"}, r"--config path=\.\.\. is not the workflow's"),
-        ({"dataset": "folder", "path": "/no/where"}, "/no/where does not exist; set the path"),
+        ({"dataset": "folder", "path": "/no/where"}, "/no/where does not exist; say where"),
         ({"dataset": "folder", "path": "/", "size": "big"}, "dataset.size is 'big', but must be"),
     ],
 )  # fmt: skip
@@ -348,7 +461,7 @@ def test_a_dataset_that_alters_ones_own_images_is_looked_at_too(
     plans.append(Plan(params, tmp_path / "frozen").dataset("mine"))
     assert plans[0]["settings"] != plans[1]["settings"]
     shutil.rmtree(classes)
-    with pytest.raises(UserError, match="classes does not exist; set the path of .* 'mine'"):
+    with pytest.raises(UserError, match="classes does not exist; say where .* dataset=mine path="):
         Plan(params, tmp_path / "frozen").dataset("mine")
 
 
@@ -356,6 +469,48 @@ def test_values_on_the_command_line_are_as_in_a_recipe() -> None:
     config = {"dataset": "table", "path": 2024, "label": "null", "size": ["8", "12"], "test": 0.3}
     changes = command_line.asked({"study": "smoke", **config}, PARAMS).changes
     assert changes == {"path": "2024", "label": None, "size": [8, 12], "test": 0.3}
+
+
+@pytest.mark.parametrize(
+    ("dataset", "typed", "value"),
+    [
+        ("stl10", "unlabelled=false", False),
+        ("svhn", "extra=true", True),
+        ("svhn", "extra=True", True),
+        ("table", "outside=true", True),
+        ("table", "image=0", "0"),
+        ("table", "label=01", "01"),
+        ("table", "id=1e3", "1e3"),
+        ("table", "split=null", None),
+        ("folder", "labels=false", False),
+        ("folder", "links=true", True),
+        ("folder", "channels=1", 1),
+        ("folder", "channels=auto", "auto"),
+        ("folder", "range=[0,4095]", [0, 4095]),
+        ("folder", "size=24", 24),
+        ("folder", "size=[24, 40]", [24, 40]),
+        ("folder", "encoded=jpeg", "jpeg"),
+        ("folder", "fit=pad", "pad"),
+        ("folder", "test=0.3", 0.3),
+    ],
+)
+def test_values_keep_their_types_on_the_command_line(
+    dataset: str, typed: str, value: object
+) -> None:
+    config = parse_config([f"dataset={dataset}", typed])  # as Snakemake reads them
+    for words in ([], ["--config", f"dataset={dataset}", typed], [f"--config={typed}"]):
+        if not words and typed in ("label=01", "id=1e3"):  # known from the command line alone
+            continue
+        changes = command_line.asked(config, PARAMS, words).changes
+        assert changes == {typed.split("=")[0]: value}
+        recipe = compose.recipe(PARAMS, dataset, **changes)
+        check(recipe, "dataset")
+
+
+def test_names_that_are_numbers_are_names() -> None:
+    config = parse_config(["study=2024", "budget=1e3", "dataset=folder"])
+    assert command_line.names(config)["study"] == "2024"
+    assert command_line.names({"study": "smoke", "dataset": None}) == {"study": "smoke"}
 
 
 def test_runs_on_ones_own_images_are_needed_as_any_study_may_be_run_there(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
-"""Tables of one's own images become datasets, or one sentence says why not."""
+"""Tables of your own images become datasets, or one sentence says why not."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -95,7 +96,7 @@ def test_labels_are_numbers_or_texts(
 ) -> None:
     table = parquet(tmp_path / "t.parquet", columns(label=labels))
     if len(classes) > 2:  # two of each
-        with pytest.raises(UserError, match="the class '2' has 2 different images, but 3"):
+        with pytest.raises(UserError, match=r"10 classes have too few .*\('2' 2, '3' 2"):
             load(table, split=None)
         table = parquet(
             tmp_path / "t.parquet",
@@ -168,7 +169,7 @@ def test_paths_that_lead_out_are_refused_unless_allowed(folder: Path, path: str)
         (["image,label,split", "1.png,cat,test"], {}, "images of test, but none to train on"),
         (["image,label", "a.png,1", "b.png,2", "a.png,1"], {"split": None},
          "rows 1 and 3 of .* both are 'a.png'"),
-        (["image,label,split", '"1.png,cat'], {}, "is not a whole csv file"),
+        (["image,label,split", '"1.png,cat'], {}, "in UTF-8: it is not a whole csv file: line 2: "),
     ],
 )  # fmt: skip
 def test_bad_tables_are_one_sentence(
@@ -183,11 +184,137 @@ def test_bad_tables_are_one_sentence(
 
 def test_files_that_are_no_tables(folder: Path) -> None:
     (folder / "t.parquet").write_bytes(b"PAR1 this is none")
-    with pytest.raises(UserError, match=r"t\.parquet is not a whole parquet file"):
+    with pytest.raises(UserError, match=r"t\.parquet: it is not a whole parquet file"):
         load(folder / "t.parquet")
     with pytest.raises(UserError, match=r"must end in one of \.csv, \.tsv, \.parquet"):
         load(write(folder / "t.xlsx", ["x"]))
     with pytest.raises(UserError, match="the images of .* are int64, but must be paths or enc"):
         load(parquet(folder / "n.parquet", {"image": [1, 2], "label": [1, 2], "split": ["a", "b"]}))
-    with pytest.raises(UserError, match="set is no table that can be read"):
-        load(folder)
+    with pytest.raises(UserError, match="images is a folder without Parquet files"):
+        load(folder / "images")
+
+
+# As people write tables
+
+
+def said(raw: Raw) -> list[str]:
+    return raw.notes["summary"]
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "|"])
+def test_other_separators_are_found(folder: Path, separator: str) -> None:
+    plain = load(folder / "table.csv")
+    lines = (folder / "table.csv").read_text().replace(",", separator).splitlines()
+    raw = load(write(folder / "other.csv", lines))
+    assert raw.train.image.equal(plain.train.image)
+    name = {";": "semicolons", "\t": "tabs", "|": "bars"}[separator]
+    assert f"read with {name} between the columns, in UTF-8" in said(raw)
+    assert not any("read with" in each for each in said(plain))
+
+
+@pytest.mark.parametrize(
+    ("encoding", "called"),
+    [("latin-1", "Windows-1252"), ("utf-16", "UTF-16"), ("utf-8-sig", ""), ("utf-8", "")],
+)
+def test_other_encodings_are_read_and_named(folder: Path, encoding: str, called: str) -> None:
+    text = (folder / "table.csv").read_text().replace("cat", "Kätzchen")
+    (folder / "other.csv").write_text(text, encoding=encoding)
+    raw = load(folder / "other.csv")
+    assert raw.classes == ("Kätzchen", "dog")
+    named = [each for each in said(raw) if "read with" in each]
+    assert named == ([f"read with commas between the columns, in {called}"] if called else [])
+
+
+def test_errors_name_separator_encoding_and_line(folder: Path) -> None:
+    lines = (folder / "table.csv").read_text().splitlines()
+    lines[6] += ";one;more"
+    path = write(folder / "bad.csv", [line.replace(",", ";") for line in lines])
+    with pytest.raises(UserError, match=r"with semicolons .*, in UTF-8: .*line 7: Expected 3 col"):
+        load(path)
+    with pytest.raises(
+        UserError, match=r"commas between the columns, in UTF-8.* has no column 'c'"
+    ):
+        load(folder / "table.csv", label="c")
+    with pytest.raises(
+        UserError, match=r"row 1 of .* has 'cat' in the column 'label', which is no"
+    ):
+        load(folder / "table.csv", split="label")
+
+
+def test_minus_one_is_no_label_among_numbers(folder: Path) -> None:
+    rows = [f"images/{n}.png,{n % 3 if n < 16 else -1}" for n in range(20)]
+    table = write(folder / "n.csv", ["image,label", *rows])
+    raw = load(table, split=None)
+    assert raw.classes == ("0", "1", "2")
+    assert (raw.train.label == -1).sum() == 4
+    assert "4 with the label -1, taken as unlabelled" in said(raw)
+    for labels, classes in (((-1, 1), ("-1", "1")), ((-1, -2), ("-2", "-1")), (("-1", "a"), None)):
+        rows = [f"images/{n}.png,{labels[n % 2]}" for n in range(20)]
+        raw = load(write(table, ["image,label", *rows]), split=None)
+        assert raw.classes == (classes or ("-1", "a"))
+    write(table, ["image,label", *[f"images/{n}.png,-1" for n in range(20)]])
+    assert not Table(path=str(table), split=None).labelled()
+
+
+def hugging_face(path: Path, numbers: range, labels: list[int]) -> Path:
+    """A file as its `datasets` writes it."""
+    images = pa.array([{"bytes": picture(i), "path": f"{i}.png"} for i in numbers])
+    names = {
+        "image": {"_type": "Image"},
+        "label": {"names": ["tabby", "pug"], "_type": "ClassLabel"},
+    }
+    table = pa.table({"image": images, "label": pa.array(labels, pa.int64())})
+    about = {"huggingface": json.dumps({"info": {"features": names}})}
+    path.parent.mkdir(exist_ok=True)
+    pq.write_table(table.replace_schema_metadata(about), path)
+    return path
+
+
+def test_hugging_face_names_the_classes(tmp_path: Path) -> None:
+    table = hugging_face(tmp_path / "t.parquet", range(20), [0, 1] * 8 + [-1] * 4)
+    raw = load(table, split=None)
+    assert raw.classes == ("pug", "tabby")
+    assert (raw.train.label == -1).sum() == 4
+    broken = pq.read_table(table).replace_schema_metadata({"huggingface": "[1"})
+    pq.write_table(broken, table)
+    assert load(table, split=None).classes == ("0", "1")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("train-00000-of-00002", "train-00001-of-00002", "test-00000-of-00001"),
+        ("train/0000", "train/0001", "test/0000"),
+        ("data/unsupervised-00000-of-00001", "data/train-00000-of-00001", "data/test-0"),
+    ],
+)
+def test_a_folder_of_shards(tmp_path: Path, names: tuple[str, ...]) -> None:
+    root = tmp_path / "set"
+    root.mkdir()
+    (root / names[0]).parent.mkdir(exist_ok=True)
+    for at, name in enumerate(names):
+        hugging_face(root / f"{name}.parquet", range(10 * at, 10 * at + 10), [0, 1] * 5)
+    raw = load(root)
+    assert raw.classes == ("pug", "tabby")
+    assert len(raw.test.id) == 10
+    assert raw.validation is not None
+    assert len(raw.train.id) + len(raw.validation.id) == 20
+    unlabelled = 10 if "unsupervised" in names[0] else 0
+    assert (raw.train.label == -1).sum() == unlabelled
+    assert said(raw)[0].startswith("classes pug, tabby; splits train, test")
+    free = load(root, split=None)
+    assert len(free.test.id) == 6
+    examples = {each.name for each in Table(path=str(root)).examples()}
+    assert len(examples) == 30
+
+
+def test_shards_that_do_not_fit_together(tmp_path: Path) -> None:
+    hugging_face(tmp_path / "set/train-0.parquet", range(10), [0, 1] * 5)
+    hugging_face(tmp_path / "set/more-0.parquet", range(10, 20), [0, 1] * 5)
+    with pytest.raises(
+        UserError, match="the name of .*train-0.parquet says .* of train, but .*more"
+    ):
+        load(tmp_path / "set")
+    parquet(tmp_path / "set/more-0.parquet", columns())
+    with pytest.raises(UserError, match="have columns of different types"):
+        load(tmp_path / "set", split=None)

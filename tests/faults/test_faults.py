@@ -16,7 +16,7 @@ from support.models import about
 from support.project import ROOT, command, environment, planned, snakemake
 from unlabel import files
 from unlabel.data import images
-from unlabel.data.compressed import Encoded, encode, spool
+from unlabel.data.compressed import CompressedImages, encode, spool
 from unlabel.data.images import Images
 from unlabel.errors import UserError, of_machine
 from unlabel.features import parquet
@@ -85,7 +85,7 @@ def test_a_damaged_plan_is_made_anew(copy):
 
 def jpeg(some: Images, folder: Path) -> Images:
     files = spool((encode(pixels, "jpeg") for pixels in some.image.numpy()), folder)
-    return some._replace(image=Encoded(files, some.id, about(some).shape, "these"))
+    return some._replace(image=CompressedImages(files, some.id, about(some).shape, "these"))
 
 
 def test_no_bit_of_features_or_images_changes_unseen(digits, tmp_path):

@@ -21,7 +21,7 @@ from PIL import Image
 from support import published
 from unlabel import weights as checkpoint
 from unlabel.data import images
-from unlabel.data.compressed import Encoded, encode, spool
+from unlabel.data.compressed import CompressedImages, encode, spool
 from unlabel.data.images import Data, Images
 from unlabel.features import neighbours, parquet
 from unlabel.features.parquet import Split, Views
@@ -186,7 +186,7 @@ def arrows() -> list[bytes]:
     some = Images.of(torch.arange(6), pixels, torch.arange(6) % 2)
     with TemporaryDirectory() as folder:
         files = spool((encode(each, "jpeg") for each in pixels.numpy()), Path(folder))
-        jpeg = some._replace(image=Encoded(files, some.id, (1, 4, 4), "these"))
+        jpeg = some._replace(image=CompressedImages(files, some.id, (1, 4, 4), "these"))
         both = [_written(partial(images.write, images=each, data=_data())) for each in (some, jpeg)]
     return both
 

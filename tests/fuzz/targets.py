@@ -10,8 +10,8 @@ from random import Random
 from fuzz import corpus, mutate
 from fuzz.mutate import Mutation
 from unlabel import weights
-from unlabel.data import archive, changes, images, reader
-from unlabel.data.compressed import fitting
+from unlabel.data import archive, image_source, images, source_state
+from unlabel.data.compressed import keep_or_encode
 from unlabel.data.decode import Unreadable, decode, is_grey
 from unlabel.dataset import _idx as idx
 from unlabel.dataset import svhn
@@ -58,7 +58,7 @@ def _image(path: Path) -> None:
     pixels = decode(encoded, SHAPE)
     assert pixels.shape == SHAPE
     is_grey(encoded)
-    fitting(encoded, pixels, "jpeg")
+    keep_or_encode(encoded, pixels, "jpeg")
 
 
 def _archive(path: Path) -> None:
@@ -82,7 +82,7 @@ def _table(path: Path, **columns: str | None) -> None:
 
 
 def _source(path: Path) -> None:
-    for part in reader.read(path, (3, 8, 8), "crop").parts:
+    for part in image_source.open_source(path, (3, 8, 8), "crop").parts:
         assert len(part.names) == len(part.image)
 
 
@@ -125,7 +125,7 @@ def _settings(path: Path) -> None:
 
 
 def _looked(path: Path) -> None:
-    changes.look("photos", path, "folder")
+    source_state.look({"path": "photos"}, path, "folder", path.parent)
 
 
 TARGETS: dict[str, Target] = {

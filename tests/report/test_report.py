@@ -15,16 +15,15 @@ import torch
 import yaml
 
 from support.pages import CHROMIUM, Page, browse
-from support.runs import LINEAR, METHODS, SEEDS, Study, write_json, write_run
+from support.runs import LINEAR, METHODS, PROBES, SAID, SEEDS, Study, write_json, write_run
 from unlabel.analysis.arms import gather
-from unlabel.analysis.estimate import Estimate, difference, estimate
+from unlabel.analysis.estimate import estimate
 from unlabel.analysis.frozen_study import read
 from unlabel.errors import UserError
 from unlabel.features.parquet import Features, Split
 from unlabel.report import encoder_charts
 from unlabel.report.summary import sentences
 from unlabel.stage import leaderboard
-from unlabel.units import duration, number, size
 
 
 @pytest.fixture(scope="module")
@@ -47,44 +46,6 @@ def page(made: Study) -> Page:
     return Page((made.out / "index.html").read_text())
 
 
-def test_interval_is_students():
-    found = estimate([1.0, 2.0, 4.0])
-    # mean 7/3, deviation √(7/3), and 4.30265 is t's 97.5 % quantile for 2 degrees of freedom
-    assert found is not None
-    assert found.mean == pytest.approx(7 / 3)
-    assert found.interval == pytest.approx(4.30265273 * (7 / 3) ** 0.5 / 3**0.5)
-    assert found.n == 3
-
-
-def test_interval_of_few_values():
-    assert estimate([]) is None
-    assert estimate([0.4]) == Estimate(0.4, None, 1)
-    assert estimate([0.4, 0.4, 0.4]) == Estimate(0.4, 0.0, 3)
-
-
-def test_difference_pairs_seeds():
-    found = difference({0: 0.5, 1: 0.7, 5: 0.1}, {1: 0.6, 0: 0.4, 2: 0.9})
-    assert found is not None
-    assert found.n == 2
-    assert found.mean == pytest.approx(0.1)
-    assert found.interval == pytest.approx(0.0, abs=1e-12)
-    assert difference({0: 0.5}, {1: 0.5}) is None
-
-
-def test_numbers_are_written_for_people():
-    assert [number(x) for x in (1234.5, 61.23, -2.5, 0.1234, 0.0)] == [
-        "1,234",
-        "61.2",
-        "−2.50",
-        "0.123",
-        "0.000",
-    ]
-    assert number(-0.01, 1) == "0.0"
-    assert number(0.00012) == "1.2e−04"
-    assert [duration(s) for s in (1.23, 31.4, 300, 8000)] == ["1.2 s", "31 s", "5.0 min", "2.2 h"]
-    assert [size(b) for b in (612_000_000, 12_340_000_000)] == ["612 MB", "12.3 GB"]
-
-
 def test_results_are_tidy(made: Study):
     table = pd.read_parquet(made.out / "results.parquet")
     names = ["budget", "dataset", "method", "variant", "seed", "probe", "metric", "value"]
@@ -104,8 +65,16 @@ def test_metrics_are_means_of_six_digits(made: Study):
         for seed in SEEDS
     ]
     assert found["simclr"]["linear"] == float(f"{sum(values) / 3:.6g}")
+    assert found["simclr"]["linear_interval"] == pytest.approx(estimate(values).interval, rel=1e-5)
     assert set(found) == set(METHODS)
-    assert not {"seconds", "images_per_second"} & set(found["simclr"])
+
+
+def test_metrics_are_those_that_people_compare(made: Study):
+    found = json.loads((made.out / "metrics.json").read_text())["fashion_mnist"]
+    compared = {"linear", "knn", "lowshot_1", "lowshot_10", "finetune_1", "finetune_10"}
+    compared |= {"finetune_100", "effective_rank"}
+    both = compared | {f"{name}_interval" for name in compared}
+    assert set(found["simclr"]) == both
 
 
 def test_order_of_runs_changes_no_byte(made: Study, study: Study):
@@ -137,6 +106,21 @@ def test_page_has_the_leaderboard(page: Page):
     assert "uses labels" in next(e for e in page.all("h4") if "supervised" in e["text"])["text"]
 
 
+def test_page_counts_the_images_and_says_what_was_left_out(page: Page, study: Study):
+    assert [each["text"].strip() for each in page.all("li")][: len(SAID)] == list(SAID)
+    rows = [each["text"].split() for each in page.all("tr")]
+    at = rows.index(["train", "5,400", "400", "2", "2,000", "to", "3,000"])
+    assert rows[at + 1] == ["validation", "600", "0", "2", "300"]
+    assert rows[at + 2] == ["test", "1,000", "1,000", "–", "–"]
+    about = study.prepared / "fashion_mnist/report.json"
+    write_json(about, {"summary": []})
+    with pytest.raises(UserError, match="does not count the images of a dataset; prepare the data"):
+        study.report()
+    about.unlink()
+    with pytest.raises(UserError, match="cannot read .*report.json.*; prepare the dataset first"):
+        study.report()
+
+
 def test_page_loads_nothing_from_outside(page: Page):
     for element in page.found:
         for name in ("src", "href", "data", "action", "poster", "srcset", "xlink:href"):
@@ -160,7 +144,7 @@ def test_page_can_be_read_without_eyes(page: Page):
     plots = [each for each in page.all("div") if each.get("class") == "plot"]
     assert len(plots) == 2 + 3 + 3 + 5 + 4
     assert all(each["role"] == "img" and each["aria-label"] for each in plots)
-    assert len(page.all("caption")) == len(page.all("table")) == 3
+    assert len(page.all("caption")) == len(page.all("table")) == 4
     assert all(each["scope"] for each in page.all("th"))
     assert [e["aria-sort"] for e in page.all("th") if "aria-sort" in e] == ["descending"]
     levels = [int(each["tag"][1]) for each in page.all("h1", "h2", "h3", "h4")]
@@ -217,7 +201,7 @@ def test_text_is_escaped(study: Study):
 
 def test_missing_metric_is_a_dash(study: Study):
     for seed in SEEDS:
-        (study.run("rotation", seed) / "metrics/finetune.json").unlink()
+        write_json(study.run("rotation", seed) / "metrics/finetune.json", {})
     page = Page(study.report())
     assert page.rows()["rotation"][6:9] == ["–", "–", "–"]
     assert (
@@ -293,12 +277,19 @@ def test_an_unknown_measure_works(study: Study):
     for method in METHODS:
         for seed in SEEDS:
             write_json(study.run(method, seed) / "metrics/shape.json", {"roundness": 3.25 + seed})
-    study.brief["metric"] = "roundness"
+    study.brief |= {"metric": "roundness", "probes": [*PROBES, "shape"]}
     page = Page(study.report())
     assert page.rows()["simclr"][1] == "4.25 ± 2.48"
     assert "roundness of each method" in next(
         e["aria-label"] for e in page.all("div") if "aria-label" in e and e.get("role") == "img"
     )
+
+
+def test_numbers_of_a_probe_that_is_no_longer_planned_are_not_read(study: Study):
+    before = study.report(), (study.out / "metrics.json").read_bytes()
+    for seed in SEEDS:  # a name of its own, and one that another probe has too
+        write_json(study.run("simclr", seed) / "metrics/old.json", {"roundness": 1, "linear": 0})
+    assert (study.report(), (study.out / "metrics.json").read_bytes()) == before
 
 
 def test_unknown_headline_metric(study: Study):

@@ -5,9 +5,7 @@ import io
 import json
 import re
 import shutil
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,107 +13,14 @@ import pytest
 import yaml
 from scipy import stats
 
+from support.made_study import CLAIMS, SEEDS, Study, frozen
 from support.pages import CHROMIUM, Page, browse, dead
-from support.runs import METHODS, declarations, write_json, write_run
+from support.runs import write_json
 from unlabel.analysis.arms import compare
 from unlabel.analysis.frozen_study import read
 from unlabel.analysis.judgement import judge
 from unlabel.errors import UserError
-from unlabel.params import claim
 from unlabel.report import study_chart
-from unlabel.stage import statements as together
-from unlabel.stage import study as stage
-from unlabel.workflow import resources
-
-SEEDS = (0, 1, 2, 3)
-GAIN = {("simclr", "64"): 0.0, ("simclr", "256"): 0.08, ("rotation", "64"): 0.01}
-CLAIMS = [
-    {"says": "SimCLR gains", "higher": "simclr[256]", "than": "simclr[64]", "by": 0.01},
-    {
-        "says": "It gains more than rotation",
-        "higher": "simclr[256] - simclr[64]",
-        "than": "rotation[256] - rotation[64]",
-        "metric": "knn",
-    },
-    {"says": "Rotation does not", "same": "rotation[256]", "as": "rotation[64]", "within": 0.04},
-]
-
-
-class Study:
-    """A study's runs on disk, and the plan's description of them."""
-
-    def __init__(self, folder: Path, name: str = "batch_size", write: bool = True, **changes: Any):
-        self.folder, self.runs, self.out = folder, folder / "runs", folder / "reports"
-        self.name = name
-        arms = {"64": "training.batch=64", "256": "training.batch=256"}
-        self.brief: dict[str, Any] = {
-            "name": name,
-            "title": name.replace("_", " ").capitalize(),
-            "question": "Which methods need large batches?",
-            "statement": "SimCLR needs large batches; rotation does not.",
-            "source": [{"title": "BYOL", "arxiv": "2006.07733", "where": "figure 3a"}, "a talk"],
-            "expected": "72.5 and 59.7 on ImageNet.",
-            "remark": "Few images were seen.",
-            "axis": "batch size",
-            "metric": "linear",
-            "metrics": ["linear", "knn"],
-            "stages": {"probe": True, "finetune": False, "transfer": False},
-            "budget": "quick",
-            "references": ["random"],
-            "claims": CLAIMS,
-            "declared": declarations(),
-            "methods": {name: dict(about) for name, about in METHODS.items()},
-            "runs": [],
-        }
-        for method in ("simclr", "rotation"):
-            for arm, variant in arms.items():
-                for seed in SEEDS:
-                    self.plan(method, seed, arm, variant, write)
-        for seed in SEEDS:
-            self.plan("random", seed, "base", "base", write)
-        self.brief |= changes
-
-    def plan(self, method: str, seed: int, arm: str, variant: str, write: bool = True) -> None:
-        names = {"budget": "quick", "dataset": "fashion_mnist", "method": method, "seed": seed}
-        names |= {"variant": variant, "arm": arm, "encoder": "resnet_mini", "epochs": 6}
-        self.brief["runs"].append(names | {"batch": 64 if arm == "64" else 256})
-        if write:
-            folder = self.run(method, seed, variant)
-            write_run(folder, method, seed)
-            gain = GAIN.get((method, arm), 0.0)
-            for probe in ("linear", "knn"):
-                path = folder / f"metrics/{probe}.json"
-                values = json.loads(path.read_text())
-                noise = np.random.default_rng([seed, len(variant), len(probe)]).normal(0, 0.004)
-                write_json(path, {name: value + gain + noise for name, value in values.items()})
-
-    def run(self, method: str, seed: int, variant: str = "training.batch=64") -> Path:
-        return self.runs / f"quick/fashion_mnist/{method}/{variant}/{seed}"
-
-    def values(self, method: str, batch: int, name: str = "linear") -> np.ndarray:
-        """Of the seeds, read from the files themselves."""
-        folders = [self.run(method, seed, f"training.batch={batch}") for seed in SEEDS]
-        return np.array(
-            [json.loads((f / f"metrics/{name}.json").read_text())[name] for f in folders]
-        )
-
-    @property
-    def page(self) -> Path:
-        return self.out / f"study/{self.name}.html"
-
-    def make(self) -> dict[str, Any]:
-        """Run the stage; the record."""
-        params = self.folder / f"{self.name}.yaml"
-        params.write_text(yaml.safe_dump(frozen(self.brief), sort_keys=False))
-        files = [self.page.with_suffix(end) for end in (".html", ".json", ".csv", ".md")]
-        stage.run(params, self.runs, *files)
-        return json.loads(files[1].read_text())
-
-
-def frozen(brief: dict[str, Any]) -> dict[str, Any]:
-    """As the plan writes it: with claims that are parsed."""
-    claims = [claim.parse(each, brief["metric"], "a claim") for each in brief["claims"]]
-    return brief | {"claims": [asdict(each) for each in claims]}
 
 
 @pytest.fixture(scope="module")
@@ -333,85 +238,6 @@ def read_brief(study: Study):
     return read(params)
 
 
-# All statements.
-
-
-@pytest.fixture(scope="module")
-def several(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the pages of three studies, and of all statements."""
-    folder = tmp_path_factory.mktemp("several")
-    first = Study(folder, "batch_size", claims=CLAIMS[:1])
-    turned = {"says": "so", "higher": "simclr[64]", "than": "simclr[256]"}
-    for each in (
-        first,
-        Study(folder, "turned", write=False, claims=[turned]),
-        Study(
-            folder,
-            "nothing",
-            write=False,
-            claims=[{"says": "so", "higher": "random[base]", "than": 0.72}],
-        ),
-    ):
-        each.make()
-    records = [
-        folder / f"reports/study/{name}.json" for name in ("turned", "batch_size", "nothing")
-    ]
-    out = [folder / f"reports/statements{end}" for end in (".html", ".json", ".csv", ".md")]
-    left_out = folder / "left_out.yaml"
-    left_out.write_text("left_out: {large: no room for a batch of 4096}")
-    together.run(left_out, records, *out)
-    return folder / "reports"
-
-
-def test_statements_are_corrected_for_being_several(several: Path):
-    record = json.loads((several / "statements.json").read_text())
-    own = {name: json.loads((several / f"study/{name}.json").read_text())["p"] for name in record}
-    order = sorted(own, key=lambda name: own[name])
-    assert record[order[0]]["p_holm"] == pytest.approx(min(1, 3 * own[order[0]]), rel=1e-4)
-    for name, found in record.items():
-        assert found["p_holm"] >= own[name]
-        assert (found["verdict"] != "undecided at this scale") == (found["p_holm"] < 0.05)
-    assert {found["verdict"] for found in record.values()} >= {"holds here", "does not hold here"}
-    table = pd.read_csv(several / "statements.csv")
-    assert table.study.tolist() == ["batch_size", "nothing", "turned"]
-    assert "| Batch size |" in (several / "statements.md").read_text()
-
-
-def test_everything_on_the_page_of_statements_resolves(several: Path):
-    assert dead(several / "statements.html") == []
-    page = Page((several / "statements.html").read_text())
-    assert list(page.rows("leaderboard statements")) == ["Batch size", "Nothing", "Turned"]
-    lead = next(e["text"] for e in page.all("p") if e.get("class") == "lead")
-    assert lead.startswith("3 statements tested: 1 holds here, 1 does not hold here")
-    assert "fashion_mnist with resnet_mini at budget quick" in page.all("main")[0]["text"]
-
-
-def test_a_record_without_a_verdict_is_refused(several: Path, tmp_path: Path):
-    out = [tmp_path / f"statements{end}" for end in (".html", ".json", ".csv", ".md")]
-    bad = tmp_path / "bad.json"
-    with pytest.raises(UserError, match="make the study first"):
-        together.run(tmp_path / "none.yaml", [bad], *out)
-    bad.write_text("{")
-    with pytest.raises(UserError, match="is not valid JSON"):
-        together.run(tmp_path / "none.yaml", [bad], *out)
-    bad.write_text("{}")
-    with pytest.raises(UserError, match="does not hold a verdict"):
-        together.run(tmp_path / "none.yaml", [bad], *out)
-
-
-def test_a_study_that_cannot_be_run_is_named_with_its_reason(several: Path):
-    page = (several / "statements.html").read_text()
-    assert "<li>large: no room for a batch of 4096</li>" in page
-
-
-def test_targets_name_their_studies():
-    targets = ["-n", "reports/study/two.html", "reports/statements.md"]
-    assert resources.studies(targets, lambda: ["one"]) == ["two", "one"]
-    assert resources.studies(["reports/index.html"], lambda: ["one"]) == []
-
-
-# In a browser.
-
 EXPORT = """<script>
 const line = document.querySelector(".export");
 const written = {};
@@ -445,14 +271,3 @@ def test_a_study_in_a_browser(made: Study, tmp_path: Path):
     assert [e["text"] for e in page.all("th") if e.get("aria-sort") == "descending"] == [
         "Linear accuracy (%)"
     ]
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
-def test_statements_in_a_browser(several: Path, tmp_path: Path):
-    by_verdict = """<script>
-    document.querySelectorAll("table.statements th button")[2].click();
-    </script>"""
-    page = browse(several / "statements.html", tmp_path, by_verdict)
-    rows = page.rows("leaderboard statements")
-    assert list(rows)[:2] == ["Batch size", "Turned"]
-    assert rows["Batch size"][1] == "holds here"

@@ -16,8 +16,8 @@ from PIL import Image
 from support.commands import refused
 from support.models import PRETRAIN, about, composed
 from unlabel.cli import main
-from unlabel.data import images, reader
-from unlabel.data.compressed import Encoded, spool
+from unlabel.data import image_source, images
+from unlabel.data.compressed import CompressedImages, spool
 from unlabel.data.decode import decode
 from unlabel.features import neighbours as embeddings
 from unlabel.features import parquet
@@ -45,7 +45,7 @@ def made(digits, tmp_path_factory):
         rows.append({"id": f"digit {at}", "image": path.read_bytes()})
     pq.write_table(pa.Table.from_pylist(rows), folder / "table.parquet")
     some, files = digits.take(slice(PHOTOS)), spool((row["image"] for row in rows), folder)
-    stored = Encoded(files, some.id, about(some).shape, "these")
+    stored = CompressedImages(files, some.id, about(some).shape, "these")
     images.write(folder / "encoded.arrow", some._replace(image=stored), about(some))
     return folder
 
@@ -82,7 +82,7 @@ def expected(folder: Path, image: torch.Tensor) -> tuple[torch.Tensor, torch.Ten
 def test_features_are_the_encoders_and_the_projectors(
     made, digits, tmp_path, monkeypatch, source, key
 ):
-    monkeypatch.setattr(reader, "BATCH", 7)
+    monkeypatch.setattr(image_source, "BATCH", 7)
     table = embed(made, source, tmp_path / "features.parquet")
     names = table[key].to_pylist()
     number = {"photos": lambda name: int(Path(name).stem), "table.parquet": lambda name: name[6:]}
@@ -129,6 +129,53 @@ def test_images_of_any_kind_and_those_that_cannot_be_read(made, tmp_path, capsys
         assert torch.allclose(vectors(table, "h")[at], h[0], atol=1e-5)
 
 
+def test_tables_that_encoders_are_trained_on(made, digits, tmp_path):
+    names = [path.relative_to(made).as_posix() for path in sorted((made / "photos").rglob("*.png"))]
+    lines = ["file;kind", *(f"{name};x" for name in names)]
+    (made / "table.csv").write_text("\n".join(lines))
+    table = embed(made, "table.csv", tmp_path / "a.parquet", "--column", "file")
+    assert table["path"].to_pylist() == names
+    order = torch.tensor([int(Path(name).stem) for name in names])
+    h, _ = expected(made, digits.image[order])
+    assert torch.allclose(vectors(table, "h"), h, atol=1e-5)
+    pq.write_table(pa.table({"file": names}), made / "paths.parquet")
+    again = embed(made, "paths.parquet", tmp_path / "b.parquet", "--column", "file")
+    assert again["path"].to_pylist() == names
+    assert torch.equal(vectors(again, "h"), vectors(table, "h"))
+    content = [{"bytes": (made / name).read_bytes(), "path": name} for name in names]
+    pq.write_table(pa.table({"image": content}), made / "hugging_face.parquet")
+    again = embed(made, "hugging_face.parquet", tmp_path / "c.parquet")
+    assert again["id"].to_pylist() == [f"row {at}" for at in range(1, PHOTOS + 1)]
+    assert torch.equal(vectors(again, "h"), vectors(table, "h"))
+
+
+def test_links_in_a_folder_are_said_or_followed(made, tmp_path, capsys):
+    folder = tmp_path / "linked"
+    folder.mkdir()
+    photo = next((made / "photos").rglob("*.png"))
+    (folder / "one.png").write_bytes(photo.read_bytes())
+    (folder / "photos").symlink_to(made / "photos")
+    (folder / "self.png").symlink_to("self.png")
+    table = embed(made, str(folder), tmp_path / "a.parquet")
+    assert len(table) == 1
+    said = capsys.readouterr().err
+    assert "1 left out, a link to a folder (links=true follows it): photos" in said
+    assert "self.png: Too many levels of symbolic links" in said
+    out = tmp_path / "b.parquet"
+    assert len(embed(made, str(folder), out, "--links")) == PHOTOS + 1
+    near = ["--query", str(photo), "--picture", str(tmp_path / "near.png")]
+    main(neighbours(made, out, *near))
+    (folder / "one.png").unlink()
+    (folder / "self.png").unlink()
+    words = ["--run", str(made / "run"), "--images", str(folder), "--out", str(out)]
+    assert "(1 left out, a link to a folder" in refused(capsys, "embed", *words)
+
+
+def test_a_folder_is_no_file_to_write_to(made, tmp_path, capsys):
+    words = ["--run", str(made / "run"), "--images", str(made / "photos"), "--out", str(tmp_path)]
+    assert f"{tmp_path} is a folder; name a file to write to" in refused(capsys, "embed", *words)
+
+
 def test_prepared_images_take_the_encoders_shape(made, digits, tmp_path):
     colour = digits.take(torch.arange(9))
     colour = colour._replace(image=colour.image.repeat(1, 3, 1, 1).repeat_interleave(2, 2))
@@ -150,7 +197,7 @@ def neighbours(made: Path, features: Path, *words: str) -> list[str]:
 
 def test_neighbours_are_those_of_the_largest_cosine(made, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(parquet, "GROUP", 2000)  # bytes: several row groups
-    monkeypatch.setattr(reader, "BATCH", 7)
+    monkeypatch.setattr(image_source, "BATCH", 7)
     out = tmp_path / "features.parquet"
     h = F.normalize(vectors(embed(made, "photos", out), "h"), dim=1)
     assert pq.ParquetFile(out).num_row_groups > 3
@@ -211,16 +258,17 @@ def test_a_mistake_is_one_sentence_and_writes_nothing(made, tmp_path, capsys):
     photo = next((made / "photos").rglob("*.png"))
     out = tmp_path / "out/features.parquet"
     for source, said in {
-        tmp_path / "no": "is no folder",
-        tmp_path / "nothing": "has no images; their names must end in .bmp, ",
+        tmp_path / "no": "is not a folder",
+        tmp_path
+        / "nothing": "has no images that can be read (it is empty); their names must end in .apng",
         tmp_path / "broken": "none of the 1 images can be read",
         tmp_path / "cut.parquet": "cannot read",
         tmp_path / "no.parquet": "cannot read",
         tmp_path / "other.parquet": "has no column 'image'",
-        tmp_path / "text.parquet": "holds string, not the bytes of files",
+        tmp_path / "text.parquet": "none of the 1 images can be read",
         tmp_path / "damaged.parquet": "cannot read",
         tmp_path / "no.arrow": "does not exist",
-        photo: "is no folder, .arrow or .parquet file",
+        photo: "is not a folder, a table or an .arrow file",
     }.items():
         words = ["--run", str(made / "run"), "--images", str(source), "--out", str(out)]
         assert said in refused(capsys, "embed", *words)

@@ -203,9 +203,9 @@ def test_snakemakes_own_report_has_captions_and_categories(copy):
         assert word in report
 
 
-def jobs(folder: Path) -> dict[str, int]:
-    """A process for each stage of this project that runs."""
-    found = {}
+def jobs(folder: Path) -> dict[str, list[int]]:
+    """The processes of each stage of this project that runs."""
+    found: dict[str, list[int]] = {}
     for process in Path("/proc").glob("[0-9]*"):
         try:
             words = (process / "cmdline").read_bytes().split(b"\0")
@@ -213,7 +213,7 @@ def jobs(folder: Path) -> dict[str, int]:
         except OSError:
             continue
         if here and words[1:3] == [b"-m", b"unlabel"]:
-            found[words[3].decode()] = int(process.name)
+            found.setdefault(words[3].decode(), []).append(int(process.name))
     return found
 
 
@@ -235,15 +235,16 @@ def test_killed_in_each_stage_it_ends_with_the_same_bits(longer, tmp_path):
     todo, logs = {stage: list(victims) for stage, victims in VICTIMS.items()}, ""
     while any(todo.values()):
         running, began = start(killed), time.time()
-        now: dict[str, int] = {}
+        now: dict[str, list[int]] = {}
         while not now and running.poll() is None:
-            now = {stage: job for stage, job in jobs(killed).items() if todo[stage]}
-            if "pretrain" in now and min(saves(killed), default=0) < began:
-                now = {}  # not before there is a state to go on from
+            now = {stage: found for stage, found in jobs(killed).items() if todo[stage]}
+            new = [each for each in saves(killed) if each > began]
+            if len(new) < len(now.get("pretrain", [])):
+                now = {}  # not before each training has a state to go on from
             time.sleep(0.02)
         assert running.poll() is None, f"it ended, and these stages did not run: {todo}"
         logs += "".join(path.read_text() for path in killed.glob("logs/pretrain/*/*"))
-        stage, job = now.popitem()
+        stage, (job, *_) = now.popitem()
         if todo[stage].pop(0) == "job":
             kill(job)
         else:

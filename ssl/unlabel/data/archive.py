@@ -1,4 +1,4 @@
-"""What is in an archive, read without unpacking it: nothing is written, whatever its names are."""
+"""Read the members of an archive without unpacking it: nothing is written to disk."""
 
 import gzip
 import posixpath
@@ -17,15 +17,15 @@ from unlabel.errors import UserError, damage
 
 @dataclass(frozen=True)
 class Member:
-    """A regular file in a folder or an archive, to be read before the next one is asked for."""
+    """A regular file in a folder or an archive. Read it before you ask for the next one."""
 
-    name: str  # with / between its parts
+    name: str  # with / between folders
     size: int  # bytes
     stream: IO[bytes]
     path: Path  # of the folder or the archive
 
     def read(self, size: int | None = None) -> bytes:
-        """The next `size` bytes, or all. Raises `UserError` if they are not there."""
+        """The next `size` bytes, or all. Raises `UserError` if the file is shorter."""
         wanted = self.size if size is None else size
         with _damage(self.path):
             content = self.stream.read(wanted)
@@ -35,33 +35,33 @@ class Member:
 
 
 def published(path: Path, checksum: str, files: Mapping[str, str], limit: int) -> Iterator[Member]:
-    """The members of an archive that has this checksum, or those of a folder that have their own.
+    """The members of an archive with this checksum, or the wanted files of a folder.
 
-    `files` has the name and checksum of each file that is wanted of a folder. Raises `UserError`
-    if any is wrong or missing, and for what `members` refuses.
+    `files` has the name and the checksum of each file wanted from a folder. Raises `UserError` if
+    a checksum is wrong, a file is missing, or `members` refuses the archive.
     """
     if not path.is_dir():
         yield from members(check(path, checksum), limit)
         return
     for name, right in files.items():
         if not (path / name).is_file():
-            raise UserError(f"{path} has no {name}; add it, or take the folder away")
+            raise UserError(f"{path} has no {name}; add it, or remove the folder")
         with check(path / name, right).open("rb") as stream:
             yield Member(name, (path / name).stat().st_size, stream, path)
 
 
 def members(path: Path, limit: int) -> Iterator[Member]:
-    """The regular files below a folder, or in a zip or gzipped tar archive.
+    """The regular files below a folder, or in a zip or gzipped tar archive; links are skipped.
 
-    Raises `UserError` if an archive is damaged, holds more than `limit` bytes, or has a name or a
-    link that leads out of it, or anything but files, folders and links. Links are passed over.
+    Raises `UserError` if an archive is damaged, holds more than `limit` bytes, has a name or a link
+    that leads out of it, or holds anything but files, folders and links.
     """
-    kinds = {True: _of_folder, False: _of_zip if path.suffix == ".zip" else _of_tar}
+    read = _of_zip if path.suffix == ".zip" else _of_tar
     with _damage(path):
-        yield from kinds[path.is_dir()](path, limit)
+        yield from _of_folder(path) if path.is_dir() else read(path, limit)
 
 
-def _of_folder(path: Path, limit: int) -> Iterator[Member]:
+def _of_folder(path: Path) -> Iterator[Member]:
     for each in sorted(path.rglob("*")):
         if each.is_file():
             with each.open("rb") as stream:
@@ -75,11 +75,11 @@ def _of_zip(path: Path, limit: int) -> Iterator[Member]:
         for entry in entries:
             _check_name(path, entry.filename)
             if stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
-                raise _refused(path, entry.filename, "is no file")
+                raise _refused(path, entry.filename, "is not a file")
             if entry.flag_bits & 1:
                 raise _refused(path, entry.filename, "is encrypted")
             if not entry.is_dir():
-                with archive.open(entry) as stream:  # ends where the size that is stated does
+                with archive.open(entry) as stream:  # it ends at the size that the archive states
                     yield Member(entry.filename, entry.file_size, stream, path)
 
 
@@ -90,7 +90,7 @@ def _of_tar(path: Path, limit: int) -> Iterator[Member]:
             total = 0
             for entry in archive:
                 _check_name(path, entry.name)
-                total += entry.size  # a sparse file's is more than it takes up
+                total += entry.size  # a sparse file states more than it takes up
                 _check_size(path, total, limit)
                 if entry.isfile():
                     if stream := archive.extractfile(entry):
@@ -100,11 +100,11 @@ def _of_tar(path: Path, limit: int) -> Iterator[Member]:
                 elif entry.islnk():
                     _check_link(path, entry.name, PurePosixPath(), entry.linkname)
                 elif not entry.isdir():
-                    raise _refused(path, entry.name, "is no file")
+                    raise _refused(path, entry.name, "is not a file")
 
 
 class _Bounded:
-    """Reads a stream up to a limit: a header of a tar archive, too, may be of any size."""
+    """Reads a stream up to a limit, as even a header of a tar archive may have any size."""
 
     def __init__(self, stream: IO[bytes], path: Path, limit: int):
         self.stream, self.path, self.limit, self.total = stream, path, limit, 0
@@ -119,7 +119,7 @@ class _Bounded:
 def _check_size(path: Path, total: int, limit: int) -> None:
     if total > limit:
         raise UserError(
-            f"{path} holds more than {limit:,} bytes, which what was published does not; delete it"
+            f"{path} holds more than {limit:,} bytes, more than was published; delete it"
         )
 
 
@@ -135,7 +135,7 @@ def _check_link(path: Path, name: str, base: PurePosixPath, target: str) -> None
 
 
 def _refused(path: Path, name: str, why: str) -> UserError:
-    return UserError(f"{path} has {name!r}, which {why}; nothing was unpacked: get another copy")
+    return UserError(f"{path} has {name!r}, which {why}; nothing was unpacked. Get another copy")
 
 
 def _damage(path: Path) -> AbstractContextManager[None]:

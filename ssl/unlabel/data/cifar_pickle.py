@@ -1,8 +1,8 @@
-"""CIFAR's python version: batches that Python 2 has pickled, read with nothing in them called.
+"""Read the batches of CIFAR's python version, pickled by Python 2, without running their code.
 
-A pickle may name any function and have it called. Here two names stand for functions of ours,
-which keep what an array is made of, and every other name is refused. So is, before anything is
-read, what Python 2 did not write: some of it would have memory taken of any size.
+A pickle may name any function and have it called. Here two names stand for functions of our own,
+which only keep what an array is made of; every other name is refused. Codes that Python 2 did not
+write are refused before anything is read, as some of them could take any amount of memory.
 """
 
 import pickle
@@ -12,7 +12,7 @@ from typing import Any
 
 Plain = dict[bytes, Any]
 
-# What Python 2 wrote of numbers, texts, lists, dictionaries and arrays.
+# The codes that Python 2 wrote for numbers, texts, lists, dictionaries and arrays.
 CODES = frozenset(
     {
         *("PROTO", "STOP", "MARK", "NONE", "NEWTRUE", "NEWFALSE", "BINFLOAT"),
@@ -25,11 +25,11 @@ CODES = frozenset(
 
 
 class Refused(Exception):
-    """Why bytes are no batch."""
+    """Why some bytes are not a batch."""
 
 
 class Array:
-    """What a batch has of a NumPy array: its shape, the name of its type, and its bytes."""
+    """A pickled NumPy array: its shape, the name of its type, and its bytes."""
 
     shape: tuple[int, ...] = ()
     type: str = ""
@@ -43,41 +43,41 @@ class Type(str):
     """The name of a NumPy type."""
 
     def __setstate__(self, state: Any) -> None:
-        """The order of its bytes and the like do not matter to single bytes."""
+        """Ignore the byte order and the like: single bytes have none."""
 
 
 def read(batch: bytes) -> Plain:
-    """A batch: numbers, bytes, lists, and arrays as `Array`. Raises `Refused` for all else."""
+    """A batch: numbers, bytes, lists, and arrays as `Array`. Raises `Refused` for anything else."""
     try:
         _check(batch)
         plain = _Reader(BytesIO(batch), encoding="bytes").load()
     except Refused:
         raise
-    except Exception as error:  # damaged bytes make it raise anything
+    except Exception as error:  # damaged bytes can raise any exception
         raise Refused(f"it cannot be read ({error})") from error
     if not isinstance(plain, dict):
-        raise Refused("it holds no batch")
+        raise Refused("it does not hold a batch")
     return plain
 
 
 def _check(batch: bytes) -> None:
-    """Raise `Refused` for what Python 2 did not write."""
+    """Raise `Refused` for codes that Python 2 did not write."""
     for at, (code, argument, _) in enumerate(genops(batch)):
         if code.name not in CODES:
-            raise Refused(f"it has {code.name}, which a batch has no need of")
-        if code.name == "LONG_BINPUT" and int(argument or 0) > at:  # what is kept is counted from 0
-            raise Refused(f"it keeps value {argument}, but has no so many")
+            raise Refused(f"it has {code.name}, which a batch does not need")
+        if code.name == "LONG_BINPUT" and int(argument or 0) > at:  # values are numbered from 0
+            raise Refused(f"it keeps value {argument}, but does not have that many")
 
 
 class _Reader(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         known = {
             "numpy.core.multiarray._reconstruct": _array,
-            "numpy.ndarray": None,  # what the former is told to make, which it makes anyway
+            "numpy.ndarray": None,  # an argument of the former, which makes one anyway
             "numpy.dtype": _type,
         }
         if f"{module}.{name}" not in known:
-            raise Refused(f"it names {module}.{name}, which a batch has no need of")
+            raise Refused(f"it names {module}.{name}, which a batch does not need")
         return known[f"{module}.{name}"]
 
 

@@ -1,4 +1,4 @@
-"""Images that stay encoded, as JPEG or PNG, until their pixels are asked for."""
+"""Images that stay compressed, as JPEG or PNG, until somebody asks for their pixels."""
 
 import math
 import os
@@ -24,11 +24,11 @@ OPTIONS: dict[Format, dict[str, int]] = {"jpeg": {"quality": 95, "subsampling": 
 BLOCK = 1000  # images of a record batch
 
 
-class Files:
-    """N encoded images in one file on the disk, each read, and checked, when it is asked for.
+class ImageStore:
+    """The bytes of N compressed images in one file on disk, each read and checked on demand.
 
-    They are not memory-mapped: around each place the kernel would read megabytes that nobody needs,
-    and where memory is short drop those for it that somebody does.
+    The file is not memory-mapped. Around each image the kernel would read megabytes that nobody
+    needs, and where memory is short it would drop pages that somebody does need.
     """
 
     def __init__(self, file: IO[bytes], start: np.ndarray, length: np.ndarray, crc32: np.ndarray):
@@ -41,32 +41,32 @@ class Files:
         return len(self.start)
 
     def __getitem__(self, row: int) -> bytes:
-        """Raises `Unreadable` for other bytes than were written."""
+        """The bytes of one image. Raises `Unreadable` if they have changed since."""
         content = os.pread(self.descriptor, int(self.length[row]), int(self.start[row]))
-        # JPEG has no checksum of its own: a wrong bit would be another picture.
+        # JPEG has no checksum of its own, so a flipped bit would pass as another picture.
         if zlib.crc32(content) != self.crc32[row]:
-            raise Unreadable("its checksum is another")
+            raise Unreadable("its checksum is wrong")
         return content
 
 
-class Encoded:
-    """N encoded images, with the operations of a uint8 tensor (N, C, H, W) that are in use.
+class CompressedImages:
+    """N compressed images that behave like a uint8 tensor (N, C, H, W) where we need it.
 
-    An index gives some of them, still encoded; `to` gives their pixels.
+    Indexing gives some of them, still compressed; `to` gives their pixels.
     """
 
     device = torch.device("cpu")
 
     def __init__(
         self,
-        files: Files,  # one for each id
-        id: Tensor,
+        store: ImageStore,
+        id: Tensor,  # of each image in the store
         size: tuple[int, int, int],  # (C, H, W)
-        where: str,  # they are, in words
-        rows: Tensor | None = None,  # of the files, in order; None is all
+        where: str,  # the file they are in, for messages
+        rows: Tensor | None = None,  # of the store, in order; None is all
     ):
-        self.files, self.id, self.size, self.where = files, id, size, where
-        self.rows = torch.arange(len(files)) if rows is None else rows
+        self.store, self.id, self.size, self.where = store, id, size, where
+        self.rows = torch.arange(len(store)) if rows is None else rows
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -77,39 +77,39 @@ class Encoded:
 
     @property
     def nbytes(self) -> int:
-        """Of the pixels."""
+        """The size of the pixels."""
         return math.prod(self.shape)
 
-    def __getitem__(self, index: slice | Tensor) -> "Encoded":
-        return Encoded(self.files, self.id, self.size, self.where, self.rows[index])
+    def __getitem__(self, index: slice | Tensor) -> "CompressedImages":
+        return CompressedImages(self.store, self.id, self.size, self.where, self.rows[index])
 
-    def encoded(self) -> list[bytes]:
-        """Each image as it is. Raises `UserError` for one that is damaged."""
-        files = []
+    def file_bytes(self) -> list[bytes]:
+        """The compressed bytes of each image. Raises `UserError` if one is damaged."""
+        found = []
         for row in self.rows.tolist():
-            with self._damage(row):
-                files.append(self.files[row])
-        return files
+            with self._explain_damage(row):
+                found.append(self.store[row])
+        return found
 
     @property
     def crc32(self) -> Tensor:
-        """int64 (N,), of each image's bytes."""
-        return torch.from_numpy(self.files.crc32)[self.rows]
+        """The checksum of each image's bytes, int64 (N,)."""
+        return torch.from_numpy(self.store.crc32)[self.rows]
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Tensor:
-        """The pixels (N, C, H, W) on `device`. Raises `UserError` as `decode` does."""
+        """The pixels (N, C, H, W) on `device`. Raises `UserError` if an image is damaged."""
         pixels = torch.empty(self.shape, dtype=torch.uint8)
         self.decode(pixels)
         return pixels.to(device, non_blocking=non_blocking)
 
     def decode(self, out: Tensor) -> None:
-        """Fill `out` (N, C, H, W). Raises `UserError` for an image that is damaged."""
+        """Write the pixels into `out` (N, C, H, W). Raises `UserError` if an image is damaged."""
         for pixels, row in zip(out.numpy(), self.rows.tolist(), strict=True):
-            with self._damage(row):
-                pixels[:] = decode(self.files[row], self.size)
+            with self._explain_damage(row):
+                pixels[:] = decode(self.store[row], self.size)
 
     @contextmanager
-    def _damage(self, row: int) -> Iterator[None]:
+    def _explain_damage(self, row: int) -> Iterator[None]:
         try:
             yield
         except Unreadable as error:
@@ -120,7 +120,7 @@ class Encoded:
 
 
 def encode(pixels: np.ndarray, format: Format) -> bytes:
-    """A file of an image in uint8 (C, H, W); C is 1 or 3."""
+    """Compress an image, uint8 (C, H, W) with C 1 or 3, to the bytes of a file."""
     buffer = BytesIO()
     rows = np.ascontiguousarray(pixels.transpose(1, 2, 0))
     image = Image.fromarray(rows[:, :, 0] if len(pixels) == 1 else rows)
@@ -128,26 +128,29 @@ def encode(pixels: np.ndarray, format: Format) -> bytes:
     return buffer.getvalue()
 
 
-def fitting(encoded: bytes, pixels: np.ndarray, format: Format) -> bytes:
-    """The file of an image of which `pixels` (C, H, W) are to be kept: as it is where it can be.
+def keep_or_encode(encoded: bytes, pixels: np.ndarray, format: Format) -> bytes:
+    """The bytes of a file that shows `pixels` (C, H, W): the original file where that will do.
 
-    That is where it has their size and takes no more bytes; else they are encoded anew.
+    The original is kept if it already has this size and these pixels and takes no more bytes than
+    the pixels; otherwise the pixels are encoded again.
     """
     with Image.open(BytesIO(encoded), formats=FORMATS) as image:
         same = image.size == pixels.shape[:0:-1] and len(encoded) <= pixels.nbytes
-    if same and np.array_equal(decode(encoded, pixels.shape), pixels):  # not so if it is turned
+    if same and np.array_equal(
+        decode(encoded, pixels.shape), pixels
+    ):  # they differ if it is rotated
         return encoded
     return encode(pixels[:1] if (pixels == pixels[:1]).all() else pixels, format)
 
 
-def spool(images: Iterable[bytes], folder: Path) -> Files:
-    """Encoded images, one after another, in a nameless file of `folder`.
+def spool(images: Iterable[bytes], folder: Path) -> ImageStore:
+    """Write compressed images one after another into an unnamed temporary file in `folder`.
 
-    It ends with the process, however that ends.
+    The file disappears with the process, however the process ends.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder) as file:
-        told = [(file.write(each), zlib.crc32(each)) for each in images]
+        written = [(file.write(each), zlib.crc32(each)) for each in images]
         file.flush()
-        length, crc32 = np.array(told, np.int64).reshape(-1, 2).T
-        return Files(file, length.cumsum() - length, length, crc32)
+        length, crc32 = np.array(written, np.int64).reshape(-1, 2).T
+        return ImageStore(file, length.cumsum() - length, length, crc32)

@@ -1,4 +1,4 @@
-"""Images in rows, each with a caption, as one picture."""
+"""Draw rows of images with captions as one picture."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ Cell = tuple[Tensor, str]  # uint8 (C, H, W), C 1 or 3, and the caption
 
 
 def draw(path: Path, rows: Sequence[Sequence[Cell]]) -> None:
-    """Write a PNG file; the first image of each row stands apart from the others."""
+    """Write a PNG file. The first image of each row stands a little apart."""
     width = GAP + max(map(len, rows)) * (SIDE + GAP) + GAP
     sheet = Image.new("RGB", (width, GAP + len(rows) * (SIDE + LINE + GAP)), "white")
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)

@@ -1,4 +1,4 @@
-"""Files of published datasets: found where there is a copy, else fetched, and checked."""
+"""Find or download the files of published datasets, and check them."""
 
 import fcntl
 import hashlib
@@ -17,42 +17,43 @@ from urllib.request import Request, urlopen
 
 from unlabel.errors import UserError
 
-ANSWER, STALL = 5, 10  # seconds to wait for an answer, and then for more of it
-SLOWEST, PATIENCE = 1000, 60  # bytes a second, of what has come after so many seconds
-TRIES = 5  # of one address whose connection breaks
+ANSWER, STALL = 5, 10  # seconds to wait for an answer, and for each further part
+SLOWEST, PATIENCE = 1000, 60  # bytes per second, measured after this many seconds
+TRIES = 5  # per address, if the connection breaks
 BLOCK = 1 << 20  # bytes
-SAID = 10  # seconds between two lines on how far it is
+SAID = 10  # seconds between two lines of progress
 
 
 class Unavailable(Exception):
-    """Why a place does not give a file."""
+    """Why a file cannot be had from a place."""
 
 
 class File(NamedTuple):
-    """A file as its makers published it."""
+    """A file as it was published."""
 
     name: str
     size: int  # bytes, at most
-    checksum: str  # of its bytes, in hexadecimal: sha256, or md5 where that is what is known
+    checksum: str  # hexadecimal sha256 of its bytes, or md5 if only that is known
     urls: tuple[str, ...]
 
 
 def folders(raw: Path, root: str | None, dataset: str) -> list[Path]:
-    """Where a file of `dataset` may be: `raw`, the recipe's `root`, what other recipes fetched."""
+    """The folders that may have a file of `dataset`: `raw`, `root`, and those of other recipes."""
     here = [raw, *([Path(root).expanduser()] if root else [])]
     return [*here, *(other for other in sorted(raw.parent.glob(f"{dataset}*")) if other != raw)]
 
 
 def find(places: Sequence[Path], *names: str) -> Path | None:
-    """The first of `names` that is anywhere."""
+    """The first of `names` that exists in any of the places."""
     paths = (place / name for name in names for place in places)
     return next((path for path in paths if path.exists()), None)
 
 
 def obtain(title: str, file: File, raw: Path, places: Sequence[Path]) -> Path:
-    """Where `file` is in `places`, or is after it was fetched into `raw`; its checksum is right.
+    """The path of `file` in `places`, or in `raw` after a download; its checksum is right.
 
-    Raises `UserError` if it is damaged, or with all that was tried if it cannot be had.
+    Raises `UserError` if it is damaged, or if it cannot be had; then the message lists all that was
+    tried.
     """
     if path := find(places, file.name):
         return check(path, file.checksum)
@@ -83,25 +84,25 @@ def check(path: Path, checksum: str) -> Path:
 
 
 def digest(path: Path, like: str) -> str:
-    """The checksum of a file, of the kind that `like` is."""
+    """The checksum of a file, of the same kind as `like`."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, kind(like)).hexdigest()
 
 
 def kind(checksum: str) -> str:
-    """The name of the function that makes checksums of this length."""
+    """The hash function that makes checksums of this length."""
     return {32: "md5", 64: "sha256"}[len(checksum)]
 
 
 def download(file: File, url: str, raw: Path) -> Path:
-    """Fetch `file` into `raw`, from where an earlier try has ended.
+    """Download `file` into `raw`, continuing where an earlier try ended.
 
-    Raises `Unavailable`; what has come is kept for the next try, unless it is wrong.
+    Raises `Unavailable`. What has arrived is kept for the next try, unless it is wrong.
     """
     path, partial = raw / file.name, raw / f"{file.name}.partial"
     with _alone(partial) as part:
         for left in reversed(range(TRIES)):
-            if path.exists():  # by another process, which this one has waited for
+            if path.exists():  # downloaded by the process that this one waited for
                 partial.unlink()
                 return check(path, file.checksum)
             before = part.tell()
@@ -109,7 +110,7 @@ def download(file: File, url: str, raw: Path) -> Path:
                 _append(part, file, url)
             except Unavailable:
                 if left and part.tell() > before:
-                    continue  # it broke, but more of it came
+                    continue  # it broke, but more has arrived
                 if not part.tell():
                     partial.unlink()
                 raise
@@ -118,7 +119,7 @@ def download(file: File, url: str, raw: Path) -> Path:
                 return partial.rename(path)
             part.truncate(0)
             part.seek(0)
-            if not before:  # or else what was there already may have been wrong
+            if not before:  # else the fault may be in what was there before
                 break
         partial.unlink()
     raise Unavailable("its checksum is wrong")
@@ -127,7 +128,7 @@ def download(file: File, url: str, raw: Path) -> Path:
 def _append(part: BinaryIO, file: File, url: str) -> None:
     said = time.monotonic()
     for place, block in stream(url, part.tell()):
-        if place != part.tell():  # the server began at the beginning
+        if place != part.tell():  # the server started at the beginning
             part.truncate(place)
             part.seek(place)
         part.write(block)
@@ -142,15 +143,15 @@ def _append(part: BinaryIO, file: File, url: str) -> None:
 
 
 def stream(url: str, start: int = 0) -> Iterator[tuple[int, bytes]]:
-    """What `url` gives, in blocks, each with its place in the file.
+    """The content of `url` in blocks, each with its place in the file.
 
-    The first is at `start`, or at 0 where the server cannot begin elsewhere. Raises `Unavailable`
-    if no answer comes in time, or not all of it.
+    The first block is at `start`, or at 0 if the server cannot start elsewhere. Raises
+    `Unavailable` if no answer comes in time, or it ends early.
     """
     answer: SimpleQueue = SimpleQueue()
     Thread(target=_ask, args=(url, start, answer), daemon=True).start()
     try:
-        # Looking up a name has no time limit of its own, and each address a limit anew.
+        # The look-up of a name has no time limit, and each address of it gets a new one.
         response = answer.get(timeout=ANSWER)
         if isinstance(response, Exception):
             raise response
@@ -161,7 +162,7 @@ def stream(url: str, start: int = 0) -> Iterator[tuple[int, bytes]]:
     except (OSError, ValueError, HTTPException) as error:
         if isinstance(error, HTTPError):
             error.close()
-            if error.code == 416 and start:  # there is nothing after what is here already
+            if error.code == 416 and start:  # there is nothing after `start`
                 yield from stream(url)
                 return
         raise Unavailable(str(error) or repr(error)) from error
@@ -180,27 +181,27 @@ def _blocks(response: HTTPResponse, start: int) -> Iterator[tuple[int, bytes]]:
     if response.status == 206:
         first = start
         if not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
-            raise Unavailable("it sent another part than it was asked for")
+            raise Unavailable("it sent another part than we asked for")
     length, place, begun = response.length, first, time.monotonic()
     while block := response.read1(BLOCK):
         yield place, block
         place += len(block)
         seconds = time.monotonic() - begun
         if seconds > PATIENCE and place - first < SLOWEST * seconds:
-            raise Unavailable(f"less than {SLOWEST} bytes a second came")
+            raise Unavailable(f"it sent less than {SLOWEST} bytes per second")
     if length is not None and place - first < length:
         raise Unavailable(f"the connection broke after {place:,} of {first + length:,} bytes")
 
 
 @contextmanager
 def _alone(path: Path) -> Iterator[BinaryIO]:
-    """`path`, opened to be continued by one process at a time."""
+    """Open `path` to append to it, one process at a time."""
     path.parent.mkdir(parents=True, exist_ok=True)
     while True:
         with path.open("ab") as file:
-            with suppress(OSError):  # a network's file system may have no locks
+            with suppress(OSError):  # a network file system may have no locks
                 fcntl.flock(file, fcntl.LOCK_EX)
-            with suppress(FileNotFoundError):  # who had it before may have renamed it
+            with suppress(FileNotFoundError):  # the process before may have renamed it
                 if os.path.samestat(os.fstat(file.fileno()), path.stat()):
                     yield file
                     return

@@ -2,19 +2,27 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from torch import Tensor
 
-Places = dict[str, list[str]]  # the names of one image, by the split they are in
+Places = dict[str, list[str]]  # the names of one image, by split
+
+
+class Duplicates(NamedTuple):
+    """Images that show the same pixels."""
+
+    across: list[Places]  # for each image that is in several splits, its names there
+    within: dict[str, int]  # how many images of a split are in that split once more
+    images: int  # that have the same pixels as another
 
 
 def find(
     pixels: Sequence[bytes], names: Sequence[str], split: Tensor, splits: Sequence[str]
-) -> tuple[list[Places], dict[str, int]]:
-    """N images whose hashes of their `pixels` are the same, of splits (N,), numbers.
+) -> Duplicates:
+    """Find duplicates among N images, given the hash of each image's pixels.
 
-    For each image that is in several splits, its names there; and how many images of each split
-    are there once more.
+    `split` (N,) has each image's place in `splits`.
     """
     groups = defaultdict(list)
     for at, digest in enumerate(pixels):
@@ -28,11 +36,12 @@ def find(
             within[name] += len(same) - 1
         if len(places) > 1:
             across.append({name: sorted(places[name]) for name in splits if name in places})
-    return sorted(across, key=lambda places: next(iter(places.values()))), within
+    across.sort(key=lambda places: next(iter(places.values())))
+    return Duplicates(across, within, sum(len(group) for group in groups.values() if group[1:]))
 
 
 def leaks(across: Iterable[Places]) -> Iterator[str]:
-    """What is in an earlier split, too, of the images that should be new in a later one."""
+    """The images of an earlier split that are also in a later one, where they should be new."""
     for places in across:
         for name in list(places)[:-1]:
             yield from places[name]

@@ -1,4 +1,4 @@
-"""Archives and folders of encoded images, each of which is known by its name."""
+"""Archives and folders of encoded images that are known by their names."""
 
 from collections.abc import Sequence
 from hashlib import sha256
@@ -14,14 +14,14 @@ from unlabel.data.download import File, check, find, folders, obtain
 from unlabel.errors import UserError, damage
 from unlabel.progress import Progress
 
-LARGEST = 1 << 30  # bytes of all files in an archive; the largest here has 480 million
+LARGEST = 1 << 30  # bytes of all files in an archive; our largest has 480 million
 
 
 def located(title: str, file: File, folder: str, raw: Path, root: str | None, name: str) -> Path:
-    """The archive `file`, whose checksum is right, or the `folder` that was in it.
+    """The path of the archive `file`, with the right checksum, or of the `folder` from inside it.
 
-    They are looked for in `raw`, in `root` and in what other recipes of the dataset `name` fetched;
-    else the archive is fetched into `raw`. Raises `UserError` if that cannot be, or it is damaged.
+    Looks in `raw`, in `root` and in the folders of other recipes of the dataset `name`, and else
+    downloads the archive into `raw`. Raises `UserError` if it cannot be had or is damaged.
     """
     places = folders(raw, root, name)
     path = find(places, file.name, folder) or obtain(title, file, raw, places)
@@ -29,13 +29,13 @@ def located(title: str, file: File, folder: str, raw: Path, root: str | None, na
 
 
 def inside(path: Path, folder: str, *texts: str) -> tuple[list[str], dict[str, str]]:
-    """The names of all files below `folder` in order, and what is in those that are `texts`."""
+    """The names of all files below `folder`, in order, and the content of the files `texts`."""
     names, found = [], {}
     for member in members(path, LARGEST):
         name = _name(member, folder)
         names.append(name)
         if name in texts:
-            with damage(f"{path} has no text in {name}", "get a whole copy"):
+            with damage(f"{path} has a file {name} that is not text", "get a whole copy"):
                 found[name] = member.read().decode()
     if missing := [text for text in texts if text not in found]:
         raise UserError(f"{path} has no {', '.join(missing)}; get a whole copy")
@@ -43,13 +43,13 @@ def inside(path: Path, folder: str, *texts: str) -> tuple[list[str], dict[str, s
 
 
 def decoded(path: Path, folder: str, names: Sequence[str], shape: Shape) -> tuple[Tensor, str]:
-    """The images of these names in their order, uint8 (N, C, H, W), and a checksum of all of them.
+    """The images with these names, in order, as uint8 (N, C, H, W), and one checksum of them all.
 
-    The checksum is the sha256 of lines of each file's sha256 and name. Raises `UserError` for a
-    file that is no image.
+    The checksum is the sha256 of lines with each file's sha256 and name. Raises `UserError` if a
+    file is not an image.
     """
     rows = {name: row for row, name in enumerate(names)}
-    image = np.empty((len(names), *shape), np.uint8)  # torch would start threads to copy one
+    image = np.empty((len(names), *shape), np.uint8)  # torch would start threads for the copies
     checksums = [""] * len(names)
     progress = Progress("decode", len(names))
     for member in members(path, LARGEST):

@@ -1,4 +1,4 @@
-"""A set's images a part at a time, the next ones decoded while the last are used."""
+"""Load images part by part, and decode the next parts while one is in use."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -8,34 +8,34 @@ from typing import NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
-from unlabel.data.compressed import Encoded
+from unlabel.data.compressed import CompressedImages
 from unlabel.data.images import Images
 
 Part = TypeVar("Part", slice, Tensor)  # an index into images
-AHEAD = 2  # parts that are decoded while one is used
+AHEAD = 2  # parts to decode while one is in use
 SHARE = 16  # images that a worker decodes at a time
 
 
-class Begun(NamedTuple):
-    """Images whose pixels are there when all futures are done."""
+class Pending(NamedTuple):
+    """Images whose pixels are complete when all futures are done."""
 
     images: Images
     done: list[Future[None]]
 
 
 def load(images: Images, parts: Iterable[Part], workers: int) -> Iterator[tuple[Part, Images]]:
-    """Each part and its images as pixels, in order.
+    """Yield each part and its images as pixels, in order.
 
-    Encoded images are decoded by so many threads ahead of their use: not by processes, as decoding
-    leaves Python's lock to others, and threads end with whoever kills their process. Order and bits
-    do not depend on their number. Raises `UserError` for an image that is damaged.
+    `workers` threads decode compressed images ahead of their use. Threads suffice, as decoding
+    releases Python's lock, and they end with the process whoever kills it. Order and bits do not
+    depend on their number. Raises `UserError` if an image is damaged.
     """
     if isinstance(images.image, Tensor) or not workers:
         for part in parts:
             yield part, images.take(part).decoded()
         return
     pool = ThreadPoolExecutor(workers, "decode")
-    waiting: deque[tuple[Part, Begun]] = deque()
+    waiting: deque[tuple[Part, Pending]] = deque()
     try:
         for part in parts:
             waiting.append((part, _begin(images.take(part), pool)))
@@ -54,16 +54,16 @@ def batches(images: Images, size: int, workers: int = 0) -> Iterator[Images]:
         yield part
 
 
-def _begin(images: Images, pool: ThreadPoolExecutor) -> Begun:
+def _begin(images: Images, pool: ThreadPoolExecutor) -> Pending:
     encoded = images.image
-    assert isinstance(encoded, Encoded)
+    assert isinstance(encoded, CompressedImages)
     pixels = torch.empty(encoded.shape, dtype=torch.uint8)
     shares = (slice(start, start + SHARE) for start in range(0, len(encoded), SHARE))
     done = [pool.submit(encoded[share].decode, pixels[share]) for share in shares]
-    return Begun(images._replace(image=pixels), done)
+    return Pending(images._replace(image=pixels), done)
 
 
-def _next(waiting: deque[tuple[Part, Begun]]) -> tuple[Part, Images]:
+def _next(waiting: deque[tuple[Part, Pending]]) -> tuple[Part, Images]:
     part, begun = waiting.popleft()
     for share in begun.done:
         share.result()

@@ -1,7 +1,7 @@
-"""Arrays of numbers in a MATLAB file of version 5, such as SVHN's.
+"""Read arrays of numbers from a MATLAB file of version 5, such as SVHN's.
 
-SciPy's reader ends the process on some damaged files. This one knows no objects and no texts; each
-length is compared with what is there before it is believed.
+SciPy's reader crashes the process on some damaged files. This one reads no objects and no texts,
+and checks each length against the file before it trusts it.
 
 MathWorks, MAT-File Level 5 File Format.
 """
@@ -14,8 +14,8 @@ from typing import IO
 import numpy as np
 
 HEADER = 128  # bytes
-VERSION = b"\x00\x01IM"  # how the header ends; the lower byte of a number comes first
-MATRIX, COMPRESSED = 14, 15  # kinds of elements beside those of plain numbers:
+VERSION = b"\x00\x01IM"  # ends the header; numbers are little-endian
+MATRIX, COMPRESSED = 14, 15  # kinds of elements besides plain numbers:
 KINDS = dict(zip((1, 2, 3, 4, 5, 6, 7, 9, 12, 13), "bBhHiIfdqQ", strict=True))
 CLASSES = dict(zip(range(6, 16), "dfbBhHiIqQ", strict=True))  # of arrays
 COMPLEX = 0x800
@@ -23,16 +23,16 @@ BLOCK = 1 << 20  # bytes unpacked at a time
 
 
 def read(path: Path, limit: int) -> dict[str, np.ndarray]:
-    """The arrays by their names; what holds no plain numbers is left out.
+    """The arrays by name; those without plain numbers are left out.
 
-    Raises `ValueError`, `struct.error` or `zlib.error` for a file that is damaged, or of which one
-    array unpacks to more than `limit` bytes.
+    Raises `ValueError`, `struct.error` or `zlib.error` if the file is damaged, or if an array
+    unpacks to more than `limit` bytes.
     """
     arrays: dict[str, np.ndarray] = {}
     end = path.stat().st_size
     with path.open("rb") as file:
         if file.read(HEADER)[-len(VERSION) :] != VERSION:
-            raise ValueError("it is no MATLAB file of version 5")
+            raise ValueError("it is not a MATLAB file of version 5")
         while file.tell() < end:
             kind, size = unpack_from("<2I", file.read(8))
             if size > end - file.tell():
@@ -60,7 +60,7 @@ def _unpacked(file: IO[bytes], size: int, limit: int) -> bytearray:
 
 
 def _array(content: memoryview) -> dict[str, np.ndarray]:
-    """The array of an element by its name, or nothing."""
+    """The array of an element with its name, or nothing."""
     _, flags, content = _element(content)
     _, shape, content = _element(content)
     _, name, content = _element(content)
@@ -69,8 +69,8 @@ def _array(content: memoryview) -> dict[str, np.ndarray]:
         return {}
     kind, values, _ = _element(content)
     if kind not in KINDS:
-        raise ValueError("an array has no numbers")
-    # Whole numbers may be stored in fewer bytes than the array's own.
+        raise ValueError("an array does not hold numbers")
+    # Whole numbers may be stored in fewer bytes than the array's type has.
     numbers = np.frombuffer(values, f"<{KINDS[kind]}")
     numbers = numbers.astype(CLASSES[about & 0xFF], copy=False)
     array = numbers.reshape(np.frombuffer(shape, "<u4").tolist(), order="F")
@@ -78,10 +78,10 @@ def _array(content: memoryview) -> dict[str, np.ndarray]:
 
 
 def _element(content: memoryview) -> tuple[int, memoryview, memoryview]:
-    """The kind of the first element, what is in it, and what follows."""
+    """The kind and the content of the first element, and all that follows."""
     kind, size = unpack_from("<2I", content)
     start = 8
-    if kind >> 16:  # up to four bytes stand beside the kind
+    if kind >> 16:  # a small element: its size and kind share four bytes
         kind, size, start = kind & 0xFFFF, kind >> 16, 4
     if size > len(content) - start or (start == 4 and size > 4):
         raise ValueError("an element ends early")

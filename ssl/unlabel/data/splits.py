@@ -1,4 +1,4 @@
-"""The splits of a prepared dataset, read back."""
+"""Read the splits of a prepared dataset."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,10 +14,10 @@ from unlabel.seeds import generator
 def read_splits(
     paths: Sequence[Path], shape: tuple[int, int, int] | None = None
 ) -> tuple[list[Images], Data]:
-    """The images of each path, and what is to be known of the last.
+    """The images of each file, and the `Data` of the last one.
 
-    Raises `UserError` if a file is missing, damaged or empty, or its images are not of the
-    `shape` that an encoder was trained on.
+    Raises `UserError` if a file is missing, damaged or empty, or its images do not have the `shape`
+    that an encoder was trained on.
     """
     splits = []
     for path in paths:
@@ -33,10 +33,10 @@ def read_splits(
     return splits, data
 
 
-def some(images: Images, number: int | None) -> Images:
-    """So many random images, the same each time; all, where there are no more.
+def random_subset(images: Images, number: int | None) -> Images:
+    """Choose `number` random images, the same ones each time; all if there are no more.
 
-    Those without a label only where those with one are too few.
+    Unlabelled images are chosen only if there are too few labelled ones.
     """
     if number is None or number >= len(images.id):
         return images

@@ -1,4 +1,4 @@
-"""The one interface every dataset fits. Each other file in this folder is a dataset."""
+"""The interface of every dataset. Each other file in this folder is a dataset."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unlabel.data.compressed import Encoded, Format
+from unlabel.data.compressed import CompressedImages, Format
 from unlabel.data.images import UNLABELLED, Images
 from unlabel.errors import UserError
 from unlabel.ranges import Natural, PartialShare
@@ -17,28 +17,28 @@ from unlabel.seeds import derive
 
 
 class Raw(NamedTuple):
-    """A dataset as its makers published it."""
+    """A dataset as it was published."""
 
     train: Images  # ids are unique over train and test, and never change
     test: Images
     classes: tuple[str, ...]  # the name of each label
-    source: str  # what the images are and who published them, however they got here
-    sha256: dict[str, str]  # of the content of each raw file
-    factors: dict[str, tuple[str, ...]] = {}  # the columns of `Images.factor`, as `Data` has them
-    validation: Images | None = None  # where it is not to be held out of train
-    notes: dict[str, Any] = {}  # what else people should know, for report.json; `summary` in words
+    source: str  # what the images are and who published them
+    sha256: dict[str, str]  # of each raw file, by its name
+    factors: dict[str, tuple[str, ...]] = {}  # the columns of `Images.factor`, as in `Data`
+    validation: Images | None = None  # None: to be held out of train
+    notes: dict[str, Any] = {}  # for report.json; `summary` is a list of sentences
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """Images to load, and how many of those to train on are held out to choose settings with.
+    """Images to load, and the fraction of train that is held out to choose settings with.
 
     Raises `UserError` unless `validation`, a fraction of each class, lies between 0 and 1.
     """
 
     validation: PartialShare = 0.1
-    seed: Natural = 0  # which images are held out depends on this alone
-    encoded: Format | None = None  # for sets that memory does not hold: kept as JPEG or PNG
+    seed: Natural = 0  # chooses which images are held out; nothing else does
+    encoded: Format | None = None  # keep images compressed, if memory cannot hold them
 
     def __post_init__(self) -> None:
         if not 0 < self.validation < 1:
@@ -48,46 +48,48 @@ class Dataset:
             )
 
     def load(self, raw: Path) -> Raw:
-        """All images; `raw` is the folder for this dataset's raw files, found or fetched.
+        """Load all images. `raw` is the folder for this dataset's raw files, found or fetched.
 
-        Whoever calls this may change them. Raises `UserError` if they are damaged, or neither there
-        nor to be had.
+        The caller may change the images in place. Raises `UserError` if the raw files are damaged,
+        or are not there and cannot be fetched.
         """
         raise NotImplementedError
 
     def labelled(self) -> bool:
-        """Has any image a label? Told before the images are loaded, so that a plan can be made."""
+        """Whether any image has a label. The plan asks this before the images are loaded."""
         return True
 
 
 def hold_out(images: Images, fraction: float, *purpose: object) -> tuple[Images, Images]:
-    """The images to keep, and a random `fraction` of each class, both in their first order.
+    """Split into images to keep and a random `fraction` of each class, both in the same order.
 
-    At least one image of each class is on either side. Unlabelled images are all kept; where there
-    are no others, they are split as one class is. `images` is of no use afterwards: those that are
-    kept take its place in memory. Raises `UserError` if a class has a single image.
+    Each side gets at least one image of each class. Unlabelled images are all kept, unless there
+    are no others; then they are split as one class. Do not use `images` afterwards: the images to
+    keep overwrite it in memory. Raises `UserError` if a class has a single image.
     """
-    out = held(images.label, images.id.tolist(), fraction, *purpose)
+    out = held_out_mask(images.label, images.id.tolist(), fraction, *purpose)
     second = images.take(out)
     return images.without(out), second
 
 
-def held(label: Tensor, keys: Sequence[object], fraction: float, *purpose: object) -> Tensor:
-    """Which images `hold_out` holds out: labels (N,), and what each is chosen by -> bool (N,).
+def held_out_mask(
+    label: Tensor, keys: Sequence[object], fraction: float, *purpose: object
+) -> Tensor:
+    """Choose the images to hold out: labels (N,) and a key for each image -> bool (N,).
 
-    Images of a class that have the same key are on the same side.
+    The choice depends on the keys alone. Images of a class that have the same key stay together.
     """
     out = torch.zeros(len(label), dtype=torch.bool)
     for kind in label[label != UNLABELLED].unique().tolist() or [UNLABELLED]:
         members = (label == kind).nonzero().flatten().tolist()
-        # Ranked by a hash of the key, the choice is the same with any version of any library.
+        # Ranking by a hash of the key makes the same choice with any version of any library.
         rank = {i: derive(*purpose, keys[i]) for i in members}
         ranks, different = sorted(rank.values()), sorted(set(rank.values()))
         if len(different) < 2:
             what = "there is" if kind == UNLABELLED else f"class {kind} has"
             raise UserError(
-                f"{what} one image to train on, but two are needed for one to be held out; "
-                "add images, or leave that one unlabelled"
+                f"{what} one image to train on, but two are needed, so that one can be held out; "
+                "add images, or leave this one unlabelled"
             )
         size = max(round(fraction * len(members)), 1)
         last = min(ranks[size - 1], different[-2])
@@ -95,11 +97,11 @@ def held(label: Tensor, keys: Sequence[object], fraction: float, *purpose: objec
     return out
 
 
-def moments(image: Tensor | Encoded) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def moments(image: Tensor | CompressedImages) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of each channel of uint8 (N, C, H, W), for pixels in [0, 1].
 
-    The sums are whole numbers, so no order of adding changes them. The deviation is never 0: it is
-    1 where all pixels are equal.
+    The sums are whole numbers, so the order of addition does not matter. The deviation is never 0:
+    it is 1 if all pixels are equal.
     """
     counts = np.zeros((image.shape[1], 256), np.int64)
     for start in range(0, len(image), 256):  # few enough for the processor's cache

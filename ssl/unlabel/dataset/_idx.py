@@ -1,4 +1,4 @@
-"""Datasets in the IDX format, of MNIST and all that are to be put in its place."""
+"""Datasets in the IDX format: MNIST and its drop-in replacements."""
 
 import gzip
 import sys
@@ -24,23 +24,23 @@ from unlabel.errors import UserError
 from unlabel.files import whole
 
 TRAIN, TEST = 60_000, 10_000
-LARGEST = 1 << 26  # bytes of an archive; the largest has 26 million
+LARGEST = 1 << 26  # bytes of an archive; our largest has 26 million
 
-# The names of files and their archives, one after the other; closed where no more are wanted.
+# Names of files with their archives, one by one; closed when no more are wanted.
 Archives = Generator[tuple[str, bytes], None, None]
 Place = tuple[str, Callable[[list[str]], Archives]]
 
 
 class File(NamedTuple):
-    """The numbers that are in a file, and the sha256 by which they are known."""
+    """The shape of the numbers in a file, and the sha256 that identifies them."""
 
     shape: tuple[int, ...]
-    content: str  # or nothing, where only the archive's is known
+    content: str  # sha256 of the file; empty if only the archive's is known
     archive: str = ""
 
 
 def files(*contents: str, archives: tuple[str, ...] = ("",) * 4) -> dict[str, File]:
-    """The four files, given the sha256 of each: images and labels to train on, then of the test."""
+    """The four files with their sha256: images and labels of train, then of test."""
     shapes = {
         "train-images-idx3-ubyte": (TRAIN, 28, 28),
         "train-labels-idx1-ubyte": (TRAIN,),
@@ -58,16 +58,16 @@ class IDX(Dataset):
     root: str | None = None  # a folder with the files, or torchvision's `root`
 
     title: ClassVar[str]
-    name: ClassVar[str]  # of the recipes, or how their names begin
-    torchvision: ClassVar[str]  # its class's name, and its folder's below `root`
+    name: ClassVar[str]  # of its recipe, or the beginning of it
+    torchvision: ClassVar[str]  # the name of its class, and of its folder below `root`
     source: ClassVar[str]
     classes: ClassVar[tuple[str, ...]]
     files: ClassVar[dict[str, File]]
 
     def load(self, raw: Path) -> Raw:
-        """All images: from `raw`, `root` or where they are installed, else fetched into `raw`.
+        """Load from `raw`, `root` or where the files are installed, or else download into `raw`.
 
-        Raises `UserError` naming a damaged file, or all that was tried where none can be had.
+        Raises `UserError` that names a damaged file, or all that was tried to get them.
         """
         roots = folders(raw, self.root, self.name)
         places = [*roots, *(root / self.torchvision / "raw" for root in roots), *self.installed()]
@@ -82,11 +82,11 @@ class IDX(Dataset):
         return Raw(train, test, self.classes, self.source, checksums)
 
     def installed(self) -> list[Path]:
-        """Where else the files may lie."""
+        """Other folders that may have the files."""
         return []
 
     def places(self) -> Iterator[Place]:
-        """Where files can be had: torchvision's mirrors."""
+        """Where the files can be downloaded: torchvision's mirrors."""
         import torchvision  # costs two seconds
 
         for mirror in getattr(torchvision.datasets, self.torchvision).mirrors:
@@ -110,7 +110,7 @@ class IDX(Dataset):
             ) from error
 
     def _fetch(self, missing: list[str], raw: Path, places: Iterable[Path]) -> dict[str, Tensor]:
-        """Fetch the missing files into `raw`. Raises `UserError` with all that was tried."""
+        """Download the missing files into `raw`. Raises `UserError` with all that was tried."""
         print(f"fetching {self.title} into {raw}", file=sys.stderr)
         arrays: dict[str, Tensor] = {}
         tried = []
@@ -138,14 +138,14 @@ def _images(image: Tensor, label: Tensor, first: int) -> Images:
 
 
 def _parse(file: bytes, known: File) -> Tensor:
-    """The numbers in a file or its archive. Raises `Unavailable` unless each byte is right."""
+    """The numbers in a file or its archive. Raises `Unavailable` if any byte is wrong."""
     wrong = Unavailable("its checksum is wrong")
     if not known.content and sha256(file).hexdigest() != known.archive:
         raise wrong
     header = 4 + 4 * len(known.shape)
     if file.startswith(b"\x1f\x8b"):
         try:
-            # No more than one byte too many is unpacked, whatever is in the archive.
+            # Unpack at most one byte too many, whatever the archive holds.
             file = gzip.GzipFile(fileobj=BytesIO(file)).read(header + prod(known.shape) + 1)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise Unavailable(f"its checksum is wrong ({error})") from error

@@ -1,4 +1,4 @@
-"""Another dataset, each image turned and tinted by an amount that is known."""
+"""Another dataset, with each image rotated and tinted by a known amount."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +18,12 @@ PART = 1000  # images at once
 
 @dataclass(frozen=True, kw_only=True)
 class Altered(Dataset):
-    """The images of another dataset, and as factors what was done to each.
+    """The images of another dataset, altered; the factors say how.
 
-    Each is turned by some quarter turns, its factor `rotation`, and, with several `hues`, all its
-    colours by as many steps around the circle, its factor `hue`. A hash of the id chooses them, so
-    that no split and no library changes what is done to an image. Raises `UserError` for grey
-    images that are to be tinted.
+    Each image is rotated by quarter turns (the factor `rotation`). With several `hues`, its colours
+    are also shifted by steps around the colour circle (the factor `hue`). A hash of the id chooses
+    both, so they depend on no split and no library. Raises `UserError` for grey images that are to
+    be tinted.
     """
 
     of: Dataset
@@ -33,7 +33,7 @@ class Altered(Dataset):
         return self.of.labelled()
 
     def load(self, raw: Path) -> Raw:
-        """All images of the dataset, altered. Raises `UserError` as that does."""
+        """All images of the dataset, altered. Raises `UserError` as its own `load` does."""
         found = self.of.load(raw)
         if found.factors:
             raise UserError("dataset.of has factors of its own; alter a dataset that has none")
@@ -63,7 +63,7 @@ class Altered(Dataset):
 
 
 def tint(image: torch.Tensor, turn: torch.Tensor) -> torch.Tensor:
-    """Turn the colours of uint8 (B, 3, H, W) around the grey axis, each by its turns (B,)."""
+    """Rotate the colours of each image, uint8 (B, 3, H, W), around the grey axis; turns (B,)."""
     colours = torch.tensor([1.0, 1.0, 1.0, 0.0]).repeat(len(turn), 1)
     colours[:, 3] = turn
     turned = Augment(hue=Jitter()).apply(image / 255, {"hue": colours})

@@ -1,4 +1,4 @@
-"""CIFAR-10 and CIFAR-100, from the binary version or a copy of the python one."""
+"""CIFAR-10 and CIFAR-100, from the binary version or a copy of the python version."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ LARGEST = 1 << 28  # bytes of all files in an archive; they have 190 million
 
 
 class Packed(NamedTuple):
-    """How the makers of a dataset have packed it."""
+    """How a dataset is packed by its makers."""
 
     archive: File  # of the binary version
     folder: str  # in the archive
@@ -30,8 +30,8 @@ class Packed(NamedTuple):
     test: dict[str, str]
 
 
-# sha256 as torchvision's port to Ruby and TensorFlow Datasets have them; torchvision itself has
-# the python version only.
+# sha256 as in torchvision's port to Ruby and in TensorFlow Datasets; torchvision itself only has
+# the python version.
 TEN = Packed(
     File(
         "cifar-10-binary.tar.gz",
@@ -79,11 +79,11 @@ class CIFAR10(Dataset):
     Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009.
     """
 
-    root: str | None = None  # a folder with an archive or what is in it, or torchvision's `root`
+    root: str | None = None  # a folder with an archive or its content, or torchvision's `root`
 
     title: ClassVar[str] = "CIFAR-10"
     packed: ClassVar[Packed] = TEN
-    torchvision: ClassVar[str] = "CIFAR10"  # its class with the python version
+    torchvision: ClassVar[str] = "CIFAR10"  # its class for the python version
     labels: ClassVar[tuple[str, ...]] = ("labels",)  # in the order of the bytes before each image
     classes: ClassVar[tuple[str, ...]] = (
         *("airplane", "automobile", "bird", "cat", "deer"),
@@ -91,9 +91,9 @@ class CIFAR10(Dataset):
     )
 
     def load(self, raw: Path) -> Raw:
-        """All images: from a copy in `raw` or `root`, else fetched into `raw`.
+        """Load from a copy in `raw` or `root`, or else download into `raw`.
 
-        Raises `UserError` naming what is damaged, or all that was tried where nothing can be had.
+        Raises `UserError` that names what is damaged, or all that was tried to get it.
         """
         records = self._records(raw)
         packed, first, splits = self.packed, 0, []
@@ -109,7 +109,7 @@ class CIFAR10(Dataset):
         return Raw(train, test, self.classes, source, checksums)
 
     def _records(self, raw: Path) -> dict[str, np.ndarray]:
-        """What is in each file of the binary version: an image's labels and pixels in a row."""
+        """The content of each file of the binary version: a row of labels and pixels per image."""
         import torchvision  # costs two seconds
 
         packed = self.packed
@@ -137,7 +137,7 @@ class CIFAR10(Dataset):
             return np.column_stack([*labels, pixels])
         except (cifar_pickle.Refused, KeyError, AttributeError, TypeError, ValueError) as error:
             raise UserError(
-                f"{path} is no batch of {self.title}: {error}; delete it, start again"
+                f"{path} is not a batch of {self.title}: {error}; delete it, start again"
             ) from error
 
 

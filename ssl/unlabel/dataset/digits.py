@@ -1,4 +1,4 @@
-"""Handwritten digits that come with scikit-learn: real images with no download, for quick tests."""
+"""Handwritten digits that come with scikit-learn: real images without a download."""
 
 from dataclasses import dataclass
 from hashlib import sha256
@@ -18,8 +18,8 @@ TEST = 0.2  # of each class
 class Digits(Dataset):
     """1,797 digits of 8 x 8 pixels, each pixel repeated `scale` times both ways: (1, 16, 16).
 
-    Optical Recognition of Handwritten Digits (UCI, 1998), its test set; a fifth is ours. Raises
-    `UserError` unless `scale` is positive.
+    The test set of Optical Recognition of Handwritten Digits (UCI, 1998); a fifth of it is our test
+    set. Raises `UserError` unless `scale` is positive.
     """
 
     scale: Count = 2  # 8 x 8 pixels are too few for some encoders
@@ -38,7 +38,7 @@ class Digits(Dataset):
         large = image.repeat_interleave(self.scale, 1).repeat_interleave(self.scale, 2)
         label = torch.from_numpy(digits.target).long()
         every = Images.of(torch.arange(len(label)), large.unsqueeze(1), label)
-        # Fixed, so that no setting changes what a result is measured on.
+        # Fixed, so that no setting changes the test images.
         train, test = hold_out(every, TEST, "digits", "test")
         return Raw(
             train,

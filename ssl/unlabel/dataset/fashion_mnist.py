@@ -1,4 +1,4 @@
-"""Fashion-MNIST, from wherever it can be had."""
+"""Fashion-MNIST, from torchvision's mirrors or Debian's package."""
 
 import shutil
 import subprocess
@@ -16,8 +16,8 @@ CLASSES = (
     *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
     *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
 )
-# The archives differ, as whoever packed them wrote another header; these are of what is in those
-# that torchvision's own checksums stand for.
+# Of the unpacked files, as archives of the same files differ in their headers. They belong to the
+# archives that torchvision has checksums of.
 FILES = files(
     "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
     "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
@@ -26,7 +26,7 @@ FILES = files(
 )
 PACKAGE = "dataset-fashion-mnist"  # Debian's and Ubuntu's
 INSTALLED = Path("/usr/share/datasets/fashion-mnist")
-COMMAND = 600  # seconds to wait for one
+COMMAND = 600  # seconds to wait for a command
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,13 +48,13 @@ class FashionMNIST(IDX):
         return [INSTALLED]
 
     def places(self) -> Iterator[Place]:
-        """Where files can be had: torchvision's mirrors, then Debian's package."""
+        """Where the files can be downloaded: torchvision's mirrors, then Debian's package."""
         yield from super().places()
         yield f"the Debian package {PACKAGE}", _debian
 
 
 def _debian(names: list[str]) -> Archives:
-    """Unpack the Debian package in a temporary folder; needs no rights and installs nothing."""
+    """Unpack the Debian package in a temporary folder. It needs no root and installs nothing."""
     for program in ("apt-get", "dpkg"):
         if not shutil.which(program):
             raise Unavailable(f"there is no {program} here")
@@ -77,13 +77,13 @@ def _debian(names: list[str]) -> Archives:
 
 
 def _apt_anew(folder: Path, *command: str) -> None:
-    """Call apt-get with package lists of our own: the system's may be old, or not there."""
+    """Call apt-get with new package lists: the system's may be old or missing."""
     options = []
     for kind, part in (("State", "lists"), ("Cache", "archives")):
         (folder / kind / part / "partial").mkdir(parents=True)
         options += ["-o", f"Dir::{kind}={folder / kind}"]
         options += ["-o", f"Dir::{kind}::{part}={folder / kind / part}"]
-    with suppress(Unavailable):  # one bad list of many need not matter
+    with suppress(Unavailable):  # one bad list of many may not matter
         _apt(folder, "update", *options)
     _apt(folder, *command, *options)
 

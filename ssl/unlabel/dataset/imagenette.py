@@ -1,4 +1,4 @@
-"""Imagenette: ten classes of ImageNet that are easily told apart."""
+"""Imagenette: ten classes of ImageNet that are easy to tell apart."""
 
 import re
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from unlabel.errors import UserError
 from unlabel.ranges import Count
 
 SITE = "https://s3.amazonaws.com/fast-ai-imageclas/"
-# Of each archive, by the length of an image's shorter side; md5 as torchvision has them.
+# The archives by the length of an image's shorter side; md5 as in torchvision.
 ARCHIVES = {
     160: File(
         "imagenette2-160.tgz",
@@ -48,11 +48,11 @@ CLASSES = {
 class Imagenette(Dataset):
     """9,469 photographs to train on and 3,925 to test on, (3, size, size), ten classes.
 
-    The middle of each, resized: up to 160 pixels from the archive whose images are that high or
-    wide, above from that of 320. Howard, 2019. Raises `UserError` for a size above that.
+    The middle of each image, resized: up to 160 pixels from the archive of that size, above from
+    the archive of 320 pixels. Howard, 2019. Raises `UserError` for a larger size.
     """
 
-    root: str | None = None  # a folder with the archive or what is in it, or torchvision's `root`
+    root: str | None = None  # a folder with the archive or its content, or torchvision's `root`
     size: Count = 160  # pixels
 
     def __post_init__(self) -> None:
@@ -63,9 +63,9 @@ class Imagenette(Dataset):
             )
 
     def load(self, raw: Path) -> Raw:
-        """All images: from a copy in `raw` or `root`, else fetched into `raw`.
+        """Load from a copy in `raw` or `root`, or else download into `raw`.
 
-        Raises `UserError` naming what is damaged, or all that was tried where nothing can be had.
+        Raises `UserError` that names what is damaged, or all that was tried to get it.
         """
         file = ARCHIVES[min(side for side in ARCHIVES if side >= self.size)]
         folder = file.name.removesuffix(".tgz")

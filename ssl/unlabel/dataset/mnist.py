@@ -1,4 +1,4 @@
-"""MNIST, and Kuzushiji-MNIST in its format."""
+"""MNIST, and Kuzushiji-MNIST in the same format."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -8,7 +8,7 @@ from unlabel.dataset._idx import IDX, files
 
 @dataclass(frozen=True, kw_only=True)
 class MNIST(IDX):
-    """70,000 handwritten digits, (1, 28, 28), of LeCun, Bottou, Bengio and Haffner, 1998."""
+    """70,000 handwritten digits, (1, 28, 28). LeCun, Bottou, Bengio and Haffner, 1998."""
 
     title: ClassVar[str] = "MNIST"
     name: ClassVar[str] = "mnist"
@@ -27,7 +27,7 @@ class MNIST(IDX):
 class KMNIST(IDX):
     """70,000 characters of old Japanese handwriting, (1, 28, 28) (arXiv:1812.01718).
 
-    The archives' checksums are what is known, so unpacked files are passed over.
+    Only the checksums of its archives are known, so unpacked files are ignored.
     """
 
     title: ClassVar[str] = "Kuzushiji-MNIST"

@@ -1,4 +1,4 @@
-"""Drawn images of which everything is known: what a representation keeps can be asked of each."""
+"""Drawn images with known factors, to ask what a representation keeps of each."""
 
 import math
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from unlabel.ranges import Natural, NonNegative, Range
 from unlabel.seeds import generator
 
 SIDE = 32  # pixels
-BLOCK = 1000  # images drawn at a time, always as many: so fewer images are the first of more
+BLOCK = 1000  # images drawn at a time; always as many, so that fewer images are the first of more
 FIRST = 1 << 40  # id of the first test image, above any of train
 FACTORS = {
     "hue": ("red", "yellow", "green", "cyan", "blue", "magenta"),
@@ -28,22 +28,22 @@ FACTORS = {
     "texture": ("plain", "striped", "chequered", "dotted"),
 }
 RADIUS = (0.42, 0.56, 0.75)  # of each size; half the image's side is 1
-OFFSET = 0.24  # of the centre from the image's, each way
+OFFSET = 0.24  # of the shape's centre from the image's, in each direction
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shapes(Dataset):
-    """A shape on a cluttered ground, (3, 32, 32); the class is its kind, all else is a factor.
+    """A shape on a cluttered background, (3, 32, 32). The class is its kind, all else is a factor.
 
-    Kind and factors are independent of each other and evenly spread. Each value of a factor is a
-    range: hue, angle, place and size vary within it. `seed` changes the images, too. Raises
-    `UserError` unless there are images to train on and to test on.
+    Kind and factors are independent and uniform. Each value of a factor is a range, within which
+    hue, angle, place and size vary. `seed` also changes the images. Raises `UserError` unless there
+    are images to train on and to test on.
     """
 
-    size: Annotated[int, Range(100)] = 20_000  # images to train on, of which some are held out
+    size: Annotated[int, Range(100)] = 20_000  # images to train on; some of them are held out
     test: Annotated[int, Range(100)] = 4_000
     clutter: Natural = 3  # spots behind the shape
-    noise: NonNegative = 0.05  # deviation of each pixel's noise; white is 1
+    noise: NonNegative = 0.05  # standard deviation of each pixel's noise; white is 1
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -60,7 +60,7 @@ class Shapes(Dataset):
                 )
 
     def load(self, raw: Path) -> Raw:
-        """All images, drawn anew; `raw` is not used."""
+        """Draw all images; `raw` is not used."""
         train = self._drawn("train", self.size, 0)
         test = self._drawn("test", self.test, FIRST)
         pixels = sha256(train.pixels.numpy().tobytes() + test.pixels.numpy().tobytes())
@@ -77,7 +77,7 @@ class Shapes(Dataset):
 
 
 def picture(draw: Generator, n: int, clutter: int, noise: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Kinds (n,), factors (n, 5) and images (n, 3, 32, 32) in uint8."""
+    """Draw n images: kinds (n,), factors (n, 5) and images, uint8 (n, 3, 32, 32)."""
 
     def uniform(low: float, high: float, *size: int) -> Tensor:
         return torch.rand(n, *(size or (1,)), generator=draw) * (high - low) + low
@@ -104,7 +104,7 @@ def picture(draw: Generator, n: int, clutter: int, noise: float) -> tuple[Tensor
     colour = 1 - uniform(0.4, 0.8) * (1 - colour)
     light = pattern(grid, texture, uniform(0, math.pi), uniform(3.5, 5), uniform(0, 1, 2))
     light = uniform(0.8, 1)[:, :, None] * (1 - uniform(0.4, 0.7)[:, :, None] * light)
-    light = light * (0.7 + 0.3 * v).clamp(0.4, 1)  # darker at its foot, so that turns show
+    light = light * (0.7 + 0.3 * v).clamp(0.4, 1)  # darker at the foot, so that rotation shows
     x = ground(n, grid, clutter, uniform)
     x = x + cover[:, None] * (colour[:, :, None, None] * light[:, None] - x)
     x = x + noise * torch.randn(x.shape, generator=draw)
@@ -112,7 +112,7 @@ def picture(draw: Generator, n: int, clutter: int, noise: float) -> tuple[Tensor
 
 
 def ground(n: int, grid: Tensor, clutter: int, uniform: Callable[..., Tensor]) -> Tensor:
-    """Dull colours that change slowly, and spots of other such colours: (n, 3, 32, 32)."""
+    """The background (n, 3, 32, 32): dull colours that change slowly, and spots of others."""
     slow = uniform(-0.1, 0.1, 3, 3, 3) + uniform(0.1, 0.4, 1, 1, 1)
     x = F.interpolate(slow, (SIDE, SIDE), mode="bilinear", align_corners=True)
     for _ in range(clutter):
@@ -125,7 +125,7 @@ def ground(n: int, grid: Tensor, clutter: int, uniform: Callable[..., Tensor]) -
 
 
 def pattern(grid: Tensor, kind: Tensor, angle: Tensor, period: Tensor, phase: Tensor) -> Tensor:
-    """How dark the texture is at each pixel, (n, 32, 32) in [0, 1]; its period is in pixels."""
+    """The darkness of the texture at each pixel, (n, 32, 32) in [0, 1]; `period` is in pixels."""
     u, v = turned(grid * SIDE / 2, angle)
     a, b = (
         (2 * math.pi * (x / period[:, :, None] + phase[:, at, None, None])).sin()
@@ -138,20 +138,20 @@ def pattern(grid: Tensor, kind: Tensor, angle: Tensor, period: Tensor, phase: Te
 
 
 def turned(x: Tensor, angle: Tensor) -> tuple[Tensor, Tensor]:
-    """Places (n or none, 2, 32, 32) as seen by what is turned counter-clockwise (n, 1)."""
+    """Coordinates ((n,) 2, 32, 32) in axes rotated counter-clockwise by `angle` (n, 1)."""
     right, up = x.unbind(-3)
     cos, sin = angle.cos()[:, :, None], angle.sin()[:, :, None]
     return cos * right + sin * up, cos * up - sin * right
 
 
 def saturated(hue: Tensor) -> Tensor:
-    """Hues in turns (n, 1) -> pure colours (n, 3)."""
+    """Hues (n, 1), in turns -> pure colours (n, 3)."""
     apart = (hue * 6 - torch.tensor([0.0, 2.0, 4.0])).remainder(6)
     return (apart.minimum(6 - apart).neg() + 2).clamp(0, 1)
 
 
-# How far a place is outside a shape of radius 1 that stands upright, about: all are symmetrical
-# from left to right and look different after any turn.
+# About how far a point lies outside of an upright shape of radius 1. All shapes are symmetric from
+# left to right, and look different after any rotation.
 
 
 def triangle(u: Tensor, v: Tensor) -> Tensor:

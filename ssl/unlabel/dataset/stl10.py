@@ -1,4 +1,4 @@
-"""STL-10: few labels, and many images without one."""
+"""STL-10: few labelled images, and many without a label."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ from unlabel.errors import UserError
 
 SIDE = 96  # pixels
 LARGEST = 1 << 32  # bytes of all files in the archive; they have 3.1 billion
-BLOCK = 500  # images turned at a time
+BLOCK = 500  # images transposed at a time
 FOLDER = "stl10_binary"
-ARCHIVE = File(  # sha256 as TensorFlow Datasets has it
+ARCHIVE = File(  # sha256 as in TensorFlow Datasets
     "stl10_binary.tar.gz",
     2_640_397_119,
     "f31fd99273a1acb8609c8db427cebb1de3f71de77758cdc0e22956e1289b9866",
@@ -28,7 +28,7 @@ ARCHIVE = File(  # sha256 as TensorFlow Datasets has it
         "http://ai.stanford.edu/~acoates/stl10/stl10_binary.tar.gz",
     ),
 )
-# md5 of what is in it, as torchvision has them, and how many images that is
+# md5 of the files in it, as in torchvision, and the number of images
 FILES = {
     "train_X.bin": "918c2871b30a85fa023e0c44e0bee87f",
     "train_y.bin": "5a34089d4802c674881badbb80307741",
@@ -47,7 +47,7 @@ class STL10(Dataset):
     of Single-Layer Networks in Unsupervised Feature Learning, 2011.
     """
 
-    root: str | None = None  # a folder with the archive or what is in it, or torchvision's `root`
+    root: str | None = None  # a folder with the archive or its content, or torchvision's `root`
     unlabelled: bool = True
 
     classes: ClassVar[tuple[str, ...]] = (
@@ -56,9 +56,9 @@ class STL10(Dataset):
     )
 
     def load(self, raw: Path) -> Raw:
-        """All images: from a copy in `raw` or `root`, else fetched into `raw`.
+        """Load from a copy in `raw` or `root`, or else download into `raw`.
 
-        Raises `UserError` naming what is damaged, or all that was tried where nothing can be had.
+        Raises `UserError` that names what is damaged, or all that was tried to get it.
         """
         places = folders(raw, self.root, "stl10")
         path = find(places, ARCHIVE.name, FOLDER) or obtain("STL-10", ARCHIVE, raw, places)
@@ -74,7 +74,7 @@ class STL10(Dataset):
             split: torch.empty(n, 3, SIDE, SIDE, dtype=torch.uint8) for split, n in size.items()
         }
         label = {split: torch.full((n,), UNLABELLED) for split, n in size.items()}
-        # The images without a label are written behind the others, and nothing is held twice.
+        # Unlabelled images go behind the others, so that nothing is in memory twice.
         into = {
             "train_X.bin": image["train"][:train],
             "train_y.bin": label["train"][:train],
@@ -89,7 +89,7 @@ class STL10(Dataset):
                 found.add(name)
         if missing := [name for name in files if name not in found]:
             raise UserError(f"{path} has no {', '.join(missing)}; delete it, start again")
-        first = {"train": 0, "test": train + extra}  # ids, which no setting changes
+        first = {"train": 0, "test": train + extra}  # ids; no setting changes them
         train_split, test_split = (
             Images.of(torch.arange(first[s], first[s] + size[s]), image[s], label[s]) for s in size
         )
@@ -97,7 +97,7 @@ class STL10(Dataset):
 
 
 def _read(member: Member, into: Tensor) -> None:
-    """Labels (N,), counted from 1; or images (N, 3, H, W), of which each is stored by columns."""
+    """Read labels (N,), counted from 1, or images (N, 3, H, W), each stored column by column."""
     if into.dim() == 1:
         into[:] = (
             torch.from_numpy(np.frombuffer(member.read(len(into)), np.uint8).copy()).long() - 1

@@ -1,4 +1,4 @@
-"""SVHN: house numbers from street views, each cropped to one digit."""
+"""SVHN: digits cropped from house numbers in street views."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ def _file(name: str, size: int, checksum: str) -> File:
     return File(name, size, checksum, (f"{SITE}{name}",))
 
 
-# sha256 as TensorFlow Datasets has them
+# sha256 as in TensorFlow Datasets
 FILES = {
     "train": _file(
         "train_32x32.mat",
@@ -56,9 +56,9 @@ class SVHN(Dataset):
     classes: ClassVar[tuple[str, ...]] = tuple("0123456789")
 
     def load(self, raw: Path) -> Raw:
-        """All images: from a copy in `raw` or `root`, else fetched into `raw`.
+        """Load from a copy in `raw` or `root`, or else download into `raw`.
 
-        Raises `UserError` naming what is damaged, or all that was tried where nothing can be had.
+        Raises `UserError` that names what is damaged, or all that was tried to get it.
         """
         places = folders(raw, self.root, "svhn")
         names = ("train", "extra", "test") if self.extra else ("train", "test")
@@ -74,13 +74,13 @@ class SVHN(Dataset):
 
 
 def _images(path: Path, first: int) -> Images:
-    with damage(f"{path} is not SVHN's", "delete it, start again"):
+    with damage(f"{path} is not a file of SVHN", "delete it, start again"):
         arrays = matlab.read(path, LARGEST)
         pixels, label = arrays["X"], arrays["y"]
         *shape, size = pixels.shape
         if (shape, pixels.dtype) != ([32, 32, 3], np.uint8) or not size:
             raise ValueError(f"X is {pixels.dtype} of {pixels.shape}")
         image = torch.from_numpy(np.ascontiguousarray(pixels.transpose(3, 2, 0, 1)))
-        # 0 is labelled 10
+        # the digit 0 has the label 10
         digit = torch.from_numpy(label.reshape(size).astype(np.int64)) % 10
     return Images.of(torch.arange(first, first + size), image, digit)

@@ -1,76 +1,114 @@
 """A table of your own images."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
+from hashlib import file_digest
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv
-import pyarrow.parquet as pq
 
+from unlabel.data import tables
 from unlabel.data.decode import Unreadable, content
-from unlabel.dataset._collection import SPLIT, Collection, Example
-from unlabel.errors import UserError, did_you_mean, reason
-
-SEPARATORS = {".csv": ",", ".tsv": "\t"}
-PARQUET = (".parquet", ".pq")
+from unlabel.dataset._collection import Collection, Listing
+from unlabel.dataset._decoding import Example
+from unlabel.dataset._layout import UNLABELLED, meaning
+from unlabel.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True)
 class Table(Collection):
-    """A row an image: its path or its encoded bytes, and its label and split where there are any.
+    """One row for each image: its path or its encoded bytes, its label and its split.
 
-    Paths are from the table's folder on, and lead out of it only where `outside` allows it.
+    `path` is a CSV or Parquet file, or a folder of Parquet files, whose names may say their split
+    (train-00000-of-00002.parquet). Paths of images start at the table's folder, and may lead out of
+    it only if `outside` allows it.
     """
 
     image: str = "image"
     label: str | None = "label"
     split: str | None = "split"
-    id: str | None = None  # the column of names; else it is the path, or the row's number
+    id: str | None = None  # the column of names; else the path or the row's number is the name
     outside: bool = False
 
-    def examples(self) -> list[Example]:
-        """In the table's order. Raises `UserError` if a column, a split or an image is wrong."""
+    def listing(self) -> Listing:
+        """All images, in the table's order.
+
+        Raises `UserError` if a column, a split or an image is wrong.
+        """
         place = self.place
-        named = (self.image, self.label, self.split, self.id)
-        table = read(place, [name for name in named if name is not None])
+        by_file = self._split_by_file(place)
+        named = (self.image, self.label, None if by_file else self.split, self.id)
+        table = tables.read(place, [name for name in named if name is not None])
         if not len(table):
             raise UserError(f"{place} has no rows, so no images")
-        images, encoded = _images(table[self.image], place)
-        size = len(images)
-        splits = self._splits(table, place) if self.split else [""] * size
-        labels = texts(table[self.label]) if self.label else [None] * size
-        names = self._names(table, images, encoded)
-        _check_unique(names, place)
-        reads: Iterable[Callable[[], bytes]]
-        if encoded:
-            reads = (partial(_bytes, image) for image in images)
+        images, encoded = tables.images(table[self.image], place)
+        if by_file:
+            splits = [by_file[file] for file, rows in table.files for _ in range(rows)]
         else:
-            reads = (partial(self._read, place.parent, image.as_py()) for image in images)
-        return [Example(*each) for each in zip(names, splits, labels, reads, strict=True)]
+            splits = self._splits(table, place) if self.split else [""] * len(table)
+        labels = table.texts(self.label) if self.label else [None] * len(table)
+        labels = [None if s == UNLABELLED else x for s, x in zip(splits, labels, strict=True)]
+        splits = ["train" if split == UNLABELLED else split for split in splits]
+        names = self._names(table, images, encoded, place)
+        _check_unique(names, place)
+        examples = []
+        folder = place if place.is_dir() else place.parent
+        rows = zip(names, splits, labels, images, strict=True)
+        for name, split, label, image in rows:
+            if encoded:
+                examples.append(Example(name, split, label, partial(_bytes, image)))
+            else:
+                path = image.as_py()
+                read = partial(self._read, folder, path)
+                examples.append(Example(name, split, label, read, path or ""))
+        return Listing(examples, {}, table.remarks, _checksums(place))
 
-    def labels(self) -> Iterable[str | None]:
-        return texts(read(self.place, [self.label])[self.label]) if self.label else [None]
+    def each_label(self) -> Iterable[str | None]:
+        return tables.read(self.place, [self.label]).texts(self.label) if self.label else [None]
 
-    def _names(self, table: pa.Table, images: pa.Array, encoded: bool) -> list[str]:
-        rows = [f"row {number}" for number in range(1, len(images) + 1)]
+    def _split_by_file(self, place: Path) -> dict[Path, str]:
+        """The split of each file of a folder, if no column says it but the names of the files do.
+
+        Raises `UserError` if only some of the names do.
+        """
+        if not place.is_dir() or not self.split or self.split in tables.column_names(place):
+            return {}
+        words = {file: meaning(tables.prefix(file)) for file in tables.files_of(place)}
+        found = {file: word for file, word in words.items() if word}
+        if found and len(found) < len(words):
+            other = min(file for file in words if file not in found)
+            raise UserError(
+                f"the name of {min(found)} says that it is of {found[min(found)]}, but the name of "
+                f"{other} says no split; rename it, or name a column with dataset.split"
+            )
+        return found
+
+    def _names(
+        self, table: tables.Table, images: pa.Array, encoded: bool, place: Path
+    ) -> list[str]:
+        several = len(table.files) > 1
+        rows = [
+            f"{f'{tables.name_in(place, file)} ' * several}row {number}"
+            for file, size in table.files
+            for number in range(1, size + 1)
+        ]
         if encoded and self.id is None:
             return rows
-        names = texts(table[self.id] if self.id else images)
+        names = table.texts(self.id) if self.id else tables.texts(images)
         return [name or row for name, row in zip(names, rows, strict=True)]
 
-    def _splits(self, table: pa.Table, place: Path) -> list[str]:
-        said = texts(table[self.split])
+    def _splits(self, table: tables.Table, place: Path) -> list[str]:
+        said, found = table.texts(str(self.split)), []
         for number, name in enumerate(said, 1):
-            if (name or "").lower() not in SPLIT:
+            word = meaning(name or "")
+            if word is None:
                 raise UserError(
                     f"row {number} of {place} has {name or 'nothing'!r} in the column "
                     f"{self.split!r}, which is no split; write train, validation or test"
                 )
-        return [SPLIT[name.lower()] for name in said if name]
+            found.append(word)
+        return found
 
     def _read(self, folder: Path, path: str | None) -> bytes:
         if not path:
@@ -81,92 +119,24 @@ class Table(Collection):
         if not self.outside and not file.resolve().is_relative_to(folder.resolve()):
             raise UserError(
                 f"{path} leads out of {folder}, the folder of its table; put the images there, "
-                "or set dataset.outside to true if you trust the table"
+                "or set outside=true if you trust the table"
             )
         return content(file)
-
-
-def read(path: Path, columns: list[str]) -> pa.Table:
-    """Some columns of a CSV or Parquet file; those of a CSV file are texts, null where empty.
-
-    Raises `UserError` if it is neither, or has no such column.
-    """
-    suffix = path.suffix.lower()
-    try:
-        if suffix in PARQUET:
-            with pq.ParquetFile(path) as file:
-                _check_columns(path, columns, file.schema_arrow.names)
-                table = file.read(columns=list(dict.fromkeys(columns)))
-                table.validate(full=True)  # or else a text that is none is found out later
-                return table
-        if suffix in SEPARATORS:
-            return _read_csv(path, columns, SEPARATORS[suffix])
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or reason(error)}") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not in UTF-8; save it as UTF-8, start again") from error
-    except pa.ArrowException as error:
-        raise UserError(f"{path} is not a whole {suffix[1:]} file: {reason(error)}") from error
-    known = ", ".join([*SEPARATORS, *PARQUET])
-    raise UserError(f"{path} is no table that can be read; its name must end in one of {known}")
-
-
-def _read_csv(path: Path, columns: list[str], separator: str) -> pa.Table:
-    parse = pa.csv.ParseOptions(delimiter=separator, newlines_in_values=True)
-    with pa.csv.open_csv(path, parse_options=parse) as reader:
-        _check_columns(path, columns, reader.schema.names)
-    convert = pa.csv.ConvertOptions(
-        column_types=dict.fromkeys(columns, pa.string()),
-        include_columns=list(dict.fromkeys(columns)),
-        null_values=[""],
-        strings_can_be_null=True,
-    )
-    return pa.csv.read_csv(path, parse_options=parse, convert_options=convert)
-
-
-def texts(column: pa.ChunkedArray | pa.Array) -> list[str | None]:
-    """Texts and numbers as texts: 3 for the numbers 3 and 3.0, which pandas makes of it."""
-    values = (
-        pc.cast(column, column.type.value_type) if pa.types.is_dictionary(column.type) else column
-    )
-    return [
-        None if value is None or value != value else _text(value) for value in values.to_pylist()
-    ]
-
-
-def _text(value: Any) -> str:
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-
-
-def _check_columns(path: Path, columns: list[str], known: list[str]) -> None:
-    for name in columns:
-        if name not in known:
-            raise UserError(
-                f"{path} has no column {name!r}; {did_you_mean(name, known)}. Name its columns "
-                "with dataset.image, dataset.label and dataset.split, null where there is none"
-            )
-
-
-def _images(column: pa.ChunkedArray, place: Path) -> tuple[pa.ChunkedArray, bool]:
-    """The column of paths or of encoded images, and whether it is the latter."""
-    kind = column.type
-    if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0:  # as Hugging Face has them
-        column = pc.struct_field(column, "bytes")
-        kind = column.type
-    if pa.types.is_dictionary(kind):
-        column = pc.cast(column, kind.value_type)
-        kind = kind.value_type
-    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
-        return column, True
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        return column, False
-    raise UserError(f"the images of {place} are {kind}, but must be paths or encoded images")
 
 
 def _bytes(image: pa.Scalar) -> bytes:
     if not image.is_valid:
         raise Unreadable("there is no image")
     return image.as_py()
+
+
+def _checksums(place: Path) -> dict[str, str]:
+    """The sha256 of each file of a table."""
+    found = {}
+    for path in tables.files_of(place):
+        with path.open("rb") as file:
+            found[tables.name_in(place, path)] = file_digest(file, "sha256").hexdigest()
+    return found
 
 
 def _check_unique(names: list[str], place: Path) -> None:

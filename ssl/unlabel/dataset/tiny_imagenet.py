@@ -1,4 +1,4 @@
-"""Tiny ImageNet: 200 classes of ImageNet, at 64 pixels."""
+"""Tiny ImageNet: 200 classes of ImageNet, at 64 x 64 pixels."""
 
 import re
 from collections import Counter
@@ -30,16 +30,16 @@ CLASSES, WORDS, ANNOTATIONS = "wnids.txt", "words.txt", "val/val_annotations.txt
 class TinyImageNet(Dataset):
     """100,000 photographs to train on and 10,000 to test on, (3, 64, 64), 200 classes.
 
-    Those to test on are its validation images: the labels of its own test were never published.
+    The test images are its validation images, as the labels of its test set were never published.
     Le and Yang, Tiny ImageNet Visual Recognition Challenge, 2015.
     """
 
-    root: str | None = None  # a folder with the archive or what is in it
+    root: str | None = None  # a folder with the archive or its content
 
     def load(self, raw: Path) -> Raw:
-        """All images: from a copy in `raw` or `root`, else fetched into `raw`.
+        """Load from a copy in `raw` or `root`, or else download into `raw`.
 
-        Raises `UserError` naming what is damaged, or all that was tried where nothing can be had.
+        Raises `UserError` that names what is damaged, or all that was tried to get it.
         """
         path = located("Tiny ImageNet", ARCHIVE, FOLDER, raw, self.root, "tiny_imagenet")
         names, texts = inside(path, FOLDER, CLASSES, WORDS, ANNOTATIONS)
@@ -60,7 +60,7 @@ class TinyImageNet(Dataset):
             labels += [number[annotated[name.split("/")[-1]]] for name in test]
         except KeyError as error:
             raise UserError(
-                f"{path} says no class of {error.args[0]!r} that is in {CLASSES}; get a whole copy"
+                f"{path} has no class in {CLASSES} for {error.args[0]!r}; get a whole copy"
             ) from error
         image, checksum = decoded(path, FOLDER, train + test, SHAPE)
         label, ids = torch.tensor(labels), torch.arange(len(labels))
@@ -75,7 +75,7 @@ class TinyImageNet(Dataset):
 
 
 def _words(classes: Sequence[str], words: str) -> tuple[str, ...]:
-    """The first word for each class, and with it the class's number where two have the same."""
+    """The first word for each class, with the class's id if two classes share a word."""
     known = dict(line.split("\t", 1) for line in words.splitlines() if "\t" in line)
     first = [known.get(name, name).split(",")[0].strip() for name in classes]
     count = Counter(first)

@@ -31,30 +31,47 @@ def asked(config: Mapping[str, Any], params: Path, typed: Sequence[str] = ()) ->
     comment. Raises `UserError` for a setting that neither params/workflow.yaml nor the recipe has.
     """
     known = set(load(params / "workflow.yaml"))
-    name = config.get("dataset") or ""
-    recipe = set(compose.recipe(params, name)) - {"_target_"} if name else set()
+    name = names(config).get("dataset", "")
+    recipe = compose.recipe(params, name) if name else {}
+    recipe.pop("_target_", None)
     changes = {key: value for key, value in config.items() if key not in known}
     for key in changes:
         if key not in recipe:
             where = f"neither the workflow's nor {name}'s" if name else "not the workflow's"
             raise UserError(
-                f"--config {key}=... is {where}; {did_you_mean(key, known | recipe)}"
+                f"--config {key}=... is {where}; {did_you_mean(key, known | set(recipe))}"
                 + ("" if name else ". The settings of a dataset need its name, dataset=NAME")
             )
-    found = {key: _value(value) for key, value in changes.items()}
-    if "path" in changes:
-        words = [word.removeprefix("--config=") for word in typed]
-        paths = [word.removeprefix("path=") for word in words if word.startswith("path=")]
-        # a folder may be called 2024
-        found["path"] = paths[-1] if paths else str(changes["path"])
-    return ChosenDataset(name, found)
+    words = [word.removeprefix("--config=") for word in typed]
+    texts = dict(word.split("=", 1) for word in words if "=" in word)
+    return ChosenDataset(
+        name, {key: _value(texts.get(key, each), recipe[key]) for key, each in changes.items()}
+    )
 
 
-def _value(value: Any) -> Any:
-    """The value as YAML reads it: Snakemake leaves null and the numbers in a list as text."""
+def names(config: Mapping[str, Any]) -> dict[str, str]:
+    """The names in `config` as texts: Snakemake makes a number of the study 2024."""
+    return {key: str(config[key]) for key in ("study", "budget", "dataset") if config.get(key)}
+
+
+def _value(value: Any, default: Any) -> Any:
+    """A typed value, read like `default`, the recipe's own value.
+
+    If that is a text or null, as for columns and paths, the value stays as it was typed: a column
+    may be called 0, and a folder 2024. All else is YAML; Snakemake leaves some of it as text.
+    """
+    if value is None or value == "null":
+        return None
+    if default is None or (isinstance(default, str) and default != "auto"):
+        return str(value)
+    return _yaml(value)
+
+
+def _yaml(value: Any) -> Any:
+    """A text, or a list of texts, as YAML reads it."""
     if isinstance(value, list):
-        return [_value(each) if isinstance(each, list) else _scalar(str(each)) for each in value]
-    return None if value == "null" else value
+        return [_yaml(each) for each in value]
+    return _scalar(value) if isinstance(value, str) else value
 
 
 def _scalar(text: str) -> Any:

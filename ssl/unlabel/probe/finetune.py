@@ -11,8 +11,8 @@ from torch.optim.swa_utils import update_bn
 
 from unlabel.augment import Augment
 from unlabel.data.images import UNLABELLED, Data, Images
+from unlabel.data.labels import stratified
 from unlabel.data.loader import batches, load
-from unlabel.data.subsets import stratified
 from unlabel.encoder import Encoder
 from unlabel.errors import UserError
 from unlabel.hardware import Hardware

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 
 from unlabel.data.images import UNLABELLED
-from unlabel.data.subsets import stratified
+from unlabel.data.labels import stratified
 from unlabel.errors import UserError
 from unlabel.features.parquet import Features
 from unlabel.metric import Metric, accuracies

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from unlabel.data.images import UNLABELLED
-from unlabel.data.splits import read_splits, some
+from unlabel.data.splits import random_subset, read_splits
 from unlabel.features import parquet
 from unlabel.features.extract import Extraction, extract, extract_views, load_method
 from unlabel.features.parquet import SPLITS
@@ -46,7 +46,7 @@ def run(
     hardware.move(model)
     splits, data = read_splits((train, validation, test), model.encoder.data.shape)
     labels = int((splits[0].label != UNLABELLED).sum())
-    splits[0] = some(splits[0], extraction.images)
+    splits[0] = random_subset(splits[0], extraction.images)
     progress = Progress("features", sum(len(split.id) for split in splits))
     parts = (
         (name, part)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from unlabel import encoder as encoders
-from unlabel.data import contact_sheet, reader
+from unlabel.data import contact_sheet, image_source
 from unlabel.data.contact_sheet import SIDE, Cell
 from unlabel.data.decode import Unreadable, content, decode
 from unlabel.errors import UserError, printable
@@ -84,7 +84,14 @@ def _cells(
 ) -> list[list[Cell]]:
     """For each query, its image and those of its neighbours with their similarities."""
     names, shape = {each.name for near in found for each in near}, (3, SIDE, SIDE)
-    source = reader.read(Path(about["images"]), shape, about["fit"], names.__contains__)
+    source = image_source.open_source(
+        Path(about["images"]),
+        shape,
+        about["fit"],
+        names.__contains__,
+        about.get("column", "image"),
+        about.get("links", False),
+    )
     images = {k: v for part in source.parts for k, v in zip(part.names, part.image, strict=True)}
     if missing := names - images.keys():
         raise UserError(f"cannot draw {min(missing)}: {about['images']} no longer has it")

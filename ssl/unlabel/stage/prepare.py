@@ -1,6 +1,5 @@
 """Turn a dataset into three Arrow files."""
 
-import sys
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -9,11 +8,12 @@ import torch
 
 from unlabel import files
 from unlabel.data import images
-from unlabel.data.compressed import Encoded, Format, encode, spool
+from unlabel.data.compressed import CompressedImages, Format, encode, spool
 from unlabel.data.images import UNLABELLED, Data, Images
 from unlabel.dataset import Dataset, Raw, hold_out, moments
 from unlabel.errors import UserError
 from unlabel.params.settings import build, load
+from unlabel.progress import note
 
 SPLITS = ("train", "validation", "test")
 
@@ -65,7 +65,8 @@ def run(
         place = {key: settings.get(key) for key in ("path", "content")}  # as the plan has them
         files.write_json(report, summary | place)
     sizes = ", ".join(f"{len(split.id)} {key}" for key, split in splits.items())
-    print("; ".join([f"{name}: {sizes}", *summary["summary"]]), file=sys.stderr)
+    for said in (sizes, *summary["summary"]):
+        note(f"{name}: {said}")
 
 
 def _describe(splits: dict[str, Images], raw: Raw) -> dict[str, Any]:
@@ -83,12 +84,12 @@ def _describe(splits: dict[str, Images], raw: Raw) -> dict[str, Any]:
 
 def _compress(images: Images, format: Format, folder: Path) -> Images:
     """The images compressed in a `format`; their files stay in `folder` while this process runs."""
-    if isinstance(images.image, Encoded):  # the dataset reads them so
+    if isinstance(images.image, CompressedImages):  # the dataset reads them so
         return images
-    files = spool((encode(pixels, format) for pixels in images.image.numpy()), folder)
+    store = spool((encode(pixels, format) for pixels in images.image.numpy()), folder)
     channels, height, width = images.image.shape[1:]
     shape = (channels, height, width)
-    return images._replace(image=Encoded(files, images.id, shape, "the dataset"))
+    return images._replace(image=CompressedImages(store, images.id, shape, "the dataset"))
 
 
 def _check(raw: Raw, name: str) -> None:

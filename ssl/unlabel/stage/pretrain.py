@@ -18,7 +18,7 @@ from unlabel import encoder, files, weights
 from unlabel.analysis.collapse import ADVICE, collapse
 from unlabel.data import images
 from unlabel.data.images import Data, Images
-from unlabel.data.subsets import noisy, stratified
+from unlabel.data.labels import noisy, stratified
 from unlabel.errors import UserError
 from unlabel.fingerprint import fingerprint, targets
 from unlabel.hardware import Hardware

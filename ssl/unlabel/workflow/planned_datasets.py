@@ -1,9 +1,8 @@
 """The datasets of a plan: their frozen recipes, and whether their images have labels."""
 
 from pathlib import Path
-from typing import Any
 
-from unlabel.data.changes import look
+from unlabel.data.source_state import look
 from unlabel.params import compose
 from unlabel.params.command_line import ChosenDataset
 from unlabel.params.settings import build, check
@@ -47,9 +46,7 @@ class PlannedDatasets:
         if known and not known["place"]:
             return
         recipe = compose.recipe(self.params, name, **self.chosen.of(name))
-        place: dict[str, Any] = {}
-        for path in compose.paths(recipe):
-            place = look(path, PREPARED / name / "report.json", name)
+        place = look(recipe, PREPARED / name / "report.json", name, self.freezer.folder)
         labelled = place.pop("labelled", None if place else True)
         frozen = self.freezer.freeze({"name": name, "dataset": recipe, **place})
         if known and known["settings"] == frozen["settings"]:

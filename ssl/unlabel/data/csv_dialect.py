@@ -1,0 +1,67 @@
+"""How a CSV file is written: its separator and its encoding."""
+
+import csv
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE, getincrementaldecoder
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from unlabel.errors import UserError
+
+SEPARATORS = {".csv": ",", ".tsv": "\t"}  # by the ending of the name
+OTHERS = (",", ";", "\t", "|")  # to try if the usual one does not find the columns
+NAMED = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+UTF8, UTF16, WESTERN = "UTF-8", "UTF-16", "Windows-1252"  # the last has all of Latin-1's letters
+BLOCK = 1 << 20  # bytes
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a CSV file is written."""
+
+    separator: str
+    encoding: str
+
+    def __str__(self) -> str:
+        return f"{NAMED[self.separator]}s between the columns, in {self.encoding}"
+
+
+def usual(file: Path) -> Dialect:
+    """The dialect that the name of a file promises, in the encoding that its content has."""
+    return Dialect(SEPARATORS[file.suffix.lower()], _encoding(file))
+
+
+def find(file: Path, columns: Iterable[str]) -> Dialect:
+    """The dialect with the first separator that finds all columns, else the usual one."""
+    first = usual(file)
+    for separator in (first.separator, *OTHERS):
+        dialect = Dialect(separator, first.encoding)
+        if set(columns) <= set(header(file, dialect)):
+            return dialect
+    return first
+
+
+def header(file: Path, dialect: Dialect) -> list[str]:
+    """The names of the columns. Raises `UserError` if the first line cannot be read."""
+    encoding = "utf-8-sig" if dialect.encoding == UTF8 else dialect.encoding
+    with file.open(encoding=encoding, newline="") as lines:
+        try:
+            return next(csv.reader(lines, delimiter=dialect.separator), [])
+        except csv.Error as error:
+            raise UserError(f"the first line of {file} is not a header: {error}") from error
+
+
+def _encoding(file: Path) -> str:
+    """UTF-8 if that fits, UTF-16 if the file says so, else Windows-1252."""
+    decoder = getincrementaldecoder("utf-8")()
+    with file.open("rb") as stream:
+        if stream.read(2) in (BOM_UTF16_LE, BOM_UTF16_BE):
+            return UTF16
+        stream.seek(0)
+        try:
+            while block := stream.read(BLOCK):
+                decoder.decode(block)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            return WESTERN
+    return UTF8

@@ -1,0 +1,172 @@
+"""Images to run an encoder over: in a folder, in a table, or prepared.
+
+Each has a name: its path if it is in a folder, else its `id`, its path in the table, or its row.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from torch import Tensor
+
+from unlabel.data import decode, tables
+from unlabel.data.decode import Shape, Unreadable
+from unlabel.data.image_files import find, no_images, say
+from unlabel.data.splits import read_splits
+from unlabel.errors import UserError, printable, reason
+
+BATCH = 256  # images in memory at a time
+MEND = "Name the column of the images with --column"
+
+
+class Part(NamedTuple):
+    """Some of the images, in order."""
+
+    names: list[Any]
+    image: Tensor  # uint8 (B, C, H, W)
+    unreadable: list[str]  # the name of each image left out, and why
+
+
+@dataclass(frozen=True)
+class Source:
+    """A number of images, read part by part."""
+
+    key: str  # what their names are: "path" or "id"
+    images: int
+    parts: Iterator[Part]
+    remarks: tuple[str, ...] = ()  # which files were left out
+
+
+Wanted = Callable[[Any], bool]
+Named = tuple[Any, Path | bytes | None]  # a name, and an encoded image or its file
+
+
+def every(name: Any) -> bool:
+    """Wants all images."""
+    return True
+
+
+def open_source(
+    path: Path,
+    shape: Shape,
+    fit: str,
+    wanted: Wanted = every,
+    column: str = "image",
+    links: bool = False,
+) -> Source:
+    """The images of a folder, of a CSV or Parquet file, or of a prepared Arrow file.
+
+    A table has paths or encoded images in `column`. Encoded images are decoded to `shape`
+    (C, H, W) with `fit` as in `decode`; prepared images have a shape of their own. Only images
+    whose name is `wanted` are read; `links` is as in `find`. Raises `UserError` if there are no
+    images, or a file is missing or damaged.
+    """
+    if path.suffix == ".arrow":
+        return _prepared(path, wanted)
+    if path.suffix.lower() in tables.PARQUET:
+        return _parquet(path, shape, fit, wanted, column)
+    if path.suffix.lower() in tables.SEPARATORS:
+        return _csv(path, shape, fit, wanted, column)
+    if path.is_file():
+        raise UserError(
+            f"{path} is not a folder, a table or an .arrow file; give the folder it is in"
+        )
+    found = find(path, links)
+    if not found.paths:
+        raise no_images(path, found.skipped)
+    files = [(str(each), each) for each in found.paths if wanted(str(each))]
+    parts = _decoded(_groups(files), shape, fit)
+    return Source("path", len(files), parts, tuple(say(found.skipped)))
+
+
+def _prepared(path: Path, wanted: Wanted) -> Source:
+    (images,), _ = read_splits([path])
+    rows = [row for row, id in enumerate(images.id.tolist()) if wanted(id)]
+    kept = torch.tensor(rows, dtype=torch.int64)
+    groups = (images.take(part) for part in kept.split(BATCH))
+    return Source("id", len(kept), (Part(part.id.tolist(), part.pixels, []) for part in groups))
+
+
+def _csv(path: Path, shape: Shape, fit: str, wanted: Wanted, column: str) -> Source:
+    paths = [each for each in tables.texts(tables.read(path, [column], MEND)[column]) if each]
+    if not paths:
+        raise UserError(f"{path} has no images")
+    files = [(name, path.parent / name) for name in paths if wanted(name)]
+    return Source("path", len(files), _decoded(_groups(files), shape, fit))
+
+
+def _parquet(path: Path, shape: Shape, fit: str, wanted: Wanted, column: str) -> Source:
+    with tables.explained(path):
+        file = pq.ParquetFile(path)
+        names = file.schema_arrow.names
+    tables.check_columns(path, [column], names, MEND)
+    if not file.metadata.num_rows:
+        raise UserError(f"{path} has no images")
+    encoded = not tables.has_paths(path, column)
+    key = "id" if "id" in names else None
+    rows = _rows(file, path, column, key, encoded)
+    groups = ([pair for pair in each if wanted(pair[0])] for each in rows)
+    kind = "id" if key or encoded else "path"
+    return Source(kind, file.metadata.num_rows, _decoded(groups, shape, fit))
+
+
+def _rows(
+    file: pq.ParquetFile, path: Path, column: str, key: str | None, encoded: bool
+) -> Iterator[Iterable[Named]]:
+    """The names and images of a Parquet file, part by part."""
+    first = 1
+    with tables.explained(path):
+        for rows in file.iter_batches(BATCH, columns=[column, *([key] if key else [])]):
+            found, _ = tables.images(pa.chunked_array([rows[column]]), path)
+            images = found.to_pylist()
+            files = images if encoded else [each and path.parent / each for each in images]
+            if key:
+                names = rows[key].to_pylist()
+            else:
+                names = images if not encoded else [f"row {n}" for n in _count(first, images)]
+            first += len(images)
+            yield zip(names, files, strict=True)
+
+
+def _count(first: int, images: Sequence[Any]) -> range:
+    return range(first, first + len(images))
+
+
+def _groups(files: Sequence[Named]) -> Iterator[Sequence[Named]]:
+    return (files[start : start + BATCH] for start in range(0, len(files), BATCH))
+
+
+def _decoded(groups: Iterable[Sequence[Named]], shape: Shape, fit: str) -> Iterator[Part]:
+    """Decode each group of images side by side."""
+    with ThreadPoolExecutor() as pool:
+        for group in groups:
+            names = [name for name, _ in group]
+            found = list(zip(names, pool.map(partial(_pixels, shape, fit), group), strict=True))
+            right = [(name, each) for name, each in found if not isinstance(each, str)]
+            stack = np.array([each for _, each in right], np.uint8).reshape(-1, *shape)
+            wrong = [
+                f"{printable(str(name))}: {why}" for name, why in found if isinstance(why, str)
+            ]
+            yield Part([name for name, _ in right], torch.from_numpy(stack), wrong)
+
+
+def _pixels(shape: Shape, fit: str, image: Named) -> np.ndarray | str:
+    """The pixels of an image, or why it cannot be read."""
+    name, encoded = image
+    try:
+        str(name).encode()
+        found = decode.content(encoded) if isinstance(encoded, Path) else encoded or b""
+        return decode.decode(found, shape, fit)
+    except UnicodeEncodeError:
+        return "its name is not UTF-8"
+    except OSError as error:
+        return error.strerror or reason(error)
+    except (Unreadable, ValueError) as error:  # a path with a null byte is a ValueError
+        return str(error)

@@ -1,0 +1,137 @@
+"""Have your own images changed since they were prepared? Told without decoding them.
+
+Names, sizes and times of change are compared first, which reads no file. If only times differ, the
+contents are compared, so that a copied or touched file makes nothing be trained again.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from hashlib import file_digest, sha256
+from pathlib import Path
+from typing import Any
+
+from unlabel import files
+from unlabel.data import image_files, tables
+from unlabel.data.decode import Unreadable, content
+from unlabel.data.names import as_text
+from unlabel.errors import UserError
+from unlabel.progress import Progress
+
+LOST = "unreadable"  # stands for the checksum of a file that cannot be read
+
+Recipe = Mapping[str, Any]
+
+
+def look(recipe: Recipe, report: Path, name: str, cache: Path) -> dict[str, Any]:
+    """The `path` that the dataset `name` is made from, and a fingerprint of it, its `content`.
+
+    Empty for a dataset that is not of your own images. If the images are not here, as on a machine
+    that only has the prepared dataset, they count as unchanged since `report` was written, which
+    also knows whether they are `labelled`. Checksums of contents are kept in the folder `cache`.
+
+    Raises `UserError` if there are no images and no report of them.
+    """
+    own = _own(recipe)
+    if own is None:
+        return {}
+    path = own["path"]
+    if path is None:
+        raise UserError(
+            f"the dataset {name!r} has no path; say where your images are, as in "
+            f"--config dataset={name} path=FOLDER, or in params/dataset/{name}.yaml"
+        )
+    try:
+        before = json.loads(report.read_text(encoding="utf-8")) if report.exists() else {}
+        if before.get("path") != path:
+            before = {}
+        if Path(path).expanduser().exists():
+            return {"path": path, "content": _content(own, before, cache)}
+        if before:
+            return {key: before[key] for key in ("path", "content", "labelled")}
+    except OSError as error:
+        raise UserError(f"cannot read {error.filename}: {error.strerror}") from error
+    except (KeyError, ValueError, AttributeError) as error:
+        raise UserError(f"{report} is damaged; delete it and prepare the dataset again") from error
+    raise UserError(
+        f"{path} does not exist; say where your images are, as in "
+        f"--config dataset={name} path=FOLDER"
+    )
+
+
+def fingerprint(recipe: Recipe) -> str:
+    """Of the files of a recipe: a hash of names and sizes, a dot, and one with their times."""
+    sizes, times = list[tuple[str, str]](), list[tuple[str, str]]()
+    for name, path in own_files(recipe):
+        try:
+            about = os.stat(path)  # noqa: PTH116 (a Path takes several times as long)
+            sizes.append((name, str(about.st_size)))
+            times.append((name, str(about.st_mtime_ns)))
+        except OSError:
+            sizes.append((name, LOST))
+    return f"{digest(sizes)[:16]}.{digest(times)[:16]}"
+
+
+def checksum(recipe: Recipe) -> str:
+    """A hash of the names and the contents of all files of a recipe, as `prepare` reports it."""
+    every, found = list(own_files(recipe)), dict[str, str]()
+    place = Path(recipe["path"]).expanduser()
+    index = set(map(str, tables.files_of(place))) if _is_table(recipe) else set()
+    progress = Progress("files whose time has changed", len(every))
+    for name, path in every:
+        try:
+            if path in index:
+                with Path(path).open("rb") as file:
+                    found[name] = file_digest(file, "sha256").hexdigest()
+            else:
+                found[name] = sha256(content(Path(path))).hexdigest()
+        except (OSError, Unreadable):
+            found[name] = LOST
+        progress.advance(1)
+    progress.close()
+    return digest(found.items())
+
+
+def digest(pairs: Iterable[tuple[str, str]]) -> str:
+    """One checksum for names and what belongs to each, in any order."""
+    return sha256("".join(f"{name} {each}\n" for name, each in sorted(pairs)).encode()).hexdigest()
+
+
+def own_files(recipe: Recipe) -> Iterator[tuple[str, str]]:
+    """The name and the path of each file that a dataset of your own images is made from."""
+    place = Path(recipe["path"]).expanduser()
+    if not _is_table(recipe):
+        for name in image_files.names(place, recipe.get("links", False))[0]:
+            yield as_text(name), f"{place}/{name}"
+        return
+    for path in tables.files_of(place):
+        yield tables.name_in(place, path), str(path)
+    if tables.has_paths(place, recipe["image"]):
+        images = tables.read(place, [recipe["image"]])[recipe["image"]]
+        folder = place if place.is_dir() else place.parent
+        for each in dict.fromkeys(tables.texts(images)):
+            if each and "\0" not in each:
+                yield each, str(folder / each)
+
+
+def _content(own: Recipe, before: Mapping[str, Any], cache: Path) -> str:
+    """The fingerprint of the files now; the one from before if just times have changed."""
+    now, known = fingerprint(own), before.get("content", "")
+    if now == known or now.split(".")[0] != known.split(".")[0]:
+        return now
+    kept = cache / f"content-{now}"
+    if not kept.exists():
+        files.write_text(kept, checksum(own))
+    return known if kept.read_text(encoding="utf-8") == before.get("files") else now
+
+
+def _own(recipe: Recipe) -> Recipe | None:
+    """The part of a recipe that has the path of your own images."""
+    if "path" in recipe:
+        return recipe
+    inner = (_own(value) for value in recipe.values() if isinstance(value, Mapping))
+    return next((each for each in inner if each), None)
+
+
+def _is_table(recipe: Recipe) -> bool:
+    return "image" in recipe

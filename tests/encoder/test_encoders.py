@@ -1,0 +1,66 @@
+"""Encoders obey one interface, and their files load into plain torchvision."""
+
+import pytest
+import torch
+from torch import nn
+
+from support.models import about, assembled, composed
+from unlabel.encoder import load, save
+
+
+@pytest.mark.parametrize("name", ["resnet_mini", "resnet18", "resnet50", "vit_tiny", "vit_small"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_encoders_obey_their_interface_and_survive_a_file(name, channels, digits, tmp_path):
+    pixels = digits.image[:3].repeat(1, channels, 2, 2)
+    data = about(digits._replace(image=pixels, label=digits.label[:3], id=digits.id[:3]))
+    settings = composed("simclr", f"encoder={name}", budget="quick")
+    encoder = assembled(settings, data).encoder.eval()
+    x = pixels / 255
+    with torch.no_grad():
+        h, maps = encoder(x), encoder.maps(x)
+    assert h.shape == (3, encoder.dim)
+    assert maps.shape[:2] == (3, encoder.dim)
+    save(tmp_path / "a.safetensors", encoder, settings["encoder"])
+    save(tmp_path / "b.safetensors", load(tmp_path / "a.safetensors"), settings["encoder"])
+    assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
+    with torch.no_grad():
+        assert torch.equal(load(tmp_path / "b.safetensors")(x), h)
+
+
+def test_an_encoder_loads_into_plain_torchvision(digits, tmp_path):
+    import torchvision
+    from safetensors.torch import load_file
+
+    pixels = digits.image[:2].repeat(1, 3, 2, 2)
+    data = about(digits._replace(image=pixels, label=digits.label[:2], id=digits.id[:2]))
+    settings = composed("simclr", "encoder=resnet18", budget="quick")
+    encoder = assembled(settings, data).encoder.eval()
+    save(tmp_path / "encoder.safetensors", encoder, settings["encoder"])
+
+    net = torchvision.models.resnet18(num_classes=1)
+    net.conv1, net.maxpool = nn.Conv2d(3, 64, 3, 1, 1, bias=False), nn.Identity()
+    net.fc = nn.Identity()
+    net.load_state_dict(load_file(tmp_path / "encoder.safetensors"))
+    x = pixels / 255
+    with torch.no_grad():
+        assert torch.allclose(net.eval()((x - 0.3) / 0.37), encoder(x), atol=1e-5)
+
+
+def test_resnet_mini_is_as_small_as_it_says(digits):
+    encoder = assembled(composed("simclr", budget="quick"), about(digits)).encoder
+    assert 70_000 < sum(p.numel() for p in encoder.parameters()) < 90_000
+    assert encoder.dim == 64
+
+
+def test_tokens_of_some_patches_alone(digits):
+    data = about(digits)
+    settings = composed("simclr", "encoder=vit_tiny", budget="quick")
+    encoder = assembled(settings, data).encoder.eval()
+    x = digits.image[:2] / 255
+    with torch.no_grad():
+        every = encoder.tokens(x)
+        same = encoder.tokens(x, torch.arange(16).expand(2, -1))
+        some = encoder.tokens(x, torch.tensor([[0, 5], [3, 2]]))
+    assert every.shape == (2, 17, 192)
+    assert torch.allclose(every, same, atol=1e-5)
+    assert some.shape == (2, 3, 192)

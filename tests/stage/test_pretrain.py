@@ -1,0 +1,37 @@
+"""Which images a training sees."""
+
+import pytest
+import torch
+
+from support.models import about, composed
+from unlabel.data import images
+from unlabel.errors import UserError
+from unlabel.stage import pretrain
+from unlabel.training.loop import Training
+
+
+def test_only_what_learns_from_labels_sees_fewer_and_wrong_ones(digits, tmp_path):
+    images.write(tmp_path / "train.arrow", digits, about(digits))
+    few = Training(epochs=1, batch=16, images=400, labels=0.2, label_noise=0.25)
+
+    def examples(method, training=few, seed=0):
+        settings = composed(method) | {"seed": seed}
+        return pretrain._examples(tmp_path / "train.arrow", training, settings)
+
+    every, data = examples("simclr")
+    assert (len(every.id), data.size) == (400, 400)
+    assert torch.equal(every.label, digits.label[every.id])
+    for method in ("supervised", "supcon"):
+        some, data = examples(method)
+        truth = digits.label[some.id]
+        sizes = every.label.bincount().tolist()
+        assert truth.bincount().tolist() == [int(0.2 * n + 0.5) for n in sizes]
+        assert data.size == len(some.id) == pytest.approx(80, abs=3)
+        assert (some.label != truth).sum() == int(0.25 * len(truth) + 0.5)
+        assert set(some.id.tolist()) < set(every.id.tolist())
+        assert torch.equal(some.image, digits.image[some.id])
+    assert examples("supervised", seed=1)[0].id.tolist() != some.id.tolist()
+    whole, _ = examples("supervised", Training(epochs=1, batch=16, images=400))
+    assert torch.equal(whole.label, every.label)
+    with pytest.raises(UserError, match="training.batch is 128, but there are only"):
+        examples("supervised", Training(epochs=1, batch=128, labels=0.1))
