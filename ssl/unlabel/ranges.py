@@ -20,6 +20,8 @@ class Range:
         return low and high and abs(value) != inf
 
     def __str__(self) -> str:
+        if self.low == -inf:
+            return "that is finite"
         low = f"above {self.low}" if self.above else f"of at least {self.low}"
         if self.high == inf:
             return low
@@ -28,6 +30,7 @@ class Range:
         return f"{low} and {'below' if self.below else 'at most'} {self.high}"
 
 
+Finite = Annotated[float, Range(-inf)]
 Count = Annotated[int, Range(1)]
 Natural = Annotated[int, Range(0)]
 Positive = Annotated[float, Range(0, above=True)]
