@@ -18,12 +18,17 @@ configfile: PARAMS / "workflow.yaml"
 
 INVOCATION = Invocation(workflow, config, PARAMS)
 PLAN, STUDY, RUNS = INVOCATION.plan, INVOCATION.study, INVOCATION.runs
-BUDGET, GPUS = INVOCATION.budget, INVOCATION.gpus
+BUDGET, REQUESTS = INVOCATION.budget, INVOCATION.requests
 RUN = "data/runs/{budget}/{dataset}/{method}/{variant}/{seed}"
 PREPARED = "data/prepared/{dataset}"
 PROBES = compose.probes(PARAMS)
 PHASES = "prepare pretrain features probe finetune transfer report method study"
 METRICS = [f"metrics/{probe}.json" for probe in [*PROBES, "finetune"]]
+
+
+# In a group of jobs on a cluster, one runs after another, in what one of them asks for.
+resource_scopes:
+    in_turn="local",
 
 
 wildcard_constraints:

@@ -14,7 +14,7 @@ from support import forks, project, versions
 from support.models import about, assembled, composed
 from support.once import once
 from unlabel import encoder, weights
-from unlabel.data import images
+from unlabel.data import compressed, images, loader
 from unlabel.data.images import Images
 from unlabel.hardware import Hardware
 
@@ -137,3 +137,11 @@ def trained(digits, tmp_path):
     weights.write(tmp_path / "method.safetensors", rest, {"method": settings["method"]})
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(settings))
     return tmp_path
+
+
+@pytest.fixture
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of several blocks and several shares of a batch also where there are few images."""
+    for module in (compressed, images):
+        monkeypatch.setattr(module, "BLOCK", 64)
+    monkeypatch.setattr(loader, "SHARE", 7)

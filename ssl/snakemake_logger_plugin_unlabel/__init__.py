@@ -114,12 +114,15 @@ class LogHandler(LogHandlerBase):
 
     def _finish(self, record: Any) -> None:
         ended = self.jobs.finish(record.job_id, time.monotonic())
-        if ended and not self.live:
-            job, seconds = ended
+        if not ended:
+            return
+        job, seconds = ended
+        if not self.live:
             progress = job.progress()
             speed = f" · {progress[1]}" if progress else ""
             done = f"{self.jobs.done} of {self.jobs.total}"
             self._say(f"{done} · {job.name} · {_duration(seconds)}{speed}")
+        self._say(*job.notes())
 
     def _fail(self, record: Any) -> None:
         job = _job(vars(record))

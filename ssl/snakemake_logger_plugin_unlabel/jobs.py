@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import mean
 
 TAIL = 2000  # bytes of a log that are read for its last line
+NOTES = 20_000  # and for its notes
 PROGRESS = re.compile(r"(\d+)% · ([\d,]+ images/s) · (\d+) s left")  # as a training logs it
 LINES = 15  # of a log without an error sentence
 
@@ -44,6 +45,11 @@ class Job:
         """How far a training is, as its log says: per cent, images/s, and seconds left."""
         found = [each for log in self.logs for each in PROGRESS.findall(_tail(log))]
         return (int(found[-1][0]), found[-1][1], int(found[-1][2])) if found else None
+
+    def notes(self) -> list[str]:
+        """What people should know of it, as its log says in lines that begin with `note: `."""
+        lines = [line for log in self.logs for line in _tail(log, NOTES).splitlines()]
+        return [line.removeprefix("note: ") for line in lines if line.startswith("note: ")]
 
     def error(self) -> list[str]:
         """The sentence that the job ended with, or else the last lines of its log."""
@@ -121,10 +127,10 @@ class Jobs:
         return seconds / max(1, len(self.running))
 
 
-def _tail(log: Path) -> str:
+def _tail(log: Path, most: int = TAIL) -> str:
     try:
         with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - TAIL))
+            file.seek(max(0, log.stat().st_size - most))
             return file.read().decode(errors="replace")
     except OSError:
         return ""

@@ -9,6 +9,11 @@ from tqdm import tqdm
 SECONDS = 10  # between two lines
 
 
+def note(text: str) -> None:
+    """Say what people should know of a job; the workflow shows it when the job has ended."""
+    print(f"note: {text}", file=sys.stderr, flush=True)
+
+
 class Progress:
     """Counts images; shows images/s, the time left and a few values."""
 

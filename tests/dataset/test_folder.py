@@ -193,8 +193,9 @@ def test_unreadable_images_are_listed_and_left_out(
     assert report["unreadable"]["dog/dangling.png"] == "No such file or directory"
     said = capsys.readouterr().err
     assert (
-        "mine: 42 train, 6 validation, 12 test; classes cat, dog, emu; 3 unreadable, left" in said
+        "note: mine: 42 train, 6 validation, 12 test\nnote: mine: classes cat, dog, emu\n" in said
     )
+    assert "note: mine: 3 unreadable, left out: cat/broken.jpg, dog/dangling.png, dog/em" in said
     with pytest.raises(UserError, match=r"3 of 63 images cannot be read, more than .*cat/broken"):
         prepared(tmp_path / "refused", classes)
     assert [path.name for path in (tmp_path / "refused").iterdir()] == ["params.yaml"]
@@ -405,12 +406,15 @@ def test_unlabelled_images_go_through_the_whole_workflow(tmp_path: Path) -> None
     assert {"effective_rank", "alignment", "uniformity"} <= set(measures["rotation"])
     assert not {"linear", "knn"} & set(measures["rotation"])
     page = (work / "reports/index.html").read_text()
-    assert "has the highest effective rank of the methods that see no label" in page
-    assert "Without labels nobody can say whose features serve best" in page
+    assert "has the highest effective rank of all methods without labels" in page
+    assert "Without labels, accuracy cannot be measured" in page
 
     def again(*arguments: str) -> str:
         return project.snakemake(work, "-n", "reports/index.html", *arguments)
 
+    assert "Nothing to be done" in again(*asked)
+    (root / "000.png").touch()
+    (root / "notes.txt").write_text("on these images")
     assert "Nothing to be done" in again(*asked)
     (root / "new.png").write_bytes(picture(200))
     assert "rule prepare:" in again(*asked)
@@ -429,7 +433,7 @@ def test_unlabelled_images_go_through_the_whole_workflow(tmp_path: Path) -> None
         ({"dataset": "foldr", "path": "x"}, "unknown dataset 'foldr': did you mean 'folder'?"),
         ({"dataset": "folder", "sise": 16}, "neither the workflow's nor folder's; did you mean"),
         ({"path": "x"}, r"--config path=\.\.\. is not the workflow's"),
-        ({"dataset": "folder", "path": "/no/where"}, "/no/where does not exist; set the path"),
+        ({"dataset": "folder", "path": "/no/where"}, "/no/where does not exist; say where"),
         ({"dataset": "folder", "path": "/", "size": "big"}, "dataset.size is 'big', but must be"),
     ],
 )  # fmt: skip
@@ -457,7 +461,7 @@ def test_a_dataset_that_alters_ones_own_images_is_looked_at_too(
     plans.append(Plan(params, tmp_path / "frozen").dataset("mine"))
     assert plans[0]["settings"] != plans[1]["settings"]
     shutil.rmtree(classes)
-    with pytest.raises(UserError, match="classes does not exist; set the path of .* 'mine'"):
+    with pytest.raises(UserError, match="classes does not exist; say where .* dataset=mine path="):
         Plan(params, tmp_path / "frozen").dataset("mine")
 
 

@@ -14,8 +14,9 @@ import pytest
 import yaml
 
 from support.pages import CHROMIUM, Page, browse
-from support.runs import LINEAR, METHODS, PROBES, SEEDS, Study, write_json, write_run
+from support.runs import LINEAR, METHODS, PROBES, SAID, SEEDS, Study, write_json, write_run
 from unlabel.analysis.arms import gather
+from unlabel.analysis.estimate import estimate
 from unlabel.analysis.frozen_study import read
 from unlabel.errors import UserError
 from unlabel.report.summary import sentences
@@ -61,8 +62,16 @@ def test_metrics_are_means_of_six_digits(made: Study):
         for seed in SEEDS
     ]
     assert found["simclr"]["linear"] == float(f"{sum(values) / 3:.6g}")
+    assert found["simclr"]["linear_interval"] == pytest.approx(estimate(values).interval, rel=1e-5)
     assert set(found) == set(METHODS)
-    assert not {"seconds", "images_per_second"} & set(found["simclr"])
+
+
+def test_metrics_are_those_that_people_compare(made: Study):
+    found = json.loads((made.out / "metrics.json").read_text())["fashion_mnist"]
+    compared = {"linear", "knn", "lowshot_1", "lowshot_10", "finetune_1", "finetune_10"}
+    compared |= {"finetune_100", "effective_rank"}
+    both = compared | {f"{name}_interval" for name in compared}
+    assert set(found["simclr"]) == both
 
 
 def test_order_of_runs_changes_no_byte(made: Study, study: Study):
@@ -94,6 +103,21 @@ def test_page_has_the_leaderboard(page: Page):
     assert "uses labels" in next(e for e in page.all("h4") if "supervised" in e["text"])["text"]
 
 
+def test_page_counts_the_images_and_says_what_was_left_out(page: Page, study: Study):
+    assert [each["text"].strip() for each in page.all("li")][: len(SAID)] == list(SAID)
+    rows = [each["text"].split() for each in page.all("tr")]
+    at = rows.index(["train", "5,400", "400", "2", "2,000", "to", "3,000"])
+    assert rows[at + 1] == ["validation", "600", "0", "2", "300"]
+    assert rows[at + 2] == ["test", "1,000", "1,000", "–", "–"]
+    about = study.prepared / "fashion_mnist/report.json"
+    write_json(about, {"summary": []})
+    with pytest.raises(UserError, match="does not count the images of a dataset; prepare the data"):
+        study.report()
+    about.unlink()
+    with pytest.raises(UserError, match="cannot read .*report.json.*; prepare the dataset first"):
+        study.report()
+
+
 def test_page_loads_nothing_from_outside(page: Page):
     for element in page.found:
         for name in ("src", "href", "data", "action", "poster", "srcset", "xlink:href"):
@@ -117,7 +141,7 @@ def test_page_can_be_read_without_eyes(page: Page):
     plots = [each for each in page.all("div") if each.get("class") == "plot"]
     assert len(plots) == 2 + 3 + 3 + 5 + 4
     assert all(each["role"] == "img" and each["aria-label"] for each in plots)
-    assert len(page.all("caption")) == len(page.all("table")) == 3
+    assert len(page.all("caption")) == len(page.all("table")) == 4
     assert all(each["scope"] for each in page.all("th"))
     assert [e["aria-sort"] for e in page.all("th") if "aria-sort" in e] == ["descending"]
     levels = [int(each["tag"][1]) for each in page.all("h1", "h2", "h3", "h4")]

@@ -31,6 +31,7 @@ METHODS: dict[str, dict[str, Any]] = {
 }
 LINEAR = {"random": 0.72, "supervised": 0.88, "simclr": 0.81, "rotation": 0.77, "autoencoder": 0.74}
 SEEDS = (0, 1, 2)
+SAID = ("classes bag, coat", "2 left out, hidden: <b>.png, .c.png")
 
 
 @cache
@@ -49,7 +50,7 @@ class Study:
 
     def __init__(self, folder: Path, seeds: tuple[int, ...] = SEEDS, write: bool = True):
         self.folder, self.runs, self.out = folder, folder / "runs", folder / "reports"
-        self.params = folder / "report.yaml"
+        self.params, self.prepared = folder / "report.yaml", folder / "prepared"
         self.brief: dict[str, Any] = {
             "title": "Leaderboard",
             "question": "Which method gives the best representation?",
@@ -68,6 +69,7 @@ class Study:
                 self.plan(method, seed)
                 if write:
                     write_run(self.run(method, seed), method, seed)
+        write_counts(self.prepared / "fashion_mnist")
 
     def plan(self, method: str, seed: int, variant: str = "base", arm: str = "base") -> Path:
         """Let the report be about a run; the run's folder."""
@@ -84,8 +86,19 @@ class Study:
     def report(self) -> str:
         """Run the stage; the page."""
         self.params.write_text(yaml.safe_dump(self.brief, sort_keys=False))
-        report.run(self.params, self.runs, self.out)
+        report.run(self.params, self.runs, self.prepared, self.out)
         return (self.out / "index.html").read_text()
+
+
+def write_counts(folder: Path) -> None:
+    """What `prepare` reports of a dataset."""
+    folder.mkdir(parents=True)
+    splits = {
+        "train": {"images": 5400, "unlabelled": 400, "classes": {"bag": 2000, "coat": 3000}},
+        "validation": {"images": 600, "unlabelled": 0, "classes": {"bag": 300, "coat": 300}},
+        "test": {"images": 1000, "unlabelled": 1000, "classes": {}},
+    }
+    write_json(folder / "report.json", {"summary": list(SAID), "labelled": True, "splits": splits})
 
 
 def write_run(folder: Path, method: str, seed: int) -> None:

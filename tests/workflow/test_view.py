@@ -6,6 +6,7 @@ import re
 import subprocess
 
 import pytest
+from PIL import Image
 
 from snakemake_logger_plugin_unlabel.jobs import Job, Jobs
 from support.project import command, environment, snakemake
@@ -56,6 +57,40 @@ def test_a_job_that_is_tried_again_has_not_failed(tmp_path):
     jobs.start(1, job("probe", 5, log))
     jobs.finish(1, 6)
     assert not jobs.failed
+
+
+def test_a_job_says_what_people_should_know(tmp_path):
+    log = tmp_path / "log"
+    lines = [f"note: pets: {n} left out, hidden: {'x' * 60}" for n in range(100)]
+    log.write_text(
+        "images: 100% · 2 images/s · 0 s left\n" + "\n".join(lines) + "\nsaid: note: no\n"
+    )
+    assert job("prepare", 0, log).notes() == [line.removeprefix("note: ") for line in lines]
+
+
+def test_in_a_file_what_was_prepared_follows_its_job(copy):
+    (copy / "photos").mkdir()
+    for n in range(12):
+        Image.new("L", (9, 9), 20 * n).save(copy / f"photos/{n}.png")
+    (copy / "photos/note.txt").write_text("x")
+    words = ("data/prepared/folder/train.arrow", "--config", "dataset=folder", "path=photos")
+    printed = snakemake(copy, "--cores", "1", *words).splitlines()
+    at = next(n for n, line in enumerate(printed) if line.startswith("1 of 1 · prepare folder · "))
+    assert printed[at + 1 : at + 5] == [
+        "folder: 9 train, 1 validation, 2 test",
+        "folder: no classes",
+        "folder: 1 left out, no image by its name: note.txt",
+        "folder: 12 of 12 have a single colour: 0.png, 1.png, 10.png, ...",
+    ]
+    for n in range(12):
+        (copy / f"photos/{n}.png").write_bytes(b"x")
+    printed = snakemake(copy, "--cores", "1", *words, fails=True).splitlines()
+    assert printed[-1].startswith(
+        "error: 12 of 12 images cannot be read, more than unreadable=0.01"
+    )
+    assert printed[-1].endswith(
+        "repair or remove them, or allow more, as in --config unreadable=0.1"
+    )
 
 
 def test_in_a_file_each_finished_job_is_a_line_and_an_error_the_last(copy):

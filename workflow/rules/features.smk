@@ -12,7 +12,8 @@ rule features:
         "logs/features/{budget}-{dataset}-{method}-{variant}-{seed}.log",
     threads: 1
     resources:
-        gpu=GPUS,
+        in_turn=1,
+        gpu=REQUESTS.gpu(),
         mem_mb=doubled(8000),
         runtime=doubled(60),
     params:

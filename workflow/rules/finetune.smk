@@ -10,7 +10,8 @@ rule finetune:
         "logs/finetune/{budget}-{dataset}-{method}-{variant}-{seed}.log",
     threads: 1
     resources:
-        gpu=GPUS,
+        in_turn=1,
+        gpu=REQUESTS.gpu(),
         mem_mb=doubled(8000),
         runtime=doubled(240),
     params:

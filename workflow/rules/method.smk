@@ -28,6 +28,7 @@ rule method:
         "logs/method/{method}.log",
     threads: 1
     resources:
+        in_turn=1,
         mem_mb=doubled(4000),
         runtime=doubled(30),
     params:

@@ -8,6 +8,7 @@ rule prepare:
         "logs/prepare/{dataset}.log",
     threads: 1
     resources:
+        in_turn=1,
         mem_mb=doubled(4000),
         runtime=doubled(60),
     params:

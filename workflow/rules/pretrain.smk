@@ -16,11 +16,12 @@ for method in compose.names(PARAMS, "method"):
             about=f"{folder}/run.json",
         log:
             f"logs/pretrain/{method}/{{budget}}-{{dataset}}-{{variant}}-{{seed}}.log",
-        threads: PLAN.processes(method=method)
+        threads: REQUESTS.processes(method=method)
         resources:
-            gpu=PLAN.processes(GPUS, method=method),
-            mem_mb=doubled(PLAN.processes(8000, method=method)),
-            runtime=1440,  # a new attempt continues where the last one ended
+            in_turn=1,
+            gpu=REQUESTS.training_gpus(method=method),
+            mem_mb=doubled(REQUESTS.processes(8000, method=method)),
+            runtime=REQUESTS.training_minutes(method=method),
         params:
             plan=PLAN.parameters("pretrain", method=method),
             out=subpath(output.about, parent=True),

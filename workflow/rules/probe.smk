@@ -8,6 +8,7 @@ rule probe:
         "logs/probe/{budget}-{dataset}-{method}-{variant}-{seed}.log",
     threads: 1
     resources:
+        in_turn=1,
         mem_mb=doubled(8000),
         runtime=doubled(60),
     params:

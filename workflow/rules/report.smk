@@ -8,6 +8,7 @@ rule report:
             "pictures.parquet",
             *METRICS,
         ),
+        expand(f"{PREPARED}/report.json", dataset=STUDY.datasets),
     output:
         page=report(
             "reports/index.html",
@@ -22,6 +23,7 @@ rule report:
         "logs/report.log",
     threads: 1
     resources:
+        in_turn=1,
         mem_mb=doubled(4000),
         runtime=doubled(30),
     params:
@@ -30,7 +32,7 @@ rule report:
     shell:
         "UNLABEL_CODE={params.plan[code]} python -m unlabel report"
         " --params {params.plan[settings]:q} --runs data/runs"
-        " --out {params.out:q} 2> {log:q}"
+        " --prepared data/prepared --out {params.out:q} 2> {log:q}"
 
 
 # The page of what `make bench` has measured: snakemake reports/bench.html
@@ -48,6 +50,7 @@ rule bench:
         "logs/bench.log",
     threads: 1
     resources:
+        in_turn=1,
         mem_mb=4000,
         runtime=30,
     params:

@@ -21,6 +21,7 @@ rule study:
         "logs/study/{study}.log",
     threads: 1
     resources:
+        in_turn=1,
         mem_mb=doubled(4000),
         runtime=doubled(30),
     params:
@@ -56,6 +57,7 @@ rule statements:
         "logs/statements.log",
     threads: 1
     resources:
+        in_turn=1,
         mem_mb=doubled(4000),
         runtime=doubled(30),
     params:

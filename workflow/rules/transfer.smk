@@ -10,7 +10,8 @@ rule transfer:
         "logs/transfer/{budget}-{dataset}-{method}-{variant}-{seed}-{target}.log",
     threads: 1
     resources:
-        gpu=GPUS,
+        in_turn=1,
+        gpu=REQUESTS.gpu(),
         mem_mb=doubled(8000),
         runtime=doubled(60),
     params:

@@ -54,7 +54,8 @@ def look(recipe: Recipe, report: Path, name: str, cache: Path) -> dict[str, Any]
     except (KeyError, ValueError, AttributeError) as error:
         raise UserError(f"{report} is damaged; delete it and prepare the dataset again") from error
     raise UserError(
-        f"{path} does not exist; set the path of the dataset {name!r} to where your images are"
+        f"{path} does not exist; say where your images are, as in "
+        f"--config dataset={name} path=FOLDER"
     )
 
 

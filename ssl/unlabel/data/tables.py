@@ -19,7 +19,7 @@ from unlabel.data.names import as_text
 from unlabel.errors import UserError, did_you_mean, reason
 
 PARQUET = (".parquet", ".pq")
-MEND = "Name its columns with dataset.image, dataset.label and dataset.split, null if there is none"
+MEND = "Name its columns, as in image=file label=species split=null (null: it has none)"
 SHARD = re.compile(r"(.+?)[-_.]\d+([-_.]of[-_.]\d+)?")  # train-00000-of-00002
 
 

@@ -75,10 +75,10 @@ class Collection(Dataset):
     def place(self) -> Path:
         """The file or folder that `path` names. Raises `UserError` if it does not exist."""
         if not self.path:
-            raise UserError("dataset.path is not set; set it to where your images are")
+            raise UserError("the dataset has no path; say where your images are, as in path=FOLDER")
         place = Path(self.path).expanduser()
         if not place.exists():
-            raise UserError(f"{place} does not exist; set dataset.path to where your images are")
+            raise UserError(f"{place} does not exist; say where your images are, as in path=FOLDER")
         return place
 
     def listing(self) -> Listing:
@@ -189,6 +189,6 @@ def _check_readable(unreadable: dict[str, str], images: int, share: float) -> No
     if len(unreadable) > share * images or len(unreadable) == images:
         first = few([f"{name} ({why})" for name, why in unreadable.items()])
         raise UserError(
-            f"{len(unreadable)} of {images} images cannot be read, more than dataset.unreadable "
-            f"({share:g}) allows: {first}; repair or remove them, or allow more"
+            f"{len(unreadable)} of {images} images cannot be read, more than unreadable={share:g} "
+            f"allows: {first}; repair or remove them, or allow more, as in --config unreadable=0.1"
         )

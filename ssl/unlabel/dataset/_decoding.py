@@ -140,5 +140,5 @@ def _allocated(images: int, size: tuple[int, int, int]) -> np.ndarray:
     raise UserError(
         f"{images:,} images of {height} x {width} pixels and {channels} channels need "
         f"{needed / 2**30:.1f} GiB of memory, more than there is here; set encoded=jpeg, which "
-        "keeps them compressed on the disk, or make dataset.size smaller"
+        "keeps them compressed on the disk, or make size smaller"
     )

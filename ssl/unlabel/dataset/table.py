@@ -119,7 +119,7 @@ class Table(Collection):
         if not self.outside and not file.resolve().is_relative_to(folder.resolve()):
             raise UserError(
                 f"{path} leads out of {folder}, the folder of its table; put the images there, "
-                "or set dataset.outside to true if you trust the table"
+                "or set outside=true if you trust the table"
             )
         return content(file)
 

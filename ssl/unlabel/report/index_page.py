@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
 
 from unlabel.analysis.arms import Arm, Comparison
 from unlabel.analysis.frozen_study import FrozenStudy
-from unlabel.report import chart, html, leaderboard, sections, summary
+from unlabel.report import chart, html, image_counts, leaderboard, sections, summary
 from unlabel.report.chart import Chart
+from unlabel.report.image_counts import ImageCounts
 from unlabel.report.leaderboard import Leaderboard
 from unlabel.report.sections import Part, Picture
 
@@ -32,6 +34,7 @@ class ComparisonPart(Part):
     leaderboard: Leaderboard
     charts: tuple[Chart, ...]
     methods: tuple[MethodPart, ...]
+    images: ImageCounts
 
     @property
     def folded(self) -> bool:
@@ -43,13 +46,16 @@ class ComparisonPart(Part):
         return next(part.id for part in self.methods if part.arm is arm)
 
 
-def render(study: FrozenStudy, comparisons: Sequence[Comparison]) -> str:
-    """The page as HTML. Raises `UserError` if a picture cannot be read."""
-    shown = [_part(comparison, study) for comparison in comparisons]
+def render(study: FrozenStudy, comparisons: Sequence[Comparison], prepared: Path) -> str:
+    """The page as HTML. `prepared` is the folder of all prepared datasets.
+
+    Raises `UserError` if a picture, or what is known of a dataset, cannot be read.
+    """
+    shown = [_part(comparison, study, prepared) for comparison in comparisons]
     return html.render("index.html", study=study, parts=shown)
 
 
-def _part(comparison: Comparison, study: FrozenStudy) -> ComparisonPart:
+def _part(comparison: Comparison, study: FrozenStudy, prepared: Path) -> ComparisonPart:
     metric = study.metric
     overview = [chart.accuracy(comparison, metric), chart.cost(comparison, metric)]
     return ComparisonPart(
@@ -61,6 +67,7 @@ def _part(comparison: Comparison, study: FrozenStudy) -> ComparisonPart:
         leaderboard.build(comparison, metric),
         tuple(each for each in overview if each is not None),
         tuple(method_part(comparison, arm) for arm in comparison.arms),
+        image_counts.read(prepared / comparison.dataset / "report.json"),
     )
 
 

@@ -1,6 +1,5 @@
 """Turn a dataset into three Arrow files."""
 
-import sys
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from unlabel.data.images import UNLABELLED, Data, Images
 from unlabel.dataset import Dataset, Raw, hold_out, moments
 from unlabel.errors import UserError
 from unlabel.params.settings import build, load
+from unlabel.progress import note
 
 SPLITS = ("train", "validation", "test")
 
@@ -65,7 +65,8 @@ def run(
         place = {key: settings.get(key) for key in ("path", "content")}  # as the plan has them
         files.write_json(report, summary | place)
     sizes = ", ".join(f"{len(split.id)} {key}" for key, split in splits.items())
-    print("; ".join([f"{name}: {sizes}", *summary["summary"]]), file=sys.stderr)
+    for said in (sizes, *summary["summary"]):
+        note(f"{name}: {said}")
 
 
 def _describe(splits: dict[str, Images], raw: Raw) -> dict[str, Any]:

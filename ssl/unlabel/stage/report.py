@@ -6,7 +6,7 @@ from unlabel import files
 from unlabel.analysis import arms, frozen_study, tables
 
 
-def run(params: Path, runs: Path, out: Path) -> None:
+def run(params: Path, runs: Path, prepared: Path, out: Path) -> None:
     """Write the report of a study's runs.
 
     Writes results.parquet, metrics.json, plots/leaderboard.csv, plots/training.csv and index.html.
@@ -14,20 +14,21 @@ def run(params: Path, runs: Path, out: Path) -> None:
     Args:
         params: the frozen settings of the study, a YAML file
         runs: the folder of all runs, such as data/runs
+        prepared: the folder of all prepared datasets, such as data/prepared
         out: the folder to write into
 
     Raises:
-        UserError: if a run is missing or damaged
+        UserError: if a run, or what is known of a dataset, is missing or damaged
     """
     from unlabel.report import index_page  # loads Altair and Jinja2
 
     about = frozen_study.read(params)
     settings = arms.gather(about, runs)
-    html = index_page.render(about, settings)
+    html = index_page.render(about, settings, prepared)
     out.mkdir(parents=True, exist_ok=True)
     with files.whole(out / "results.parquet") as part:
         tables.results(settings, about.metric).to_parquet(part, index=False)
-    files.write_json(out / "metrics.json", tables.metrics(settings))
+    files.write_json(out / "metrics.json", tables.metrics(settings, about.metric))
     for name, table in (("leaderboard", tables.leaderboard), ("training", tables.training)):
         text = tables.comma_separated(table(settings))
         files.write_text(out / "plots" / f"{name}.csv", text)
