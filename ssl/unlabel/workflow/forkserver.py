@@ -153,7 +153,9 @@ def _work(job: socket.socket, environment: Mapping[str, str]) -> NoReturn:
         job.sendall(f"{os.getpid()}\n".encode())
         _end_with(job)
         from unlabel.cli import main
+        from unlabel.workflow.engine import wanted
 
+        wanted.install()
         main(asked["arguments"])
         status = 0
     except SystemExit as ended:
