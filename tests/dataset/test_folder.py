@@ -199,6 +199,12 @@ def test_unreadable_images_are_listed_and_left_out(
     with pytest.raises(UserError, match=r"3 of 63 images cannot be read, more than .*cat/broken"):
         prepared(tmp_path / "refused", classes)
     assert [path.name for path in (tmp_path / "refused").iterdir()] == ["params.yaml"]
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged/1.png").write_bytes(b"x")
+    with pytest.raises(
+        UserError, match=r"none of the 1 images can be read: 1\.png .*repair or repl"
+    ):
+        prepared(tmp_path / "none", tmp_path / "damaged", unreadable=1)
 
 
 def test_duplicates_across_splits_are_found_and_may_be_dropped(
