@@ -2,12 +2,13 @@
 # make test        set up, pass the tests
 # make check       lint, formats, types, and known faults of the packages in requirements.lock
 # make faults      inject faults into the workflow; only some kinds: make faults ONLY="kills disk"
+# make publish     run all studies, copy their verdicts to reports/published for git
 # make bench       run the benchmarks of tests/bench; only some: make bench ONLY="step probes"
 CORES ?= all
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: reproduce test check faults bench format setup
+.PHONY: reproduce test check faults bench publish format setup
 
 reproduce: setup
 	@$(BIN)/snakemake --cores $(CORES)
@@ -36,6 +37,10 @@ bench: setup .venv/bench
 	@$(BIN)/python tests/bench $(ONLY)
 	@$(BIN)/python -m unlabel bench --record reports/bench.json --page reports/bench.html
 	@echo "report: $(CURDIR)/reports/bench.html"
+
+publish: setup
+	@$(BIN)/snakemake --cores $(CORES) reports/statements.html
+	@$(BIN)/python -m unlabel publish
 
 # what the benchmarks compare with
 .venv/bench: tests/bench/requirements.lock

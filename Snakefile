@@ -6,7 +6,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(workflow.basedir) / "ssl"))
 
 from unlabel.params import compose, study
-from unlabel.run import files_of, shown
+from unlabel.run import TRAINED, files_of, shown
 from unlabel.workflow.invocation import Invocation, params_folder
 from unlabel.workflow.resources import doubled
 
@@ -18,12 +18,17 @@ configfile: PARAMS / "workflow.yaml"
 
 INVOCATION = Invocation(workflow, config, PARAMS)
 PLAN, STUDY, RUNS = INVOCATION.plan, INVOCATION.study, INVOCATION.runs
-BUDGET, GPUS = INVOCATION.budget, INVOCATION.gpus
+BUDGET, REQUESTS = INVOCATION.budget, INVOCATION.requests
 RUN = "data/runs/{budget}/{dataset}/{method}/{variant}/{seed}"
 PREPARED = "data/prepared/{dataset}"
 PROBES = compose.probes(PARAMS)
 PHASES = "prepare pretrain features probe finetune transfer report method study"
 METRICS = [f"metrics/{probe}.json" for probe in [*PROBES, "finetune"]]
+
+
+# In a group of jobs on a cluster, one runs after another, in what one of them asks for.
+resource_scopes:
+    in_turn="local",
 
 
 wildcard_constraints:
@@ -46,8 +51,13 @@ rule all:
     input:
         rules.report.output,
         sorted({f"reports/method/{run.method}.html" for run in RUNS}),
-        # no report reads these, but they are made again if they are missing
-        files_of(RUNS, "encoder.safetensors", "method.safetensors", "features.parquet"),
+        # all that DVC versions, so that it is made again if it is missing
+        files_of(RUNS, *TRAINED, "features.parquet", "views.parquet", *METRICS),
+        expand(
+            f"{PREPARED}/{{file}}",
+            dataset=sorted({run.dataset for run in RUNS}),
+            file=["train.arrow", "validation.arrow", "test.arrow", "report.json"],
+        ),
 
 
 onstart:

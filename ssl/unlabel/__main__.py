@@ -3,9 +3,10 @@
 import sys
 
 from unlabel.cli import main
-from unlabel.workflow import forkserver
+from unlabel.workflow import forkserver, lifeline
 
 if __name__ == "__main__":
+    lifeline.take()
     if (status := forkserver.ask(sys.argv[1:])) is None:
         main()
     sys.exit(status)

@@ -99,6 +99,7 @@ class Parser(ArgumentParser):
 
 
 def _run(stage: str, arguments: Sequence[str]) -> None:
+    from unlabel import planned_code
     from unlabel.hardware import keep_memory
 
     run = import_module(f"unlabel.stage.{stage}").run
@@ -111,6 +112,7 @@ def _run(stage: str, arguments: Sequence[str]) -> None:
         known = did_you_mean(unknown[0], flags)
         raise UserError(f"unlabel {stage} does not take {unknown[0]!r}; {known}")
     keep_memory()
+    planned_code.check(stage, getattr(chosen, "params", None))
     run(**vars(chosen))
 
 

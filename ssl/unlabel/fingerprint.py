@@ -18,7 +18,7 @@ def fingerprint(*modules: str) -> str:
 
     Raises `UserError` if one of them does not exist: else its code would stop counting unnoticed.
     """
-    text = "".join(f"{module} {_parsed(module)[0]}\n" for module in sorted(_closure(modules)))
+    text = "".join(f"{module} {_parsed(module)[0]}\n" for module in sorted(closure(modules)))
     return sha256(text.encode()).hexdigest()[:16]
 
 
@@ -31,7 +31,7 @@ def targets(settings: Any) -> Iterator[str]:
             yield from targets(value)
 
 
-def _closure(modules: Iterable[str]) -> set[str]:
+def closure(modules: Iterable[str]) -> set[str]:
     """Modules of this package and everything they import from it; other packages are left out."""
     todo, seen = [(module, "a setting or a stage") for module in modules], set[str]()
     while todo:
@@ -43,6 +43,12 @@ def _closure(modules: Iterable[str]) -> set[str]:
         seen.add(module)
         todo += [(each, module) for each in _parsed(module)[1]]
     return seen
+
+
+def newest(modules: Iterable[str]) -> Path:
+    """The source file that was written last, of modules and all that they import."""
+    paths = [path for each in closure(modules) if (path := _file(each))]
+    return max(paths, key=lambda path: path.stat().st_mtime_ns)
 
 
 @cache

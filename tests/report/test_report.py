@@ -14,8 +14,9 @@ import pytest
 import yaml
 
 from support.pages import CHROMIUM, Page, browse
-from support.runs import LINEAR, METHODS, SAID, SEEDS, Study, write_json, write_run
+from support.runs import LINEAR, METHODS, PROBES, SAID, SEEDS, Study, write_json, write_run
 from unlabel.analysis.arms import gather
+from unlabel.analysis.estimate import estimate
 from unlabel.analysis.frozen_study import read
 from unlabel.errors import UserError
 from unlabel.report.summary import sentences
@@ -61,8 +62,16 @@ def test_metrics_are_means_of_six_digits(made: Study):
         for seed in SEEDS
     ]
     assert found["simclr"]["linear"] == float(f"{sum(values) / 3:.6g}")
+    assert found["simclr"]["linear_interval"] == pytest.approx(estimate(values).interval, rel=1e-5)
     assert set(found) == set(METHODS)
-    assert not {"seconds", "images_per_second"} & set(found["simclr"])
+
+
+def test_metrics_are_those_that_people_compare(made: Study):
+    found = json.loads((made.out / "metrics.json").read_text())["fashion_mnist"]
+    compared = {"linear", "knn", "lowshot_1", "lowshot_10", "finetune_1", "finetune_10"}
+    compared |= {"finetune_100", "effective_rank"}
+    both = compared | {f"{name}_interval" for name in compared}
+    assert set(found["simclr"]) == both
 
 
 def test_order_of_runs_changes_no_byte(made: Study, study: Study):
@@ -189,7 +198,7 @@ def test_text_is_escaped(study: Study):
 
 def test_missing_metric_is_a_dash(study: Study):
     for seed in SEEDS:
-        (study.run("rotation", seed) / "metrics/finetune.json").unlink()
+        write_json(study.run("rotation", seed) / "metrics/finetune.json", {})
     page = Page(study.report())
     assert page.rows()["rotation"][6:9] == ["–", "–", "–"]
     assert (
@@ -248,12 +257,19 @@ def test_an_unknown_measure_works(study: Study):
     for method in METHODS:
         for seed in SEEDS:
             write_json(study.run(method, seed) / "metrics/shape.json", {"roundness": 3.25 + seed})
-    study.brief["metric"] = "roundness"
+    study.brief |= {"metric": "roundness", "probes": [*PROBES, "shape"]}
     page = Page(study.report())
     assert page.rows()["simclr"][1] == "4.25 ± 2.48"
     assert "roundness of each method" in next(
         e["aria-label"] for e in page.all("div") if "aria-label" in e and e.get("role") == "img"
     )
+
+
+def test_numbers_of_a_probe_that_is_no_longer_planned_are_not_read(study: Study):
+    before = study.report(), (study.out / "metrics.json").read_bytes()
+    for seed in SEEDS:  # a name of its own, and one that another probe has too
+        write_json(study.run("simclr", seed) / "metrics/old.json", {"roundness": 1, "linear": 0})
+    assert (study.report(), (study.out / "metrics.json").read_bytes()) == before
 
 
 def test_unknown_headline_metric(study: Study):

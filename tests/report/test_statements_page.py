@@ -1,6 +1,7 @@
 """The page of all statements."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -9,6 +10,8 @@ import pytest
 from support.made_study import CLAIMS, Study
 from support.pages import CHROMIUM, Page, browse, dead
 from unlabel.errors import UserError
+from unlabel.report import statements_page
+from unlabel.stage import publish
 from unlabel.stage import statements as together
 from unlabel.workflow import resources
 
@@ -49,6 +52,7 @@ def test_statements_are_corrected_for_being_several(several: Path):
     assert {found["verdict"] for found in record.values()} >= {"holds here", "does not hold here"}
     table = pd.read_csv(several / "statements.csv")
     assert table.study.tolist() == ["batch_size", "nothing", "turned"]
+    assert table.claim[1:].tolist() == ["nothing 1: so", "turned 1: so"]
     assert "| Batch size |" in (several / "statements.md").read_text()
 
 
@@ -59,6 +63,47 @@ def test_everything_on_the_page_of_statements_resolves(several: Path):
     lead = next(e["text"] for e in page.all("p") if e.get("class") == "lead")
     assert lead.startswith("3 statements tested: 1 holds here, 1 does not hold here")
     assert "fashion_mnist with resnet_mini at budget quick" in page.all("main")[0]["text"]
+
+
+def test_claims_of_the_same_words_have_names_of_their_own():
+    claim = {"says": "BYOL does", "formula": "a > b", "dataset": "digits", "effect": 0.1}
+    claim |= {"low": 0.0, "high": 0.2, "seeds": 3, "p_for": 0.5, "p_against": 0.5}
+    claims = [claim, claim | {"dataset": "shapes"}, claim | {"formula": "c > d"}]
+    study = {"name": "one", "title": "One", "claims": claims, "p": 1, "p_for": 1, "p_against": 1}
+    table = statements_page.table(statements_page.judge([study]))
+    assert table.claim.tolist() == [
+        "one 1: BYOL does (digits)",
+        "one 1: BYOL does (shapes)",
+        "one 2: BYOL does (digits)",
+    ]
+
+
+def test_what_is_published_is_whole_and_says_what_made_it(several: Path, tmp_path: Path):
+    publish.run(several, tmp_path)
+    names = [f"study/{name}" for name in ("batch_size", "nothing", "turned")] + ["statements"]
+    there = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*")}
+    assert there == {f"{name}{end}" for name in names for end in (".json", ".csv", ".md")}
+    for path in there:
+        source, text = (several / path).read_text(), (tmp_path / path).read_text()
+        assert text.startswith(source.rstrip())
+        assert text == source or text.splitlines()[-1].startswith("Made by the code of ")
+    made = json.loads((several / "study/nothing.json").read_text())["made"]
+    assert f"with torch {made['torch'][0]}" in (tmp_path / "study/nothing.md").read_text()
+
+
+def test_one_study_is_published_under_another_name(several: Path, tmp_path: Path):
+    publish.run(several, tmp_path, ["nothing"], "_cifar10")
+    assert sorted(path.stem for path in tmp_path.rglob("*.*")) == ["nothing_cifar10"] * 3
+
+
+def test_half_a_study_is_not_published(several: Path, tmp_path: Path):
+    half = shutil.copytree(several, tmp_path / "half")
+    (half / "study/turned.csv").unlink()
+    with pytest.raises(UserError, match="turned.csv cannot be read; make it again"):
+        publish.run(half, tmp_path / "out")
+    with pytest.raises(UserError, match="study has no verdict; make the studies first"):
+        publish.run(tmp_path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_record_without_a_verdict_is_refused(several: Path, tmp_path: Path):

@@ -18,12 +18,19 @@ needs_slurm = pytest.mark.skipif(
 )
 
 
+needs_accounting = pytest.mark.skipif(
+    any(shutil.which(each, path=PATH) is None for each in ("slurmctld", "slurmdbd", "mariadbd")),
+    reason="needs Slurm's accounting: apt-get install slurmdbd mariadb-server",
+)
+
+
 @contextmanager
-def running(folder: Path, port: int = 16817) -> Iterator[Path]:
-    """A Slurm in `folder`, on `port` and the two after it; commands find it by the environment."""
+def running(folder: Path, port: int = 16817, accounting: bool = False) -> Iterator[Path]:
+    """A Slurm in `folder`, on `port` and the next ones; commands find it by the environment."""
     script = ROOT / "tests/support/slurm/cluster.sh"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SLURM_TEST_PORT", str(port))
+        patch.setenv("SLURM_TEST_ACCOUNTING", "1" if accounting else "")
         try:
             started = subprocess.run([script, "start", folder], capture_output=True, text=True)
             assert started.returncode == 0, started.stderr

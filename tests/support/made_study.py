@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from support.runs import METHODS, declarations, write_json, write_run
+from support.runs import METHODS, PROBES, declarations, write_json, write_run
 from unlabel.params import claim
 from unlabel.stage import study as stage
 
@@ -53,6 +53,7 @@ class Study:
             "references": ["random"],
             "claims": CLAIMS,
             "declared": declarations(),
+            "probes": list(PROBES),
             "methods": {name: dict(about) for name, about in METHODS.items()},
             "runs": [],
         }

@@ -42,6 +42,9 @@ def declarations() -> list[dict[str, Any]]:
     )
 
 
+PROBES = ("finetune", "knn", "linear", "lowshot", "spectrum")
+
+
 class Study:
     """A study's runs on disk, which a test may break before it makes the report."""
 
@@ -58,6 +61,7 @@ class Study:
             "datasets": ["fashion_mnist"],
             "methods": {name: dict(about) for name, about in METHODS.items()},
             "declared": declarations(),
+            "probes": list(PROBES),
             "runs": [],
         }
         for method in METHODS:

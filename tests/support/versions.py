@@ -46,8 +46,7 @@ def replace(path: Path, old: str, new: str) -> None:
 def repository(project: Path, folder: Path, remote: Path) -> Path:
     """A built project as a repository of git and DVC, with a first commit, pushed to a remote."""
     shutil.copytree(project, folder, symlinks=True)
-    for name in ("statements.json", "statements.csv"):  # are in git, and DVC compares them
-        shutil.copy(ROOT / "reports" / name, folder / "reports" / name)
+    shutil.copytree(ROOT / "reports/published", folder / "reports/published")  # DVC compares them
     shutil.copytree(ROOT / ".dvc", folder / ".dvc", ignore=shutil.ignore_patterns("cache", "tmp"))
     git(folder, "init", "-q", "-b", "main")
     git(folder, "config", "user.name", "test")

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from snakemake_executor_plugin_slurm import ExecutorSettings
 
-from support.cluster import PATH, needs_slurm, running
+from support.cluster import PATH, needs_accounting, needs_slurm, running
 from support.project import (
     LONGER,
     ROOT,
@@ -24,12 +25,12 @@ from support.project import (
 )
 from unlabel.errors import UserError
 from unlabel.workflow import slurm as slurm_
+from unlabel.workflow.engine import partitions
 
 RUN = f"data/runs/tiny/digits/{{}}/{VARIANT}/0"
 SLURM = (
     *("--profile", "workflow/profiles/slurm"),
-    # a cluster without accounting, on which nobody else waits
-    *("--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "3"),
+    *("--slurm-init-seconds-before-status-checks", "3"),  # on this cluster, nobody else waits
 )
 
 
@@ -91,6 +92,10 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen:
         return subprocess.Popen(command(*arguments), cwd=folder, env=environment(), **streams)
 
 
+def printed(folder: Path) -> str:
+    return (folder / "printed").read_text()
+
+
 def wait_for(what: Callable[[], bool], seconds: float = 300) -> None:
     until = time.monotonic() + seconds
     while not what():
@@ -111,7 +116,7 @@ def test_jobs_cancelled_and_requeued_come_to_the_same_bits(slurm, local, tmp_pat
         return not todo
 
     wait_for(disturbed)
-    assert running.wait(timeout=900) == 0, (folder / "printed").read_text()
+    assert running.wait(timeout=900) == 0, printed(folder)
     assert digests(folder) == digests(local)
     for method in ("simclr", "rotation"):
         assert "going on after step" in log(folder, method)
@@ -122,7 +127,37 @@ def test_jobs_cancelled_and_requeued_come_to_the_same_bits(slurm, local, tmp_pat
     for line in jobs:
         gpu = bool(re.search("rule_(pretrain|features|finetune)", line))
         assert ("Partition=gpu " in line) == ("gres:gpu:1" in line) == gpu
-    assert sum("rule_probes_probe" in line for line in jobs) == 1  # of both runs
+    (probes,) = [line for line in jobs if "rule_probes_probe" in line]  # of both runs
+    assert re.search("NumCPUs=1 .*MinMemoryNode=8000M ", probes)  # what one of them needs
+    assert "TimeLimit=02:00:00 " in probes  # what both need, one after another
+    assert "has no accounting (Slurm accounting storage is disabled)" in printed(folder)
+
+
+@needs_accounting
+def test_where_slurm_has_accounting_sacct_is_asked(tmp_path):
+    folder = project(tmp_path / "project", LONGER)
+    with running(tmp_path / "slurm", port=16837, accounting=True):
+        assert "no accounting" not in snakemake(folder, *SLURM, f"{RUN.format('random')}/run.json")
+        jobs = ask("sacct", "--allocations", "--noheader", "--format", "State,Partition").split()
+    assert jobs == ["COMPLETED", "cpu"] * 2  # it trains nothing, and asks for no GPU
+
+
+@needs_slurm
+def test_without_accounting_slurm_must_remember_jobs_until_it_is_asked(slurm, capsys):
+    settings = ExecutorSettings()
+    assert settings.status_command == "sacct"
+    slurm_.choose_question(settings)
+    assert settings.status_command == "squeue"
+    assert "squeue is asked for the states of jobs" in capsys.readouterr().err
+    conf = (slurm / "slurm.conf").read_text()
+    try:
+        (slurm / "slurm.conf").write_text(conf.replace("MinJobAge=3600", "MinJobAge=60"))
+        ask("scontrol", "reconfigure")
+        with pytest.raises(UserError, match="forgets a job 60 s after its end; have its admin"):
+            slurm_.choose_question(settings)
+    finally:
+        (slurm / "slurm.conf").write_text(conf)
+        ask("scontrol", "reconfigure")
 
 
 @needs_slurm
@@ -250,10 +285,10 @@ def test_limits_that_the_plugin_could_not_read_are_refused(tmp_path, limits, sai
     file = tmp_path / "partitions.yaml"
     file.write_text(limits)
     with pytest.raises(UserError, match=said) as error:
-        slurm_.limits_of(file)
+        partitions.limits_of(file)
     assert str(file) in str(error.value)
     file.write_text("partitions: {gpu: {cluster: a, max_runtime: 2d, max_gpu: 2}, cpu: {}}")
-    assert slurm_.limits_of(file)["gpu"]["max_gpu"] == 2
+    assert partitions.limits_of(file)["gpu"]["max_gpu"] == 2
 
 
 @needs_slurm
@@ -270,7 +305,7 @@ def test_a_mistake_is_one_sentence_and_loses_nothing(slurm, copy, tmp_path, monk
     elif mistake == "no GPU":
         file = copy / "workflow/profiles/slurm/partitions.yaml"
         file.write_text(file.read_text().replace("{ max_gpu: 8 }", "{}"))
-        said = "error: no partition in workflow/profiles/slurm/partitions.yaml has a GPU, for which"
+        said = "error: no partition in workflow/profiles/slurm/partitions.yaml has a GPU, but some"
     elif mistake == "not reachable":
         conf = (slurm / "slurm.conf").read_text()
         (tmp_path / "slurm.conf").write_text(re.sub("SlurmctldPort=.*", "SlurmctldPort=1", conf))
@@ -279,7 +314,7 @@ def test_a_mistake_is_one_sentence_and_loses_nothing(slurm, copy, tmp_path, monk
     else:
         monkeypatch.setenv("PATH", without_slurm(tmp_path / "bin"))
         said = "error: Slurm's commands, such as sinfo and sbatch, are not on this machine's PATH"
-    (copy / "reports/index.html").unlink()  # so that there is something to do
+    (copy / RUN.format("rotation") / "features.parquet").unlink()  # to be made, on a GPU
     before = digests(copy)
     printed = snakemake(copy, *SLURM, fails=True)
     assert said in printed

@@ -12,13 +12,15 @@ rule features:
         "logs/features/{budget}-{dataset}-{method}-{variant}-{seed}.log",
     threads: 1
     resources:
-        gpu=GPUS,
+        in_turn=1,
+        gpu=REQUESTS.gpu(),
         mem_mb=doubled(8000),
         runtime=doubled(60),
     params:
         plan=PLAN.parameters("features"),
     shell:
-        "python -m unlabel features --params {params.plan[settings]:q}"
+        "UNLABEL_CODE={params.plan[code]} python -m unlabel features"
+        " --params {params.plan[settings]:q}"
         " --encoder {input.encoder:q} --method {input.method:q} --train {input.train:q}"
         " --validation {input.validation:q} --test {input.test:q}"
         " --out {output.features:q} --views {output.views:q} 2> {log:q}"

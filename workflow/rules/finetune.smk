@@ -10,12 +10,14 @@ rule finetune:
         "logs/finetune/{budget}-{dataset}-{method}-{variant}-{seed}.log",
     threads: 1
     resources:
-        gpu=GPUS,
+        in_turn=1,
+        gpu=REQUESTS.gpu(),
         mem_mb=doubled(8000),
         runtime=doubled(240),
     params:
         plan=PLAN.parameters("finetune"),
     shell:
-        "python -m unlabel finetune --params {params.plan[settings]:q}"
+        "UNLABEL_CODE={params.plan[code]} python -m unlabel finetune"
+        " --params {params.plan[settings]:q}"
         " --encoder {input.encoder:q} --train {input.train:q}"
         " --validation {input.validation:q} --test {input.test:q} --out {output:q} 2> {log:q}"

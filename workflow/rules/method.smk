@@ -28,10 +28,12 @@ rule method:
         "logs/method/{method}.log",
     threads: 1
     resources:
+        in_turn=1,
         mem_mb=doubled(4000),
         runtime=doubled(30),
     params:
         plan=lambda wildcards: PLAN.page(STUDY, BUDGET, wildcards.method),
     shell:
-        "python -m unlabel method --params {params.plan[settings]:q} --runs data/runs"
+        "UNLABEL_CODE={params.plan[code]} python -m unlabel method"
+        " --params {params.plan[settings]:q} --runs data/runs"
         " --prepared data/prepared --page {output.page:q} 2> {log:q}"

@@ -8,12 +8,14 @@ rule prepare:
         "logs/prepare/{dataset}.log",
     threads: 1
     resources:
+        in_turn=1,
         mem_mb=doubled(4000),
         runtime=doubled(60),
     params:
         plan=lambda wildcards: PLAN.dataset(wildcards.dataset),
         raw="data/raw/{dataset}",
     shell:
-        "python -m unlabel prepare --params {params.plan[settings]:q} --raw {params.raw:q}"
+        "UNLABEL_CODE={params.plan[code]} python -m unlabel prepare"
+        " --params {params.plan[settings]:q} --raw {params.raw:q}"
         " --train {output.train:q} --validation {output.validation:q} --test {output.test:q}"
         " --report {output.report:q} 2> {log:q}"

@@ -16,16 +16,18 @@ for method in compose.names(PARAMS, "method"):
             about=f"{folder}/run.json",
         log:
             f"logs/pretrain/{method}/{{budget}}-{{dataset}}-{{variant}}-{{seed}}.log",
-        threads: PLAN.processes(method=method)
+        threads: REQUESTS.processes(method=method)
         resources:
-            gpu=PLAN.processes(GPUS, method=method),
-            mem_mb=doubled(PLAN.processes(8000, method=method)),
-            runtime=1440,  # a new attempt continues where the last one ended
+            in_turn=1,
+            gpu=REQUESTS.training_gpus(method=method),
+            mem_mb=doubled(REQUESTS.processes(8000, method=method)),
+            runtime=REQUESTS.training_minutes(method=method),
         params:
             plan=PLAN.parameters("pretrain", method=method),
             out=subpath(output.about, parent=True),
             # no output: Snakemake deletes the outputs of a failed job
             state=PLAN.state(method=method),
         shell:
-            "python -m unlabel pretrain --params {params.plan[settings]:q} --train {input.train:q}"
+            "UNLABEL_CODE={params.plan[code]} python -m unlabel pretrain"
+            " --params {params.plan[settings]:q} --train {input.train:q}"
             " --state {params.state:q} --out {params.out:q} 2> {log:q}"

@@ -8,11 +8,13 @@ rule probe:
         "logs/probe/{budget}-{dataset}-{method}-{variant}-{seed}.log",
     threads: 1
     resources:
+        in_turn=1,
         mem_mb=doubled(8000),
         runtime=doubled(60),
     params:
         plan=PLAN.parameters("probe"),
         out=subpath(output[0], parent=True),
     shell:
-        "python -m unlabel probe --params {params.plan[settings]:q}"
+        "UNLABEL_CODE={params.plan[code]} python -m unlabel probe"
+        " --params {params.plan[settings]:q}"
         " --features {input.features:q} --views {input.views:q} --out {params.out:q} 2> {log:q}"

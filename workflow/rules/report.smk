@@ -23,13 +23,15 @@ rule report:
         "logs/report.log",
     threads: 1
     resources:
+        in_turn=1,
         mem_mb=doubled(4000),
         runtime=doubled(30),
     params:
         plan=INVOCATION.report,
         out=subpath(output.page, parent=True),
     shell:
-        "python -m unlabel report --params {params.plan[settings]:q} --runs data/runs"
+        "UNLABEL_CODE={params.plan[code]} python -m unlabel report"
+        " --params {params.plan[settings]:q} --runs data/runs"
         " --prepared data/prepared --out {params.out:q} 2> {log:q}"
 
 
@@ -48,9 +50,11 @@ rule bench:
         "logs/bench.log",
     threads: 1
     resources:
+        in_turn=1,
         mem_mb=4000,
         runtime=30,
     params:
         plan=PLAN.bench(),
     shell:
-        "python -m unlabel bench --record {input:q} --page {output:q} 2> {log:q}"
+        "UNLABEL_CODE={params.plan[code]} python -m unlabel bench"
+        " --record {input:q} --page {output:q} 2> {log:q}"

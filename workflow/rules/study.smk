@@ -21,12 +21,14 @@ rule study:
         "logs/study/{study}.log",
     threads: 1
     resources:
+        in_turn=1,
         mem_mb=doubled(4000),
         runtime=doubled(30),
     params:
         plan=lambda wildcards: PLAN.study(wildcards.study, BUDGET),
     shell:
-        "python -m unlabel study --params {params.plan[settings]:q} --runs data/runs"
+        "UNLABEL_CODE={params.plan[code]} python -m unlabel study"
+        " --params {params.plan[settings]:q} --runs data/runs"
         " --page {output.page:q} --record {output.record:q} --table {output.table:q}"
         " --text {output.text:q} 2> {log:q}"
 
@@ -55,10 +57,12 @@ rule statements:
         "logs/statements.log",
     threads: 1
     resources:
+        in_turn=1,
         mem_mb=doubled(4000),
         runtime=doubled(30),
     params:
         plan=PLAN.statements(),
     shell:
-        "python -m unlabel statements --records {input:q} --page {output.page:q}"
+        "UNLABEL_CODE={params.plan[code]} python -m unlabel statements"
+        " --records {input:q} --page {output.page:q}"
         " --record {output.record:q} --table {output.table:q} --text {output.text:q} 2> {log:q}"

@@ -123,7 +123,7 @@ def gather(study: FrozenStudy, runs: Path) -> list[Comparison]:
 
     Raises `UserError` for a broken run, and if no run has the metric that answers the question.
     """
-    results = {planned.run: run_results.read(planned, runs) for planned in study.runs}
+    results = {each.run: run_results.read(each, runs, study.probes) for each in study.runs}
     known = {name for each in results.values() for name in each.metrics}
     if study.metric not in known and not study.metric.startswith(("log.", "run.")):
         raise UserError(
@@ -142,10 +142,7 @@ def compare(study: FrozenStudy, runs: Path) -> list[Comparison]:
 
     A run may be in several arms. Raises `UserError` for a broken run.
     """
-
-    def wanted(probe: str) -> bool:
-        return study.stages.get("finetune" if probe == "finetune" else "probe", False)
-
+    wanted = [probe for probe in study.probes if study.stages.get(_stage_of(probe), False)]
     results: dict[Run, Result] = {}
     comparisons: dict[str, dict[tuple[str, str], list[Result]]] = {}
     for planned in study.runs:
@@ -156,6 +153,10 @@ def compare(study: FrozenStudy, runs: Path) -> list[Comparison]:
         arms.setdefault((planned.method, planned.arm), []).append(found)
     found_arms = ((dataset, list(arms.values())) for dataset, arms in comparisons.items())
     return [_comparison(study, dataset, _encoders(arms), arms) for dataset, arms in found_arms]
+
+
+def _stage_of(probe: str) -> str:
+    return probe if probe == "finetune" else "probe"
 
 
 def _encoders(arms: Iterable[Iterable[Result]]) -> str:

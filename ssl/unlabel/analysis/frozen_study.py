@@ -79,6 +79,7 @@ class FrozenStudy:
     budget: str
     runs: tuple[PlannedRun, ...]
     methods: Mapping[str, MethodSummary]
+    probes: tuple[str, ...]  # whose numbers it reads, the stage `finetune` among them
     declared: Metrics = field(default_factory=Metrics)  # by all its runs
     name: str = ""  # of its file
     expected: str = ""

@@ -1,7 +1,7 @@
 """The results of a finished run, read from its folder."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,16 +69,18 @@ class Result:
 def read(
     planned: PlannedRun,
     runs: Path,
-    wanted: Callable[[str], bool] = lambda _: True,
+    wanted: Sequence[str],
     transfer: Sequence[str] = (),
 ) -> Result:
     """Read a run's folder below `runs`: the `wanted` probes, and its `transfer` to datasets.
+
+    The folder may also hold numbers of probes that are no longer planned; nobody reads them.
 
     Raises `UserError` for a missing or damaged file, and for a metric that is not a number.
     """
     folder = runs / planned.run.folder
     probes, origin = {}, dict[str, Path]()
-    paths = [p for p in sorted((folder / "metrics").glob("*.json")) if wanted(p.stem)]
+    paths = [folder / "metrics" / f"{probe}.json" for probe in sorted(wanted)]
     for path in [*paths, *(folder / "transfer" / f"{target}.json" for target in transfer)]:
         kind = path.stem if path in paths else f"transfer to {path.stem}"
         probes[kind] = _metrics(path)

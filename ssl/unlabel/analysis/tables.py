@@ -3,6 +3,7 @@
 So they hold what was measured, and no times.
 """
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,6 +14,7 @@ from unlabel.analysis.metric import Metrics, natural
 
 TIDY = ["budget", "dataset", "method", "variant", "seed", "probe", "metric", "value"]
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet computes what begins with one of these
+ACCURACY = re.compile(r"knn|linear|(lowshot|finetune)_[\d.]+")
 CURVE = ["dataset", "method", "seed", "step", "epoch"]
 
 
@@ -42,14 +44,31 @@ def results(comparisons: Iterable[Comparison], metric: str) -> pd.DataFrame:
     return table
 
 
-def metrics(comparisons: Iterable[Comparison]) -> dict[str, dict[str, dict[str, float]]]:
-    """Dataset -> arm -> metric -> its mean over seeds, for `dvc metrics`."""
-    found: dict[str, dict[str, dict[str, float]]] = {}
+def metrics(comparisons: Iterable[Comparison], metric: str) -> dict[str, Any]:
+    """Dataset -> arm -> metric -> its mean over seeds, for `dvc metrics`.
+
+    They are the headline metric and those that people compare. NAME_interval is half the width of
+    the mean's 95 % interval, where several seeds give one. `results` has all metrics.
+    """
+    found: dict[str, Any] = {}
     for comparison in comparisons:
+        names = _compared(comparison, metric)
         for arm in comparison.arms:
-            means = {name: _round(e.mean) for name in arm.metrics if (e := arm.estimate(name))}
-            found.setdefault(comparison.dataset, {})[arm.key] = means
+            numbers = found.setdefault(comparison.dataset, {}).setdefault(arm.key, {})
+            for name in names:
+                if mean := arm.estimate(name):
+                    numbers[name] = _round(mean.mean)
+                    if mean.interval is not None:
+                        numbers[f"{name}_interval"] = _round(mean.interval)
     return found
+
+
+def _compared(comparison: Comparison, metric: str) -> list[str]:
+    """The headline metric, accuracies, effective rank; without labels, alignment and uniformity."""
+    known = {name for arm in comparison.arms for name in arm.metrics}
+    accuracies = {name for name in known if ACCURACY.fullmatch(name)}
+    others = {"effective_rank"} if accuracies else {"effective_rank", "alignment", "uniformity"}
+    return sorted({metric} | accuracies | others)
 
 
 def leaderboard(comparisons: Iterable[Comparison]) -> pd.DataFrame:

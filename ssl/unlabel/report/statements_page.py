@@ -74,26 +74,35 @@ def text(statements: Sequence[Statement]) -> str:
 
 
 def table(statements: Sequence[Statement]) -> pd.DataFrame:
-    """One row for each claim on each dataset, with its statement's verdict."""
+    """One row for each claim on each dataset, with its statement's verdict.
+
+    `claim` names each row: the study, the claim's place in it, its words, and the dataset if the
+    study has several.
+    """
     rows = []
     for each in statements:
         verdict = each.verdict
         whole = {"verdict": verdict.word, "p": verdict.p, "p_holm": verdict.corrected}
-        for claim in each.record["claims"]:
+        claims = each.record["claims"]
+        places = list(dict.fromkeys((claim["says"], claim["formula"]) for claim in claims))
+        several = len({claim["dataset"] for claim in claims}) > 1
+        for claim in claims:
+            place = places.index((claim["says"], claim["formula"])) + 1
+            where = f" ({claim['dataset']})" if several else ""
+            label = f"{each.record['name']} {place}: {claim['says']}{where}"
             keys = ("says", "formula", "dataset", "effect", "low", "high", "seeds")
             own = {key: claim[key] for key in (*keys, "p_for", "p_against")}
-            rows.append({"study": each.record["name"]} | own | whole)
+            rows.append({"study": each.record["name"], "claim": label} | own | whole)
     return pd.DataFrame(rows)
 
 
 def record(statements: Sequence[Statement]) -> dict[str, Any]:
-    """The verdicts for JSON and `dvc metrics`."""
+    """The verdicts for JSON and `dvc metrics`; what each claim came to is in the table."""
     return {
         each.record["name"]: {
             "verdict": each.verdict.word,
             "p": each.verdict.p,
             "p_holm": float(f"{each.verdict.corrected:.6g}"),
-            "claims": {c["says"]: c["effect"] for c in each.record["claims"]},
         }
         for each in statements
     }

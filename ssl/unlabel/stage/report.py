@@ -28,7 +28,7 @@ def run(params: Path, runs: Path, prepared: Path, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     with files.whole(out / "results.parquet") as part:
         tables.results(settings, about.metric).to_parquet(part, index=False)
-    files.write_json(out / "metrics.json", tables.metrics(settings))
+    files.write_json(out / "metrics.json", tables.metrics(settings, about.metric))
     for name, table in (("leaderboard", tables.leaderboard), ("training", tables.training)):
         text = tables.comma_separated(table(settings))
         files.write_text(out / "plots" / f"{name}.csv", text)

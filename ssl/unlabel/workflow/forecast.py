@@ -7,6 +7,7 @@ their other jobs, and the size of their folders.
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -67,6 +68,20 @@ def forecast(plan: Plan, runs: Iterable[Run], folder: Path = Path("data/runs")) 
     )
 
 
+def seconds_like(plan: Plan, run: Run, gpu: bool, folder: Path = Path("data/runs")) -> float | None:
+    """How long a training will take, by finished ones that differ in variant or seed; else None.
+
+    One without a GPU takes much longer than one with it, so it is not foretold by that.
+    """
+    near = folder / run.budget / run.dataset / run.method
+    finished = [each for each in _finished(near) if gpu or not _on_gpu(each[2])]
+    return _seconds(plan, run, finished) if finished else None
+
+
+def _on_gpu(about: dict[str, Any]) -> bool:
+    return not str(about.get("device", "")).endswith(" cores")  # which are a CPU's
+
+
 def _current(plan: Plan, run: Run, folder: Path) -> bool:
     """Was the run trained with the planned settings and code?"""
     found = trained(folder / run.folder)
@@ -90,8 +105,19 @@ def trained(path: Path) -> dict[str, Any] | None:
 def _read(folder: Path) -> Iterator[tuple[Path, Run, dict[str, Any]]]:
     """All finished runs, whatever their settings and code."""
     for file in sorted(folder.glob("*/*/*/*/*/run.json")):
-        run = Run.parse(str(file.parent.relative_to(folder)))
-        yield file.parent, run, json.loads(file.read_text(encoding="utf-8"))
+        yield _run(file)
+
+
+@cache
+def _finished(folder: Path) -> list[tuple[Path, Run, dict[str, Any]]]:
+    """The finished runs of one method, as this process found them first."""
+    return [_run(file) for file in sorted(folder.glob("*/*/run.json"))]
+
+
+def _run(file: Path) -> tuple[Path, Run, dict[str, Any]]:
+    """A finished run, by its run.json."""
+    run = Run.parse("/".join(file.parts[-6:-1]))
+    return file.parent, run, json.loads(file.read_text(encoding="utf-8"))
 
 
 def _seconds(

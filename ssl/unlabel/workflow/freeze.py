@@ -37,9 +37,26 @@ class Freezer:
 
 
 def parameters(stages: Mapping[str, Stage], stage: str) -> dict[str, str]:
-    """What the rule of a stage depends on: its frozen settings, and its code's fingerprint."""
-    code = fingerprint(f"unlabel.stage.{stage}", *stages[stage]["modules"])
-    return {"settings": stages[stage]["settings"], "code": code}
+    """What the rule of a stage depends on: its frozen settings, and its code's fingerprint.
+
+    The plan keeps the fingerprint: a job on another machine plans with it, not with the code as it
+    is by then.
+    """
+    known = stages[stage]
+    if "code" not in known:
+        known["code"] = fingerprint(f"unlabel.stage.{stage}", *known["modules"])
+    return {"settings": known["settings"], "code": known["code"]}
+
+
+def without_code(entries: Entries) -> Entries:
+    """A kept plan, for code that may have changed since."""
+    return {
+        name: {
+            stage: {key: value for key, value in known.items() if key != "code"}
+            for stage, known in stages.items()
+        }
+        for name, stages in entries.items()
+    }
 
 
 def as_yaml(settings: Settings) -> str:

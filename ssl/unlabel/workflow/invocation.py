@@ -22,6 +22,7 @@ from unlabel.workflow import (
     forecast,
     forkserver,
     leftovers,
+    lifeline,
     machine,
     remote_jobs,
     resources,
@@ -40,12 +41,15 @@ class Invocation:
         names = command_line.names(config)
         self.params, self.budget = params, names["budget"]
         self.cluster = workflow.resource_settings.nodes is not None
+        if self.cluster or not self.main:
+            workflow.register_resource("in_turn", 1)  # of each group, see the Snakefile
         machine.use_this_python()
         with one_sentence():
             self._meet(workflow)
-            self.gpus = resources.gpus(self.cluster) if config["gpu"] == "auto" else config["gpu"]
             chosen = command_line.asked(config, params, _typed(workflow, config))
             self.plan = Plan.current(params, chosen=chosen)
+            gpus = resources.gpus(self.cluster) if config["gpu"] == "auto" else config["gpu"]
+            self.requests = resources.Requests(self.plan, gpus, self.cluster)
             self.study = self.plan.for_dataset(study.read(params, names["study"]), self.budget)
             self.runs = [run for _, run in self.study.runs(params, self.budget)]
             self.report = self.plan.report(self.study, self.budget)
@@ -112,6 +116,7 @@ class Invocation:
             if partitions := workflow.executor_settings.partition_config:
                 slurm.limits_of(Path(partitions))
             slurm.name_jobs(workflow.executor_settings)
+            slurm.choose_question(workflow.executor_settings)
         self.alive = leftovers.take_over()
         comparison = provenance.compare()
         altered.correct(comparison.corrections)
@@ -126,11 +131,12 @@ class Invocation:
                 str(file) for job in workflow.dag.needrun_jobs() for file in (*job.output, *job.log)
             )
             self.plan.keep()  # with what the chosen jobs have added
+            lifeline.offer(workflow.local_exec)
             if workflow.local_exec:
                 forkserver.start(threads=1)  # of every rule
             else:
                 if workflow.executor_plugin.name == "slurm":
-                    slurm.check(workflow, self.gpus)
+                    slurm.check(workflow)
                 remote_jobs.note(workflow)
 
     def fail(self, workflow: Any) -> None:

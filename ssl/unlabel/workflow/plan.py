@@ -18,7 +18,7 @@ from unlabel.fingerprint import PACKAGE, fingerprint
 from unlabel.params.command_line import ChosenDataset
 from unlabel.params.study import Study
 from unlabel.run import Run
-from unlabel.workflow.freeze import Entries, Freezer, all_whole, digest
+from unlabel.workflow.freeze import Entries, Freezer, all_whole, digest, without_code
 from unlabel.workflow.planned_datasets import PlannedDatasets
 from unlabel.workflow.planned_runs import PlannedRuns
 from unlabel.workflow.planned_studies import PlannedStudies
@@ -46,6 +46,7 @@ class Plan:
         self.studies = PlannedStudies(self.datasets, self.runs, self.entries, freezer)
         # What rules ask of the parts
         self.settings, self.trained_by = self.runs.settings, self.runs.trained_by
+        self.trains = self.runs.trains
         self.of, self.dataset = self.runs.parameters, self.datasets.parameters
         self.study, self.inputs = self.studies.parameters, self.studies.inputs
         self.frozen_study = self.studies.frozen_study
@@ -66,7 +67,7 @@ class Plan:
         path = _cache(params, frozen, chosen)
         text = path.read_bytes() if path.exists() else b"{}"
         entries = json.loads(text) if _frozen_plan(frozen, text).exists() else {}
-        return cls(params, frozen, chosen, entries if all_whole(entries) else {})
+        return cls(params, frozen, chosen, without_code(entries) if all_whole(entries) else {})
 
     def keep(self) -> None:
         """Freeze the plan for this workflow's jobs, and until a recipe or its code changes."""
@@ -91,7 +92,7 @@ class Plan:
 
         Snakemake reruns for a changed parameter only if it is a function of wildcards alone.
         """
-        return lambda wildcards: self.runs.parameters(_run(wildcards, known), stage)
+        return lambda wildcards: self.runs.parameters(run_of(wildcards, known), stage)
 
     def state(self, **known: str) -> Callable[[Any], str]:
         """The folder of a run's training state, as a function of the wildcards not `known`.
@@ -100,18 +101,10 @@ class Plan:
         """
 
         def folder(wildcards: Any) -> str:
-            run = _run(wildcards, known)
+            run = run_of(wildcards, known)
             return f"data/runs/{run.folder}/state.{self.runs.frozen(run).stem}"
 
         return folder
-
-    def processes(self, each: int = 1, **known: str) -> Callable[[Any], int]:
-        """What a training needs if each process needs `each`, as a function of wildcards."""
-
-        def needed(wildcards: Any) -> int:
-            return each * int(self.trained_by(_run(wildcards, known))["training"]["processes"])
-
-        return needed
 
     def for_dataset(self, study: Study, budget: str) -> Study:
         """The study on the dataset that the user asks for, as far as that has labels."""
@@ -131,7 +124,8 @@ def is_main() -> bool:
     return ENVIRONMENT not in os.environ
 
 
-def _run(wildcards: Any, known: Mapping[str, str]) -> Run:
+def run_of(wildcards: Any, known: Mapping[str, str]) -> Run:
+    """The run that a job's wildcards name, together with what is `known`."""
     names = {field.name: known.get(field.name) or wildcards[field.name] for field in fields(Run)}
     return Run.parse("/".join(names.values()))
 

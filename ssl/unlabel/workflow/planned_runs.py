@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from unlabel.params import compose
-from unlabel.params.settings import load
+from unlabel.params.settings import load, target
 from unlabel.run import Run
 from unlabel.workflow.freeze import Entries, Freezer, Stage, as_yaml, modules, parameters
 
@@ -42,6 +42,10 @@ class PlannedRuns:
         """The frozen settings of a planned run's training."""
         return Path(self.entries[run.folder]["pretrain"]["settings"])
 
+    def trains(self, run: Run) -> bool:
+        """Does a planned run's method train anything? `random` does not."""
+        return bool(self.entries[run.folder]["pretrain"]["trains"])
+
     def trained_by(self, run: Run) -> dict[str, Any]:
         """The settings of a planned run's training, except its seed and its name."""
         alike = replace(run, seed=0).folder
@@ -64,6 +68,8 @@ class PlannedRuns:
         for stage in SECTIONS:
             text, named = self._settings_of(stage, run, settings)
             stages[stage] = self.freezer.write(first.get(stage, seed) + text, named)
+        # a method without a loss has nothing to train
+        stages["pretrain"]["trains"] = bool(target(settings["method"], "method").logs)
         return stages
 
     def _settings_of(

@@ -1,10 +1,72 @@
 """What a job asks the scheduler for."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import Any
 
 from unlabel.params import study
+from unlabel.run import Run
+from unlabel.workflow import forecast
+from unlabel.workflow.plan import Plan, run_of
+
+SHORTEST, LONGEST = 30, 24 * 60  # minutes that a training asks for
+MARGIN = 3  # times as long as forecast
+Needed = Callable[[Any], int]  # a resource, as a function of a job's wildcards
+
+
+@dataclass(frozen=True)
+class Requests:
+    """What a run's jobs ask for: by the plan, and for how long by the forecast."""
+
+    plan: Plan
+    gpus: int  # of a process that computes on GPUs
+    cluster: bool
+
+    def processes(self, each: int = 1, **known: str) -> Needed:
+        """What a training needs if each process needs `each`; some wildcards are `known`."""
+
+        def needed(wildcards: Any) -> int:
+            return each * self._processes(run_of(wildcards, known))
+
+        return needed
+
+    def training_gpus(self, **known: str) -> Needed:
+        """The GPUs of a training: none if it has nothing to train, or trains on CPUs."""
+
+        def needed(wildcards: Any) -> int:
+            run = run_of(wildcards, known)
+            return self._gpu(run) * self._processes(run) if self.plan.trains(run) else 0
+
+        return needed
+
+    def gpu(self) -> Needed:
+        """The GPU of a job that runs or fine-tunes an encoder: none if it does so on CPUs."""
+        return lambda wildcards: self._gpu(run_of(wildcards, {}))
+
+    def training_minutes(self, **known: str) -> Callable[[Any, int], int]:
+        """The time of a training, doubled for each new attempt, which continues the last one."""
+
+        def needed(wildcards: Any, attempt: int) -> int:
+            if not (self.cluster and self.plan.main):
+                return LONGEST  # nobody asks
+            return min(LONGEST, self._minutes(run_of(wildcards, known)) * 2 ** (attempt - 1))
+
+        return needed
+
+    def _minutes(self, run: Run) -> int:
+        if not self.plan.trains(run):
+            return SHORTEST
+        seconds = forecast.seconds_like(self.plan, run, gpu=bool(self._gpu(run)))
+        return LONGEST if seconds is None else max(SHORTEST, ceil(MARGIN * seconds / 60))
+
+    def _gpu(self, run: Run) -> int:
+        on_cpu = self.plan.trained_by(run)["hardware"]["device"] == "cpu"
+        return 0 if on_cpu else self.gpus
+
+    def _processes(self, run: Run) -> int:
+        return int(self.plan.trained_by(run)["training"]["processes"])
 
 
 def studies(targets: Iterable[str], params: Path) -> list[str]:

@@ -1,6 +1,7 @@
 """Ask Slurm, before a workflow starts: is it there, and which jobs did an earlier one leave?"""
 
 import hashlib
+import re
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ from unlabel.errors import UserError, did_you_mean
 from unlabel.workflow import remote_jobs
 from unlabel.workflow.engine.partitions import limits_of
 
+ASKS = 180  # seconds between two questions of the plugin about jobs' states, at most
 PATIENCE = 120.0  # seconds; Slurm gives a job KillWait to end, 30 s by default
 AGAIN = "see that it is up (scontrol ping), and start again: nothing is lost"
 
@@ -23,10 +25,33 @@ def name_jobs(settings: Any) -> None:
     settings.jobname_prefix = f"{given[:40]}-{_digest()}"
 
 
-def check(workflow: Any, gpus: int) -> None:
-    """Raise `UserError` if Snakemake's `workflow`, whose trainings ask for `gpus`, cannot run.
+def choose_question(settings: Any) -> None:
+    """Have the plugin, by its `settings`, ask `squeue` for jobs' states if `sacct` cannot say them.
 
-    Slurm must answer, and have the partitions that jobs will go to.
+    The plugin asks `sacct` wherever it is installed. Without accounting it gets no answer, says
+    nothing and asks again for ever. Raises `UserError` if Slurm forgets a job before the plugin
+    can see that it is over.
+    """
+    if not (reason := _without_accounting()):
+        return
+    config = _ask("scontrol", "show", "config")
+    age = re.search(r"^MinJobAge\s*=\s*(\d+) sec", config, re.MULTILINE)
+    if age and int(age[1]) <= ASKS:
+        raise UserError(
+            f"this Slurm has no accounting ({reason}) and forgets a job {age[1]} s after its end; "
+            f"have its administrator set MinJobAge in slurm.conf to 300 (more than {ASKS})"
+        )
+    settings.status_command = "squeue"
+    print(
+        f"this Slurm has no accounting ({reason}): squeue is asked for the states of jobs",
+        file=sys.stderr,
+    )
+
+
+def check(workflow: Any) -> None:
+    """Raise `UserError` if Slurm lacks what the jobs of Snakemake's `workflow` ask for.
+
+    It must answer, and have the partitions that they will go to.
     """
     known = _ask("sinfo", "--noheader", "--format", "%R").split()
     named = [rule.resources.get("slurm_partition") for rule in workflow.rules]
@@ -35,10 +60,11 @@ def check(workflow: Any, gpus: int) -> None:
     if file and None in named:  # the plugin chooses one from the file
         limits = limits_of(Path(file))
         partitions += limits
-        if gpus and not any(each.get("max_gpu") for each in limits.values()):
+        asked = any(job.resources.get("gpu") for job in workflow.dag.needrun_jobs())
+        if asked and not any(each.get("max_gpu") for each in limits.values()):
             raise UserError(
-                f"no partition in {file} has a GPU, but trainings ask for one; "
-                "give one its max_gpu, or train on CPUs: --config gpu=0"
+                f"no partition in {file} has a GPU, but some jobs ask for one; "
+                "give one its max_gpu, or compute on CPUs: --config gpu=0"
             )
     for partition in dict.fromkeys(str(each) for each in partitions if each):
         if partition not in known:
@@ -93,18 +119,32 @@ def _digest() -> str:
     return hashlib.sha256(str(Path.cwd()).encode()).hexdigest()[:8]
 
 
+def _without_accounting() -> str:
+    """Why `sacct` has no answer; empty if it has one."""
+    if which("sacct") is None:
+        return "sacct is not installed"
+    return _run("sacct", "--allocations", "--noheader", "--starttime", "now")[1]
+
+
 def _ask(*command: str) -> str:
+    """What a command of Slurm's prints. Raises `UserError` if it fails."""
     if which(command[0]) is None or which("sbatch") is None:
         raise UserError(
             f"Slurm's commands, such as {command[0]} and sbatch, are not on this machine's PATH; "
             "start Snakemake on a login node of the cluster"
         )
+    printed, failure = _run(*command)
+    if failure:
+        raise UserError(f"Slurm cannot be reached ({failure}); {AGAIN}")
+    return printed
+
+
+def _run(*command: str) -> tuple[str, str]:
+    """What a command prints, and why it failed; the latter is empty if it did not."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    except subprocess.TimeoutExpired as error:
-        raise UserError(f"Slurm's {command[0]} gave no answer in 60 s; {AGAIN}") from error
-    if done.returncode:
-        said = done.stderr.strip().splitlines()
-        reason = said[-1] if said else f"{command[0]} ended with {done.returncode}"
-        raise UserError(f"Slurm cannot be reached ({reason}); {AGAIN}")
-    return done.stdout
+    except subprocess.TimeoutExpired:
+        return "", f"{command[0]} gave no answer in 60 s"
+    said = done.stderr.strip().splitlines()
+    reason = said[-1] if said else f"{command[0]} ended with {done.returncode}"
+    return done.stdout, reason if done.returncode else ""

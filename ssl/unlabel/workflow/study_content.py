@@ -6,6 +6,7 @@ from typing import Any
 
 from unlabel.analysis.metric import Metrics
 from unlabel.errors import UserError
+from unlabel.params import compose
 from unlabel.params.claim import Claim
 from unlabel.params.settings import build
 from unlabel.params.study import Study
@@ -34,6 +35,7 @@ def content(
             run.method: runs.settings(run).get("about") or {}
             for run in sorted(variants, key=lambda run: run.method, reverse=True)
         },
+        "probes": [*compose.probes(runs.params), "finetune"],
         "declared": Metrics.frozen(declared_metrics.joined(dict.fromkeys(declared))),
     }
 

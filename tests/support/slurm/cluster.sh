@@ -3,7 +3,8 @@
 # two GPUs, which are stand-ins, in gpu and gpu-urgent; jobs of the latter preempt the former's.
 #   apt-get install -y --no-install-recommends slurmctld slurmd slurm-client
 #   eval "$(tests/support/slurm/cluster.sh start FOLDER)"; sinfo; tests/support/slurm/cluster.sh stop FOLDER
-# Without munge, accounting, systemd; root only where it is root who starts it.
+# With SLURM_TEST_ACCOUNTING=1 it keeps accounts, and needs slurmdbd and mariadb-server as well.
+# Without munge, systemd; root only where it is root who starts it.
 set -euo pipefail
 command=${1:?start or stop}
 folder=$(realpath -m "${2:?a folder}")
@@ -11,9 +12,11 @@ PATH=$PATH:/usr/sbin:/sbin
 export SLURM_CONF=$folder/slurm.conf
 
 start() {
-    local host user port
+    local host user port accounting
     host=$(hostname -s) user=$(id -un)
     port=${SLURM_TEST_PORT:-16817} # and the two after it
+    accounting=none
+    [ -z "${SLURM_TEST_ACCOUNTING:-}" ] || accounting=slurmdbd
     mkdir -p "$folder"/{state,log,bin,spool/cpu1,spool/gpu1}
     for device in /dev/null /dev/zero; do # slurmd takes a character device for a GPU
         echo "NodeName=gpu1 Name=gpu Flags=nvidia_gpu_env File=$device"
@@ -47,7 +50,9 @@ SchedulerParameters=sched_interval=1,bf_interval=1,sched_min_interval=0
 JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=task=1
 JobAcctGatherParams=OverMemoryKill
-AccountingStorageType=accounting_storage/none
+AccountingStorageType=accounting_storage/$accounting
+AccountingStorageHost=127.0.0.1
+AccountingStoragePort=$((port + 4))
 AccountingStoreFlags=job_comment
 # squeue knows of jobs that are over when Snakemake asks
 MinJobAge=3600
@@ -66,6 +71,7 @@ PartitionName=cpu Nodes=cpu1 Default=YES MaxTime=3-0 State=UP PriorityTier=1
 PartitionName=gpu Nodes=gpu1 MaxTime=3-0 State=UP PriorityTier=1
 PartitionName=gpu-urgent Nodes=gpu1 MaxTime=3-0 State=UP PriorityTier=10
 CONF
+    [ "$accounting" = none ] || keep_accounts "$user" "$port"
     slurmctld -c
     for node in cpu1 gpu1; do slurmd -N "$node" -c; done
     for _ in $(seq 100); do
@@ -79,12 +85,47 @@ CONF
     exit 1
 }
 
+keep_accounts() { # USER PORT: start slurmdbd on PORT + 4, and its database on PORT + 3
+    local user=$1 database=$(($2 + 3)) data=$folder/database socket owner=()
+    socket=$data/socket
+    mkdir -p "$data"
+    if [ "$(id -u)" = 0 ]; then owner=(--user=mysql) && chown mysql "$data"; fi
+    mariadb-install-db --no-defaults --datadir="$data/files" "${owner[@]}" --skip-test-db \
+        --auth-root-authentication-method=normal >"$folder/log/database.log" 2>&1
+    mariadbd --no-defaults --datadir="$data/files" "${owner[@]}" --socket="$socket" \
+        --pid-file="$data/pid" --port="$database" --bind-address=127.0.0.1 \
+        --innodb-buffer-pool-size=64M >>"$folder/log/database.log" 2>&1 </dev/null &
+    for _ in $(seq 100); do [ -S "$socket" ] && break; sleep 0.2; done
+    mariadb --no-defaults --socket="$socket" --user=root --execute="CREATE DATABASE slurm;
+        CREATE USER slurm IDENTIFIED BY 'slurm'; GRANT ALL ON slurm.* TO slurm"
+    cat >"$folder/slurmdbd.conf" <<CONF
+AuthType=auth/none
+DbdHost=localhost
+DbdPort=$((database + 1))
+SlurmUser=$user
+StorageType=accounting_storage/mysql
+StorageHost=127.0.0.1
+StoragePort=$database
+StorageUser=slurm
+StoragePass=slurm
+StorageLoc=slurm
+LogFile=$folder/log/slurmdbd.log
+PidFile=$folder/slurmdbd.pid
+CONF
+    chmod 600 "$folder/slurmdbd.conf"
+    slurmdbd
+    for _ in $(seq 100); do sacctmgr --immediate add cluster test >/dev/null 2>&1 && return; sleep 0.2; done
+    tail -n 20 "$folder"/log/{slurmdbd,database}.log >&2
+    exit 1
+}
+
 stop() {
     scancel --state=PENDING --user="$(id -un)" || true
     scancel --user="$(id -un)" || true
     for _ in $(seq 50); do [ -z "$(squeue -h)" ] && break; sleep 0.2; done
     for file in "$folder"/*.pid; do [ ! -f "$file" ] || kill "$(cat "$file")"; done
     for _ in $(seq 50); do ls "$folder"/*.pid >/dev/null 2>&1 || break; sleep 0.2; done
+    [ ! -f "$folder/database/pid" ] || kill "$(cat "$folder/database/pid")"
 }
 
 "$command"

@@ -7,7 +7,8 @@ import pytest
 
 from support.project import planned, snakemake
 from support.versions import replace
-from unlabel.workflow.engine import provenance, records
+from unlabel.errors import UserError
+from unlabel.workflow.engine import altered, provenance, records
 
 OUTPUT = "data/output"
 
@@ -48,6 +49,7 @@ def test_a_record_comes_back_with_the_file_it_is_of(recorded, capsys):
     provenance.compare().write()
     assert stored() == {
         "rule": "prepare", "code": "make it", "params": ["1"], "job_hash": 0, "incomplete": False,
+        "sha256": altered.written(Path(OUTPUT))["sha256"],
     }  # fmt: skip
     assert "1 of 1 records restored" in capsys.readouterr().err
     provenance.compare().write()
@@ -61,10 +63,10 @@ def test_another_file_is_made_again(recorded, capsys, content, known):
         forget()
     write(content)
     provenance.compare().write()
-    assert stored()["code"] == provenance.OTHER["code"]
+    assert stored()["code"] == records.OTHER["code"]
     assert f"{OUTPUT} is not the file that provenance.json records" in capsys.readouterr().err
-    provenance.export()
-    assert json.loads(Path("provenance.json").read_text()) == {}
+    with pytest.raises(UserError, match=f"{OUTPUT} is not the file that was made"):
+        provenance.export()
 
 
 def test_the_right_file_after_another_is_current_again(recorded):
@@ -145,3 +147,15 @@ def test_damaged_files_are_made_again_and_others_not(pulled):
         b""
     )  # the output of a rule of no input
     assert planned(pulled)["prepare"] == 1
+
+
+@pytest.mark.parametrize("name", ["metrics/knn.json", "run.json", "encoder.safetensors"])
+def test_an_export_with_holes_is_refused_and_names_them(pulled, monkeypatch, name):
+    monkeypatch.chdir(pulled)
+    provenance.compare().write()
+    target = f"data/runs/tiny/digits/simclr/base/0/{name}"
+    Path(target).unlink()
+    before = Path("provenance.json").read_bytes()
+    with pytest.raises(UserError, match=rf"holes \(1\): {target} is missing, and"):
+        provenance.export()
+    assert Path("provenance.json").read_bytes() == before

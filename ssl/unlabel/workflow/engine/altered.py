@@ -2,54 +2,61 @@
 
 Snakemake compares times, and what an output was made from. It reads an input only if its time has
 changed. It never asks whether an output is still the file that was made: it would measure damaged
-features and report the numbers.
+features and report the numbers. So each record has the sha256 of its output, taken as its job
+ended, and the file's size and time, which tell when to read it again.
 """
 
 import hashlib
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from unlabel.workflow.engine import records
 from unlabel.workflow.engine.corrections import Corrections, Record, running
-from unlabel.workflow.engine.provenance import OTHER
-from unlabel.workflow.engine.records import RECORDS
+from unlabel.workflow.engine.records import OTHER, RECORDS
 
 NO_CHECKSUM = (".json", ".yaml")  # small files that do not show that they are damaged
+
+
+def written(path: Path) -> dict[str, Any]:
+    """What a record says of the file that its job wrote."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"sha256": digest, **_look(path)}
 
 
 def correct(found: Corrections) -> None:
     """Add to `found`: altered outputs, to be made again, and outputs with a time in the future.
 
-    An output is altered if it is not what any job has read. A file with a checksum of its own is
-    read only if it is newer than its record. A damaged record is removed, and its output is made
-    again.
+    An output is altered if it is not the file that its job wrote. A file with a checksum of its own
+    is read only if its size or time has changed. A damaged record is removed, and its output is
+    made again.
     """
-    known = dict(_readable(found))
-    read = _read_by_jobs(known)
     now = time.time()
-    for target, record in known.items():
+    for target, record in list(_readable(found)):
         path = Path(target)
         if running([target]) or not path.is_file():
             continue  # a job is at work, or Snakemake makes it anyway
-        written = path.stat().st_mtime
-        if target in read and target not in found.records:
-            newer = written > records.place(RECORDS, target).stat().st_mtime
-            if newer or path.suffix in NO_CHECKSUM:
-                _judge(found, target, record, read[target], newer)
-        if written > now and target not in found.times:
+        if "sha256" in record and target not in found.records:
+            _judge(found, target, record)
+        if path.stat().st_mtime > now and target not in found.times:
             found.times[target] = min(now, float(record.get("endtime") or now))
 
 
-def _judge(found: Corrections, target: str, record: Record, read: set[str], newer: bool) -> None:
-    if _digest(Path(target)) not in read:
+def _judge(found: Corrections, target: str, record: Record) -> None:
+    path = Path(target)
+    touched = _look(path) != {key: record.get(key) for key in ("size", "time")}
+    if not touched and path.suffix not in NO_CHECKSUM:
+        return
+    now = written(path)
+    if now["sha256"] != record["sha256"]:
         found.records[target] = record | OTHER
         print(f"{target} was changed after it was made; it is made again", file=sys.stderr)
-    elif newer:
-        found.unchanged.add(target)  # so that it is not read again each time
+    elif touched:
+        found.records[target] = record | now  # so that it is not read again each time
 
 
 def _readable(found: Corrections) -> Iterator[tuple[str, Record]]:
@@ -71,16 +78,6 @@ def _readable(found: Corrections) -> Iterator[tuple[str, Record]]:
                 print(f"the record of {target} is damaged; it is made again", file=sys.stderr)
 
 
-def _read_by_jobs(known: Mapping[str, Mapping[str, Any]]) -> dict[str, set[str]]:
-    """The sha256 that each file had when a job read it, where that is known."""
-    read: dict[str, set[str]] = {}
-    for record in known.values():
-        for target, checksum in (record.get("input_checksums") or {}).items():
-            if str(checksum).startswith("sha256:"):
-                read.setdefault(target, set()).add(str(checksum).removeprefix("sha256:"))
-    return read
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _look(path: Path) -> dict[str, int]:
+    found = path.stat()
+    return {"size": found.st_size, "time": found.st_mtime_ns}

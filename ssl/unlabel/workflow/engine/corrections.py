@@ -25,7 +25,6 @@ class Corrections:
     records: dict[str, Record | None] = field(default_factory=dict)  # None: it has none
     unfinished: set[str] = field(default_factory=set)  # a job may have written half of these
     times: dict[str, float] = field(default_factory=dict)  # seconds since 1970
-    unchanged: set[str] = field(default_factory=set)  # touched, but still what a job has read
     ignore_locks: bool = False  # those on disk are of a Snakemake that was killed
 
     def write(self) -> None:
@@ -41,8 +40,6 @@ class Corrections:
                 files.write_json(place, record)
         for target in self.unfinished:
             files.write_json(records.place(UNFINISHED, target), {"external_jobid": None})
-        for target in self.unchanged:
-            os.utime(records.place(RECORDS, target))
         for target, seconds in self.times.items():
             _set_time(Path(target), seconds)
 

@@ -13,8 +13,10 @@ methods that are overridden here. `check` refuses anything else, in a sentence, 
 `tests/workflow/engine/test_contract.py` says which of them a new Snakemake has changed.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import snakemake.api  # before the others, which import each other in a circle
@@ -25,7 +27,9 @@ from snakemake.persistence import MetadataRecord
 from snakemake.persistence.file import FilePersistence
 
 from unlabel.errors import UserError
+from unlabel.workflow.engine import altered
 from unlabel.workflow.engine.corrections import Corrections
+from unlabel.workflow.engine.records import OTHER
 
 FORMAT = 6  # of the records
 OURS = "this workflow reads Snakemake's records as files of format"
@@ -71,6 +75,7 @@ class Records(FilePersistence):
         self, correct: Callable[[Any], Corrections], *positional: Any, dag: Any, **named: Any
     ):
         self.corrections = correct(dag.workflow)
+        self.written: dict[str, dict[str, Any]] = {}  # of outputs that are being recorded
         super().__init__(*positional, dag=dag, **named)
         for target, seconds in self.corrections.times.items():
             dag.workflow.iocache.mtime[target] = Mtime(local=seconds)
@@ -79,14 +84,38 @@ class Records(FilePersistence):
 
     def _read_record(self, key: str) -> Any:
         if key not in self.corrections.records:
-            return super()._read_record(key)
-        record = self.corrections.records[key]
-        return MetadataRecord.model_validate(record) if record else None
+            found = super()._read_record(key)
+        else:
+            record = self.corrections.records[key]
+            found = MetadataRecord.model_validate(record) if record else None
+        return found or _unknown(Path(key))
+
+    async def finished(self, job: Any) -> None:
+        """Record a job that has ended, with the checksums of what it wrote."""
+        for output in job.output:
+            path = Path(output)
+            if path.is_file():
+                self.written[str(output)] = await asyncio.to_thread(altered.written, path)
+        await super().finished(job)
+
+    def _write_record(self, key: str, record: Any) -> None:
+        # Snakemake's own class has no room for more, and passes over what it does not know
+        known = dict(record.items()) | self.written.pop(key, {})
+        self._io_write(self._metadata_path, known, key)
 
     def _filter_incomplete_keys(self, keys: Iterable[str]) -> set[str]:
         keys = set(keys)
         found: set[str] = super()._filter_incomplete_keys(keys)
         return found | (keys & self.corrections.unfinished)
+
+
+def _unknown(output: Path) -> MetadataRecord | None:
+    """The record of a file that has none, which is made again; None if there is no file."""
+    if not output.is_file():
+        return None
+    time = output.stat().st_mtime
+    known = {"rule": "", "shellcmd": "", "log": [], "starttime": time, "endtime": time}
+    return MetadataRecord(record_format_version=FORMAT, **known, **OTHER)
 
 
 async def _never(_: _IOFile) -> bool:

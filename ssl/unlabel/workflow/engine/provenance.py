@@ -14,18 +14,16 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 from unlabel import files
 from unlabel.errors import UserError
-from unlabel.workflow.engine import records
+from unlabel.workflow.engine import holes, records
 from unlabel.workflow.engine.corrections import Corrections, Record, running
-from unlabel.workflow.engine.records import RECORDS
+from unlabel.workflow.engine.records import OTHER, RECORDS
 
 PROVENANCE = Path("provenance.json")
 SEEN = files.FROZEN / "seen.json"
-LOCAL = ("job_hash", "external_jobid", "incomplete")  # of one process or machine
-OTHER = {"code": "the file is not the one that was recorded"}  # no rule has this code: it reruns
+LOCAL = ("job_hash", "external_jobid", "incomplete", "size", "time")  # of one process or machine
 
 Look = list[int] | None  # a file's size, time and number, which change when it is written
 
@@ -78,17 +76,19 @@ class Seen:
 
 
 def export(path: Path = PROVENANCE) -> None:
-    """Write the records of all outputs that are there and that no job is writing."""
+    """Write the records of all outputs that are there and that no job is writing.
+
+    Raises `UserError` if an output is missing that others were made with or from, or is not the
+    file that was made: a clone would lack it, or take it for genuine.
+    """
     seen = Seen.read()
-    found = {
-        target: _portable(place)
-        for target, place in records.read(RECORDS)
-        if Path(target).is_file() and not running([target])
-    }
+    known = {target: _read_record(place) for target, place in records.read(RECORDS)}
+    known = {target: record for target, record in known.items() if not running([target])}
+    holes.refuse(known, seen.sha256)
     kept = {
-        target: record | {"sha256": seen.sha256(target)}
-        for target, record in found.items()
-        if record["code"] != OTHER["code"]
+        target: _portable(record) | {"sha256": seen.sha256(target)}
+        for target, record in known.items()
+        if Path(target).is_file()
     }
     files.write_json(path, kept)
     seen.version = _digest(path.read_bytes())
@@ -140,7 +140,9 @@ def compare(path: Path = PROVENANCE) -> Comparison:
                 stale.append(target)
         elif stored in (None, kept[target]) and not running([target]):
             others.append(target)
-    found.records = {target: _restored(kept[target]) for target in stale}
+    found.records = {
+        target: _restored(kept[target]) | {"sha256": wanted[target]} for target in stale
+    }
     found.records |= {target: _restored(kept[target] | OTHER) for target in others}
     # All that are genuine get one time: Snakemake would make again, or at least read, whatever is
     # newer than what was made from it.
@@ -169,13 +171,22 @@ def _restored(record: Record) -> Record:
 def _stored(target: str) -> Record | None:
     """The record on disk; None if there is none, or a damaged one."""
     with suppress(OSError, ValueError, AttributeError):
-        return _portable(records.place(RECORDS, target))
+        record = _portable(json.loads(records.place(RECORDS, target).read_text(encoding="utf-8")))
+        return {key: value for key, value in record.items() if key != "sha256"}
     return None
 
 
-def _portable(record: Path) -> Record:
-    content: dict[str, Any] = json.loads(record.read_text(encoding="utf-8"))
-    return {key: value for key, value in content.items() if key not in LOCAL}
+def _read_record(place: Path) -> Record:
+    """A record on disk; a damaged one is of no file that was made."""
+    try:
+        content: Record = json.loads(place.read_text(encoding="utf-8"))
+        return content if isinstance(content, dict) else dict(OTHER)
+    except ValueError:
+        return dict(OTHER)
+
+
+def _portable(record: Record) -> Record:
+    return {key: value for key, value in record.items() if key not in LOCAL}
 
 
 def _look(path: Path) -> Look:

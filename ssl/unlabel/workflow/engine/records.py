@@ -6,6 +6,7 @@ from pathlib import Path
 
 RECORDS = Path(".snakemake/metadata")  # what each output was made from
 UNFINISHED = Path(".snakemake/incomplete")  # a mark for each output of a running job
+OTHER = {"code": "the file is not the one that was recorded"}  # no rule has this code: it reruns
 LONGEST = 254  # characters of a file's name; a longer one becomes folders
 
 

@@ -1,0 +1,83 @@
+"""What jobs ask the scheduler for."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from support.models import PARAMS
+from unlabel.run import Run
+from unlabel.workflow import forecast
+from unlabel.workflow.plan import Plan
+from unlabel.workflow.resources import LONGEST, SHORTEST, Requests
+
+ON_CPU = "hardware.device=cpu"
+GPU, CPU = "NVIDIA H100", "some CPU, 2 cores"
+
+
+@pytest.fixture
+def requests(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("UNLABEL_PLAN", raising=False)
+    forecast._finished.cache_clear()
+    return Requests(Plan(PARAMS, tmp_path / "frozen"), gpus=1, cluster=True)
+
+
+def wildcards(requests: Requests, method: str, variant: str = "base") -> SimpleNamespace:
+    """Those of a planned run's job."""
+
+    class Wildcards(SimpleNamespace):
+        def __getitem__(self, name):
+            return getattr(self, name)
+
+    run = Run("tiny", "digits", method, variant, 0)
+    requests.plan.add(run)
+    return Wildcards(budget="tiny", dataset="digits", method=method, variant=variant, seed="0")
+
+
+def finish(folder, method: str, seed: int, speed: float, device: str) -> None:
+    there = folder / f"data/runs/tiny/digits/{method}/base/{seed}"
+    there.mkdir(parents=True)
+    about = {"images_per_second": speed, "images": 256, "device": device}
+    (there / "run.json").write_text(json.dumps(about))
+
+
+@pytest.mark.parametrize("method", ["random", "simclr", "gan", "supervised"])
+def test_a_training_asks_for_a_gpu_if_it_trains_anything(requests, method):
+    asked = requests.training_gpus()(wildcards(requests, method))
+    assert asked == int(method != "random")
+
+
+def test_each_process_of_a_training_asks_for_its_own(requests):
+    each = wildcards(requests, "simclr", "training.processes=2")
+    assert requests.training_gpus()(each) == 2
+    assert requests.processes(8000)(each) == 16000
+
+
+def test_what_is_set_to_compute_on_cpus_asks_for_no_gpu(requests):
+    assert requests.gpu()(wildcards(requests, "simclr")) == 1
+    assert requests.gpu()(wildcards(requests, "simclr", ON_CPU)) == 0
+    assert requests.training_gpus()(wildcards(requests, "simclr", ON_CPU)) == 0
+
+
+def test_the_time_of_a_training_is_forecast_from_runs_like_it(requests, tmp_path):
+    minutes = requests.training_minutes()
+    assert minutes(wildcards(requests, "random"), attempt=1) == SHORTEST
+    assert minutes(wildcards(requests, "random"), attempt=2) == 2 * SHORTEST
+    assert minutes(wildcards(requests, "simclr"), attempt=1) == LONGEST  # nothing is known
+    finish(tmp_path, "rotation", seed=1, speed=0.1, device=GPU)
+    finish(tmp_path, "byol", seed=1, speed=0.01, device=CPU)
+    finish(tmp_path, "mae", seed=1, speed=1000, device=CPU)
+    # 2 epochs of 256 images at 0.1 a second are 5120 s; it asks for three times as much
+    assert minutes(wildcards(requests, "rotation"), attempt=1) == 256
+    assert minutes(wildcards(requests, "rotation"), attempt=2) == 512
+    assert minutes(wildcards(requests, "rotation"), attempt=3) == 1024
+    assert minutes(wildcards(requests, "rotation", ON_CPU), attempt=1) == LONGEST  # not by GPUs
+    assert minutes(wildcards(requests, "byol"), attempt=1) == LONGEST
+    assert minutes(wildcards(requests, "mae"), attempt=1) == SHORTEST
+
+
+def test_on_this_machine_nobody_is_asked_for_time(requests):
+    here = Requests(requests.plan, gpus=0, cluster=False)
+    assert here.training_minutes()(wildcards(here, "random"), attempt=1) == LONGEST
+    assert here.training_gpus()(wildcards(here, "simclr")) == 0
