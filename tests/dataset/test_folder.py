@@ -365,7 +365,7 @@ def test_bad_folders_are_one_sentence(
     ("settings", "message"),
     [
         ({"path": "/no/such/place"}, "/no/such/place does not exist"),
-        ({"path": None}, r"dataset\.path is not set"),
+        ({"path": None}, "the dataset has no path; say where"),
         ({"size": 0}, r"dataset\.size is 0, but must be 1 or more"),
         ({"size": [8]}, r"dataset\.size is \[8\], but must be a whole number or a list"),
         ({"fit": "stretch"}, "must be one of 'crop', 'squeeze', 'pad'"),
