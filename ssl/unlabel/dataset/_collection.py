@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from math import ceil
 from pathlib import Path
 from typing import Any, Literal
 
@@ -187,9 +188,13 @@ def _summary(found: Decoded, same: duplicates.Duplicates, dropped: int) -> list[
 
 
 def _check_readable(unreadable: dict[str, str], images: int, share: float) -> None:
-    if len(unreadable) > share * images or len(unreadable) == images:
-        first = few([f"{name} ({why})" for name, why in unreadable.items()])
+    first = few([f"{name} ({why})" for name, why in unreadable.items()])
+    if len(unreadable) == images:
+        raise UserError(f"none of the {images} images can be read: {first}; repair or replace them")
+    if len(unreadable) > share * images:
+        enough = ceil(10 * len(unreadable) / images) / 10
         raise UserError(
             f"{len(unreadable)} of {images} images cannot be read, more than unreadable={share:g} "
-            f"allows: {first}; repair or remove them, or allow more, as in --config unreadable=0.1"
+            f"allows: {first}; repair or remove them, or allow more, as in --config "
+            f"unreadable={enough:g}"
         )
