@@ -6,7 +6,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(workflow.basedir) / "ssl"))
 
 from unlabel.params import compose, study
-from unlabel.run import TRAINED, files_of, shown
+from unlabel.run import files_of, shown, versioned
 from unlabel.workflow.invocation import Invocation, params_folder
 from unlabel.workflow.resources import doubled
 
@@ -51,13 +51,7 @@ rule all:
     input:
         rules.report.output,
         sorted({f"reports/method/{run.method}.html" for run in RUNS}),
-        # all that DVC versions, so that it is made again if it is missing
-        files_of(RUNS, *TRAINED, "features.parquet", "views.parquet", *METRICS),
-        expand(
-            f"{PREPARED}/{{file}}",
-            dataset=sorted({run.dataset for run in RUNS}),
-            file=["train.arrow", "validation.arrow", "test.arrow", "report.json"],
-        ),
+        versioned(RUNS, METRICS),  # so that what is missing is made again
 
 
 onstart:
