@@ -21,9 +21,7 @@ PLAN, STUDY, RUNS = INVOCATION.plan, INVOCATION.study, INVOCATION.runs
 BUDGET, REQUESTS = INVOCATION.budget, INVOCATION.requests
 RUN = "data/runs/{budget}/{dataset}/{method}/{variant}/{seed}"
 PREPARED = "data/prepared/{dataset}"
-PROBES = compose.probes(PARAMS)
-PHASES = "prepare pretrain features probe finetune transfer report method study"
-METRICS = [f"metrics/{probe}.json" for probe in [*PROBES, "finetune"]]
+METRICS = [f"metrics/{probe}.json" for probe in compose.names(PARAMS, "probe")]
 
 
 # In a group of jobs on a cluster, one runs after another, in what one of them asks for.
@@ -41,7 +39,7 @@ wildcard_constraints:
     study="[^/]+",
 
 
-for phase in PHASES.split():
+for phase in "prepare pretrain features probe finetune transfer report method study".split():
 
     include: f"workflow/rules/{phase}.smk"
 

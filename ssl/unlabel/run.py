@@ -65,7 +65,7 @@ def files_of(runs: Iterable[Run], *names: str) -> list[str]:
 
 
 def versioned(runs: Sequence[Run], metrics: Iterable[str]) -> list[str]:
-    """All that DVC versions of these runs, with the files of their `metrics`, and their datasets."""
+    """All that DVC versions of these runs, their `metrics`, and their datasets."""
     made = files_of(runs, *TRAINED, "features.parquet", "views.parquet", *metrics)
     datasets = dict.fromkeys(run.dataset for run in runs)
     return made + [f"data/prepared/{name}/{file}" for name in datasets for file in PREPARED]
