@@ -199,6 +199,12 @@ def test_unreadable_images_are_listed_and_left_out(
     with pytest.raises(UserError, match=r"3 of 63 images cannot be read, more than .*cat/broken"):
         prepared(tmp_path / "refused", classes)
     assert [path.name for path in (tmp_path / "refused").iterdir()] == ["params.yaml"]
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged/1.png").write_bytes(b"x")
+    with pytest.raises(
+        UserError, match=r"none of the 1 images can be read: 1\.png .*repair or repl"
+    ):
+        prepared(tmp_path / "none", tmp_path / "damaged", unreadable=1)
 
 
 def test_duplicates_across_splits_are_found_and_may_be_dropped(
@@ -359,7 +365,7 @@ def test_bad_folders_are_one_sentence(
     ("settings", "message"),
     [
         ({"path": "/no/such/place"}, "/no/such/place does not exist"),
-        ({"path": None}, r"dataset\.path is not set"),
+        ({"path": None}, "the dataset has no path; say where"),
         ({"size": 0}, r"dataset\.size is 0, but must be 1 or more"),
         ({"size": [8]}, r"dataset\.size is \[8\], but must be a whole number or a list"),
         ({"fit": "stretch"}, "must be one of 'crop', 'squeeze', 'pad'"),

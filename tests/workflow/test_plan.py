@@ -93,3 +93,20 @@ def test_a_page_of_a_method_that_does_not_run_is_refused(params, plan):
     asked = study.read(params, "mine")
     with pytest.raises(UserError, match="has no method 'simclrr'; did you mean 'simclr'"):
         plan.page(asked, "tiny", "simclrr")
+
+
+def test_a_study_that_does_not_fit_leaves_the_other_statements(params, plan):
+    for name in study.stated(params):
+        (params / f"study/{name}.yaml").unlink()
+    claims = {"statement": "so", "seeds": [0, 1, 2]}
+    claims |= {"claims": [{"says": "so", "higher": "simclr", "than": "random"}]}
+    for name, arms in (("small", {"base": []}), ("large", {"large": ["training.batch=4096"]})):
+        whole = STUDY | claims | {"arms": arms, "transfer": []}
+        (params / f"study/{name}.yaml").write_text(yaml.safe_dump(whole))
+    names, left_out = plan.stated("tiny")
+    assert names == ["small"]
+    assert "only 256 images" in left_out["large"]
+    assert plan.statements("tiny")["settings"]
+    (params / "study/small.yaml").unlink()
+    with pytest.raises(UserError, match="no study with a statement can be run; large: "):
+        Plan(params, plan.frozen).stated("tiny")

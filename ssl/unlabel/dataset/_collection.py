@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from math import ceil
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +19,7 @@ from unlabel.dataset._classes import check_enough, classes_of, describe, known_l
 from unlabel.dataset._decoding import Decoded, Example, Form, decoded
 from unlabel.dataset._layout import SPLITS
 from unlabel.errors import UserError
+from unlabel.ranges import Count, Finite, PartialShare, Share
 from unlabel.seeds import derive
 
 
@@ -40,12 +42,12 @@ class Collection(Dataset):
     """
 
     path: str | None = None
-    size: int | tuple[int, int] = 32  # of all images afterwards: the side, or height and width
+    size: Count | tuple[Count, Count] = 32  # of all images afterwards: side, or height and width
     channels: Literal["auto", 1, 3] = "auto"  # auto is 1 if all images are grey, else 3
     fit: Literal["crop", "squeeze", "pad"] = "crop"  # for images of other proportions
-    range: Literal["auto"] | tuple[float, float] = "auto"  # black and white of deep pixels
-    test: float = 0.2  # of each class, if there are no test images
-    unreadable: float = 0.01  # the share of images that may be damaged; they are left out
+    range: Literal["auto"] | tuple[Finite, Finite] = "auto"  # black and white of deep pixels
+    test: PartialShare = 0.2  # of each class, if there are no test images
+    unreadable: Share = 0.01  # the share of images that may be damaged; they are left out
     duplicates: Literal["keep", "drop"] = "keep"  # drop removes from train what is also in test
 
     def __post_init__(self) -> None:
@@ -186,9 +188,13 @@ def _summary(found: Decoded, same: duplicates.Duplicates, dropped: int) -> list[
 
 
 def _check_readable(unreadable: dict[str, str], images: int, share: float) -> None:
-    if len(unreadable) > share * images or len(unreadable) == images:
-        first = few([f"{name} ({why})" for name, why in unreadable.items()])
+    first = few([f"{name} ({why})" for name, why in unreadable.items()])
+    if len(unreadable) == images:
+        raise UserError(f"none of the {images} images can be read: {first}; repair or replace them")
+    if len(unreadable) > share * images:
+        enough = ceil(10 * len(unreadable) / images) / 10
         raise UserError(
             f"{len(unreadable)} of {images} images cannot be read, more than unreadable={share:g} "
-            f"allows: {first}; repair or remove them, or allow more, as in --config unreadable=0.1"
+            f"allows: {first}; repair or remove them, or allow more, as in --config "
+            f"unreadable={enough:g}"
         )
