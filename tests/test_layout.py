@@ -23,7 +23,7 @@ FLOORS = [
     "training",
     "method",
     "cli",
-    "encoder dataset hardware analysis",
+    "encoder dataset hardware analysis planned_code",
     "data augment params weights",
     "nn",
     "files run fingerprint",

@@ -20,7 +20,7 @@ TARGETS = ("all", "reports/index.html", f"{RUN}/metrics/knn.json", f"{RUN}/featu
 # Files to edit, each with a text and what may stand in its place. All are quick to build.
 EDITS = (
     ("params/probe/knn.yaml", "k: 20", ("k: 20", "k: 5")),
-    ("params/method/rotation.yaml", "# Differs", ("# Differs", "# It differs")),
+    ("params/method/rotation.yaml", "# As in", ("# As in", "# Just as in")),
     ("params/study/test.yaml", "title: Test", ("title: Test", "title: Tested")),
     ("ssl/unlabel/probe/knn.py", "\nimport torch", ("\nimport torch", "\nimport torch\n\nX = 1\n")),
     ("ssl/unlabel/method/rotation.py", "torch.arange(4", ("torch.arange(4", "torch.arange(0, 4")),

@@ -68,7 +68,7 @@ def test_a_training_state_makes_a_run_resumable_if_it_is_of_its_settings(listed,
     (state / "state.safetensors").touch()
     assert listed()["tiny/digits/simclr/base/0"].startswith("resumable")
     state.rename(state.with_name("state.other"))
-    said = "stale its training state is of other settings"
+    said = "stale its training state has other settings"
     assert listed()["tiny/digits/simclr/base/0"].startswith(said)
 
 
