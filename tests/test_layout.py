@@ -27,7 +27,7 @@ FLOORS = [
     "data augment params weights",
     "nn",
     "files run fingerprint",
-    "errors seeds progress units metric",
+    "errors seeds progress units metric ranges",
 ]
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names.split()}
 ENGINE = "unlabel.workflow.engine"
@@ -123,7 +123,7 @@ def test_an_import_that_leads_up_or_in_a_circle_is_found(tmp_path):
 
 
 def test_few_modules_lie_at_the_top():
-    assert len(list((ROOT / "ssl/unlabel").glob("*.py"))) <= 14
+    assert len(list((ROOT / "ssl/unlabel").glob("*.py"))) <= 15
 
 
 def test_no_class_is_long():

@@ -4,7 +4,7 @@ import json
 import os
 import platform
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -14,6 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from unlabel.errors import UserError
+
+Check = Callable[[Path], None]
+check_wanted: list[Check] = []  # called before a file gets its name; each may raise `UserError`
 
 
 @contextmanager
@@ -32,6 +35,8 @@ def whole(path: Path, durable: bool = True) -> Iterator[Path]:
         yield part
         if durable:
             _sync(part)
+        for check in check_wanted:
+            check(path)
         part.replace(path)
         if durable:
             _sync(path.parent)

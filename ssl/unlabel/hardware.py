@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from unlabel.data.compressed import CompressedImages
 from unlabel.data.images import Images
 from unlabel.errors import UserError, reason
+from unlabel.ranges import Count, Natural
 
 
 @dataclass(frozen=True)
@@ -26,14 +27,9 @@ class Hardware:
     """
 
     device: str = "auto"
-    threads: int = 1
-    workers: int = 0
+    threads: Count = 1
+    workers: Natural = 0
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-
-    def __post_init__(self) -> None:
-        """Raise `UserError` for a negative number of workers."""
-        if self.workers < 0:
-            raise UserError(f"hardware.workers is {self.workers}, but must not be negative")
 
     def resolve(self) -> Self:
         """The same on this machine, with a device and a precision in place of each `auto`.
@@ -84,6 +80,9 @@ def _device(name: str) -> str:
     device = name
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
+        if device == "cpu" and os.environ.get("SLURM_JOB_GPUS"):
+            said = "Slurm gave this job a GPU, but torch finds none: it computes on the CPU"
+            print(said, file=sys.stderr)
     if device == "cuda" and "LOCAL_RANK" in os.environ:  # one of several processes
         device = f"cuda:{os.environ['LOCAL_RANK']}"
     try:

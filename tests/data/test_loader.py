@@ -13,7 +13,6 @@ from unlabel.data.compressed import CompressedImages, spool
 from unlabel.data.images import Images
 from unlabel.data.loader import batches, load
 from unlabel.errors import UserError
-from unlabel.hardware import Hardware
 
 
 @pytest.mark.parametrize("workers", [0, 1, 3])
@@ -75,8 +74,3 @@ def test_a_damaged_image_is_named_and_no_thread_stays(
         next(loaded)
     assert "\n" not in str(e.value)
     assert not [t for t in threading.enumerate() if t.name.startswith("decode")]
-
-
-def test_a_negative_number_of_workers_is_refused() -> None:
-    with pytest.raises(UserError, match=r"hardware.workers is -1, but"):
-        Hardware(device="cpu", workers=-1)

@@ -65,9 +65,6 @@ def test_batch_norm_in_parts_that_do_not_divide_is_refused(together):
 def test_a_batch_that_does_not_divide_is_refused():
     with pytest.raises(UserError, match=r"training.batch \(64\).*training.processes \(3\)"):
         Training(epochs=1, batch=64, processes=3).steps(100)
-    for name in ("processes", "chunk", "accumulate"):
-        with pytest.raises(UserError, match=f"training.{name} is 0, but must be 1 or more"):
-            Training(epochs=1, batch=64, **{name: 0})
 
 
 @pytest.fixture
@@ -166,7 +163,7 @@ def test_ended_in_any_way_it_goes_on_to_the_same_bits(folder):
 
 def test_what_one_process_finds_wrong_is_said_once(folder):
     settings = yaml.safe_load((folder / "params.yaml").read_text())
-    settings["training"]["batch"] = 1000
+    settings["training"]["batch"], settings["run"] = 1000, "training.batch=1000"
     (folder / "params.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
     assert job(folder).wait() == 1
     expected = "error: training.batch is 1000, but there are only 256 images to train on"
@@ -176,7 +173,8 @@ def test_what_one_process_finds_wrong_is_said_once(folder):
 
 def test_the_rule_asks_for_as_many_gpus_and_threads(copy):
     target = "data/runs/tiny/digits/simclr/training.processes=2/0/run.json"
-    said = snakemake(copy, "-n", "--cores", "2", "--config", "gpu=1", "--", target)
+    cluster = ("--executor", "slurm", "--jobs", "2")  # this machine need not have a GPU
+    said = snakemake(copy, "-n", *cluster, "--config", "gpu=1", "--", target)
     start = said.index("rule pretrain_simclr")
     rule = said[start : said.index("\n\n", start)]
     assert "threads: 2" in rule

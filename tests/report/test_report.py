@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 import pandas as pd
 import pytest
+import torch
 import yaml
 
 from support.pages import CHROMIUM, Page, browse
@@ -19,6 +20,8 @@ from unlabel.analysis.arms import gather
 from unlabel.analysis.estimate import estimate
 from unlabel.analysis.frozen_study import read
 from unlabel.errors import UserError
+from unlabel.features.parquet import Features, Split
+from unlabel.report import encoder_charts
 from unlabel.report.summary import sentences
 from unlabel.stage import leaderboard
 
@@ -232,6 +235,23 @@ def test_collapse_is_named(study: Study):
     )
     assert "Try a lower optimizer.lr" in note
     assert any("collapsed" in each["text"] for each in page.all("h4"))
+
+
+@pytest.mark.parametrize(
+    ("h", "drawn"),
+    [
+        (torch.ones(40, 8), False),  # as of images that are all black: t-SNE ended by signal 11
+        (torch.zeros(40, 8), False),
+        (torch.full((40, 8), torch.nan), False),
+        (torch.eye(8)[:3], False),
+        (torch.eye(8).repeat(5, 1), True),
+    ],
+)
+def test_features_that_do_not_vary_have_no_map(h: torch.Tensor, drawn: bool):
+    number = torch.arange(len(h))
+    part = Split(number, number % 2, number[:, None] * 0, h, None)
+    found = Features(part, part, part, {}, ("cat", "dog"), {})
+    assert (encoder_charts._map(found) is not None) == drawn
 
 
 def test_untrained_encoder_cannot_collapse(study: Study):

@@ -37,7 +37,9 @@ def several(tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder / f"reports/study/{name}.json" for name in ("turned", "batch_size", "nothing")
     ]
     out = [folder / f"reports/statements{end}" for end in (".html", ".json", ".csv", ".md")]
-    together.run(records, *out)
+    left_out = folder / "left_out.yaml"
+    left_out.write_text("left_out: {large: no room for a batch of 4096}")
+    together.run(left_out, records, *out)
     return folder / "reports"
 
 
@@ -110,22 +112,24 @@ def test_a_record_without_a_verdict_is_refused(several: Path, tmp_path: Path):
     out = [tmp_path / f"statements{end}" for end in (".html", ".json", ".csv", ".md")]
     bad = tmp_path / "bad.json"
     with pytest.raises(UserError, match="make the study first"):
-        together.run([bad], *out)
+        together.run(tmp_path / "none.yaml", [bad], *out)
     bad.write_text("{")
     with pytest.raises(UserError, match="is not valid JSON"):
-        together.run([bad], *out)
+        together.run(tmp_path / "none.yaml", [bad], *out)
     bad.write_text("{}")
     with pytest.raises(UserError, match="does not hold a verdict"):
-        together.run([bad], *out)
+        together.run(tmp_path / "none.yaml", [bad], *out)
 
 
-def test_targets_name_their_studies(tmp_path: Path):
-    (tmp_path / "study").mkdir()
-    (tmp_path / "study/one.yaml").write_text("statement: so")
-    (tmp_path / "study/two.yaml").write_text("title: two")
-    found = resources.studies(["-n", "reports/study/two.html", "reports/statements.md"], tmp_path)
-    assert found == ["two", "one"]
-    assert resources.studies(["reports/index.html"], tmp_path) == []
+def test_a_study_that_cannot_be_run_is_named_with_its_reason(several: Path):
+    page = (several / "statements.html").read_text()
+    assert "<li>large: no room for a batch of 4096</li>" in page
+
+
+def test_targets_name_their_studies():
+    targets = ["-n", "reports/study/two.html", "reports/statements.md"]
+    assert resources.studies(targets, lambda: ["one"]) == ["two", "one"]
+    assert resources.studies(["reports/index.html"], lambda: ["one"]) == []
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")

@@ -33,5 +33,16 @@ def test_only_what_learns_from_labels_sees_fewer_and_wrong_ones(digits, tmp_path
     assert examples("supervised", seed=1)[0].id.tolist() != some.id.tolist()
     whole, _ = examples("supervised", Training(epochs=1, batch=16, images=400))
     assert torch.equal(whole.label, every.label)
-    with pytest.raises(UserError, match="training.batch is 128, but there are only"):
-        examples("supervised", Training(epochs=1, batch=128, labels=0.1))
+
+
+def test_a_budgets_batch_fits_fewer_images_and_a_variants_is_refused(capsys):
+    training = Training(epochs=1, batch=256, accumulate=8)
+    fitted = pretrain._fitted(training, 220, "quick/folder/simclr/base/0")
+    assert (fitted.batch, fitted.steps(220)) == (216, 1)
+    said = "there are 220 images to train on, fewer than a batch of 256; the batch is 216"
+    assert said in capsys.readouterr().err
+    with pytest.raises(UserError, match="training.batch is 256, but there are only 220 images"):
+        pretrain._fitted(training, 220, "quick/folder/simclr/training.batch=256/0")
+    assert pretrain._fitted(training, 256, "") is training
+    with pytest.raises(UserError, match="training.batch is 256, but there are only 4 images"):
+        pretrain._fitted(training, 4, "")

@@ -79,7 +79,7 @@ def test_whatever_dvc_versions_is_made_again_if_it_is_deleted(copy, name, rule):
 
 def test_a_job_whose_code_is_not_the_planned_one_stops_in_a_sentence(copy):
     before = digests(copy)
-    (copy / RUN / "features.parquet").unlink()
+    lose(f"{RUN}/features.parquet", f"{RUN}/metrics/knn.json")(copy)
     code = copy / "ssl/unlabel/probe/knn.py"
     text = code.read_text()
     running = subprocess.Popen(

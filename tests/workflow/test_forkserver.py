@@ -129,15 +129,21 @@ def test_who_asks_is_killed_and_so_is_the_fork(server, folder):
     wait_for(lambda: not Path(f"/proc/{fork}").exists())
 
 
-def test_a_killed_fork_is_told_of_by_the_exit_status(server, folder):
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (signal.SIGKILL, "was killed (signal 9), most likely because memory ran out"),
+        (signal.SIGSEGV, "ended by signal 11 (Segmentation fault), inside a library"),
+    ],
+)
+def test_a_killed_fork_is_told_of_by_the_exit_status(server, folder, number, said):
     asked = job(folder, server)
     wait_for(lambda: (folder / "state").exists())
     fork = fork_of(asked, folder)
     assert fork  # 0 would be this process and all that it started
-    os.kill(fork, signal.SIGKILL)
-    assert asked.wait() == 128 + signal.SIGKILL
-    said = (folder / "said").read_text()
-    assert "error: the job was killed (signal 9), most likely because memory ran out" in said
+    os.kill(fork, number)
+    assert asked.wait() == 128 + number
+    assert f"error: the job {said}" in (folder / "said").read_text()
 
 
 def test_a_job_whose_log_is_full_still_says_how_it_ended(server, folder):

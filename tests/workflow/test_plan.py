@@ -14,7 +14,7 @@ from support.project import STUDY
 from unlabel.analysis import frozen_study
 from unlabel.errors import UserError
 from unlabel.params import study
-from unlabel.workflow.freeze import is_whole
+from unlabel.workflow.freeze import is_whole, without_code
 from unlabel.workflow.plan import Plan
 
 AGAIN = """
@@ -63,7 +63,7 @@ def test_a_plan_whose_settings_are_damaged_is_made_again(params, plan, tmp_path)
     first = plan.report(asked, "tiny")
     plan.keep()
     del os.environ["UNLABEL_PLAN"]
-    assert Plan.current(params, tmp_path / "frozen").entries == plan.entries
+    assert Plan.current(params, tmp_path / "frozen").entries == without_code(plan.entries)
     Path(first["settings"]).write_text("runs: []")
     again = Plan.current(params, tmp_path / "frozen")
     assert again.entries == {}
@@ -93,3 +93,20 @@ def test_a_page_of_a_method_that_does_not_run_is_refused(params, plan):
     asked = study.read(params, "mine")
     with pytest.raises(UserError, match="has no method 'simclrr'; did you mean 'simclr'"):
         plan.page(asked, "tiny", "simclrr")
+
+
+def test_a_study_that_does_not_fit_leaves_the_other_statements(params, plan):
+    for name in study.stated(params):
+        (params / f"study/{name}.yaml").unlink()
+    claims = {"statement": "so", "seeds": [0, 1, 2]}
+    claims |= {"claims": [{"says": "so", "higher": "simclr", "than": "random"}]}
+    for name, arms in (("small", {"base": []}), ("large", {"large": ["training.batch=4096"]})):
+        whole = STUDY | claims | {"arms": arms, "transfer": []}
+        (params / f"study/{name}.yaml").write_text(yaml.safe_dump(whole))
+    names, left_out = plan.stated("tiny")
+    assert names == ["small"]
+    assert "only 256 images" in left_out["large"]
+    assert plan.statements("tiny")["settings"]
+    (params / "study/small.yaml").unlink()
+    with pytest.raises(UserError, match="no study with a statement can be run; large: "):
+        Plan(params, plan.frozen).stated("tiny")

@@ -4,10 +4,12 @@ import json
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from support.models import PARAMS
+from unlabel.errors import UserError
 from unlabel.run import Run
-from unlabel.workflow import forecast
+from unlabel.workflow import forecast, resources
 from unlabel.workflow.plan import Plan
 from unlabel.workflow.resources import LONGEST, SHORTEST, Requests
 
@@ -81,3 +83,20 @@ def test_on_this_machine_nobody_is_asked_for_time(requests):
     here = Requests(requests.plan, gpus=0, cluster=False)
     assert here.training_minutes()(wildcards(here, "random"), attempt=1) == LONGEST
     assert here.training_gpus()(wildcards(here, "simclr")) == 0
+
+
+@pytest.mark.parametrize("asked", [True, "yes", 2, -1, 0.5, None])
+def test_a_number_of_gpus_that_is_none_is_refused(asked):
+    with pytest.raises(UserError, match=r"gpu=.* is not known: it must be 0, 1 or auto"):
+        resources.gpus(asked, cluster=True)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_gpu_that_is_not_here_is_refused_at_once():
+    with pytest.raises(UserError, match="gpu=1 asks for a GPU, but torch finds none"):
+        resources.gpus(1, cluster=False)
+
+
+def test_a_cluster_is_asked_for_what_this_machine_lacks():
+    assert resources.gpus(1, cluster=True) == resources.gpus("auto", cluster=True) == 1
+    assert resources.gpus(0, cluster=True) == 0

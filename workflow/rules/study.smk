@@ -36,7 +36,7 @@ rule study:
 rule statements:
     input:
         lambda wildcards: expand(
-            "reports/study/{study}.json", study=study.stated(PARAMS)
+            "reports/study/{study}.json", study=PLAN.stated(BUDGET)[0]
         ),
     output:
         page=report(
@@ -61,8 +61,8 @@ rule statements:
         mem_mb=doubled(4000),
         runtime=doubled(30),
     params:
-        plan=PLAN.statements(),
+        plan=PLAN.statements(BUDGET),
     shell:
-        "UNLABEL_CODE={params.plan[code]} python -m unlabel statements"
+        "UNLABEL_CODE={params.plan[code]} python -m unlabel statements --params {params.plan[settings]:q}"
         " --records {input:q} --page {output.page:q}"
         " --record {output.record:q} --table {output.table:q} --text {output.text:q} 2> {log:q}"

@@ -22,6 +22,7 @@ from unlabel.augment.colour import LUMA, YIQ
 from unlabel.augment.resampling import Neighbours, dense, enlarge, gaussian, resize
 from unlabel.errors import UserError
 from unlabel.nn.draws import integers, uniform
+from unlabel.ranges import Count, NonNegative, Positive, PositiveShare, Share
 
 Rows = Tensor | Neighbours  # the same for columns; matrices (B, out, in)
 Draw = Mapping[str, Tensor]
@@ -162,9 +163,9 @@ class Crop(Resampling):
 
     def __init__(
         self,
-        scale: tuple[float, float] = (0.08, 1.0),
-        ratio: tuple[float, float] = (3 / 4, 4 / 3),
-        size: int | None = None,
+        scale: tuple[PositiveShare, PositiveShare] = (0.08, 1.0),
+        ratio: tuple[Positive, Positive] = (3 / 4, 4 / 3),
+        size: Count | None = None,
     ):
         self.scale, self.ratio, self.size = tuple(scale), tuple(ratio), size
 
@@ -188,7 +189,7 @@ class Crop(Resampling):
 class Flip(Resampling):
     """Horizontal flip with probability p."""
 
-    def __init__(self, p: float = 0.5):
+    def __init__(self, p: Share = 0.5):
         self.p = p
 
     def draw(self, x: Tensor) -> Tensor:
@@ -207,7 +208,7 @@ class Flip(Resampling):
 class Blur(Resampling):
     """Gaussian blur with probability p, sigma in pixels. The kernel is renormalised at borders."""
 
-    def __init__(self, p: float = 0.5, sigma: tuple[float, float] = (0.1, 2.0)):
+    def __init__(self, p: Share = 0.5, sigma: tuple[NonNegative, NonNegative] = (0.1, 2.0)):
         self.p, self.sigma = p, tuple(sigma)
 
     def draw(self, x: Tensor) -> Tensor:
@@ -228,11 +229,11 @@ class Jitter(Colour):
 
     def __init__(
         self,
-        brightness: float = 0.8,
-        contrast: float = 0.8,
-        saturation: float = 0.8,
-        hue: float = 0.2,
-        p: float = 0.8,
+        brightness: NonNegative = 0.8,
+        contrast: NonNegative = 0.8,
+        saturation: NonNegative = 0.8,
+        hue: Share = 0.2,
+        p: Share = 0.8,
     ):
         self.strength = (brightness, contrast, saturation)
         self.hue, self.p = hue, p
@@ -298,7 +299,7 @@ def _yiq(device: torch.device) -> Tensor:
 class Grey(Colour):
     """Conversion to greyscale with probability p."""
 
-    def __init__(self, p: float = 0.2):
+    def __init__(self, p: Share = 0.2):
         self.p = p
 
     def draw(self, x: Tensor) -> Tensor:
@@ -312,7 +313,7 @@ class Grey(Colour):
 class Solarize(Pointwise):
     """With probability p, invert every value of at least `threshold`."""
 
-    def __init__(self, p: float = 0.2, threshold: float = 0.5):
+    def __init__(self, p: Share = 0.2, threshold: Share = 0.5):
         self.p, self.threshold = p, threshold
 
     def draw(self, x: Tensor) -> Tensor:
@@ -325,7 +326,7 @@ class Solarize(Pointwise):
 class Rotate(Pointwise):
     """With probability p, rotate by 90, 180 or 270 degrees, counter-clockwise."""
 
-    def __init__(self, p: float = 0.75):
+    def __init__(self, p: Share = 0.75):
         self.p = p
 
     def draw(self, x: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor
 from unlabel.data.compressed import CompressedImages, Format
 from unlabel.data.images import UNLABELLED, Images
 from unlabel.errors import UserError
+from unlabel.ranges import Natural, PartialShare
 from unlabel.seeds import derive
 
 
@@ -35,8 +36,8 @@ class Dataset:
     Raises `UserError` unless `validation`, a fraction of each class, lies between 0 and 1.
     """
 
-    validation: float = 0.1
-    seed: int = 0  # chooses which images are held out; nothing else does
+    validation: PartialShare = 0.1
+    seed: Natural = 0  # chooses which images are held out; nothing else does
     encoded: Format | None = None  # keep images compressed, if memory cannot hold them
 
     def __post_init__(self) -> None:

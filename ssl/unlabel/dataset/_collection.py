@@ -19,6 +19,7 @@ from unlabel.dataset._classes import check_enough, classes_of, describe, known_l
 from unlabel.dataset._decoding import Decoded, Example, Form, decoded
 from unlabel.dataset._layout import SPLITS
 from unlabel.errors import UserError
+from unlabel.ranges import Count, Finite, PartialShare, Share
 from unlabel.seeds import derive
 
 
@@ -41,12 +42,12 @@ class Collection(Dataset):
     """
 
     path: str | None = None
-    size: int | tuple[int, int] = 32  # of all images afterwards: the side, or height and width
+    size: Count | tuple[Count, Count] = 32  # of all images afterwards: side, or height and width
     channels: Literal["auto", 1, 3] = "auto"  # auto is 1 if all images are grey, else 3
     fit: Literal["crop", "squeeze", "pad"] = "crop"  # for images of other proportions
-    range: Literal["auto"] | tuple[float, float] = "auto"  # black and white of deep pixels
-    test: float = 0.2  # of each class, if there are no test images
-    unreadable: float = 0.01  # the share of images that may be damaged; they are left out
+    range: Literal["auto"] | tuple[Finite, Finite] = "auto"  # black and white of deep pixels
+    test: PartialShare = 0.2  # of each class, if there are no test images
+    unreadable: Share = 0.01  # the share of images that may be damaged; they are left out
     duplicates: Literal["keep", "drop"] = "keep"  # drop removes from train what is also in test
 
     def __post_init__(self) -> None:

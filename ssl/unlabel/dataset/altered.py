@@ -9,6 +9,7 @@ from unlabel.augment import Augment, Jitter, rotate
 from unlabel.data.images import Images
 from unlabel.dataset import Dataset, Raw
 from unlabel.errors import UserError
+from unlabel.ranges import Count
 from unlabel.seeds import derive
 
 ROTATIONS = ("0", "90", "180", "270")  # degrees, counter-clockwise
@@ -26,7 +27,7 @@ class Altered(Dataset):
     """
 
     of: Dataset
-    hues: int = 1  # steps around the colour circle; 1 leaves the colours as they are
+    hues: Count = 1  # steps around the colour circle; 1 leaves the colours as they are
 
     def labelled(self) -> bool:
         return self.of.labelled()

@@ -9,6 +9,7 @@ import torch
 from unlabel.data.images import Images
 from unlabel.dataset import Dataset, Raw, hold_out
 from unlabel.errors import UserError
+from unlabel.ranges import Count
 
 TEST = 0.2  # of each class
 
@@ -21,7 +22,7 @@ class Digits(Dataset):
     set. Raises `UserError` unless `scale` is positive.
     """
 
-    scale: int = 2  # 8 x 8 pixels are too few for some encoders
+    scale: Count = 2  # 8 x 8 pixels are too few for some encoders
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -11,6 +11,7 @@ from unlabel.data.image_archive import decoded, inside, located
 from unlabel.data.images import Images
 from unlabel.dataset import Dataset, Raw
 from unlabel.errors import UserError
+from unlabel.ranges import Count
 
 SITE = "https://s3.amazonaws.com/fast-ai-imageclas/"
 # The archives by the length of an image's shorter side; md5 as in torchvision.
@@ -52,7 +53,7 @@ class Imagenette(Dataset):
     """
 
     root: str | None = None  # a folder with the archive or its content, or torchvision's `root`
-    size: int = 160  # pixels
+    size: Count = 160  # pixels
 
     def __post_init__(self) -> None:
         super().__post_init__()

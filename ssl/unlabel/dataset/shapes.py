@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +14,7 @@ from torch import Generator, Tensor
 from unlabel.data.images import Images
 from unlabel.dataset import Dataset, Raw
 from unlabel.errors import UserError
+from unlabel.ranges import Natural, NonNegative, Range
 from unlabel.seeds import generator
 
 SIDE = 32  # pixels
@@ -38,10 +40,10 @@ class Shapes(Dataset):
     are images to train on and to test on.
     """
 
-    size: int = 20_000  # images to train on; some of them are held out
-    test: int = 4_000
-    clutter: int = 3  # spots behind the shape
-    noise: float = 0.05  # standard deviation of each pixel's noise; white is 1
+    size: Annotated[int, Range(100)] = 20_000  # images to train on; some of them are held out
+    test: Annotated[int, Range(100)] = 4_000
+    clutter: Natural = 3  # spots behind the shape
+    noise: NonNegative = 0.05  # standard deviation of each pixel's noise; white is 1
 
     def __post_init__(self) -> None:
         super().__post_init__()

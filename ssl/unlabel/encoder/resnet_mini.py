@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
 from unlabel.nn.layers import Norm, norms
+from unlabel.ranges import Count
 
 
 class ResNetMini(Encoder):
@@ -14,7 +15,7 @@ class ResNetMini(Encoder):
     With width 16, there are 64 features, and a 28x28 image gives a 4x4 feature map.
     """
 
-    def __init__(self, data: Data, width: int = 16, norm: Norm = "batch"):
+    def __init__(self, data: Data, width: Count = 16, norm: Norm = "batch"):
         super().__init__(data)
         self.dim = 4 * width
         self.stem = _convolution(norm, data.shape[0], width, 3, 2)

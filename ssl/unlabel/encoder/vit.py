@@ -9,6 +9,7 @@ from unlabel.data.images import Data
 from unlabel.encoder import Encoder
 from unlabel.errors import UserError
 from unlabel.nn.patches import attention, sincos
+from unlabel.ranges import Count
 
 
 class ViT(Encoder):
@@ -21,10 +22,10 @@ class ViT(Encoder):
     def __init__(
         self,
         data: Data,
-        patch: int | None = 4,  # pixels; None: a quarter of the image's side
-        dim: int = 192,
-        depth: int = 12,
-        heads: int = 3,
+        patch: Count | None = 4,  # pixels; None: a quarter of the image's side
+        dim: Count = 192,
+        depth: Count = 12,
+        heads: Count = 3,
     ):
         super().__init__(data)
         channels, height, width = data.shape

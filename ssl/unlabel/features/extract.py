@@ -1,6 +1,6 @@
 """Run an encoder over images."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from unlabel.method import Method
 from unlabel.nn.folding import fold_batch_norm
 from unlabel.params.settings import Settings, build, first_difference
 from unlabel.progress import Progress
+from unlabel.ranges import Count
 from unlabel.seeds import derive
 
 
@@ -31,10 +32,18 @@ class Extraction:
 
     augment: Augment  # makes the two views that alignment compares; the same for all methods
     transforms: Augment  # each of these is tried alone
-    batch: int = 1000
-    images: int | None = None  # how many training images probes get; the same for every seed
-    pairs: int = 2000  # how many validation images get two views
-    alone: int = 500  # how many validation images each transform is tried on
+    batch: Count = 1000
+    images: Count | None = None  # how many training images probes get; the same for every seed
+    pairs: Count = 2000  # how many validation images get two views
+    alone: Count = 500  # how many validation images each transform is tried on
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """How to measure an encoder on another dataset."""
+
+    probes: Sequence[str]
+    images: Count | None = None  # how many of its training images probes get; null is all
 
 
 def load_method(settings: Settings, encoder: Path, path: Path) -> Method:

@@ -10,12 +10,13 @@ from unlabel.data.images import Data
 from unlabel.encoder import Encoder
 from unlabel.method import Batch, Method
 from unlabel.nn.decoders import Decoder
+from unlabel.ranges import Count
 
 
 class Autoencoder(Method):
     """Encode an image as one short vector and reconstruct it from that vector alone."""
 
-    def __init__(self, encoder: Encoder, data: Data, width: int = 32):
+    def __init__(self, encoder: Encoder, data: Data, width: Count = 32):
         super().__init__(encoder, data)
         self.decode = Decoder(encoder.dim, data.shape, width)
 

@@ -14,6 +14,7 @@ from unlabel.method._views import compare
 from unlabel.metric import Metric
 from unlabel.nn.distributed import gather
 from unlabel.nn.layers import mlp
+from unlabel.ranges import Count, NonNegative
 
 
 class BarlowTwins(Method):
@@ -26,9 +27,9 @@ class BarlowTwins(Method):
         encoder: Encoder,
         data: Data,
         augment: Augment,
-        width: int = 8192,
-        dim: int = 8192,
-        redundancy: float = 0.0051,  # λ
+        width: Count = 8192,
+        dim: Count = 8192,
+        redundancy: NonNegative = 0.0051,  # λ
     ):
         super().__init__(encoder, data)
         self.augment = augment

@@ -13,6 +13,7 @@ from unlabel.method.gan import discriminator_loss, told_apart
 from unlabel.nn.decoders import Decoder, Discriminator
 from unlabel.nn.draws import normal
 from unlabel.nn.layers import mlp
+from unlabel.ranges import Count
 
 
 class BiGAN(Method):
@@ -23,7 +24,7 @@ class BiGAN(Method):
 
     logs = (*ADVERSARIAL, TOLD_APART)
 
-    def __init__(self, encoder: Encoder, data: Data, latent: int = 50, width: int = 32):
+    def __init__(self, encoder: Encoder, data: Data, latent: Count = 50, width: Count = 32):
         super().__init__(encoder, data)
         self.latent = latent
         # E is the encoder and this head. Batch norm gives codes the mean and variance of the prior.

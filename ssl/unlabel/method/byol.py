@@ -14,6 +14,7 @@ from unlabel.method._views import compare
 from unlabel.nn.distributed import gather
 from unlabel.nn.layers import Norm, Teacher, cosine, mlp
 from unlabel.nn.spectrum import deviation
+from unlabel.ranges import Count, Share
 
 
 class BYOL(Method):
@@ -27,10 +28,10 @@ class BYOL(Method):
         data: Data,
         augment: Augment,
         augment_: Augment,
-        width: int = 4096,
-        dim: int = 256,
-        momentum: float = 0.996,
-        momentum_end: float = 1.0,  # final value of the cosine schedule
+        width: Count = 4096,
+        dim: Count = 256,
+        momentum: Share = 0.996,
+        momentum_end: Share = 1.0,  # final value of the cosine schedule
         norm: Norm = "batch",  # in projector and predictor
         norm_out: bool = False,  # also after the projector, as in SimSiam
         predictor: bool = True,

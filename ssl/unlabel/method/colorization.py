@@ -12,6 +12,7 @@ from unlabel.encoder import Encoder
 from unlabel.method import LOSS, Batch, Method
 from unlabel.method._metrics import PRETEXT_ACCURACY
 from unlabel.nn.distributed import average
+from unlabel.ranges import Count, Positive, PositiveShare
 
 
 class Colorization(Method):
@@ -26,10 +27,10 @@ class Colorization(Method):
         encoder: Encoder,
         data: Data,
         augment: Augment,
-        spacing: float = 0.1,  # of the bins
-        detail: int = 4,  # predictions along each side of a feature map's cell
-        mix: float = 0.5,  # share of a uniform distribution in the bins' prior (equation 4)
-        temperature: float = 0.38,  # of the shown prediction (equation 5)
+        spacing: PositiveShare = 0.1,  # of the bins
+        detail: Count = 4,  # predictions along each side of a feature map's cell
+        mix: PositiveShare = 0.5,  # share of a uniform distribution in the bins' prior (equation 4)
+        temperature: Positive = 0.38,  # of the shown prediction (equation 5)
     ):
         super().__init__(encoder, data)
         self.augment, self.spacing, self.detail, self.mix = augment, spacing, detail, mix

@@ -12,6 +12,7 @@ from unlabel.encoder import Encoder
 from unlabel.method import Batch, Method
 from unlabel.nn.decoders import Decoder
 from unlabel.nn.draws import normal, uniform
+from unlabel.ranges import Count, Share
 
 Corruption = Literal["masking", "gaussian", "salt_and_pepper"]
 
@@ -24,8 +25,8 @@ class Denoising(Method):
         encoder: Encoder,
         data: Data,
         corruption: Corruption = "masking",
-        level: float = 0.25,
-        width: int = 32,
+        level: Share = 0.25,
+        width: Count = 32,
     ):
         super().__init__(encoder, data)
         self.corruption, self.level = corruption, level

@@ -12,6 +12,7 @@ from unlabel.encoder import Encoder
 from unlabel.method import Batch, Method
 from unlabel.nn.decoders import Denoiser
 from unlabel.nn.draws import integers, normal
+from unlabel.ranges import Count
 
 
 class Diffusion(Method):
@@ -23,7 +24,7 @@ class Diffusion(Method):
 
     signal: Tensor
 
-    def __init__(self, encoder: Encoder, data: Data, steps: int = 1000, width: int = 32):
+    def __init__(self, encoder: Encoder, data: Data, steps: Count = 1000, width: Count = 32):
         super().__init__(encoder, data)
         self.register_buffer("signal", cosine_schedule(steps), persistent=False)
         self.decode = Denoiser(encoder.dim, data.shape, width)

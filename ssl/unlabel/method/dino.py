@@ -14,6 +14,7 @@ from unlabel.metric import Metric
 from unlabel.nn.distributed import average
 from unlabel.nn.layers import Norm, Prototypes, Teacher, cosine, mlp
 from unlabel.nn.losses import cross_prediction
+from unlabel.ranges import Count, Natural, Positive, Share
 
 
 class DINO(Method):
@@ -28,16 +29,16 @@ class DINO(Method):
         data: Data,
         augment: Augment,
         local: Augment,
-        crops: int = 8,  # student views from `local`, besides two from `augment`
-        width: int = 2048,
-        dim: int = 256,
-        prototypes: int = 65536,
-        momentum: float = 0.996,
-        momentum_centre: float = 0.9,
-        temperature: float = 0.1,
-        temperature_teacher: float = 0.04,
+        crops: Natural = 8,  # student views from `local`, besides two from `augment`
+        width: Count = 2048,
+        dim: Count = 256,
+        prototypes: Count = 65536,
+        momentum: Share = 0.996,
+        momentum_centre: Share = 0.9,
+        temperature: Positive = 0.1,
+        temperature_teacher: Positive = 0.04,
         norm: bool = False,  # batch norm in the projector
-        frozen: float = 0.01,  # share of training during which the last layer is frozen
+        frozen: Share = 0.01,  # share of training during which the last layer is frozen
     ):
         super().__init__(encoder, data)
         self.augment, self.local, self.crops = augment, local, crops

@@ -12,6 +12,7 @@ from unlabel.method import Batch, Method
 from unlabel.method._metrics import ADVERSARIAL, TOLD_APART
 from unlabel.nn.decoders import Decoder
 from unlabel.nn.draws import uniform
+from unlabel.ranges import Count
 
 
 class GAN(Method):
@@ -19,7 +20,7 @@ class GAN(Method):
 
     logs = (*ADVERSARIAL, TOLD_APART)
 
-    def __init__(self, encoder: Encoder, data: Data, latent: int = 100, width: int = 32):
+    def __init__(self, encoder: Encoder, data: Data, latent: Count = 100, width: Count = 32):
         super().__init__(encoder, data)
         self.latent = latent
         self.discriminate = nn.Sequential(encoder, nn.Linear(encoder.dim, 1))  # logits of D

@@ -14,13 +14,19 @@ from unlabel.method.gan import discriminator_loss, generator_loss
 from unlabel.metric import Metric
 from unlabel.nn.decoders import Decoder, Discriminator
 from unlabel.nn.draws import integers
+from unlabel.ranges import Count, NonNegative
 
 
 class Inpainting(Method):
     """Fill in a square hole, half as wide as the image, from its surroundings."""
 
-    def __init__(self, encoder: Encoder, data: Data, adversarial: float = 1e-3, width: int = 32):
-        # `adversarial` is the weight of the loss from a discriminator that sees only the holes.
+    def __init__(
+        self,
+        encoder: Encoder,
+        data: Data,
+        adversarial: NonNegative = 1e-3,  # weight of the loss from a discriminator of the holes
+        width: Count = 32,
+    ):
         super().__init__(encoder, data)
         self.side, self.adversarial = min(data.shape[1:]) // 2, adversarial
         self.decode = Decoder(encoder.dim, data.shape, width)

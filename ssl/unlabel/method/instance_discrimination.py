@@ -18,6 +18,7 @@ from unlabel.nn.distributed import average, gather
 from unlabel.nn.draws import integers
 from unlabel.nn.layers import mlp
 from unlabel.nn.losses import RETRIEVAL, cosine_similarities, retrieval
+from unlabel.ranges import Count, NonNegative, Positive, Share
 
 
 class InstanceDiscrimination(Method):
@@ -31,12 +32,12 @@ class InstanceDiscrimination(Method):
         encoder: Encoder,
         data: Data,
         augment: Augment,
-        width: int | None = None,  # of a hidden layer; None: none, as in the paper
-        dim: int = 128,
-        temperature: float = 0.07,
-        momentum: float = 0.5,
-        negatives: int | None = 4096,  # drawn by noise-contrastive estimation; None: full softmax
-        proximal: float = 30.0,
+        width: Count | None = None,  # of a hidden layer; None: none, as in the paper
+        dim: Count = 128,
+        temperature: Positive = 0.07,
+        momentum: Share = 0.5,
+        negatives: Count | None = 4096,  # drawn by noise-contrastive estimation; None: full softmax
+        proximal: NonNegative = 30.0,
     ):
         super().__init__(encoder, data)
         self.project = mlp(encoder.dim, *([] if width is None else [width]), dim)

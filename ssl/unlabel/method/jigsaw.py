@@ -16,6 +16,7 @@ from unlabel.method import LOSS, Batch, Method
 from unlabel.method._metrics import PRETEXT_ACCURACY
 from unlabel.nn.draws import integers
 from unlabel.nn.layers import mlp
+from unlabel.ranges import Count, PositiveShare
 
 
 class Jigsaw(Method):
@@ -32,11 +33,11 @@ class Jigsaw(Method):
         encoder: Encoder,
         data: Data,
         augment: Augment,
-        tiles: int = 3,
-        permutations: int = 1000,
-        share: float = 64 / 75,
+        tiles: Count = 3,
+        permutations: Count = 1000,
+        share: PositiveShare = 64 / 75,
         together: bool = False,
-        width: int = 4096,
+        width: Count = 4096,
     ):
         super().__init__(encoder, data)
         if not 1 < permutations <= {2: 24, 3: 362880}.get(tiles, 0):

@@ -18,6 +18,7 @@ from unlabel.metric import Metric
 from unlabel.nn.distributed import gather
 from unlabel.nn.layers import Heads, Teacher, mlp
 from unlabel.nn.losses import cosine_similarities
+from unlabel.ranges import Count, Natural, Positive, Share
 
 
 class LooC(Method):
@@ -31,11 +32,11 @@ class LooC(Method):
         data: Data,
         augment: Augment,
         leave_out: Mapping[str, Sequence[str]],  # space -> transforms it is sensitive to
-        width: int = 2048,
-        dim: int = 128,
-        queue: int = 16384,
-        momentum: float = 0.999,
-        temperature: float = 0.2,
+        width: Count = 2048,
+        dim: Count = 128,
+        queue: Natural = 16384,
+        momentum: Share = 0.999,
+        temperature: Positive = 0.2,
     ):
         super().__init__(encoder, data)
         known, self.left_out = augment.transforms, dict(leave_out)

@@ -14,6 +14,7 @@ from unlabel.errors import UserError
 from unlabel.method import Batch, Method
 from unlabel.nn.draws import uniform
 from unlabel.nn.patches import PatchDecoder, assemble, patchify
+from unlabel.ranges import Count, PartialShare
 
 if TYPE_CHECKING:
     from unlabel.encoder.vit import ViT
@@ -28,10 +29,10 @@ class MAE(Method):
         self,
         encoder: Encoder,
         data: Data,
-        width: int = 512,
-        depth: int = 8,
-        heads: int = 16,
-        hidden: float = 0.75,
+        width: Count = 512,
+        depth: Count = 8,
+        heads: Count = 16,
+        hidden: PartialShare = 0.75,
         normalise: bool = True,
     ):
         super().__init__(encoder, data)

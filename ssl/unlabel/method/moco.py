@@ -19,6 +19,7 @@ from unlabel.nn.batch_norm import in_turn, split
 from unlabel.nn.distributed import gather, local_rows, world
 from unlabel.nn.layers import Teacher, mlp
 from unlabel.nn.losses import RETRIEVAL, info_nce, retrieval
+from unlabel.ranges import Count, Natural, Positive, Share
 
 
 class MoCo(Method):
@@ -37,13 +38,13 @@ class MoCo(Method):
         encoder: Encoder,
         data: Data,
         augment: Augment,
-        width: int | None = None,  # of the hidden layer in version 2
-        dim: int = 128,
-        queue: int = 65536,
-        momentum: float = 0.999,
-        temperature: float = 0.07,
+        width: Count | None = None,  # of the hidden layer in version 2
+        dim: Count = 128,
+        queue: Natural = 65536,
+        momentum: Share = 0.999,
+        temperature: Positive = 0.07,
         shuffle: bool = True,
-        splits: int = 8,
+        splits: Count = 8,
     ):
         super().__init__(encoder, data)
         self.augment = augment

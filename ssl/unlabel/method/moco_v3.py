@@ -13,6 +13,7 @@ from unlabel.method import LOSS, Batch, Method
 from unlabel.method._views import compare
 from unlabel.nn.layers import Teacher, cosine, mlp
 from unlabel.nn.losses import RETRIEVAL, info_nce, retrieval
+from unlabel.ranges import Count, Positive, Share
 
 
 class MoCoV3(Method):
@@ -25,11 +26,11 @@ class MoCoV3(Method):
         encoder: Encoder,
         data: Data,
         augment: Augment,
-        width: int = 4096,
-        dim: int = 256,
-        layers: int = 2,  # of the projector: 2 for a ResNet, 3 for a ViT
-        momentum: float = 0.99,
-        temperature: float = 1.0,  # 0.2 for a ViT
+        width: Count = 4096,
+        dim: Count = 256,
+        layers: Count = 2,  # of the projector: 2 for a ResNet, 3 for a ViT
+        momentum: Share = 0.99,
+        temperature: Positive = 1.0,  # 0.2 for a ViT
         freeze_patches: bool = False,  # keep a ViT's patch projection random, section 4.3
     ):
         super().__init__(encoder, data)

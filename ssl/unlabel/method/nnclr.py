@@ -14,6 +14,7 @@ from unlabel.method._views import compare
 from unlabel.nn.distributed import gather
 from unlabel.nn.layers import mlp
 from unlabel.nn.losses import RETRIEVAL, cosine_similarities, info_nce, retrieval
+from unlabel.ranges import Count, Positive
 
 
 class NNCLR(Method):
@@ -27,12 +28,12 @@ class NNCLR(Method):
         encoder: Encoder,
         data: Data,
         augment: Augment,
-        width: int = 2048,
-        width_predictor: int = 4096,
-        dim: int = 256,
-        layers: int = 3,  # of the projector
-        queue: int = 98304,
-        temperature: float = 0.1,
+        width: Count = 2048,
+        width_predictor: Count = 4096,
+        dim: Count = 256,
+        layers: Count = 3,  # of the projector
+        queue: Count = 98304,
+        temperature: Positive = 0.1,
     ):
         super().__init__(encoder, data)
         self.augment = augment

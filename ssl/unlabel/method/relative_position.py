@@ -14,6 +14,7 @@ from unlabel.method import LOSS, Batch, Method
 from unlabel.method._metrics import PRETEXT_ACCURACY
 from unlabel.nn.draws import integers
 from unlabel.nn.layers import mlp
+from unlabel.ranges import Count, PositiveShare
 
 CENTRE = 4  # index of the centre among 9 cells in reading order
 
@@ -32,9 +33,9 @@ class RelativePosition(Method):
         encoder: Encoder,
         data: Data,
         augment: Augment,
-        share: float = 2 / 3,
+        share: PositiveShare = 2 / 3,
         framed: bool = False,
-        width: int = 4096,
+        width: Count = 4096,
     ):
         super().__init__(encoder, data)
         self.augment, self.share, self.framed = augment, share, framed

@@ -15,6 +15,7 @@ from unlabel.metric import Metric
 from unlabel.nn.distributed import gather, local_rows
 from unlabel.nn.layers import Norm, mlp
 from unlabel.nn.losses import RETRIEVAL, cosine_similarities, retrieval
+from unlabel.ranges import Count, Natural, Positive
 
 
 class SimCLR(Method):
@@ -27,10 +28,10 @@ class SimCLR(Method):
         encoder: Encoder,
         data: Data,
         augment: Augment,
-        width: int = 2048,
-        dim: int = 128,
-        temperature: float = 0.1,
-        layers: int = 2,  # of the projector; 0: none, the loss uses the features
+        width: Count = 2048,
+        dim: Count = 128,
+        temperature: Positive = 0.1,
+        layers: Natural = 2,  # of the projector; 0: none, the loss uses the features
         norm: Norm = "batch",  # in the projector
         negatives: bool = True,  # False: alignment alone, other images do not repel
     ):

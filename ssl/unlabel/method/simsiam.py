@@ -14,6 +14,7 @@ from unlabel.method._views import compare
 from unlabel.nn.distributed import gather
 from unlabel.nn.layers import mlp
 from unlabel.nn.spectrum import deviation
+from unlabel.ranges import Count
 
 
 class SimSiam(Method):
@@ -26,9 +27,9 @@ class SimSiam(Method):
         encoder: Encoder,
         data: Data,
         augment: Augment,
-        width: int = 512,  # of the predictor's hidden layer
-        dim: int = 2048,
-        layers: int = 3,  # of the projector
+        width: Count = 512,  # of the predictor's hidden layer
+        dim: Count = 2048,
+        layers: Count = 3,  # of the projector
     ):
         super().__init__(encoder, data)
         self.augment = augment

@@ -14,6 +14,7 @@ from unlabel.method import LOSS, Batch, Method
 from unlabel.method._metrics import PRETEXT_ACCURACY
 from unlabel.nn.draws import uniform
 from unlabel.nn.layers import mlp
+from unlabel.ranges import Count, Natural, PositiveShare
 
 
 class Sorting(Method):
@@ -29,11 +30,11 @@ class Sorting(Method):
         encoder: Encoder,
         data: Data,
         augment: Augment,
-        strips: int = 4,
-        share: float = 0.85,
+        strips: Count = 4,
+        share: PositiveShare = 0.85,
         together: bool = False,
-        width: int = 4096,
-        iterations: int = 5,
+        width: Count = 4096,
+        iterations: Natural = 5,
     ):
         super().__init__(encoder, data)
         self.augment, self.strips, self.share = augment, strips, share

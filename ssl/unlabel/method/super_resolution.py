@@ -12,6 +12,7 @@ from unlabel.method import LOSS, Batch, Method
 from unlabel.metric import Metric
 from unlabel.nn.decoders import Decoder
 from unlabel.nn.distributed import average
+from unlabel.ranges import Count, NonNegative
 
 
 class SuperResolution(Method):
@@ -27,10 +28,10 @@ class SuperResolution(Method):
         self,
         encoder: Encoder,
         data: Data,
-        factor: int = 3,
-        filters: tuple[int, int] = (64, 32),
-        width: int = 32,
-        guide: float = 0.0,  # weight of the decoded image's own error
+        factor: Count = 3,
+        filters: tuple[Count, Count] = (64, 32),
+        width: Count = 32,
+        guide: NonNegative = 0.0,  # weight of the decoded image's own error
     ):
         super().__init__(encoder, data)
         self.factor, self.guide, channels = factor, guide, data.shape[0]

@@ -13,6 +13,7 @@ from unlabel.method._views import compare
 from unlabel.nn.distributed import gather, local_rows
 from unlabel.nn.layers import Prototypes, mlp
 from unlabel.nn.losses import cross_prediction
+from unlabel.ranges import Count, Natural, Positive, Share
 
 
 class SwAV(Method):
@@ -24,14 +25,14 @@ class SwAV(Method):
         data: Data,
         augment: Augment,
         local: Augment,
-        crops: int = 6,  # views from `local`, besides two from `augment`
-        width: int = 2048,
-        dim: int = 128,
-        prototypes: int = 3000,
-        temperature: float = 0.1,
-        epsilon: float = 0.05,
-        iterations: int = 3,
-        frozen: float = 0.00125,  # share of training during which the prototypes are frozen
+        crops: Natural = 6,  # views from `local`, besides two from `augment`
+        width: Count = 2048,
+        dim: Count = 128,
+        prototypes: Count = 3000,
+        temperature: Positive = 0.1,
+        epsilon: Positive = 0.05,
+        iterations: Natural = 3,
+        frozen: Share = 0.00125,  # share of training during which the prototypes are frozen
     ):
         super().__init__(encoder, data)
         self.augment, self.local, self.crops = augment, local, crops

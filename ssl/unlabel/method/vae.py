@@ -12,6 +12,7 @@ from unlabel.method import LOSS, Batch, Method
 from unlabel.metric import Metric
 from unlabel.nn.decoders import Decoder
 from unlabel.nn.draws import normal
+from unlabel.ranges import Count
 
 
 class VAE(Method):
@@ -23,7 +24,7 @@ class VAE(Method):
         Metric("reconstruction", "reconstruction loss", unit="nats per image", better="lower"),
     )
 
-    def __init__(self, encoder: Encoder, data: Data, latent: int = 20, width: int = 32):
+    def __init__(self, encoder: Encoder, data: Data, latent: Count = 20, width: Count = 32):
         super().__init__(encoder, data)
         self.latent = latent
         self.infer = nn.Linear(encoder.dim, 2 * latent)  # h -> mean and log variance of q(z|x)

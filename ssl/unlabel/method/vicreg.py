@@ -18,6 +18,7 @@ from unlabel.method._views import compare
 from unlabel.metric import Metric
 from unlabel.nn.distributed import gather
 from unlabel.nn.layers import mlp
+from unlabel.ranges import Count, NonNegative
 
 
 class VICReg(Method):
@@ -35,11 +36,11 @@ class VICReg(Method):
         encoder: Encoder,
         data: Data,
         augment: Augment,
-        width: int = 8192,
-        dim: int = 8192,
-        invariance: float = 25.0,  # λ
-        variance: float = 25.0,  # μ
-        covariance: float = 1.0,  # ν
+        width: Count = 8192,
+        dim: Count = 8192,
+        invariance: NonNegative = 25.0,  # λ
+        variance: NonNegative = 25.0,  # μ
+        covariance: NonNegative = 1.0,  # ν
     ):
         super().__init__(encoder, data)
         self.augment = augment

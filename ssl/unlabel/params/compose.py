@@ -1,7 +1,7 @@
 """The settings of one run, composed by Hydra from the recipes in `params/` and checked."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from unlabel.errors import UserError, did_you_mean
-from unlabel.params.settings import check, load
+from unlabel.params.settings import check, load, nearest_target
 
 # Overrides are part of a path, so only characters that no shell or file system changes.
 OVERRIDE = re.compile(r"[A-Za-z_][\w./@]*=[\w.+\-\[\],]*")
-SECTIONS = ("dataset", "encoder", "method", "optimizer", "training", "hardware")
+SECTIONS = ("dataset", "encoder", "method", "optimizer", "training", "hardware", "features")
 
 
 def names(params: Path, group: str) -> list[str]:
@@ -43,6 +43,9 @@ def split(variant: str) -> list[str]:
     for override in overrides:
         if not OVERRIDE.fullmatch(override):
             raise UserError(f"{override!r} is not an override like optimizer.lr=0.1")
+    keys = [override.split("=")[0] for override in overrides]
+    if twice := [key for key in keys if keys.count(key) > 1]:
+        raise UserError(f"the variant {variant!r} sets {twice[0]} twice; leave out one of them")
     if overrides != sorted(overrides):
         raise UserError(f"write the variant {variant!r} in order: {','.join(sorted(overrides))}")
     return overrides
@@ -81,13 +84,15 @@ def settings(params: Path, budget: str, dataset: str, method: str, variant: str)
     chosen = [f"budget={budget}", f"dataset={dataset}", f"method={method}"]
     chosen += [f"+probe@probe.{probe}={probe}" for probe in probes(params)]
     overrides = split(variant)
+    where = f"{method} on {dataset} at budget {budget}"
     for override in overrides:
         key = override.split("=")[0]
+        if key.split(".")[0] == "hydra":  # which takes settings of its own and ignores them here
+            _check_key(override, {*SECTIONS, "finetune", "probe", "transfer"}, where)
         if key in ("seed", "budget", "method") or key.split(".")[0] == "dataset":
             raise UserError(
                 f"{override!r} cannot be a variant: a run's path says its {key} already"
             )
-    where = f"{method} on {dataset} at budget {budget}"
     config = _hydra(params, chosen, overrides, where)
     try:
         resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
@@ -104,14 +109,18 @@ def _hydra(params: Path, chosen: Sequence[str], overrides: Sequence[str], where:
             return compose("run", [*chosen, *overrides])
         except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
             for override in overrides:
-                key = override.split("=")[0]
-                known = set(_keys(compose("run", [*chosen])))
-                if key not in known:
-                    raise UserError(
-                        f"{override!r} overrides {key}, but {where} has no such setting; "
-                        f"{did_you_mean(key, known)}"
-                    ) from error
+                _check_key(override, set(_keys(compose("run", [*chosen]))), where)
             raise UserError(f"the recipes of {where} cannot be composed: {_line(error)}") from error
+
+
+def _check_key(override: str, known: Collection[str], where: str) -> None:
+    """Raise `UserError` if what an override sets is not `known`."""
+    key = override.split("=")[0]
+    if key not in known:
+        raise UserError(
+            f"{override!r} overrides {key}, but {where} has no such setting; "
+            f"{did_you_mean(key, known)}"
+        )
 
 
 def _check(params: Path, resolved: Mapping[Any, Any], where: str) -> None:
@@ -123,12 +132,28 @@ def _check(params: Path, resolved: Mapping[Any, Any], where: str) -> None:
                 f"{key} is not a section of the settings of {where}; "
                 f"{did_you_mean(str(key), known)}"
             )
+    defaults = load(params / "config.yaml")
     try:
         for section in SECTIONS:
+            if isinstance(resolved[section], str):  # optimizer=adam
+                default = defaults.get(section, {}).get("_target_", "")
+                raise UserError(
+                    f"{section} is {resolved[section]!r}, but must be settings; choose another "
+                    f"with {section}._target_, as in {section}._target_={default}"
+                    + (f"; {nearest_target(default, resolved[section])}" if default else "")
+                )
             check(resolved[section], section)
+        training = resolved["training"]
+        if training.get("warmup", 0) > training["epochs"]:
+            raise UserError(
+                f"training.warmup is {training['warmup']}, but there are only "
+                f"{training['epochs']} epochs: the learning rate would never reach its full value; "
+                "set training.warmup lower"
+            )
         for name, probe in resolved["probe"].items():
             check(probe, f"probe.{name}")
         check(resolved["finetune"], "finetune")
+        check(resolved["transfer"], "transfer")
         for name in resolved["transfer"]["probes"]:
             if name not in resolved["probe"]:
                 raise UserError(

@@ -5,11 +5,13 @@ those in an encoder's file, cannot run other code, not even what a module import
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib import import_module
 from inspect import Parameter, signature
+from math import isfinite
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
@@ -54,33 +56,44 @@ def build(settings: Settings, where: str = "settings", **given: Any) -> Any:
 
 
 def check(settings: Settings, where: str) -> None:
-    """Raise `UserError` for a key or a type that a target does not take."""
+    """Raise `UserError` for a key, a type or a range that a target does not take."""
     call = target(settings, where)
-    maker = call.__init__ if isinstance(call, type) else call  # type: ignore[misc]
-    hints = get_type_hints(maker)
-    parameters = signature(call).parameters
-    open_ended = any(p.kind is VAR_KEYWORD for p in parameters.values())
+    hints, parameters = types(call), signature(call).parameters
+    rest = next((name for name, p in parameters.items() if p.kind is VAR_KEYWORD), "")
     for key, value in _arguments(settings):
         name = f"{where}.{key}"
-        if key not in parameters and not open_ended:
+        hint = hints.get(key if key in parameters else rest, Any)
+        if key not in parameters and not rest:
             raise UserError(
                 f"{name} is not a setting of {settings['_target_']}; "
                 f"{did_you_mean(key, parameters)}"
             )
         if isinstance(value, Mapping) and "_target_" in value:
             check(value, name)
-        elif key in hints and not _fits(value, hints[key]):
-            raise UserError(f"{name} is {value!r}, but must be {_describe(hints[key])}")
+        elif not _fits(value, hint):
+            raise UserError(f"{name} is {value!r}, but must be {_describe(hint)}")
+
+
+@cache
+def types(call: Any) -> dict[str, Any]:
+    """The types of a target's parameters, with their ranges."""
+    maker = call.__init__ if isinstance(call, type) else call  # type: ignore[misc]
+    return get_type_hints(maker, include_extras=True)
 
 
 def target(settings: Settings, where: str) -> Any:
     """The class or function that `_target_` names. Raises `UserError` if it may not be built."""
-    path = settings.get("_target_") if isinstance(settings, Mapping) else None
+    if not isinstance(settings, Mapping):
+        raise UserError(f"{where} is {settings!r}, but must be settings with a `_target_`")
+    path = settings.get("_target_")
     if not isinstance(path, str) or not path.startswith("unlabel."):
         raise UserError(f"{where}._target_ is {path!r}, but must name something in unlabel")
     module, _, name = path.rpartition(".")
     try:
-        call = getattr(import_module(module), name)
+        found = import_module(module)
+        if not hasattr(found, name):
+            raise AttributeError(did_you_mean(name, _targets(found)))
+        call = getattr(found, name)
         signature(call)
         if name.startswith("_") or call.__module__ != module:
             raise AttributeError(f"{module} defines no {name}")
@@ -91,6 +104,20 @@ def target(settings: Settings, where: str) -> Any:
             f"{where}._target_ names {path}, which does not exist or cannot be made: {error}"
         ) from error
     return call
+
+
+def nearest_target(path: str, name: str) -> str:
+    """What to say instead of `name`: what the module of the target `path` defines."""
+    return did_you_mean(name, _targets(import_module(path.rpartition(".")[0])))
+
+
+def _targets(module: Any) -> list[str]:
+    """What a module defines for others to use."""
+    return [
+        name
+        for name, value in vars(module).items()
+        if callable(value) and value.__module__ == module.__name__ and not name.startswith("_")
+    ]
 
 
 def _arguments(settings: Settings) -> list[tuple[str, Any]]:
@@ -106,6 +133,8 @@ def _built(value: Any, where: str) -> Any:
 def _fits(value: Any, hint: Any) -> bool:
     """Is a value from YAML of the type `hint`? Types that YAML cannot write always fit."""
     origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return _fits(value, arguments[0]) and value in arguments[1]
     if origin in (Union, UnionType):
         return any(_fits(value, each) for each in arguments)
     if origin is Literal:
@@ -115,14 +144,15 @@ def _fits(value: Any, hint: Any) -> bool:
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool)
     if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
+        return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
     if origin in (list, tuple, Sequence):
         if not isinstance(value, list):
             return False
         fixed = origin is tuple and Ellipsis not in arguments
         if fixed:
             return len(value) == len(arguments) and all(map(_fits, value, arguments))
-        return all(_fits(each, arguments[0]) for each in value)
+        numbers = get_origin(arguments[0]) is Annotated  # of none nothing could be chosen
+        return bool(value or not numbers) and all(_fits(each, arguments[0]) for each in value)
     return not isinstance(value, str | int | float) or hint is Any
 
 
@@ -130,10 +160,17 @@ def _describe(hint: Any) -> str:
     names = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
     if get_origin(hint) is Literal:
         return f"one of {', '.join(map(repr, get_args(hint)))}"
+    if get_origin(hint) is Annotated:
+        kind, range = get_args(hint)
+        return f"{_describe(kind)} {range}"
     if get_origin(hint) in (Union, UnionType):
         return " or ".join("null" if h is NoneType else _describe(h) for h in get_args(hint))
     if get_origin(hint) in (list, tuple, Sequence):
-        return f"a list like {hint}"
+        inner = get_args(hint)
+        fixed = get_origin(hint) is tuple and Ellipsis not in inner
+        many = f" of {len(inner)}" if fixed else ""
+        many = many or " of one or more" * (get_origin(inner[0]) is Annotated)
+        return f"a list{many}, each {_describe(inner[0])}"
     return names.get(hint, f"settings with a `_target_` that makes a {hint}")
 
 

@@ -10,6 +10,7 @@ from unlabel.features.parquet import Features, Split
 from unlabel.metric import Metric, accuracies
 from unlabel.probe import Probe
 from unlabel.probe.linear import Labelled, axes, measure
+from unlabel.ranges import Count, Positive
 from unlabel.seeds import generator
 
 
@@ -23,9 +24,9 @@ class Factors(Probe):
 
     def __init__(
         self,
-        images: int = 10_000,
-        l2: Sequence[float] = (1e-2, 1e-4, 1e-6),
-        tolerance: float = 1e-5,
+        images: Count = 10_000,
+        l2: Sequence[Positive] = (1e-2, 1e-4, 1e-6),
+        tolerance: Positive = 1e-5,
     ):
         self.images, self.l2, self.tolerance = images, l2, tolerance
 

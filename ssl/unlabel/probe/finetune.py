@@ -22,6 +22,7 @@ from unlabel.nn.folding import fold_batch_norm
 from unlabel.probe import percent
 from unlabel.probe.linear import axes, choose
 from unlabel.progress import Progress
+from unlabel.ranges import Count, Natural, NonNegative, Positive, PositiveShare
 from unlabel.seeds import derive
 from unlabel.training.loop import Training, fit
 from unlabel.training.optimizer import adamw
@@ -35,7 +36,7 @@ L2 = (1e-1, 1e-2, 1e-3)  # weight decays of that classifier; the validation spli
 class Steps(Training):
     """A training with a fixed number of steps, whatever the number of images."""
 
-    number: int = 0
+    number: Natural = 0
 
     def steps(self, images: int) -> int:
         return self.number
@@ -55,12 +56,12 @@ class Finetune:
     def __init__(
         self,
         augment: Augment,
-        fractions: Sequence[float] = (0.01, 0.1, 1.0),
-        steps: Sequence[int] = (60, 100, 150),
-        batch: int = 128,
-        lr: Sequence[float] = (4e-3,),
-        weight_decay: float = 1e-4,
-        warmup: int = 10,
+        fractions: Sequence[PositiveShare] = (0.01, 0.1, 1.0),
+        steps: Sequence[Count] = (60, 100, 150),
+        batch: Count = 128,
+        lr: Sequence[Positive] = (4e-3,),
+        weight_decay: NonNegative = 1e-4,
+        warmup: Natural = 10,
     ):
         if len(fractions) != len(steps):
             raise UserError(

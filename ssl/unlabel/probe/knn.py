@@ -10,12 +10,13 @@ from unlabel.features.parquet import Features
 from unlabel.metric import Metric, accuracies
 from unlabel.nn.nearest import nearest
 from unlabel.probe import Probe
+from unlabel.ranges import Count, Positive
 
 
 class KNN(Probe):
     """Accuracy of a weighted vote of the k nearest labelled training images."""
 
-    def __init__(self, k: int = 200, temperature: float = 0.07):
+    def __init__(self, k: Count = 200, temperature: Positive = 0.07):
         self.k, self.temperature = k, temperature
 
     def metrics(self) -> Iterable[Metric]:

@@ -12,6 +12,7 @@ from unlabel.data.images import UNLABELLED
 from unlabel.features.parquet import Features
 from unlabel.metric import Metric, accuracies
 from unlabel.probe import Probe
+from unlabel.ranges import Positive
 
 Labelled = tuple[Tensor, Tensor]  # features (D + 1, N), their labels (N,)
 MEMORY = 20  # steps from which L-BFGS knows the curvature
@@ -26,8 +27,8 @@ class Linear(Probe):
 
     def __init__(
         self,
-        l2: Sequence[float] = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6),
-        tolerance: float = 1e-5,
+        l2: Sequence[Positive] = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6),
+        tolerance: Positive = 1e-5,
     ):
         self.l2, self.tolerance = l2, tolerance
 

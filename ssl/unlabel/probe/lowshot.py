@@ -10,6 +10,7 @@ from unlabel.features.parquet import Features
 from unlabel.metric import Metric, accuracies
 from unlabel.probe import Probe, percent
 from unlabel.probe.linear import accuracy, axes, choose
+from unlabel.ranges import Count, Positive, PositiveShare
 from unlabel.seeds import derive
 
 
@@ -24,10 +25,10 @@ class LowShot(Probe):
 
     def __init__(
         self,
-        fractions: Sequence[float] = (0.01, 0.1),
-        draws: int = 3,
-        l2: Sequence[float] = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4),
-        tolerance: float = 1e-5,
+        fractions: Sequence[PositiveShare] = (0.01, 0.1),
+        draws: Count = 3,
+        l2: Sequence[Positive] = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4),
+        tolerance: Positive = 1e-5,
     ):
         self.fractions, self.draws = fractions, draws
         self.l2, self.tolerance = l2, tolerance

@@ -8,6 +8,7 @@ from unlabel.metric import Metric, accuracies
 from unlabel.probe import Probe
 from unlabel.probe.factors import Factors
 from unlabel.probe.linear import Linear
+from unlabel.ranges import Count, Positive
 
 
 class Projection(Probe):
@@ -19,7 +20,9 @@ class Projection(Probe):
 
     labels = False  # factors can do without
 
-    def __init__(self, images: int, l2: Sequence[float], tolerance: float, factors: Factors):
+    def __init__(
+        self, images: Count, l2: Sequence[Positive], tolerance: Positive, factors: Factors
+    ):
         self.images, self.linear, self.factors = images, Linear(l2, tolerance), factors
 
     def metrics(self) -> Iterable[Metric]:

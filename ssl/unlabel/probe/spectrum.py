@@ -6,6 +6,7 @@ from unlabel.features.parquet import ALL, Features
 from unlabel.metric import Metric
 from unlabel.nn import spectrum
 from unlabel.probe import Probe
+from unlabel.ranges import Count
 
 
 class Spectrum(Probe):
@@ -16,7 +17,7 @@ class Spectrum(Probe):
 
     labels = False
 
-    def __init__(self, images: int = 10_000, pairs: int = 2000):
+    def __init__(self, images: Count = 10_000, pairs: Count = 2000):
         self.images, self.pairs = images, pairs
 
     def metrics(self) -> Iterable[Metric]:

@@ -27,6 +27,7 @@ from unlabel.report.sections import Picture
 
 MAPPED, QUERIES, CLASSIFIED = 600, 10, 2000  # test images: map, neighbours, confusion matrix
 NEIGHBOURS, K, TEMPERATURE = 8, 20, 0.07
+FEWEST, SPREAD = 4, 1e-6  # images of a map, and the range of their unit features
 BINS = 60
 
 
@@ -52,7 +53,7 @@ class EncoderCharts:
     """The charts of one run's encoder on one dataset."""
 
     seed: int
-    map: Chart
+    map: Chart | None  # None if the features do not vary
     neighbours: tuple[tuple[Picture, tuple[Neighbour, ...]], ...]
     confusion: Confusion | None  # None if the dataset has no labels
     similarities: tuple[Chart, ...]
@@ -85,12 +86,18 @@ def _views(found: Features) -> tuple[Tensor, Tensor]:
     return found.views[ALL].h, found.views[ALL].h_
 
 
-def _map(found: Features) -> Chart:
-    """Test features in two dimensions, by t-SNE (van der Maaten and Hinton 2008)."""
+def _map(found: Features) -> Chart | None:
+    """Test features in two dimensions, by t-SNE (van der Maaten and Hinton 2008).
+
+    None for fewer than four images, and for features that are all the same or not finite: on those
+    scikit-learn's t-SNE crashes.
+    """
     from sklearn.manifold import TSNE
 
     part = found.test.take(slice(MAPPED))
     h = F.normalize(part.h, dim=1).numpy()
+    if len(h) < FEWEST or not np.isfinite(h).all() or np.ptp(h, axis=0).max() < SPREAD:
+        return None
     perplexity = min(30, max(2, len(h) // 8))
     tsne = TSNE(perplexity=perplexity, init="pca", max_iter=300, random_state=0)
     places = tsne.fit_transform(h)

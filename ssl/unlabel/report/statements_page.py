@@ -36,11 +36,14 @@ def judge(records: Sequence[Mapping[str, Any]]) -> list[Statement]:
     ]
 
 
-def render(statements: Sequence[Statement]) -> str:
-    """The page as HTML."""
-    rows = [_row(each) for each in statements]
+def render(statements: Sequence[Statement], left_out: Mapping[str, str]) -> str:
+    """The page as HTML; it names the studies that are left out, each with the reason."""
     return html.render(
-        "statements.html", rows=rows, summary=summary(statements), facts=_facts(statements)
+        "statements.html",
+        rows=[_row(each) for each in statements],
+        summary=summary(statements),
+        facts=_facts(statements),
+        left_out=left_out,
     )
 
 

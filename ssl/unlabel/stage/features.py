@@ -41,8 +41,7 @@ def run(
     settings = load(params)
     hardware: Hardware = build(settings["hardware"], "hardware").resolve()
     hardware.configure()
-    target = f"{Extraction.__module__}.Extraction"
-    extraction: Extraction = build({"_target_": target} | settings["features"], "features")
+    extraction: Extraction = build(settings["features"], "features")
     model = load_method(settings["method"], encoder, method)
     hardware.move(model)
     splits, data = read_splits((train, validation, test), model.encoder.data.shape)

@@ -91,6 +91,7 @@ def _run(
         hardware: Hardware = build(settings["hardware"], "hardware").resolve()
         hardware.configure()
         examples, data = _examples(train, training, settings)
+        training = _fitted(training, data.size, settings["run"])
         method = _method(settings, data, hardware)
         log, seconds = _train(method, examples, settings, training, hardware, state, identity)
     if not launch.leader():
@@ -154,8 +155,24 @@ def _examples(train: Path, training: Training, settings: dict[str, Any]) -> tupl
     if target(settings["method"], "method").labels:
         examples = _labelled(examples, training, data, settings)
         size = len(examples.id)
-    training.steps(size)  # raises where a batch does not fit
     return examples, dataclasses.replace(data, size=size)
+
+
+def _fitted(training: Training, size: int, run: str) -> Training:
+    """A budget's batch is made smaller where there are fewer images; a variant's is not.
+
+    Raises `UserError` for a variant's batch that does not fit.
+    """
+    if "training.batch=" not in run and (fitted := training.fitted(size)) != training:
+        if launch.leader():
+            print(
+                f"{run}: there are {size} images to train on, fewer than a batch of "
+                f"{training.batch}; the batch is {fitted.batch}",
+                file=sys.stderr,
+            )
+        training = fitted
+    training.steps(size)  # raises where a batch does not fit
+    return training
 
 
 def _labelled(examples: Images, training: Training, data: Data, settings: dict[str, Any]) -> Images:

@@ -6,12 +6,16 @@ from typing import Any
 from unlabel import files
 from unlabel.analysis import tables
 from unlabel.errors import UserError
+from unlabel.params.settings import load
 
 
-def run(records: list[Path], page: Path, record: Path, table: Path, text: Path) -> None:
+def run(
+    params: Path, records: list[Path], page: Path, record: Path, table: Path, text: Path
+) -> None:
     """Write the verdicts of all studies together, corrected for their number.
 
     Args:
+        params: the studies that are left out, each with the reason, a YAML file
         records: the verdicts, JSON files that `unlabel study` wrote
         page: the HTML file to write
         record: the JSON file to write
@@ -24,7 +28,7 @@ def run(records: list[Path], page: Path, record: Path, table: Path, text: Path) 
     from unlabel.report import statements_page  # loads Altair and Jinja2
 
     statements = statements_page.judge([_read(path) for path in records])
-    html = statements_page.render(statements)
+    html = statements_page.render(statements, load(params)["left_out"])
     files.write_json(record, statements_page.record(statements))
     files.write_text(table, tables.comma_separated(statements_page.table(statements)))
     files.write_text(text, statements_page.text(statements))

@@ -10,7 +10,7 @@ from unlabel.data.images import UNLABELLED, Images
 from unlabel.data.loader import batches
 from unlabel.data.splits import random_subset, read_splits
 from unlabel.encoder import Encoder
-from unlabel.features.extract import to_shape
+from unlabel.features.extract import Transfer, to_shape
 from unlabel.features.parquet import Features, Split
 from unlabel.hardware import Hardware
 from unlabel.nn.folding import fold_batch_norm
@@ -42,12 +42,13 @@ def run(params: Path, encoder: Path, train: Path, validation: Path, test: Path, 
     settings = load(params)
     hardware: Hardware = build(settings["hardware"], "hardware").resolve()
     hardware.configure()
+    transfer: Transfer = build(settings["transfer"], "transfer")
     probes = built(settings["probe"])
     model = fold_batch_norm(encoders.load(encoder))
     hardware.move(model)
     splits, data = read_splits((train, validation, test))
     labels = int((splits[0].label != UNLABELLED).sum())
-    splits[0] = random_subset(splits[0], settings["transfer"]["images"])
+    splits[0] = random_subset(splits[0], transfer.images)
     progress = Progress(f"transfer to {data.name}", sum(len(split.id) for split in splits))
     parts = [extract(model, split, hardware, progress) for split in splits]
     progress.close()

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import NamedTuple
 
@@ -17,6 +17,7 @@ from unlabel.errors import UserError
 from unlabel.hardware import Hardware
 from unlabel.method import Batch, Method
 from unlabel.nn.distributed import average, average_gradients, local_rows
+from unlabel.ranges import Count, NonNegative, Positive, PositiveShare, Share
 from unlabel.seeds import derive, generator
 
 
@@ -24,26 +25,23 @@ from unlabel.seeds import derive, generator
 class Training:
     """How long and on what to train."""
 
-    epochs: int
-    batch: int  # images in one step; a method makes one or more views of each
-    warmup: float = 0.0  # epochs in which the learning rate rises to its full value
-    images: int | None = None  # train on this many of the images; null is all
-    accumulate: int = 1  # the number of parts that a step takes its batch in, each with its loss
-    chunk: int | None = None  # the encoder sees this many images at a time; null is all
-    processes: int = 1  # processes that share each batch, each on its own GPU
-    clip: float | None = None  # the largest norm that a gradient may have
-    labels: float = 1.0  # the share of each class's images that keep their label
-    label_noise: float = 0.0  # the share of these labels that are replaced by a wrong class
+    epochs: Count
+    batch: Count  # images in one step; a method makes one or more views of each
+    warmup: NonNegative = 0.0  # epochs in which the learning rate rises to its full value
+    images: Count | None = None  # train on this many of the images; null is all
+    accumulate: Count = 1  # the number of parts that a step takes its batch in, each with its loss
+    chunk: Count | None = None  # the encoder sees this many images at a time; null is all
+    processes: Count = 1  # processes that share each batch, each on its own GPU
+    clip: Positive | None = None  # the largest norm that a gradient may have
+    labels: PositiveShare = 1.0  # the share of each class's images that keep their label
+    label_noise: Share = 0.0  # the share of these labels that are replaced by a wrong class
 
-    def __post_init__(self) -> None:
-        """Raise `UserError` for a number that is out of range."""
-        for name in ("accumulate", "chunk", "processes"):
-            if (value := getattr(self, name)) is not None and value < 1:
-                raise UserError(f"training.{name} is {value}, but must be 1 or more")
-        if not 0 < self.labels <= 1:
-            raise UserError(f"training.labels is {self.labels}, but must be above 0 and at most 1")
-        if not 0 <= self.label_noise <= 1:
-            raise UserError(f"training.label_noise is {self.label_noise}, but must be from 0 to 1")
+    def fitted(self, images: int) -> "Training":
+        """The same with a batch of at most so many images, divided as before."""
+        parts = self.accumulate * self.processes
+        if images >= self.batch or images < parts:
+            return self
+        return replace(self, batch=images // parts * parts)
 
     def steps(self, images: int) -> int:
         """The number of steps. Raises `UserError` if a batch is too large or does not divide."""

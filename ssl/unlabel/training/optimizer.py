@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
+from unlabel.ranges import Decay, NonNegative, Positive, Share
+
 
 class _Eager(Optimizer):
     """torch's methods without the guards that hide them from its compiler.
@@ -32,9 +34,9 @@ class _SGD(_Eager, SGD):
 
 def sgd(
     module: nn.Module,
-    lr: float = 0.03,
-    momentum: float = 0.9,
-    weight_decay: float = 1e-4,
+    lr: Positive = 0.03,
+    momentum: Share = 0.9,
+    weight_decay: NonNegative = 1e-4,
     nesterov: bool = False,
 ) -> Optimizer:
     """Stochastic gradient descent with momentum."""
@@ -43,9 +45,9 @@ def sgd(
 
 def adamw(
     module: nn.Module,
-    lr: float = 1e-3,
-    betas: tuple[float, float] = (0.9, 0.999),
-    weight_decay: float = 1e-2,
+    lr: Positive = 1e-3,
+    betas: tuple[Decay, Decay] = (0.9, 0.999),
+    weight_decay: NonNegative = 1e-2,
 ) -> Optimizer:
     """Decoupled Weight Decay Regularization (arXiv:1711.05101, algorithm 2)."""
     return _AdamW(_groups(module, weight_decay), lr, (betas[0], betas[1]), fused=True)
@@ -53,10 +55,10 @@ def adamw(
 
 def lars(
     module: nn.Module,
-    lr: float = 0.3,
-    momentum: float = 0.9,
-    weight_decay: float = 1e-6,
-    trust: float = 1e-3,
+    lr: Positive = 0.3,
+    momentum: Share = 0.9,
+    weight_decay: NonNegative = 1e-6,
+    trust: Positive = 1e-3,
 ) -> Optimizer:
     """Large Batch Training of Convolutional Networks (arXiv:1708.03888); see `LARS`."""
     return LARS(_groups(module, weight_decay), lr, momentum, trust)

@@ -15,7 +15,7 @@ from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 ENVIRONMENT = "UNLABEL_FORK_SERVER"
 LIBRARIES = ("torch", "pyarrow.parquet", "pyarrow.compute", "pandas", "safetensors.torch", "yaml")
@@ -23,7 +23,6 @@ PAGES = ("altair", "jinja2", "vl_convert", "sklearn.manifold")  # pages need the
 # Libraries read these when they are loaded, so a job with other values needs another process.
 READ_BEFORE = ("OMP", "GOMP", "KMP", "MKL", "OPENBLAS", "CUDA", "TORCH", "PYTORCH", "LD", "PYTHON")
 COUNTS = ("OMP", "GOTO", "OPENBLAS", "MKL", "VECLIB_MAXIMUM", "NUMEXPR")
-LOST = 128 + signal.SIGKILL  # the status of a job that did not say how it ended
 
 
 def start(threads: int) -> None:
@@ -73,13 +72,26 @@ def ask(arguments: Sequence[str]) -> int | None:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, pass_on)
         try:
-            return int(answers.readline())
-        except (OSError, ValueError):
-            from unlabel.errors import LESS
+            status = int(answers.readline())
+        except (OSError, ValueError):  # the server is gone, too
+            status = -signal.SIGKILL
+        if status < 0:
+            print(f"error: the job {_end_by(-status)}", file=sys.stderr)
+            return 128 - status
+        return status
 
-            why = "was killed (signal 9), most likely because memory ran out"
-            print(f"error: the job {why}; {LESS}, and start again", file=sys.stderr)
-            return LOST
+
+def _end_by(number: int) -> str:
+    """What to say of a job that a signal has ended."""
+    from unlabel.errors import LESS
+
+    if number == signal.SIGKILL:
+        return f"was killed (signal 9), most likely because memory ran out; {LESS}, and start again"
+    name = signal.strsignal(number) or "unknown"
+    return (
+        f"ended by signal {number} ({name}), inside a library; "
+        "start again, and if that comes again, report it with the job's log"
+    )
 
 
 def serve(listener: socket.socket) -> None:
@@ -87,7 +99,17 @@ def serve(listener: socket.socket) -> None:
     import gc
     import select
 
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks
+    jobs: dict[int, socket.socket] = {}  # who asked for each fork that still works
+
+    def tell(*_: Any) -> None:
+        """Tell how a fork ended, if a signal has ended it: else it has said so itself."""
+        with suppress(ChildProcessError):
+            while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+                with suppress(KeyError, OSError), jobs.pop(ended[0]) as job:
+                    if os.WIFSIGNALED(ended[1]):
+                        job.sendall(f"-{os.WTERMSIG(ended[1])}\n".encode())
+
+    signal.signal(signal.SIGCHLD, tell)
     began_with = _read_before(os.environ)  # libraries set some of these for those loaded later
     todo = [LIBRARIES, PAGES]  # pages' load while the first job, which needs none of them, works
     while True:
@@ -98,10 +120,14 @@ def serve(listener: socket.socket) -> None:
         if sys.stdin in ready:
             return
         job, _ = listener.accept()
-        if os.fork() == 0:
-            listener.close()
-            _work(job, began_with)
-        job.close()
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])  # until the fork is known
+        if fork := os.fork():
+            jobs[fork] = job
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
+            continue
+        for each in (listener, *jobs.values()):  # whoever asked for these would wait for this fork
+            each.close()
+        _work(job, began_with)
 
 
 def _work(job: socket.socket, environment: Mapping[str, str]) -> NoReturn:
@@ -109,9 +135,10 @@ def _work(job: socket.socket, environment: Mapping[str, str]) -> NoReturn:
 
     `environment` is what the server's libraries have read.
     """
-    status: int | str | None = LOST
+    status: int | str | None = 1
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
         _, streams, _, _ = socket.recv_fds(job, 1, 3)
         asked = json.loads(job.makefile().readline())
         if _read_before(asked["environment"]) != environment:
@@ -126,7 +153,9 @@ def _work(job: socket.socket, environment: Mapping[str, str]) -> NoReturn:
         job.sendall(f"{os.getpid()}\n".encode())
         _end_with(job)
         from unlabel.cli import main
+        from unlabel.workflow.engine import wanted
 
+        wanted.install()
         main(asked["arguments"])
         status = 0
     except SystemExit as ended:

@@ -48,7 +48,7 @@ class Invocation:
             self._meet(workflow)
             chosen = command_line.asked(config, params, _typed(workflow, config))
             self.plan = Plan.current(params, chosen=chosen)
-            gpus = resources.gpus(self.cluster) if config["gpu"] == "auto" else config["gpu"]
+            gpus = resources.gpus(config["gpu"], self.cluster, self.main)
             self.requests = resources.Requests(self.plan, gpus, self.cluster)
             self.study = self.plan.for_dataset(study.read(params, names["study"]), self.budget)
             self.runs = [run for _, run in self.study.runs(params, self.budget)]
@@ -100,10 +100,17 @@ class Invocation:
                 self.plan.add(runs[-1])
                 if "/transfer/" in target:
                     self.plan.dataset(Path(target).stem)
-        for name in resources.studies(targets, self.params):
+        for name in resources.studies(targets, self._stated):
             frozen = self.plan.frozen_study(name, self.budget)
             runs += [Run.parse(run["folder"]) for run in frozen["runs"]]
         return runs
+
+    def _stated(self) -> list[str]:
+        """The studies of all statements; says which of them cannot be run at this budget."""
+        names, left_out = self.plan.stated(self.budget)
+        for name, why in left_out.items():
+            print(f"the study {name} is left out: {why}", file=sys.stderr)
+        return names
 
     def _look(self) -> Corrections:
         found = provenance.compare().corrections

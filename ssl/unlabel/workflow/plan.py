@@ -50,6 +50,7 @@ class Plan:
         self.of, self.dataset = self.runs.parameters, self.datasets.parameters
         self.study, self.inputs = self.studies.parameters, self.studies.inputs
         self.frozen_study = self.studies.frozen_study
+        self.stated, self.statements = self.studies.stated, self.studies.statements
         self.report, self.page = self.studies.report, self.studies.page
 
     @classmethod
@@ -109,10 +110,6 @@ class Plan:
     def for_dataset(self, study: Study, budget: str) -> Study:
         """The study on the dataset that the user asks for, as far as that has labels."""
         return self.studies.for_dataset(study, budget)
-
-    def statements(self) -> dict[str, str]:
-        """The parameters of the rule `statements`."""
-        return {"code": fingerprint("unlabel.stage.statements")}
 
     def bench(self) -> dict[str, str]:
         """The parameters of the rule `bench`."""

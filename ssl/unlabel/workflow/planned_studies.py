@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from unlabel.errors import UserError, did_you_mean
 from unlabel.metric import Metric, find
 from unlabel.params import compose
 from unlabel.params.settings import load, target
-from unlabel.params.study import Study, needs, read
+from unlabel.params.study import Study, needs, read, stated
 from unlabel.run import Run
 from unlabel.workflow.freeze import Entries, Freezer, Stage, digest, parameters
 from unlabel.workflow.planned_datasets import PlannedDatasets
@@ -81,6 +82,33 @@ class PlannedStudies:
     def frozen_study(self, name: str, budget: str) -> dict[str, Any]:
         """The frozen study, with its runs and the stages that it needs, as plain data."""
         return load(Path(self._study(name, budget)["study"]["settings"]))
+
+    def stated(self, budget: str) -> tuple[list[str], dict[str, str]]:
+        """The studies that test a statement at a budget; why each other one cannot be run there.
+
+        Raises `UserError` if none can.
+        """
+        names = stated(self.params)
+        key = f"stated {budget}"
+        if key not in self.entries:
+            self.entries[key] = {"known": {"left_out": dict(self._left_out(names, budget))}}
+        left_out = self.entries[key]["known"]["left_out"]
+        if names and len(left_out) == len(names):
+            name, why = next(iter(left_out.items()))
+            raise UserError(f"no study with a statement can be run; {name}: {why}")
+        return [name for name in names if name not in left_out], left_out
+
+    def _left_out(self, names: Sequence[str], budget: str) -> Iterator[tuple[str, str]]:
+        for name in names:
+            try:
+                self.parameters(name, budget)
+            except UserError as error:
+                yield name, str(error)
+
+    def statements(self, budget: str) -> dict[str, str]:
+        """The parameters of the rule `statements`: with the studies that are left out."""
+        stage = self.freezer.freeze({"budget": budget, "left_out": self.stated(budget)[1]})
+        return parameters({"statements": stage}, "statements")
 
     def inputs(self, name: str, budget: str) -> list[str]:
         """The files below data/runs that a study reads."""

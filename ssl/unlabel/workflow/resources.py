@@ -6,7 +6,7 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-from unlabel.params import study
+from unlabel.errors import UserError
 from unlabel.run import Run
 from unlabel.workflow import forecast
 from unlabel.workflow.plan import Plan, run_of
@@ -69,23 +69,37 @@ class Requests:
         return int(self.plan.trained_by(run)["training"]["processes"])
 
 
-def studies(targets: Iterable[str], params: Path) -> list[str]:
-    """The studies in params/study that Snakemake's `targets` are about."""
+def studies(targets: Iterable[str], stated: Callable[[], Iterable[str]]) -> list[str]:
+    """The studies that Snakemake's `targets` are about; `stated` are those of all statements."""
     found = []
     for target in targets:
         if target.startswith("reports/study/"):
             found.append(Path(target).stem)
         elif target == "statements" or target.startswith("reports/statements."):
-            found += study.stated(params)
+            found += stated()
     return list(dict.fromkeys(found))
 
 
-def gpus(cluster: bool) -> int:
-    """What a training asks for: 1 on a cluster or if this machine has an NVIDIA GPU, else 0.
+def gpus(asked: Any, cluster: bool, check: bool = True) -> int:
+    """How many GPUs a training asks for, from the setting `gpu`: 0, 1 or auto.
 
-    It asks the system, as loading torch takes two seconds.
+    `auto` is 1 on a cluster or if this machine has an NVIDIA GPU, else 0. It asks the system, as
+    loading torch takes two seconds. Raises `UserError` for another value, and if `check` finds that
+    torch has no GPU here where one is asked for.
     """
-    return int(cluster or Path("/dev/nvidia0").exists())
+    if asked == "auto":
+        return int(cluster or Path("/dev/nvidia0").exists())
+    if isinstance(asked, bool) or asked not in (0, 1):
+        raise UserError(f"--config gpu={asked} is not known: it must be 0, 1 or auto")
+    if asked and check and not cluster:
+        import torch
+
+        if not torch.cuda.is_available():
+            raise UserError(
+                "--config gpu=1 asks for a GPU, but torch finds none on this machine; mend its "
+                "driver (nvidia-smi shows whether it works), or compute on the CPU with gpu=0"
+            )
+    return int(asked)
 
 
 def doubled(amount: int | Callable[[Any], int]) -> Callable[[Any, int], int]:

@@ -11,10 +11,24 @@ folder=$(realpath -m "${2:?a folder}")
 PATH=$PATH:/usr/sbin:/sbin
 export SLURM_CONF=$folder/slurm.conf
 
+free_port() { # the first of five ports that nobody listens on, so that clusters can run side by side
+    local port each
+    for _ in $(seq 100); do
+        port=$((20000 + RANDOM % 12000))
+        for each in $(seq "$port" $((port + 4))); do
+            (: <"/dev/tcp/127.0.0.1/$each") 2>/dev/null && continue 2
+        done
+        echo "$port"
+        return
+    done
+    echo "no five free ports in a row were found" >&2
+    exit 1
+}
+
 start() {
     local host user port accounting
     host=$(hostname -s) user=$(id -un)
-    port=${SLURM_TEST_PORT:-16817} # and the two after it
+    port=${SLURM_TEST_PORT:-$(free_port)} # and the four after it
     accounting=none
     [ -z "${SLURM_TEST_ACCOUNTING:-}" ] || accounting=slurmdbd
     mkdir -p "$folder"/{state,log,bin,spool/cpu1,spool/gpu1}
@@ -86,13 +100,12 @@ CONF
 }
 
 keep_accounts() { # USER PORT: start slurmdbd on PORT + 4, and its database on PORT + 3
-    local user=$1 database=$(($2 + 3)) data=$folder/database socket owner=()
+    local user=$1 database=$(($2 + 3)) data=$folder/database socket
     socket=$data/socket
     mkdir -p "$data"
-    if [ "$(id -u)" = 0 ]; then owner=(--user=mysql) && chown mysql "$data"; fi
-    mariadb-install-db --no-defaults --datadir="$data/files" "${owner[@]}" --skip-test-db \
+    mariadb-install-db --no-defaults --datadir="$data/files" --user="$user" --skip-test-db \
         --auth-root-authentication-method=normal >"$folder/log/database.log" 2>&1
-    mariadbd --no-defaults --datadir="$data/files" "${owner[@]}" --socket="$socket" \
+    mariadbd --no-defaults --datadir="$data/files" --user="$user" --socket="$socket" \
         --pid-file="$data/pid" --port="$database" --bind-address=127.0.0.1 \
         --innodb-buffer-pool-size=64M >>"$folder/log/database.log" 2>&1 </dev/null &
     for _ in $(seq 100); do [ -S "$socket" ] && break; sleep 0.2; done

@@ -14,6 +14,7 @@ methods that are overridden here. `check` refuses anything else, in a sentence, 
 """
 
 import asyncio
+import os
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -30,6 +31,7 @@ from unlabel.errors import UserError
 from unlabel.workflow.engine import altered
 from unlabel.workflow.engine.corrections import Corrections
 from unlabel.workflow.engine.records import OTHER
+from unlabel.workflow.engine.wanted import PLAN
 
 FORMAT = 6  # of the records
 OURS = "this workflow reads Snakemake's records as files of format"
@@ -102,6 +104,11 @@ class Records(FilePersistence):
         # Snakemake's own class has no room for more, and passes over what it does not know
         known = dict(record.items()) | self.written.pop(key, {})
         self._io_write(self._metadata_path, known, key)
+
+    def _mark_incomplete(self, key: str, external_jobid: str | None) -> None:
+        super()._mark_incomplete(key, external_jobid)
+        mark = {"external_jobid": external_jobid, "plan": os.environ.get(PLAN)}
+        self._io_write(self._incomplete_path, mark, key)
 
     def _filter_incomplete_keys(self, keys: Iterable[str]) -> set[str]:
         keys = set(keys)
