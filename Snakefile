@@ -6,7 +6,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(workflow.basedir) / "ssl"))
 
 from unlabel.params import compose, study
-from unlabel.run import TRAINED, files_of, shown
+from unlabel.run import files_of, shown, versioned
 from unlabel.workflow.invocation import Invocation, params_folder
 from unlabel.workflow.resources import doubled
 
@@ -21,9 +21,7 @@ PLAN, STUDY, RUNS = INVOCATION.plan, INVOCATION.study, INVOCATION.runs
 BUDGET, REQUESTS = INVOCATION.budget, INVOCATION.requests
 RUN = "data/runs/{budget}/{dataset}/{method}/{variant}/{seed}"
 PREPARED = "data/prepared/{dataset}"
-PROBES = compose.probes(PARAMS)
-PHASES = "prepare pretrain features probe finetune transfer report method study"
-METRICS = [f"metrics/{probe}.json" for probe in [*PROBES, "finetune"]]
+METRICS = [f"metrics/{probe}.json" for probe in compose.names(PARAMS, "probe")]
 
 
 # In a group of jobs on a cluster, one runs after another, in what one of them asks for.
@@ -41,7 +39,7 @@ wildcard_constraints:
     study="[^/]+",
 
 
-for phase in PHASES.split():
+for phase in "prepare pretrain features probe finetune transfer report method study".split():
 
     include: f"workflow/rules/{phase}.smk"
 
@@ -51,13 +49,7 @@ rule all:
     input:
         rules.report.output,
         sorted({f"reports/method/{run.method}.html" for run in RUNS}),
-        # all that DVC versions, so that it is made again if it is missing
-        files_of(RUNS, *TRAINED, "features.parquet", "views.parquet", *METRICS),
-        expand(
-            f"{PREPARED}/{{file}}",
-            dataset=sorted({run.dataset for run in RUNS}),
-            file=["train.arrow", "validation.arrow", "test.arrow", "report.json"],
-        ),
+        versioned(RUNS, METRICS),  # so that what is missing is made again
 
 
 onstart:

@@ -1,6 +1,6 @@
 """A run's name, which is its path."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from unlabel.errors import UserError
@@ -23,6 +23,7 @@ NUMBERS = (  # of run.json
     Metric("images_per_second", "images trained on in a second", better="higher"),
     Metric("peak_memory", "peak memory", unit="bytes", better="lower"),
 )
+PREPARED = ("train.arrow", "validation.arrow", "test.arrow", "report.json")  # of a dataset
 ASIDE = "finished"  # the folder of a training that ended when no Snakemake was watching
 
 
@@ -61,6 +62,13 @@ class Run:
 def files_of(runs: Iterable[Run], *names: str) -> list[str]:
     """These files of each run."""
     return [f"data/runs/{run.folder}/{name}" for run in runs for name in names]
+
+
+def versioned(runs: Sequence[Run], metrics: Iterable[str]) -> list[str]:
+    """All that DVC versions of these runs, their `metrics`, and their datasets."""
+    made = files_of(runs, *TRAINED, "features.parquet", "views.parquet", *metrics)
+    datasets = dict.fromkeys(run.dataset for run in runs)
+    return made + [f"data/prepared/{name}/{file}" for name in datasets for file in PREPARED]
 
 
 def shown(runs: Iterable[Run], method: str, seed: int | None = None) -> list[Run]:

@@ -25,11 +25,10 @@ needs_accounting = pytest.mark.skipif(
 
 
 @contextmanager
-def running(folder: Path, port: int = 16817, accounting: bool = False) -> Iterator[Path]:
-    """A Slurm in `folder`, on `port` and the next ones; commands find it by the environment."""
+def running(folder: Path, accounting: bool = False) -> Iterator[Path]:
+    """A Slurm in `folder`, on ports that are free; commands find it by the environment."""
     script = ROOT / "tests/support/slurm/cluster.sh"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SLURM_TEST_PORT", str(port))
         patch.setenv("SLURM_TEST_ACCOUNTING", "1" if accounting else "")
         try:
             started = subprocess.run([script, "start", folder], capture_output=True, text=True)

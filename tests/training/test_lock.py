@@ -32,7 +32,7 @@ with lock.acquire(Path(sys.argv[1])):
 @pytest.fixture(scope="module")
 def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder of a Slurm that runs, beside that of other tests."""
-    with running(tmp_path_factory.mktemp("slurm"), port=16827) as folder:
+    with running(tmp_path_factory.mktemp("slurm")) as folder:
         yield folder
 
 

@@ -136,7 +136,7 @@ def test_jobs_cancelled_and_requeued_come_to_the_same_bits(slurm, local, tmp_pat
 @needs_accounting
 def test_where_slurm_has_accounting_sacct_is_asked(tmp_path):
     folder = project(tmp_path / "project", LONGER)
-    with running(tmp_path / "slurm", port=16837, accounting=True):
+    with running(tmp_path / "slurm", accounting=True):
         assert "no accounting" not in snakemake(folder, *SLURM, f"{RUN.format('random')}/run.json")
         jobs = ask("sacct", "--allocations", "--noheader", "--format", "State,Partition").split()
     assert jobs == ["COMPLETED", "cpu"] * 2  # it trains nothing, and asks for no GPU

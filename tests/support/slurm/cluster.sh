@@ -28,7 +28,7 @@ free_port() { # the first of five ports that nobody listens on, so that clusters
 start() {
     local host user port accounting
     host=$(hostname -s) user=$(id -un)
-    port=${SLURM_TEST_PORT:-$(free_port)} # and the four after it
+    port=$(free_port) # and the four after it
     accounting=none
     [ -z "${SLURM_TEST_ACCOUNTING:-}" ] || accounting=slurmdbd
     mkdir -p "$folder"/{state,log,bin,spool/cpu1,spool/gpu1}
