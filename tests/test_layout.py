@@ -23,7 +23,7 @@ FLOORS = [
     "training",
     "method",
     "cli",
-    "encoder dataset hardware analysis planned_code",
+    "encoder dataset hardware analysis",
     "data augment params weights",
     "nn",
     "files run fingerprint",

@@ -99,8 +99,8 @@ class Parser(ArgumentParser):
 
 
 def _run(stage: str, arguments: Sequence[str]) -> None:
-    from unlabel import planned_code
     from unlabel.hardware import keep_memory
+    from unlabel.params import planned_code
 
     run = import_module(f"unlabel.stage.{stage}").run
     flags = ["--help", *map(_flag, signature(run).parameters)]

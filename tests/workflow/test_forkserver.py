@@ -106,7 +106,7 @@ def test_its_error_and_its_exit_status_are_passed_on(server, folder):
         folder / "said"
     ).read_text() == "error: train.arrow does not exist: prepare the dataset first\n"
     misused = job(folder, server, "--nonsense")
-    assert misused.wait() == 2
+    assert misused.wait() == 1
 
 
 def test_who_asks_is_told_to_stop_and_so_is_the_fork(server, folder):
