@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import shutil
 import signal
 import subprocess
@@ -202,7 +203,7 @@ def test_slurm_may_be_away_for_a_while(slurm, state, trains, monkeypatch, capsys
 @needs_slurm
 def test_a_slurm_that_cannot_be_reached_is_a_refusal(slurm, state, tmp_path, monkeypatch):
     monkeypatch.setattr(lock, "PATIENCE", 0.1)
-    conf = (slurm / "slurm.conf").read_text().replace("SlurmctldPort=16827", "SlurmctldPort=1")
+    conf = re.sub(r"SlurmctldPort=\d+", "SlurmctldPort=1", (slurm / "slurm.conf").read_text())
     (tmp_path / "slurm.conf").write_text(f"{conf}\nMessageTimeout=2\n")
     monkeypatch.setenv("SLURM_CONF", str(tmp_path / "slurm.conf"))
     (state / "lock").write_text("7 gpu1")
