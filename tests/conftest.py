@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -18,7 +19,6 @@ from unlabel.data import compressed, images, loader
 from unlabel.data.images import Images
 from unlabel.hardware import Hardware
 
-os.environ.pop("UNLABEL_PLAN", None)
 # Begun in the background of a shell, this process and its children would ignore it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -49,6 +49,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(
         key=lambda item: (not WAITING & set(item.fixturenames), "workflow" not in str(item.path))
     )
+
+
+@pytest.fixture(autouse=True)
+def no_workflow() -> Iterator[None]:
+    """No test is a job of another test's workflow: a plan that was kept names itself to jobs."""
+    os.environ.pop("UNLABEL_PLAN", None)
+    yield
+    os.environ.pop("UNLABEL_PLAN", None)
 
 
 @pytest.fixture(scope="session")

@@ -105,7 +105,7 @@ def test_the_page_shows_each_row_and_counts_the_targets(tmp_path):
     (tmp_path / "bench.json").write_text(json.dumps(record))
     bench.run(tmp_path / "bench.json", tmp_path / "bench.html")
     html = (tmp_path / "bench.html").read_text()
-    assert "1 of 2 targets are reached." in html
+    assert "1 of 2 targets are met." in html
     assert "&lt;script&gt;" in html
     assert "<td>views/s</td>" in html
     (tmp_path / "bench.json").write_text("{")

@@ -163,13 +163,13 @@ def test_a_truncated_file_is_refused(tmp_path: Path, keep: float) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"validation": 0}, r"dataset\.validation is 0, but must lie between 0 and 1"),
+        ({"validation": 0}, r"dataset\.validation is 0, but must be a number above 0 and below 1"),
         ({"validation": 1}, r"dataset\.validation is 1, but"),
         ({"validation": -0.1}, r"dataset\.validation is -0\.1, but"),
         ({"validation": math.nan}, r"dataset\.validation is nan, but"),
         ({"validation": "some"}, r"dataset\.validation is 'some', but must be a number"),
         ({"validaton": 0.1}, r"did you mean 'validation'\?"),
-        ({"scale": 0}, r"dataset\.scale is 0, but must be 1 or more"),
+        ({"scale": 0}, r"dataset\.scale is 0, but must be a whole number of at least 1"),
         ({"_target_": "unlabel.dataset.digit.Digits"}, "does not exist"),
     ],
 )

@@ -98,10 +98,13 @@ def test_in_a_file_each_finished_job_is_a_line_and_an_error_the_last(copy):
     assert re.fullmatch(r"1 of 1 done in .*", printed[3])
     assert len(printed) == 4
     (copy / KNN).unlink()
-    (copy / RUN / "features.parquet").write_bytes(b"x")
-    os.utime(copy / RUN / "features.parquet", (0, 0))
+    stage = copy / "ssl/unlabel/stage/probe.py"
+    broken = (
+        'from unlabel.errors import UserError\n\n    raise UserError("it fails")\n    settings ='
+    )
+    stage.write_text(stage.read_text().replace("settings =", broken, 1))
     printed = snakemake(copy, "--cores", "2", KNN, fails=True)
-    assert printed.splitlines()[-1].startswith("error: data/runs/tiny/digits/simclr/base/0/feat")
+    assert printed.splitlines()[-1] == "error: it fails"
     assert "its log is logs/probe/tiny-digits-simclr-base-0.log" in printed
     assert "CalledProcessError" not in printed
 
