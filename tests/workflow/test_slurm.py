@@ -310,10 +310,10 @@ def test_a_mistake_is_one_sentence_and_loses_nothing(slurm, copy, tmp_path, monk
         conf = (slurm / "slurm.conf").read_text()
         (tmp_path / "slurm.conf").write_text(re.sub("SlurmctldPort=.*", "SlurmctldPort=1", conf))
         monkeypatch.setenv("SLURM_CONF", str(tmp_path / "slurm.conf"))
-        said = "error: Slurm cannot be reached (slurm_load_partitions: Unable to contact slurm"
+        said = "error: Slurm cannot be reached (slurm_load_ctl_conf error: Unable to contact"
     else:
         monkeypatch.setenv("PATH", without_slurm(tmp_path / "bin"))
-        said = "error: Slurm's commands, such as sinfo and sbatch, are not on this machine's PATH"
+        said = "error: Slurm's commands, such as scontrol and sbatch, are not on this machine's PATH"
     (copy / RUN.format("rotation") / "features.parquet").unlink()  # to be made, on a GPU
     before = digests(copy)
     printed = snakemake(copy, *SLURM, fails=True)
