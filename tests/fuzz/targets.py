@@ -117,7 +117,7 @@ def _study(path: Path) -> None:
     (mine / "study/fuzzed.yaml").write_bytes(path.read_bytes())
     found = study.read(mine, "fuzzed")
     found.runs(mine, "quick")
-    found.metrics(mine)
+    found.metrics()
 
 
 def _settings(path: Path) -> None:

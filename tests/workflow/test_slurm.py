@@ -313,7 +313,9 @@ def test_a_mistake_is_one_sentence_and_loses_nothing(slurm, copy, tmp_path, monk
         said = "error: Slurm cannot be reached (slurm_load_ctl_conf error: Unable to contact"
     else:
         monkeypatch.setenv("PATH", without_slurm(tmp_path / "bin"))
-        said = "error: Slurm's commands, such as scontrol and sbatch, are not on this machine's PATH"
+        said = (
+            "error: Slurm's commands, such as scontrol and sbatch, are not on this machine's PATH"
+        )
     (copy / RUN.format("rotation") / "features.parquet").unlink()  # to be made, on a GPU
     before = digests(copy)
     printed = snakemake(copy, *SLURM, fails=True)

@@ -19,7 +19,7 @@ rule features:
     params:
         plan=PLAN.parameters("features"),
     shell:
-        "UNLABEL_CODE={params.plan[code]} python -m unlabel features"
+        "UNLABEL_CODE={params.plan[code]:q} python -m unlabel features"
         " --params {params.plan[settings]:q}"
         " --encoder {input.encoder:q} --method {input.method:q} --train {input.train:q}"
         " --validation {input.validation:q} --test {input.test:q}"

@@ -17,7 +17,7 @@ rule finetune:
     params:
         plan=PLAN.parameters("finetune"),
     shell:
-        "UNLABEL_CODE={params.plan[code]} python -m unlabel finetune"
+        "UNLABEL_CODE={params.plan[code]:q} python -m unlabel finetune"
         " --params {params.plan[settings]:q}"
         " --encoder {input.encoder:q} --train {input.train:q}"
         " --validation {input.validation:q} --test {input.test:q} --out {output:q} 2> {log:q}"

@@ -34,6 +34,6 @@ rule method:
     params:
         plan=lambda wildcards: PLAN.page(STUDY, BUDGET, wildcards.method),
     shell:
-        "UNLABEL_CODE={params.plan[code]} python -m unlabel method"
+        "UNLABEL_CODE={params.plan[code]:q} python -m unlabel method"
         " --params {params.plan[settings]:q} --runs data/runs"
         " --prepared data/prepared --page {output.page:q} 2> {log:q}"

@@ -15,7 +15,7 @@ rule prepare:
         plan=lambda wildcards: PLAN.dataset(wildcards.dataset),
         raw="data/raw/{dataset}",
     shell:
-        "UNLABEL_CODE={params.plan[code]} python -m unlabel prepare"
+        "UNLABEL_CODE={params.plan[code]:q} python -m unlabel prepare"
         " --params {params.plan[settings]:q} --raw {params.raw:q}"
         " --train {output.train:q} --validation {output.validation:q} --test {output.test:q}"
         " --report {output.report:q} 2> {log:q}"

@@ -28,6 +28,6 @@ for method in compose.names(PARAMS, "method"):
             # no output: Snakemake deletes the outputs of a failed job
             state=PLAN.state(method=method),
         shell:
-            "UNLABEL_CODE={params.plan[code]} python -m unlabel pretrain"
+            "UNLABEL_CODE={params.plan[code]:q} python -m unlabel pretrain"
             " --params {params.plan[settings]:q} --train {input.train:q}"
             " --state {params.state:q} --out {params.out:q} 2> {log:q}"

@@ -15,6 +15,6 @@ rule probe:
         plan=PLAN.parameters("probe"),
         out=subpath(output[0], parent=True),
     shell:
-        "UNLABEL_CODE={params.plan[code]} python -m unlabel probe"
+        "UNLABEL_CODE={params.plan[code]:q} python -m unlabel probe"
         " --params {params.plan[settings]:q}"
         " --features {input.features:q} --views {input.views:q} --out {params.out:q} 2> {log:q}"

@@ -30,7 +30,7 @@ rule report:
         plan=INVOCATION.report,
         out=subpath(output.page, parent=True),
     shell:
-        "UNLABEL_CODE={params.plan[code]} python -m unlabel report"
+        "UNLABEL_CODE={params.plan[code]:q} python -m unlabel report"
         " --params {params.plan[settings]:q} --runs data/runs"
         " --prepared data/prepared --out {params.out:q} 2> {log:q}"
 
@@ -56,5 +56,5 @@ rule bench:
     params:
         plan=PLAN.bench(),
     shell:
-        "UNLABEL_CODE={params.plan[code]} python -m unlabel bench"
+        "UNLABEL_CODE={params.plan[code]:q} python -m unlabel bench"
         " --record {input:q} --page {output:q} 2> {log:q}"

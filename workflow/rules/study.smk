@@ -27,7 +27,7 @@ rule study:
     params:
         plan=lambda wildcards: PLAN.study(wildcards.study, BUDGET),
     shell:
-        "UNLABEL_CODE={params.plan[code]} python -m unlabel study"
+        "UNLABEL_CODE={params.plan[code]:q} python -m unlabel study"
         " --params {params.plan[settings]:q} --runs data/runs"
         " --page {output.page:q} --record {output.record:q} --table {output.table:q}"
         " --text {output.text:q} 2> {log:q}"
@@ -63,6 +63,6 @@ rule statements:
     params:
         plan=PLAN.statements(BUDGET),
     shell:
-        "UNLABEL_CODE={params.plan[code]} python -m unlabel statements --params {params.plan[settings]:q}"
+        "UNLABEL_CODE={params.plan[code]:q} python -m unlabel statements --params {params.plan[settings]:q}"
         " --records {input:q} --page {output.page:q}"
         " --record {output.record:q} --table {output.table:q} --text {output.text:q} 2> {log:q}"

@@ -17,7 +17,7 @@ rule transfer:
     params:
         plan=PLAN.parameters("transfer"),
     shell:
-        "UNLABEL_CODE={params.plan[code]} python -m unlabel transfer"
+        "UNLABEL_CODE={params.plan[code]:q} python -m unlabel transfer"
         " --params {params.plan[settings]:q}"
         " --encoder {input.encoder:q} --train {input.train:q}"
         " --validation {input.validation:q} --test {input.test:q} --out {output:q} 2> {log:q}"

@@ -57,7 +57,7 @@ class Finetune:
         self,
         augment: Augment,
         fractions: Sequence[PositiveShare] = (0.01, 0.1, 1.0),
-        steps: Sequence[Count] = (60, 100, 150),
+        steps: Sequence[Natural] = (60, 100, 150),
         batch: Count = 128,
         lr: Sequence[Positive] = (4e-3,),
         weight_decay: NonNegative = 1e-4,
