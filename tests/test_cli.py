@@ -105,10 +105,13 @@ def test_a_run_of_other_settings_is_left_alone(folder, capsys):
 @pytest.mark.parametrize(
     ("section", "values", "said"),
     [
-        ("training", {"batch": 300}, "training.batch is 300, but there are only 256 images"),
         ("training", {"accumulate": 3}, "choose numbers that divide"),
-        ("training", {"labels": 0.0}, "training.labels is 0.0, but must be above 0"),
-        ("training", {"label_noise": 1.5}, "training.label_noise is 1.5, but must be from 0 to 1"),
+        ("training", {"labels": 0.0}, "training.labels is 0.0, but must be a number above 0"),
+        (
+            "training",
+            {"label_noise": 1.5},
+            "training.label_noise is 1.5, but must be a number from 0 to 1",
+        ),
         ("method", {"temperature": "hot"}, "method.temperature is 'hot', but must be a number"),
         ("method", {"temprature": 1.0}, "did you mean 'temperature'?"),
         (
