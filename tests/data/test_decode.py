@@ -127,10 +127,10 @@ def test_no_aliasing() -> None:
     ("file", "reason"),
     [
         (b"", "it is empty"),
-        (b"hello", "it is none of BMP"),
+        (b"hello", "its format is not one of BMP"),
         (encoded(halves(), "JPEG")[:-2], "truncated"),
         (encoded(halves())[:-30], "truncated|broken"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "it is none of BMP"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "its format is not one of BMP"),
         (encoded(Image.new("F", (4, 4)), "TIFF"), "fractions"),
         (encoded(Image.new("I", (4, 4), 1 << 20), "TIFF"), "more than 16 bits"),
     ],

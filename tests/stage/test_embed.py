@@ -121,7 +121,7 @@ def test_images_of_any_kind_and_those_that_cannot_be_read(made, tmp_path, capsys
     paths = [str(folder / name) for name in sorted(good)]
     assert table["path"].to_pylist() == sorted(paths)
     assert "4 images embedded; 3 could not be read and are left out" in said
-    for name in ("empty.jpg: it is empty", "text.png: it is none of", "cut.jpg: "):
+    for name in ("empty.jpg: it is empty", "text.png: its format is not one of", "cut.jpg: "):
         assert f"\n{folder / name}" in f"\n{said}"
     for at, path in enumerate(table["path"].to_pylist()):
         image = torch.tensor(decode(Path(path).read_bytes(), (1, 16, 16), "pad"))
@@ -332,7 +332,7 @@ def test_a_damaged_image_in_a_table_is_left_out(made, tmp_path, capsys):
     assert table["id"].to_pylist() == [1]
     said = capsys.readouterr().err
     assert "2: it is empty" in said
-    assert "3: it is none of" in said
+    assert "3: its format is not one of" in said
 
 
 def test_similarities_of_features_of_another_length_are_not_asked_for(made, tmp_path):

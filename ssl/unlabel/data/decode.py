@@ -170,7 +170,7 @@ def _fitted(image: Image.Image, size: tuple[int, int], fit: str) -> Image.Image:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):  # its own text has an address in memory
-        return f"it is none of {', '.join(FORMATS)}"
+        return f"its format is not one of {', '.join(FORMATS)}"
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return "it has too many pixels"
     return reason(error)

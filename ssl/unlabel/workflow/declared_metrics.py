@@ -49,7 +49,7 @@ def joined(several: Iterable[Declared]) -> list[Metric]:
 
 
 def check(name: str, metrics: Sequence[Metric], where: str) -> None:
-    """Raise `UserError` if `name` is none of the metrics, with the nearest right name."""
+    """Raise `UserError` if no metric has this `name`; it names the nearest one."""
     if find(name, metrics) is None:
         kind = _kind(name)
         known = [each.name.removeprefix(kind) for each in metrics if _kind(each.name) == kind]
