@@ -39,7 +39,9 @@ wildcard_constraints:
     study="[^/]+",
 
 
-for phase in "prepare pretrain features probe finetune transfer report method study".split():
+for (
+    phase
+) in "prepare pretrain features probe finetune transfer report method study".split():
 
     include: f"workflow/rules/{phase}.smk"
 

@@ -108,9 +108,9 @@ def test_an_untrained_encoder_tells_something_of_each_factor_and_not_all() -> No
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"size": 99}, r"dataset\.size is 99, but must be 100 or more"),
+        ({"size": 99}, r"dataset\.size is 99, but must be a whole number of at least 100"),
         ({"test": 0}, r"dataset\.test is 0, but"),
-        ({"noise": -0.1}, r"dataset\.noise is -0\.1, but must not be negative"),
+        ({"noise": -0.1}, r"dataset\.noise is -0\.1, but must be a number of at least 0"),
     ],
 )
 def test_wrong_shapes_are_explained(

@@ -63,7 +63,8 @@ def folder(digits, tmp_path):
         images.write(tmp_path / f"{name}.arrow", part, data)
     probes = {name: settings["probe"][name] for name in settings["transfer"]["probes"]}
     hardware = {"_target_": "unlabel.hardware.Hardware", "device": "cpu", "precision": "float32"}
-    frozen = {"seed": 3, "hardware": hardware, "probe": probes, "transfer": {"images": None}}
+    transfer = settings["transfer"] | {"images": None}
+    frozen = {"seed": 3, "hardware": hardware, "probe": probes, "transfer": transfer}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(frozen))
     return tmp_path
 

@@ -3,7 +3,11 @@ rule probe:
         features=f"{RUN}/features.parquet",
         views=f"{RUN}/views.parquet",
     output:
-        expand(f"{RUN}/metrics/{{probe}}.json", probe=compose.probes(PARAMS), allow_missing=True),
+        expand(
+            f"{RUN}/metrics/{{probe}}.json",
+            probe=compose.probes(PARAMS),
+            allow_missing=True,
+        ),
     log:
         "logs/probe/{budget}-{dataset}-{method}-{variant}-{seed}.log",
     threads: 1

@@ -61,8 +61,9 @@ rule statements:
         mem_mb=doubled(4000),
         runtime=doubled(30),
     params:
-        plan=PLAN.statements(BUDGET),
+        # only where it is asked for, as it plans the runs of all studies
+        plan=lambda wildcards: PLAN.statements(BUDGET),
     shell:
-        "UNLABEL_CODE={params.plan[code]:q} python -m unlabel statements --params {params.plan[settings]:q}"
-        " --records {input:q} --page {output.page:q}"
+        "UNLABEL_CODE={params.plan[code]:q} python -m unlabel statements"
+        " --params {params.plan[settings]:q} --records {input:q} --page {output.page:q}"
         " --record {output.record:q} --table {output.table:q} --text {output.text:q} 2> {log:q}"

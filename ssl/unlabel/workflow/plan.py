@@ -133,8 +133,9 @@ def _frozen_plan(frozen: Path, text: bytes) -> Path:
 
 def _cache(params: Path, frozen: Path, chosen: ChosenDataset) -> Path:
     """Where the plan of just these recipes, checked by just this code, is kept."""
-    recipes = sorted(params.rglob("*.yaml"))
-    code = [path for name in DECLARING for path in sorted((PACKAGE / name).glob("*.py"))]
-    texts = [f"{path} {path.read_text('utf-8')}\n" for path in [*recipes, *code]]
+    recipes = [(path, params) for path in sorted(params.rglob("*.yaml"))]
+    code = [(path, PACKAGE) for name in DECLARING for path in sorted((PACKAGE / name).glob("*.py"))]
+    # by their places in the project, which may be moved or copied
+    texts = [f"{p.relative_to(root)} {p.read_text('utf-8')}\n" for p, root in [*recipes, *code]]
     name = "".join([*texts, repr(chosen), fingerprint("unlabel.workflow.plan")])
     return frozen / f"cache-{digest(name.encode())}.json"
