@@ -21,12 +21,12 @@ PLAN, STUDY, RUNS = INVOCATION.plan, INVOCATION.study, INVOCATION.runs
 BUDGET, REQUESTS = INVOCATION.budget, INVOCATION.requests
 RUN = "data/runs/{budget}/{dataset}/{method}/{variant}/{seed}"
 PREPARED = "data/prepared/{dataset}"
+PHASES = "prepare pretrain features probe finetune transfer report method study"
 METRICS = [f"metrics/{probe}.json" for probe in compose.names(PARAMS, "probe")]
 
 
-# In a group of jobs on a cluster, one runs after another, in what one of them asks for.
 resource_scopes:
-    in_turn="local",
+    in_turn="local",  # in a group of jobs on a cluster, one runs after another
 
 
 wildcard_constraints:
@@ -39,9 +39,7 @@ wildcard_constraints:
     study="[^/]+",
 
 
-for (
-    phase
-) in "prepare pretrain features probe finetune transfer report method study".split():
+for phase in PHASES.split():
 
     include: f"workflow/rules/{phase}.smk"
 
