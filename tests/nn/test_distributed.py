@@ -173,7 +173,8 @@ def test_what_one_process_finds_wrong_is_said_once(folder):
 
 def test_the_rule_asks_for_as_many_gpus_and_threads(copy):
     target = "data/runs/tiny/digits/simclr/training.processes=2/0/run.json"
-    cluster = ("--executor", "slurm", "--jobs", "2")  # this machine need not have a GPU
+    # This machine need not have a GPU, and a dry run gives no rule more threads than its --cores.
+    cluster = ("--executor", "slurm", "--jobs", "2", "--cores", "2")
     said = snakemake(copy, "-n", *cluster, "--config", "gpu=1", "--", target)
     start = said.index("rule pretrain_simclr")
     rule = said[start : said.index("\n\n", start)]
