@@ -71,7 +71,8 @@ class Teacher(nn.Module):
         A step that takes its batch in parts calls this for each part. With a part's `share` of the
         batch, that amounts to one call for the whole.
         """
-        slow, fast = list(self.module.parameters()), list(student.parameters())
+        slow: list[Tensor] = list(self.module.parameters())
+        fast: list[Tensor] = list(student.parameters())
         torch._foreach_lerp_(slow, fast, 1 - momentum**share)
 
 
