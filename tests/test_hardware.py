@@ -26,7 +26,7 @@ def other():
     """Switches that are all set to what `configure` does not set."""
     before = torch.get_num_threads()
     torch.set_num_threads(3)
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = False, True
     yield switches()
     Hardware(device="cpu", threads=before).configure()
@@ -36,7 +36,7 @@ def test_a_description_changes_nothing_and_configure_does(other):
     hardware = Hardware(device="cpu", threads=2).resolve()
     assert switches() == other
     hardware.configure()
-    assert switches() == (2, True, True, True, False)
+    assert switches() == (2, False, False, True, False)
 
 
 def test_auto_is_resolved_to_what_this_machine_has():

@@ -43,12 +43,13 @@ class Hardware:
         return replace(self, device=device, precision=precision)
 
     def configure(self) -> None:
-        """Set torch's global switches for this process: threads, TF32, and reproducible kernels."""
+        """Set torch's switches for this process: threads, true float32, reproducible kernels."""
         if self.device.startswith("cuda:"):
             torch.cuda.set_device(self.device)  # NCCL sends from and to the current device
         torch.set_num_threads(self.threads)
-        torch.backends.cuda.matmul.allow_tf32 = True
-        torch.backends.cudnn.allow_tf32 = True
+        # float32 is float32: TF32 would round the factors of a product to 10 bits.
+        torch.backends.cuda.matmul.allow_tf32 = False
+        torch.backends.cudnn.allow_tf32 = False
         # The kernels that cuDNN and cuBLAS find fastest differ from run to run.
         torch.backends.cudnn.deterministic = True
         torch.backends.cudnn.benchmark = False
@@ -69,6 +70,10 @@ class Hardware:
         free = torch.cuda.mem_get_info(self.device)[0] if self.device.startswith("cuda") else 0
         fits = images.image.nbytes < free / 2
         return Images(*(t.to(self.device) for t in images)) if fits else images
+
+    def copies(self, images: Images) -> bool:
+        """Are these images copied to a GPU, batch by batch?"""
+        return self.device.startswith("cuda") and images.id.device.type == "cpu"
 
     def pixels(self, image: Tensor | CompressedImages) -> Tensor:
         """uint8 (B, C, H, W) anywhere -> floats in [0, 1] (B, C, H, W) on the device."""

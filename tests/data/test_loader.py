@@ -36,6 +36,16 @@ def test_parts_come_in_order_however_many_decode(
     assert [len(part.id) for part in batches(png, 150, workers)] == [150, 150, 150, 50]
 
 
+def test_pixels_gathered_ahead_are_the_same(digits: Images) -> None:
+    parts = [*torch.arange(499, 99, -1).split(50), slice(7, 40)]
+    threads = set()
+    for (part, some), expected in zip(load(digits, parts, 0, pinned=True), parts, strict=True):
+        assert part is expected
+        threads |= {t.name for t in threading.enumerate() if t.name.startswith("load")}
+        assert all(torch.equal(a, b[part]) for a, b in zip(some, digits, strict=True))
+    assert len(threads) == 1
+
+
 def test_only_a_few_parts_are_decoded_ahead(png: Images, monkeypatch: pytest.MonkeyPatch) -> None:
     begun, asked = [], 0
 
@@ -52,7 +62,7 @@ def test_only_a_few_parts_are_decoded_ahead(png: Images, monkeypatch: pytest.Mon
         assert asked == step + loader.AHEAD
         assert len(begun) <= 10 * asked
     loaded.close()
-    assert not [t for t in threading.enumerate() if t.name.startswith("decode")]
+    assert not [t for t in threading.enumerate() if t.name.startswith("load")]
 
 
 def damaged(png: Images, place: int, folder: Path) -> Images:
@@ -73,4 +83,4 @@ def test_a_damaged_image_is_named_and_no_thread_stays(
     with pytest.raises(UserError, match=r"image 1123 of train\.arrow is damaged \(.*prepare") as e:
         next(loaded)
     assert "\n" not in str(e.value)
-    assert not [t for t in threading.enumerate() if t.name.startswith("decode")]
+    assert not [t for t in threading.enumerate() if t.name.startswith("load")]

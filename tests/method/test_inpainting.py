@@ -4,11 +4,12 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 
-from support.batches import batch, generator, images
+from support.batches import batch, images
 from support.models import about, assembled, composed
 from unlabel.method.gan import discriminator_loss, generator_loss
-from unlabel.method.inpainting import contents, holes, reconstruction_loss
+from unlabel.method.inpainting import contents, holes
 
 
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 21, 17)])
@@ -28,22 +29,23 @@ def test_holes_are_whole_squares_that_reach_every_side(shape):
 def test_the_contents_of_a_hole_are_the_pixels_inside():
     x = torch.rand(5, 3, 20, 16)
     hole = holes(x, 6)
-    for image, square, inside in zip(x, hole, contents(x, hole), strict=True):
+    for image, square, inside in zip(x, hole, contents(x, hole, 6), strict=True):
         top, left = square[0].nonzero()[0].tolist()
         assert torch.equal(inside, image[:, top : top + 6, left : left + 6])
 
 
 def test_the_reconstruction_loss_is_equation_1_of_context_encoders():
-    x, drawn = torch.rand(2, 4, 1, 8, 8, generator=generator()).unbind()
-    hole = holes(x, 4)
+    method = assembled(composed("inpainting", "method.adversarial=0"), about(images())).eval()
+    x, side = batch().x, method.side
+    torch.manual_seed(1)
+    (found,) = (loss.item() for loss in method.step(batch()))
+    torch.manual_seed(1)
+    hole = holes(x, side)
+    drawn = method.fill(x, hole)
     total = 0.0
-    for b in range(4):
-        for i in range(8):
-            for j in range(8):
-                mask = float(hole[b, 0, i, j])
-                total += (mask * (x[b, 0, i, j].item() - drawn[b, 0, i, j].item())) ** 2
-    found = reconstruction_loss(drawn, x, hole).item()
-    assert math.isclose(found, total / (4 * 16), rel_tol=1e-5)
+    for b, channel, i, j in hole.nonzero().tolist():
+        total += (x[b, channel, i, j].item() - drawn[b, channel, i, j].item()) ** 2
+    assert math.isclose(found, total / (len(x) * x.shape[1] * side**2), rel_tol=1e-5)
 
 
 def test_what_is_in_the_hole_has_no_part_in_filling_it():
@@ -62,8 +64,8 @@ def test_the_joint_loss_is_equation_3_of_context_encoders():
     torch.manual_seed(1)
     hole = holes(given.x, method.side)
     drawn = method.fill(given.x, hole)
-    real = method.discriminate(contents(given.x, hole))
-    fake = method.discriminate(contents(drawn, hole))
+    inside = [contents(x, hole, method.side) for x in (given.x, drawn)]
+    real, fake = (method.discriminate(each) for each in inside)
     assert math.isclose(first, discriminator_loss(real, fake).item(), rel_tol=1e-5)
-    joint = 0.75 * reconstruction_loss(drawn, given.x, hole) + 0.25 * generator_loss(fake)
+    joint = 0.75 * F.mse_loss(*inside) + 0.25 * generator_loss(fake)
     assert math.isclose(second, joint.item(), rel_tol=1e-4)

@@ -1,12 +1,17 @@
-"""Which images a training sees."""
+"""Which images a training sees, and what it does not go on from."""
+
+import signal
 
 import pytest
 import torch
+import yaml
 
 from support.models import about, composed
+from unlabel import hardware
 from unlabel.data import images
 from unlabel.errors import UserError
 from unlabel.stage import pretrain
+from unlabel.training import checkpoint
 from unlabel.training.loop import Training
 
 
@@ -46,3 +51,30 @@ def test_a_budgets_batch_fits_fewer_images_and_a_variants_is_refused(capsys):
     assert pretrain._fitted(training, 256, "") is training
     with pytest.raises(UserError, match="training.batch is 256, but there are only 4 images"):
         pretrain._fitted(training, 4, "")
+
+
+def test_a_training_does_not_go_on_in_another_precision(digits, tmp_path, monkeypatch):
+    images.write(tmp_path / "train.arrow", digits, about(digits))
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(composed("simclr") | {"run": "a run"}))
+    files = [tmp_path / name for name in ("params.yaml", "train.arrow", "state", "out")]
+    save = checkpoint.save
+
+    def cut_off(*arguments):
+        save(*arguments)
+        raise KeyboardInterrupt
+
+    terminate = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(pretrain, "SECONDS", 0)
+    monkeypatch.setattr(checkpoint, "save", cut_off)
+    monkeypatch.setattr(hardware, "_has_bfloat16", lambda device: False)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            pretrain.run(*files)
+        monkeypatch.setattr(hardware, "_has_bfloat16", lambda device: True)  # requeued elsewhere
+        with pytest.raises(
+            UserError, match=r"hardware.precision is 'float32' there and 'bfloat16' here"
+        ):
+            pretrain.run(*files)
+    finally:
+        signal.signal(signal.SIGTERM, terminate)
+    assert (tmp_path / "state/state.safetensors").exists()

@@ -18,7 +18,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from unlabel.augment.colour import LUMA, YIQ
+from unlabel.augment.colour import LUMA, rgb, yiq
 from unlabel.augment.resampling import Neighbours, dense, enlarge, gaussian, resize
 from unlabel.errors import UserError
 from unlabel.nn.draws import integers, uniform
@@ -242,8 +242,7 @@ class Jitter(Colour):
         """Three factors and an angle in turns, (1, 1, 1, 0) for no change: (B, 4)."""
         factors = [_uniform(x, max(0, 1 - s), 1 + s) for s in self.strength]
         jitter = torch.cat([*factors, _uniform(x, -self.hue, self.hue)], 1)
-        nothing = torch.tensor([1.0, 1.0, 1.0, 0.0], device=x.device)
-        return torch.where(_chosen(x, self.p), jitter, nothing)
+        return torch.where(_chosen(x, self.p), jitter, _no_jitter(x.device))
 
     def colour(self, mean: Tensor, draw: Tensor) -> tuple[Tensor, Tensor]:
         brightness, contrast, saturation, turn = draw.unsqueeze(2).split(1, dim=1)  # (B, 1, 1)
@@ -270,10 +269,16 @@ def _hue(turn: Tensor) -> Tensor:
 
 
 @cache
+def _no_jitter(device: torch.device) -> Tensor:
+    """The draw of an image that stays as it is: (4,)."""
+    return torch.tensor([1.0, 1.0, 1.0, 0.0], device=device)
+
+
+@cache
 def _turns(device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     """The constant, cosine and sine parts of a hue rotation: (3, 3) each."""
-    luma, first, second = _yiq(device).unsqueeze(1)  # (1, 3) each
-    grey, red, blue = torch.linalg.inv(_yiq(device)).T.unsqueeze(2)  # (3, 1) each, of YIQ to RGB
+    luma, first, second = yiq(device).unsqueeze(1)  # (1, 3) each
+    grey, red, blue = rgb(device).T.unsqueeze(2)  # (3, 1) each
     return grey @ luma, red @ first + blue @ second, blue @ first - red @ second
 
 
@@ -288,12 +293,6 @@ def _same_and_grey(channels: int, device: torch.device) -> tuple[Tensor, Tensor]
 def _weights(device: torch.device) -> Tensor:
     """The luma weights of red, green and blue: (3, 1)."""
     return torch.tensor(LUMA, device=device).unsqueeze(1)
-
-
-@cache
-def _yiq(device: torch.device) -> Tensor:
-    """The matrix from RGB to YIQ; its first row is luma: (3, 3)."""
-    return torch.tensor(YIQ, device=device)
 
 
 class Grey(Colour):

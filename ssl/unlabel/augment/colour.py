@@ -1,5 +1,7 @@
 """Split images into luma and chroma, find edges, and encode values as bins."""
 
+from functools import cache
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -10,14 +12,25 @@ YIQ = (LUMA, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
 
 def separate(x: Tensor) -> tuple[Tensor, Tensor]:
     """Images (B, 3, H, W) -> luma (B, 1, H, W) and chroma (B, 2, H, W), by the YIQ colour space."""
-    luma, chroma = recolour(x, torch.tensor(YIQ, device=x.device)).split([1, 2], 1)
+    luma, chroma = recolour(x, yiq(x.device)).split([1, 2], 1)
     return luma, chroma
 
 
 def join(luma: Tensor, chroma: Tensor) -> Tensor:
     """The inverse of `separate`: (B, 1, H, W), (B, 2, H, W) -> (B, 3, H, W), clamped to [0, 1]."""
-    yiq = torch.cat([luma, chroma], 1)
-    return recolour(yiq, torch.linalg.inv(torch.tensor(YIQ, device=luma.device))).clamp(0, 1)
+    return recolour(torch.cat([luma, chroma], 1), rgb(luma.device)).clamp(0, 1)
+
+
+@cache  # made in each step, a tensor would have a GPU wait for its copy
+def yiq(device: torch.device) -> Tensor:
+    """The matrix from RGB to YIQ; its first row is luma: (3, 3)."""
+    return torch.tensor(YIQ, device=device)
+
+
+@cache
+def rgb(device: torch.device) -> Tensor:
+    """The inverse of `yiq`: (3, 3)."""
+    return torch.linalg.inv(yiq(device))
 
 
 def recolour(x: Tensor, matrix: Tensor) -> Tensor:

@@ -45,9 +45,10 @@ class Images(NamedTuple):
         if isinstance(index, Tensor):
             index = index.to(self.id.device)
             index = index.nonzero().flatten() if index.dtype == torch.bool else index
-            every = torch.arange(len(self.id), device=index.device)
-            if len(index) == len(every) and torch.equal(index, every):
-                return self  # a copy of all may be more than memory holds
+            if len(index) == len(self.id):
+                every = torch.arange(len(index), device=index.device)
+                if torch.equal(index, every):
+                    return self  # a copy of all may be more than memory holds
         return Images(self.id[index], self.image[index], self.label[index], self.factor[index])
 
     def without(self, out: Tensor) -> "Images":

@@ -1,8 +1,9 @@
-"""Load images part by part, and decode the next parts while one is in use."""
+"""Load images part by part; the next parts are made ready while one is in use."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 import torch
@@ -12,7 +13,7 @@ from unlabel.data.compressed import CompressedImages
 from unlabel.data.images import Images
 
 Part = TypeVar("Part", slice, Tensor)  # an index into images
-AHEAD = 2  # parts to decode while one is in use
+AHEAD = 2  # parts to make ready while one is in use
 SHARE = 16  # images that a worker decodes at a time
 
 
@@ -20,25 +21,29 @@ class Pending(NamedTuple):
     """Images whose pixels are complete when all futures are done."""
 
     images: Images
-    done: list[Future[None]]
+    done: list[Future[object]]
 
 
-def load(images: Images, parts: Iterable[Part], workers: int) -> Iterator[tuple[Part, Images]]:
+def load(
+    images: Images, parts: Iterable[Part], workers: int, pinned: bool = False
+) -> Iterator[tuple[Part, Images]]:
     """Yield each part and its images as pixels, in order.
 
     `workers` threads decode compressed images ahead of their use. Threads suffice, as decoding
-    releases Python's lock, and they end with the process whoever kills it. Order and bits do not
-    depend on their number. Raises `UserError` if an image is damaged.
+    releases Python's lock, and they end with the process whoever kills it. With `pinned`, a thread
+    also gathers pixels ahead, in memory from which a GPU copies while it computes. Order and bits
+    depend on neither. Raises `UserError` if an image is damaged.
     """
-    if isinstance(images.image, Tensor) or not workers:
+    ahead = pinned if isinstance(images.image, Tensor) else workers > 0
+    if not ahead:
         for part in parts:
             yield part, images.take(part).decoded()
         return
-    pool = ThreadPoolExecutor(workers, "decode")
+    pool = ThreadPoolExecutor(max(1, workers), "load")
     waiting: deque[tuple[Part, Pending]] = deque()
     try:
         for part in parts:
-            waiting.append((part, _begin(images.take(part), pool)))
+            waiting.append((part, _begin(images, part, pool, pinned)))
             if len(waiting) > AHEAD:
                 yield _next(waiting)
         while waiting:
@@ -54,13 +59,21 @@ def batches(images: Images, size: int, workers: int = 0) -> Iterator[Images]:
         yield part
 
 
-def _begin(images: Images, pool: ThreadPoolExecutor) -> Pending:
-    encoded = images.image
-    assert isinstance(encoded, CompressedImages)
-    pixels = torch.empty(encoded.shape, dtype=torch.uint8)
+def _begin(images: Images, part: Part, pool: ThreadPoolExecutor, pinned: bool) -> Pending:
+    about = Images(images.id[part], images.image[:0], images.label[part], images.factor[part])
+    shape = (len(about.id), *images.image.shape[1:])
+    pixels = torch.empty(shape, dtype=torch.uint8, pin_memory=pinned and torch.cuda.is_available())
+    done = [pool.submit(each) for each in _tasks(images.image, part, pixels)]
+    return Pending(about._replace(image=pixels), done)
+
+
+def _tasks(image: Tensor | CompressedImages, part: Part, out: Tensor) -> list[Callable[[], object]]:
+    """What fills `out` with the pixels of a part, in pieces that do not depend on each other."""
+    if isinstance(image, Tensor):
+        return [lambda: out.copy_(image[part])]
+    encoded = image[part]
     shares = (slice(start, start + SHARE) for start in range(0, len(encoded), SHARE))
-    done = [pool.submit(encoded[share].decode, pixels[share]) for share in shares]
-    return Pending(images._replace(image=pixels), done)
+    return [partial(encoded[share].decode, out[share]) for share in shares]
 
 
 def _next(waiting: deque[tuple[Part, Pending]]) -> tuple[Part, Images]:

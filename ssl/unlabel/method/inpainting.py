@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unlabel.data.images import Data
@@ -44,9 +45,9 @@ class Inpainting(Method):
     def step(self, batch: Batch) -> Iterator[Tensor]:
         hole = holes(batch.x, self.side)
         drawn = self.fill(batch.x, hole)
-        loss = reconstruction_loss(drawn, batch.x, hole)
+        real, fake = (contents(x, hole, self.side) for x in (batch.x, drawn))
+        loss = F.mse_loss(fake, real)  # equation 1
         if self.adversarial:
-            real, fake = contents(batch.x, hole), contents(drawn, hole)
             yield discriminator_loss(self.discriminate(real), self.discriminate(fake.detach()))
             deceive = generator_loss(self.discriminate(fake))  # equation 2
             loss = (1 - self.adversarial) * loss + self.adversarial * deceive  # equation 3
@@ -77,12 +78,10 @@ def holes(x: Tensor, side: int) -> Tensor:
     return square.expand(b, c, height, width)
 
 
-def contents(x: Tensor, hole: Tensor) -> Tensor:
-    """The contents of each hole: (B, C, H, W) -> (B, C, side, side)."""
-    side = int(hole[0, 0].any(1).sum())
-    return x[hole].view(*x.shape[:2], side, side)
-
-
-def reconstruction_loss(drawn: Tensor, x: Tensor, hole: Tensor) -> Tensor:
-    """The mean squared error inside the holes, equation 1: (B, C, H, W) each -> ()."""
-    return (drawn - x)[hole].square().mean()
+def contents(x: Tensor, hole: Tensor, side: int) -> Tensor:
+    """The contents of each square hole: (B, C, H, W) -> (B, C, side, side)."""
+    within = torch.arange(side, device=x.device)
+    top, left = hole[:, 0].any(2).int().argmax(1), hole[:, 0].any(1).int().argmax(1)  # (B,)
+    rows = (top[:, None] + within)[:, None, :, None].expand(-1, x.shape[1], -1, x.shape[3])
+    columns = (left[:, None] + within)[:, None, None, :].expand(-1, x.shape[1], side, -1)
+    return x.gather(2, rows).gather(3, columns)

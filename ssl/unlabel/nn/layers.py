@@ -71,8 +71,9 @@ class Teacher(nn.Module):
         A step that takes its batch in parts calls this for each part. With a part's `share` of the
         batch, that amounts to one call for the whole.
         """
-        for slow, fast in zip(self.module.parameters(), student.parameters(), strict=True):
-            slow.lerp_(fast, 1 - momentum**share)
+        slow: list[Tensor] = list(self.module.parameters())
+        fast: list[Tensor] = list(student.parameters())
+        torch._foreach_lerp_(slow, fast, 1 - momentum**share)
 
 
 class Heads(nn.ModuleList):

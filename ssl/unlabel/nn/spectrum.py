@@ -7,9 +7,12 @@ from torch import Tensor
 def effective_rank(h: Tensor) -> Tensor:
     """RankMe (arXiv:2210.02885, equation 1): exp of the entropy of h's singular values.
 
-    Features (N, D) -> (), from 1 (all on one line) to min(N, D).
+    Features (N, D) -> (), from 1 (all on one line) to min(N, D). The singular values are roots of
+    the eigenvalues of the smaller Gram matrix, in float64 on the CPU: a GPU takes longer for these.
     """
-    values = torch.linalg.svdvals(h.float())
+    h = h.detach().to("cpu", torch.float64)
+    gram = h.mT @ h if len(h) > h.shape[1] else h @ h.mT
+    values = torch.linalg.eigvalsh(gram).clamp(min=0).sqrt()
     p = values / values.sum().clamp(min=1e-12) + 1e-7
     return (-(p * p.log()).sum()).exp()
 

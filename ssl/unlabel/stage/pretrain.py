@@ -93,7 +93,10 @@ def _run(
         examples, data = _examples(train, training, settings)
         training = _fitted(training, data.size, settings["run"])
         method = _method(settings, data, hardware)
-        log, seconds = _train(method, examples, settings, training, hardware, state, identity)
+        # Neither another kind of device nor another precision comes to the same bits.
+        kind = torch.device(hardware.device).type
+        on = {"hardware.device": kind, "hardware.precision": hardware.precision}
+        log, seconds = _train(method, examples, settings, training, hardware, state, identity | on)
     if not launch.leader():
         return
     out.mkdir(parents=True, exist_ok=True)

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import torch
-
 from unlabel import files
 from unlabel.features.parquet import read
 from unlabel.hardware import Hardware
@@ -28,8 +26,6 @@ def run(params: Path, features: Path, views: Path, out: Path) -> None:
     settings = load(params)
     hardware: Hardware = build(settings["hardware"], "hardware").resolve()
     hardware.configure()
-    # TF32 is too coarse for neighbours and for L-BFGS.
-    torch.backends.cuda.matmul.allow_tf32 = False
     probes = built(settings["probe"])
     everything = read(features, views).to(hardware.device)
     for name, measures in measured(probes, everything, settings["seed"]):

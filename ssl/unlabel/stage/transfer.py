@@ -53,7 +53,6 @@ def run(params: Path, encoder: Path, train: Path, validation: Path, test: Path, 
     parts = [extract(model, split, hardware, progress) for split in splits]
     progress.close()
     features = Features(parts[0], parts[1], parts[2], {}, data.classes, data.factors, labels)
-    torch.backends.cuda.matmul.allow_tf32 = False  # as in the stage `probe`
     measures: dict[str, float] = {}
     for _, numbers in measured(probes, features, settings["seed"]):
         measures |= {named(metric, data.name): value for metric, value in numbers.items()}

@@ -54,7 +54,7 @@ class Log:
         if step % self.every and step != self.steps:
             return
         row = {"step": step, "epoch": self.epochs * step / self.steps, "lr": lr * result.rate}
-        mean = torch.stack(self._finite(step)).mean(0).tolist()
+        mean = self._finite(step).mean(0).tolist()
         names = ["loss"] if len(mean) == 1 else [f"loss_{n}" for n in range(1, len(mean) + 1)]
         row |= dict(zip(names, mean, strict=True))
         row |= {name: float(value) for name, value in result.measures.items()}
@@ -67,18 +67,21 @@ class Log:
 
     def state(self, step: int) -> dict[str, Any]:
         """What `resume` takes. Raises `UserError` if a loss is not finite, so it is never saved."""
-        return {"rows": self.rows, "losses": [loss.tolist() for loss in self._finite(step)]}
+        return {"rows": self.rows, "losses": self._finite(step).tolist() if self.losses else []}
 
     def resume(self, state: Mapping[str, Any]) -> None:
         """Go on from where `state` was taken."""
         self.rows = state["rows"]
         self.losses = [torch.tensor(x, device=self.hardware.device) for x in state["losses"]]
 
-    def _finite(self, step: int) -> list[torch.Tensor]:
-        for back, losses in enumerate(reversed(self.losses)):
-            if not losses.isfinite().all():
-                self._diverged(f"the loss is {losses.tolist()}", step - back)
-        return self.losses
+    def _finite(self, step: int) -> torch.Tensor:
+        """The losses (steps, players) since the last row, in one copy from the device."""
+        losses = torch.stack(self.losses).cpu()
+        wrong = (~losses.isfinite()).any(1).nonzero().flatten()
+        if len(wrong):
+            last = int(wrong[-1])
+            self._diverged(f"the loss is {losses[last].tolist()}", step - (len(losses) - 1 - last))
+        return losses
 
     def _diverged(self, what: str, step: int) -> NoReturn:
         raise UserError(

@@ -91,8 +91,8 @@ def fit(
     """
     per_epoch = len(images.id) // training.batch
     steps = training.steps(len(images.id))
-    parts = _parts(len(images.id), training, seed, range(start, steps))
-    loaded = load(images, parts, hardware.workers)
+    parts = _parts(images, training, seed, range(start, steps))
+    loaded = load(images, parts, hardware.workers, pinned=hardware.copies(images))
     method.train()
     with chunked(method, training.chunk):
         for step in range(start, steps):
@@ -110,13 +110,18 @@ def fit(
             yield Step([average(loss) for loss in losses], measures, rate)
 
 
-def _parts(images: int, training: Training, seed: int, steps: range) -> Iterator[Tensor]:
-    """The indices (b,) of this process's rows, for each part of each step's batch."""
-    per_epoch = images // training.batch
+def _parts(images: Images, training: Training, seed: int, steps: range) -> Iterator[Tensor]:
+    """The indices (b,) of this process's rows, for each part of each step's batch.
+
+    They are where the images are: a GPU waits for one copy an epoch, and for none in a step.
+    """
+    size = len(images.id)
+    per_epoch = size // training.batch
     for step in steps:
         epoch, k = divmod(step, per_epoch)
         if k == 0 or step == steps.start:
-            order = torch.randperm(images, generator=generator(seed, "shuffle", epoch))
+            order = torch.randperm(size, generator=generator(seed, "shuffle", epoch))
+            order = order.to(images.id.device)
         index = order[k * training.batch : (k + 1) * training.batch]
         yield from map(local_rows, index.chunk(training.accumulate))
 

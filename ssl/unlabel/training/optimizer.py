@@ -77,22 +77,32 @@ class LARS(_Eager):
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
         for group in self.param_groups:
-            for weight in group["params"]:
-                if weight.grad is None:
-                    continue
-                gradient = weight.grad.add(weight, alpha=group["weight_decay"])
-                if weight.ndim > 1:
-                    gradient *= _trust(weight, gradient, group["trust"])
-                if "velocity" not in self.state[weight]:
-                    self.state[weight]["velocity"] = torch.zeros_like(weight)
-                velocity = self.state[weight]["velocity"]
-                velocity.mul_(group["momentum"]).add_(gradient, alpha=group["lr"])
-                weight -= velocity
+            weights = [weight for weight in group["params"] if weight.grad is not None]
+            if not weights:
+                continue
+            slopes = [weight.grad for weight in weights]
+            gradients = torch._foreach_add(slopes, weights, alpha=group["weight_decay"])
+            scaled = [at for at, weight in enumerate(weights) if weight.ndim > 1]
+            if scaled:
+                large = [gradients[at] for at in scaled]
+                trust = _trust([weights[at] for at in scaled], large, group["trust"])
+                torch._foreach_mul_(large, trust.unbind())
+            velocities = [self._velocity(weight) for weight in weights]
+            torch._foreach_mul_(velocities, group["momentum"])
+            torch._foreach_add_(velocities, gradients, alpha=group["lr"])
+            torch._foreach_sub_(weights, velocities)
+
+    def _velocity(self, weight: Tensor) -> Tensor:
+        state = self.state[weight]
+        if "velocity" not in state:
+            state["velocity"] = torch.zeros_like(weight)
+        velocity: Tensor = state["velocity"]
+        return velocity
 
 
-def _trust(weight: Tensor, gradient: Tensor, trust: float) -> Tensor:
-    """The factor () that scales a gradient; 1 if the weight or the gradient is zero."""
-    size, slope = weight.norm(), gradient.norm()
+def _trust(weights: list[Tensor], gradients: list[Tensor], trust: float) -> Tensor:
+    """The factors (n,) that scale n gradients; 1 if a weight or its gradient is zero."""
+    size, slope = (torch.stack(torch._foreach_norm(each)) for each in (weights, gradients))
     return torch.where((size > 0) & (slope > 0), trust * size / slope, torch.ones_like(size))
 
 
