@@ -107,8 +107,11 @@ class PlannedStudies:
 
     def statements(self, budget: str) -> dict[str, str]:
         """The parameters of the rule `statements`: with the studies that are left out."""
-        stage = self.freezer.freeze({"budget": budget, "left_out": self.stated(budget)[1]})
-        return parameters({"statements": stage}, "statements")
+        key = f"statements {budget}"
+        if key not in self.entries:
+            settings = {"budget": budget, "left_out": self.stated(budget)[1]}
+            self.entries[key] = {"statements": self.freezer.freeze(settings)}
+        return parameters(self.entries[key], "statements")
 
     def inputs(self, name: str, budget: str) -> list[str]:
         """The files below data/runs that a study reads."""
@@ -146,8 +149,9 @@ class PlannedStudies:
 
             content = study_content.content(study, budget, self.runs, self.datasets)
             pages = {name: study_content.of_method(content, name) for name in content["methods"]}
-            contents = {REPORT: content, **pages}
-            self.entries[key] = {name: self.freezer.freeze(it) for name, it in contents.items()}
+            self.entries[key] = {REPORT: self.freezer.freeze(content) | {"stage": "report"}} | {
+                name: self.freezer.freeze(it) | {"stage": "method"} for name, it in pages.items()
+            }
         return key
 
     def _study(self, name: str, budget: str) -> dict[str, Stage]:
