@@ -43,10 +43,14 @@ class Freezer:
         return {"settings": str(path), "modules": modules}
 
 
-def parameters(stages: Mapping[str, Stage], stage: str) -> dict[str, str]:
-    """What the rule of a stage depends on: its frozen settings, and its code's fingerprint."""
-    known = stages[stage]
+def parameters(stages: Mapping[str, Stage], name: str) -> dict[str, str]:
+    """What the rule of a stage depends on: its frozen settings, and its code's fingerprint.
+
+    The first word of `name` is the stage.
+    """
+    known = stages[name]
     if "code" not in known:
+        stage = name.partition(" ")[0]
         known["code"] = fingerprint(f"unlabel.stage.{stage}", *known["modules"])
     return {"settings": known["settings"], "code": known["code"]}
 
@@ -57,10 +61,8 @@ def add_code(entries: Entries) -> None:
     A job on another machine then plans with it, and not with the code as it is by then.
     """
     for stages in entries.values():
-        for name, known in stages.items():
-            if "settings" in known:
-                stage = known.get("stage", name)
-                parameters({stage: known}, stage)
+        for name in (name for name, known in stages.items() if "settings" in known):
+            parameters(stages, name)
 
 
 def without_code(entries: Entries) -> Entries:

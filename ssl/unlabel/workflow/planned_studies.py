@@ -17,7 +17,6 @@ from unlabel.workflow.freeze import Entries, Freezer, Stage, digest, parameters
 from unlabel.workflow.planned_datasets import PlannedDatasets
 from unlabel.workflow.planned_runs import PlannedRuns
 
-REPORT = ""  # in an entry whose other names are methods
 RANK = "effective_rank"  # ranks encoders where there are no labels, as arXiv:2210.02885
 
 
@@ -58,19 +57,18 @@ class PlannedStudies:
 
     def report(self, study: Study, budget: str) -> dict[str, str]:
         """The parameters of the rule `report` for a study."""
-        stages = {"report": self.entries[self._report(study, budget)][REPORT]}
-        return parameters(stages, "report")
+        return parameters(self.entries[self._report(study, budget)], "report")
 
     def page(self, study: Study, budget: str, method: str) -> dict[str, str]:
         """The parameters of the rule `method` for a method of the report's study.
 
         Raises `UserError` if the study has no such method.
         """
-        pages = self.entries[self._report(study, budget)]
-        if method not in pages:
-            known = did_you_mean(method, pages.keys() - {REPORT})
+        pages, name = self.entries[self._report(study, budget)], f"method {method}"
+        if name not in pages:
+            known = did_you_mean(method, study.all_methods(self.params))
             raise UserError(f"the study {study.title!r} has no method {method!r}; {known}")
-        return parameters({"method": pages[method]}, "method")
+        return parameters(pages, name)
 
     def parameters(self, name: str, budget: str) -> dict[str, str]:
         """The parameters of the rule `study` for params/study/NAME.yaml.
@@ -148,10 +146,8 @@ class PlannedStudies:
             from unlabel.workflow import study_content  # loads torch; a kept plan does not
 
             content = study_content.content(study, budget, self.runs, self.datasets)
-            pages = {name: study_content.of_method(content, name) for name in content["methods"]}
-            self.entries[key] = {REPORT: self.freezer.freeze(content) | {"stage": "report"}} | {
-                name: self.freezer.freeze(it) | {"stage": "method"} for name, it in pages.items()
-            }
+            contents = study_content.of_pages(content)
+            self.entries[key] = {name: self.freezer.freeze(it) for name, it in contents.items()}
         return key
 
     def _study(self, name: str, budget: str) -> dict[str, Stage]:
