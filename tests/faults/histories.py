@@ -7,6 +7,7 @@ shrink it, but has to live it through again for that, a minute each time and at 
 
 import os
 import random
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from trial import Row, end, start, work
 
 from support import forks
 from support.project import STUDY, digests, forked, project
+from support.versions import replace
 from unlabel.workflow.engine import records
 from unlabel.workflow.engine.records import RECORDS
 
@@ -29,12 +31,13 @@ LONGEST = 6.0  # seconds until a build is cut off: it takes about as long
 PAUSE = 1.0  # seconds for which a file is edited while a build runs
 RUN = "data/runs/tiny/digits/rotation/base/0"
 TARGETS = ("all", "reports/index.html", f"{RUN}/metrics/knn.json", f"{RUN}/features.parquet")
-SMALLEST = STUDY | {
-    "methods": ["random", "rotation"],
-    "settings": ["training.images=64", "training.epochs=1"],
-    "metric": "knn",
-}
+SMALLEST = STUDY | {"methods": ["random", "rotation"], "metric": "knn"}
 PROBES = ("knn", "finetune")
+SMALLER = (
+    ("params/config.yaml", "[knn, linear, factors]", "[knn]"),
+    ("params/budget/tiny.yaml", "epochs: 2", "epochs: 1"),
+    ("params/budget/tiny.yaml", "steps: [4, 4, 4]", "steps: [1, 1, 1]"),
+)
 # Files to edit, each with a text and what may stand in its place.
 EDITS = (
     ("params/probe/knn.yaml", "k: 20", "k: 5"),
@@ -176,6 +179,8 @@ def smallest(folder: Path, version: Version = FIRST) -> Path:
     for path in (folder / "params/probe").glob("*.yaml"):
         if path.stem not in PROBES:
             path.unlink()
+    for name, old, new in SMALLER:
+        replace(folder / name, old, new)
     for place, choice in enumerate(version):
         write(folder, place, choice)
     return folder
@@ -192,15 +197,29 @@ def run(folder: Path, *words: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-def clean(version: Version, known: dict[Version, Bits]) -> Bits:
-    """The bits of a first build of these texts."""
-    if version not in known:
-        with TemporaryDirectory(dir=work()) as name:
-            folder = smallest(Path(name) / "clean", version)
-            status, said = run(folder, "--cores", "2", "all")
-            assert status == 0, said
-            known[version] = digests(folder)
-    return known[version]
+class Clean:
+    """First builds of versions; that of the first one is kept."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.known: dict[Version, Bits] = {FIRST: self._built(folder, FIRST)}
+
+    def bits(self, version: Version) -> Bits:
+        """Of a version's results."""
+        if version not in self.known:
+            with TemporaryDirectory(dir=work()) as name:
+                self.known[version] = self._built(Path(name) / "clean", version)
+        return self.known[version]
+
+    def start(self, folder: Path, seed: int) -> Path:
+        """Every other history begins with what was built."""
+        return shutil.copytree(self.folder, folder, symlinks=True) if seed % 2 else smallest(folder)
+
+    @staticmethod
+    def _built(folder: Path, version: Version) -> Bits:
+        status, said = run(smallest(folder, version), "--cores", "2", "all")
+        assert status == 0, said
+        return digests(folder)
 
 
 def unlike(folder: Path, there: Bits) -> list[str]:
@@ -215,25 +234,20 @@ def unlike(folder: Path, there: Bits) -> list[str]:
     return sorted(found)
 
 
-def live(folder: Path, seed: int, steps: int, known: dict[Version, Bits]) -> str:
-    """What went wrong in a history, and its steps; empty if nothing did."""
-    history = History(folder, seed)
-    for _ in range(steps):
-        history.step()
-    found = history.wrong + unlike(folder, clean(history.version, known))
-    return f"seed {seed}, {'; '.join(history.steps)}: {found}" if found else ""
-
-
 def inject(number: int = NUMBER, steps: int = STEPS, first: int = 0) -> Iterator[Row]:
     """Live through that many histories."""
-    known: dict[Version, Bits] = {}
-    failed = []
+    failed, began = [], time.monotonic()
     with ExitStack() as stack:
         if forks.ENVIRONMENT not in os.environ:
             stack.enter_context(forks.server())
+        clean = Clean(Path(stack.enter_context(TemporaryDirectory(dir=work()))) / "built")
         for seed in range(first, first + number):
             with TemporaryDirectory(dir=work()) as name:
-                found = live(smallest(Path(name) / "history"), seed, steps, known)
-            print(f"history {seed}: {found or 'same bits'}", flush=True)
-            failed += [found] if found else []
+                history = History(clean.start(Path(name) / "history", seed), seed)
+                for _ in range(steps):
+                    history.step()
+                found = history.wrong + unlike(history.folder, clean.bits(history.version))
+            told = f"history {seed}: {'; '.join(history.steps)}: {found or 'same bits'}"
+            print(f"{time.monotonic() - began:.0f} s, {told}", flush=True)
+            failed += [told] if found else []
     yield Row(f"{steps} steps each", number, str(failed or "same bits"), not failed)

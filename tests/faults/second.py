@@ -3,6 +3,7 @@
 import random
 import shutil
 import subprocess
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
@@ -10,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from kills import LATEST, LONGER, row, unlike
-from processes import end_all
+from processes import end_all, forks
 from trial import Row, build, start, work
 
 from support.project import project
@@ -40,6 +41,8 @@ def at_random(killed: Path, wanted: list[Path], moments: int, rng: random.Random
         done = False
         while times.total() < moments and not done:
             running = start(killed, "all")
+            while running.poll() is None and not forks(killed):
+                time.sleep(0.05)
             with suppress(subprocess.TimeoutExpired):
                 running.wait(rng.uniform(0, LATEST))
             if not (done := running.poll() is not None):
