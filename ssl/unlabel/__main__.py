@@ -4,11 +4,12 @@ import sys
 
 from unlabel.cli import main
 from unlabel.workflow import forkserver, lifeline
-from unlabel.workflow.engine import wanted
 
 if __name__ == "__main__":
     lifeline.take()
     if (status := forkserver.ask(sys.argv[1:])) is None:
+        from unlabel.workflow.engine import wanted  # loads what a fork has loaded already
+
         wanted.install()
         main()
     sys.exit(status)

@@ -1,140 +1,253 @@
-"""Random histories: whatever people and machines do between builds, the last one has a clean one's
-bits, and nothing is left to do after it."""
+"""Random histories: whatever people and machines do between builds, the last one has the bits of a
+clean one, and nothing is left to do after it.
 
+A seed chooses everything but the machine's pace, and a failure names its steps. Hypothesis would
+shrink it, but has to live it through again for that, a minute each time and at another pace.
+"""
+
+import os
 import random
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from subprocess import TimeoutExpired
 from tempfile import TemporaryDirectory
 
-from trial import SMALL, Row, build, end, start, work
+from processes import end_all
+from trial import Row, end, start, work
 
-from support.project import digests, project
+from support import forks
+from support.project import STUDY, digests, forked, project
+from support.versions import replace
+from unlabel.workflow.engine import records
+from unlabel.workflow.engine.records import RECORDS
 
 TITLE = "Random histories"
 NUMBER, STEPS = 200, 6
-LONGEST = 15.0  # seconds until a build is cut off
+LONGEST = 6.0  # seconds until a build is cut off: it takes about as long
+PAUSE = 1.0  # seconds for which a file is edited while a build runs
 RUN = "data/runs/tiny/digits/rotation/base/0"
 TARGETS = ("all", "reports/index.html", f"{RUN}/metrics/knn.json", f"{RUN}/features.parquet")
-# Files to edit, each with a text and what may stand in its place. All are quick to build.
-EDITS = (
-    ("params/probe/knn.yaml", "k: 20", ("k: 20", "k: 5")),
-    ("params/method/rotation.yaml", "# As in", ("# As in", "# Just as in")),
-    ("params/study/test.yaml", "title: Test", ("title: Test", "title: Tested")),
-    ("ssl/unlabel/probe/knn.py", "\nimport torch", ("\nimport torch", "\nimport torch\n\nX = 1\n")),
-    ("ssl/unlabel/method/rotation.py", "torch.arange(4", ("torch.arange(4", "torch.arange(0, 4")),
+SMALLEST = STUDY | {"methods": ["random", "rotation"], "metric": "knn"}
+PROBES = ("knn", "finetune")
+SMALLER = (
+    ("params/config.yaml", "[knn, linear, factors]", "[knn]"),
+    ("params/budget/tiny.yaml", "epochs: 2", "epochs: 1"),
+    ("params/budget/tiny.yaml", "steps: [4, 4, 4]", "steps: [1, 1, 1]"),
 )
-Version = tuple[int, ...]  # which text each of these files has
+# Files to edit, each with a text and what may stand in its place.
+EDITS = (
+    ("params/probe/knn.yaml", "k: 20", "k: 5"),
+    ("params/budget/tiny.yaml", "lr: 2e-3", "lr: 3e-3"),
+    ("params/method/rotation.yaml", "# As in", "# Just as in"),
+    ("params/study/test.yaml", "title: Test", "title: Tested"),
+    ("params/dataset/digits.yaml", "validation: 0.1", "validation: 0.2"),
+    ("ssl/unlabel/probe/knn.py", "\nimport torch", "\nimport torch\n\nX = 1\n"),
+    ("ssl/unlabel/method/rotation.py", "torch.arange(4", "torch.arange(0, 4"),
+)
+Version = tuple[int, ...]  # which of its two texts each of these files has
+FIRST: Version = (0,) * len(EDITS)
+Bits = dict[str, str]
 
 
 class History:
-    """A project, and what has happened to it; a seed chooses everything but the machine's pace."""
+    """A project, and what has happened to it."""
 
     def __init__(self, folder: Path, seed: int):
-        self.folder, self.rng = project(folder, SMALL), random.Random(seed)
-        self.version: Version = (0,) * len(EDITS)
+        self.folder, self.rng = folder, random.Random(seed)
+        self.version = FIRST
         self.steps: list[str] = []
+        self.wrong: list[str] = []
 
     def step(self) -> None:
         """Do one thing."""
-        todo: Callable[[], str] = self.rng.choice(
-            [self.edit, self.edit, self.delete, self.damage, self.forget, self.stop, self.stop]
-        )
+        twice = [self.edit, self.stop]
+        once = [self.delete, self.damage, self.swap, self.forget, self.waver]
+        todo: Callable[[], str] = self.rng.choice([*twice, *twice, *once])
         self.steps.append(todo())
 
     def edit(self) -> str:
         """Change a recipe or code, or change it back."""
         place = self.rng.randrange(len(EDITS))
-        texts = EDITS[place][2]
-        before, after = self.version[place], self.rng.randrange(len(texts))
-        self.version = (*self.version[:place], after, *self.version[place + 1 :])
-        write(self.folder, place, texts[before], texts[after])
-        return f"{EDITS[place][0]}: {texts[after].strip()!r}"
+        return self._turn(place, 1 - self.version[place])
+
+    def put_back(self) -> None:
+        """Let all files have their first text."""
+        for place in range(len(EDITS)):
+            self._turn(place, 0)
 
     def delete(self) -> str:
         """Remove an output."""
-        if (output := self._output()) is None:
+        if not (found := self._outputs()):
             return "nothing to delete"
-        output.unlink()
+        (output := self.rng.choice(found)).unlink()
         return f"{output.relative_to(self.folder)} deleted"
 
     def damage(self) -> str:
-        """Change a byte of an output, with or without its time."""
-        if (output := self._output()) is None:
+        """Change a bit of an output."""
+        if not (found := self._outputs()):
             return "nothing to damage"
+        output = self.rng.choice(found)
         content = bytearray(output.read_bytes()) or bytearray(b" ")
         content[self.rng.randrange(len(content))] ^= 1
         output.write_bytes(content)
         return f"{output.relative_to(self.folder)} damaged"
 
+    def swap(self) -> str:
+        """Put one run's file in the place of another's, with its time, as `cp -p` does."""
+        found = [path for path in self._outputs() if "/random/" in str(path)]
+        if not found:
+            return "nothing to swap"
+        path = self.rng.choice(found)
+        other = Path(str(path).replace("/random/", "/rotation/"))
+        other.parent.mkdir(parents=True, exist_ok=True)
+        other.write_bytes(path.read_bytes())
+        os.utime(other, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns))
+        return f"{other.relative_to(self.folder)} is that of random"
+
     def forget(self) -> str:
-        """Lose a record, as a job's whose end no Snakemake sees."""
-        found = sorted((self.folder / ".snakemake/metadata").glob("*"))
-        if found:
-            self.rng.choice(found).unlink()
-        return "a record lost"
+        """Lose a record, as of a job whose end no Snakemake has seen."""
+        if not (found := list(records.read(self.folder / RECORDS))):
+            return "no record to lose"
+        target, place = self.rng.choice(found)
+        place.unlink()
+        return f"the record of {target} lost"
 
     def stop(self) -> str:
         """Build something, and cut that off."""
         target, after = self.rng.choice(TARGETS), self.rng.uniform(0, LONGEST)
-        how = self.rng.choice([signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
-        running = start(self.folder, target)
-        until = time.monotonic() + after
-        while running.poll() is None and time.monotonic() < until:
-            time.sleep(0.02)
-        running.send_signal(how)
+        how = self.rng.choice(["SIGKILL", "SIGINT", "SIGTERM", "SIGKILL of all processes"])
+        running = start(self.folder, target, **served())
+        try:
+            running.wait(after)
+        except TimeoutExpired:
+            if how.endswith("all processes"):
+                end_all(self.folder)
+            else:
+                running.send_signal(signal.Signals[how])
         end(running, self.folder)
-        return f"{target} for {after:.1f} s, then {how.name}"
+        return f"{target} for {after:.1f} s, then {how}"
 
-    def _output(self) -> Path | None:
-        found = [path for path in sorted(self.folder.glob("data/**/*")) if path.is_file()]
-        found += sorted(self.folder.glob("reports/*.*"))
-        return self.rng.choice(found) if found else None
+    def waver(self) -> str:
+        """Edit something while a build runs, and put it back."""
+        place, after = self.rng.randrange(len(EDITS)), self.rng.uniform(0, LONGEST)
+        pause, before = self.rng.uniform(0, PAUSE), self.version[place]
+        running = start(self.folder, "all", **served())
+        time.sleep(after)
+        said = self._turn(place, 1 - before)
+        time.sleep(pause)
+        self._turn(place, before)
+        ended = end(running, self.folder)
+        if "Traceback" in ended.said or bool(ended.status) != bool(ended.sentences):
+            self.wrong.append(ended.said[-900:])
+        return f"all, after {after:.1f} s for {pause:.1f} s {said}"
+
+    def _turn(self, place: int, to: int) -> str:
+        write(self.folder, place, to)
+        self.version = (*self.version[:place], to, *self.version[place + 1 :])
+        return f"{EDITS[place][0]}: {EDITS[place][1 + to].strip()!r}"
+
+    def _outputs(self) -> list[Path]:
+        """What jobs have made, but for the states of trainings."""
+        places = ("data/**/*", "reports/*.*")
+        found = [path for place in places for path in sorted(self.folder.glob(place))]
+        return [
+            path
+            for path in found
+            if path.is_file() and path.name[0] != "." and not path.match("state.*/*")
+        ]
 
 
-def write(folder: Path, place: int, before: str, after: str) -> None:
-    """Put one text of a file in the place of another."""
-    path = folder / EDITS[place][0]
-    text = path.read_text()
-    assert text.count(before) >= 1, (path, before)
-    path.write_text(text.replace(before, after, 1))
+def write(folder: Path, place: int, to: int) -> None:
+    """Give a file one of its texts, whole: nobody saves half a file."""
+    name, *texts = EDITS[place]
+    path, text = folder / name, texts[to]
+    before = path.read_text()
+    has = texts[1] if texts[1] in before else texts[0]  # the second may hold the first
+    assert has in before, (path, texts)
+    part = path.with_suffix(".part")
+    part.write_text(before.replace(has, text, 1))
+    part.replace(path)
 
 
-def clean(version: Version, known: dict[Version, dict[str, str]]) -> dict[str, str]:
-    """The bits of a first build of these texts."""
-    if version not in known:
-        with TemporaryDirectory(dir=work()) as name:
-            folder = project(Path(name) / "clean", SMALL)
-            for place, choice in enumerate(version):
-                write(folder, place, EDITS[place][2][0], EDITS[place][2][choice])
-            ended = build(folder, "all")
-            assert ended.status == 0, ended.said
-            known[version] = digests(folder)
-    return known[version]
+def smallest(folder: Path, version: Version = FIRST) -> Path:
+    """A project that builds in seconds, with these texts."""
+    project(folder, SMALLEST)
+    for path in (folder / "params/probe").glob("*.yaml"):
+        if path.stem not in PROBES:
+            path.unlink()
+    for name, old, new in SMALLER:
+        replace(folder / name, old, new)
+    for place, choice in enumerate(version):
+        write(folder, place, choice)
+    return folder
 
 
-def wrong(history: History, known: dict[Version, dict[str, str]]) -> list[str]:
+def served() -> dict[str, str]:
+    """What a workflow is given, so that its jobs are forks of this session's server."""
+    return {k: v for k, v in forked().items() if k == "UNLABEL_FORK_SERVER"}
+
+
+def run(folder: Path, *words: str) -> tuple[int, str]:
+    """Snakemake's status, and what it prints."""
+    done = forks.run("snakemake", *words, folder=folder, environment=forked())
+    return done.returncode, done.stdout + done.stderr
+
+
+class Clean:
+    """First builds of versions; that of the first one is kept."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.known: dict[Version, Bits] = {FIRST: self._built(folder, FIRST)}
+
+    def bits(self, version: Version) -> Bits:
+        """Of a version's results."""
+        if version not in self.known:
+            with TemporaryDirectory(dir=work()) as name:
+                self.known[version] = self._built(Path(name) / "clean", version)
+        return self.known[version]
+
+    def start(self, folder: Path, seed: int) -> Path:
+        """Every other history begins with what was built."""
+        return shutil.copytree(self.folder, folder, symlinks=True) if seed % 2 else smallest(folder)
+
+    @staticmethod
+    def _built(folder: Path, version: Version) -> Bits:
+        status, said = run(smallest(folder, version), "--cores", "2", "all")
+        assert status == 0, said
+        return digests(folder)
+
+
+def unlike(folder: Path, there: Bits) -> list[str]:
     """What is wrong after the last build."""
-    ended = build(history.folder, "all")
-    if ended.status:
-        return [ended.said[-900:]]
-    here, there = digests(history.folder), clean(history.version, known)
+    status, said = run(folder, "--cores", "2", "all")
+    if status:
+        return [said[-900:]]
+    here = digests(folder)
     found = [name for name in here.keys() | there.keys() if here.get(name) != there.get(name)]
-    if "Nothing to be done" not in build(history.folder, "-n", "all").said:
+    if "Nothing to be done" not in run(folder, "-n", "all")[1]:
         found.append("something is left to do")
     return sorted(found)
 
 
 def inject(number: int = NUMBER, steps: int = STEPS, first: int = 0) -> Iterator[Row]:
     """Live through that many histories."""
-    known: dict[Version, dict[str, str]] = {}
-    failed = []
-    for seed in range(first, first + number):
-        with TemporaryDirectory(dir=work()) as name:
-            history = History(Path(name) / "history", seed)
-            for _ in range(steps):
-                history.step()
-            if found := wrong(history, known):
-                failed.append(f"seed {seed}, {'; '.join(history.steps)}: {found}")
+    failed, began = [], time.monotonic()
+    with ExitStack() as stack:
+        if forks.ENVIRONMENT not in os.environ:
+            stack.enter_context(forks.server())
+        clean = Clean(Path(stack.enter_context(TemporaryDirectory(dir=work()))) / "built")
+        for seed in range(first, first + number):
+            with TemporaryDirectory(dir=work()) as name:
+                history = History(clean.start(Path(name) / "history", seed), seed)
+                for _ in range(steps):
+                    history.step()
+                found = history.wrong + unlike(history.folder, clean.bits(history.version))
+            told = f"history {seed}: {'; '.join(history.steps)}: {found or 'same bits'}"
+            print(f"{time.monotonic() - began:.0f} s, {told}", flush=True)
+            failed += [told] if found else []
     yield Row(f"{steps} steps each", number, str(failed or "same bits"), not failed)

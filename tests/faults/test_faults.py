@@ -215,3 +215,55 @@ def test_a_second_snakemake_is_told_of_the_first(copy):
     assert "LockException" in said  # in Snakemake's own words
     assert "Traceback" not in said
     assert first.wait() == 0
+
+
+@pytest.fixture(scope="module")
+def kinds():
+    """Kinds of faults import each other by their bare names."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(Path(__file__).parent)
+        yield
+
+
+@pytest.fixture(scope="module")
+def clean(kinds, tmp_path_factory):
+    """A small project that was built, in a folder where trials take place."""
+    from histories import Clean
+
+    folder = tmp_path_factory.mktemp("histories")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("UNLABEL_FAULTS", str(folder))
+        yield Clean(folder / "built")
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_random_history_ends_in_the_bits_of_a_clean_build(clean, tmp_path, seed):
+    """More of them, which end in other versions: `make faults ONLY=histories`."""
+    from histories import History, unlike
+
+    history = History(clean.start(tmp_path / "history", seed), seed)
+    for _ in range(4):
+        history.step()
+    history.put_back()
+    wrong = history.wrong + unlike(history.folder, clean.bits(history.version))
+    assert wrong == [], history.steps
+
+
+def test_killed_in_a_second_build_it_ends_with_the_same_bits(clean, tmp_path):
+    """And so does the third, in which the recipe is what it was."""
+    from histories import FIRST, served, unlike
+    from processes import of
+    from second import change
+    from trial import start
+
+    folder = clean.start(tmp_path / "killed", 1)
+    change(folder)
+    for stage in ("pretrain", "features", "probe"):
+        running = start(folder, "all", **served())
+        while not any(each.stage == stage for each in of(folder)):
+            assert running.poll() is None, stage
+            time.sleep(0.005)
+        running.kill()
+        running.wait()
+    change(folder)
+    assert unlike(folder, clean.bits(FIRST)) == []

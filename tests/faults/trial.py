@@ -16,6 +16,7 @@ from support.project import STUDY, command, digests, environment, project
 SMALL = STUDY | {"methods": ["random", "rotation"]}
 PROFILE = ("--workflow-profile", "workflow/profiles/default")
 REPORT = "reports/index.html"  # and all that is needed for it, but no method's own page
+SENTENCE = r"^\s*(error: .+|Error: Directory cannot be locked\. .+)$"  # ours, or Snakemake's
 SECONDS = 600  # a workflow that takes longer hangs
 
 
@@ -42,7 +43,7 @@ class Ended:
     @property
     def sentences(self) -> list[str]:
         """Its sentences to the user, each once."""
-        return list(dict.fromkeys(re.findall(r"^\s*(error: .+)$", self.said, re.MULTILINE)))
+        return list(dict.fromkeys(re.findall(SENTENCE, self.said, re.MULTILINE)))
 
     @property
     def clear(self) -> bool:

@@ -151,7 +151,9 @@ def _work(job: socket.socket, streams: Sequence[int], asked: Mapping[str, object
         sys.path[:0] = [str(Path.cwd()), *paths]
         sys.argv = [asked["module"], *asked["arguments"]]
         if asked["module"] == "unlabel":
-            import_module("unlabel.cli").main(asked["arguments"])  # __main__ would ask for a fork
+            # as __main__ does, which would ask for a fork
+            import_module("unlabel.workflow.engine.wanted").install()
+            import_module("unlabel.cli").main(asked["arguments"])
         else:
             runpy.run_module(asked["module"], run_name="__main__", alter_sys=True)
         status = 0

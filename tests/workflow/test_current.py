@@ -3,6 +3,7 @@
 The invariant is in `unlabel.workflow.engine`; each test breaks a part of it.
 """
 
+import os
 import shutil
 import signal
 import subprocess
@@ -118,6 +119,33 @@ def test_a_job_ends_with_its_snakemake(copy, server):
         time.sleep(0.05)
     assert jobs(copy, "finetune") == []
     assert not (copy / RUN / "metrics/finetune.json").exists()
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="looks for processes there")
+def test_what_outlives_its_snakemake_does_not_overwrite_what_is_made_later(copy):
+    """Stopped, a job cannot end with its Snakemake; it wakes when other settings are in force."""
+    target = f"{RUN}/metrics/finetune.json"
+    (copy / target).unlink()
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    given = environment(UNLABEL_FORK_SERVER="none")
+    first = subprocess.Popen(command("--cores", "1", target), cwd=copy, env=given, **quiet)
+    begun(copy, "finetune", first)
+    left = [int(each) for each in jobs(copy, "finetune")]
+    for each in left:
+        os.kill(each, signal.SIGSTOP)
+    first.kill()
+    first.wait()
+    replace(copy / "params/budget/tiny.yaml", "steps: [4, 4, 4]", "steps: [2, 2, 2]")
+    snakemake(copy, "--cores", "1", target)
+    made = (copy / target).read_bytes()
+    for each in left:
+        os.kill(each, signal.SIGCONT)
+    until = time.monotonic() + 60
+    while jobs(copy, "finetune"):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    assert (copy / target).read_bytes() == made
+    assert "Nothing to be done" in snakemake(copy, "-n", target)
 
 
 def test_a_process_that_is_over_already_ends_its_jobs():

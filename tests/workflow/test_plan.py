@@ -13,7 +13,9 @@ from support.models import PARAMS
 from support.project import STUDY
 from unlabel.analysis import frozen_study
 from unlabel.errors import UserError
+from unlabel.fingerprint import PACKAGE
 from unlabel.params import study
+from unlabel.run import Run
 from unlabel.workflow.freeze import is_whole, without_code
 from unlabel.workflow.plan import Plan
 
@@ -56,6 +58,50 @@ def test_a_kept_plan_says_the_same_and_loads_no_torch(params, plan, tmp_path):
     command = [sys.executable, "-c", AGAIN, str(params), str(tmp_path / "frozen")]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.stdout.splitlines() == [*map(str, expected), "[]"], done.stderr
+
+
+JOB = """
+import sys
+from pathlib import Path
+from unlabel.errors import UserError
+from unlabel.params import study
+from unlabel.run import Run
+from unlabel.workflow.plan import Plan
+params = Path(sys.argv[1])
+plan = Plan.current(params, Path(sys.argv[2]))
+asked = study.read(params, "mine")
+run = Run("tiny", "digits", "simclr", "base", 0)
+print(plan.of(run, "probe"), plan.of(run, "pretrain"))
+print(plan.page(asked, "tiny", "simclr"), plan.statements("tiny"), plan.bench())
+try:
+    plan.add(Run("tiny", "digits", "byol", "base", 7))
+except UserError as error:
+    print(error)
+"""
+
+
+def test_a_job_elsewhere_plans_with_the_code_that_was_planned(params, plan, tmp_path):
+    """Nothing is asked of most stages before the plan is kept; then all code is edited."""
+    for name in study.stated(params):
+        (params / f"study/{name}.yaml").unlink()
+    asked, run = study.read(params, "mine"), Run("tiny", "digits", "simclr", "base", 0)
+    plan.report(asked, "tiny")
+    plan.statements("tiny")
+    plan.bench()
+    plan.keep()
+    code = shutil.copytree(PACKAGE, tmp_path / "ssl/unlabel")
+    for path in code.rglob("*.py"):
+        with path.open("a") as file:
+            file.write("\nEDITED = True\n")
+    environment = {**os.environ, "PYTHONPATH": str(code.parent)}
+    command = [sys.executable, "-c", JOB, str(params), str(tmp_path / "frozen")]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    pages = plan.page(asked, "tiny", "simclr"), plan.statements("tiny"), plan.bench()
+    assert done.stdout.splitlines() == [
+        " ".join(map(str, (plan.of(run, "probe"), plan.of(run, "pretrain")))),
+        " ".join(map(str, pages)),
+        "this job is not in the plan of its workflow; start again",
+    ], done.stderr
 
 
 def test_a_plan_whose_settings_are_damaged_is_made_again(params, plan, tmp_path):

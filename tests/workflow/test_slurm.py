@@ -1,5 +1,6 @@
 """The same jobs on a real Slurm, and on a cluster that has only commands of its own."""
 
+import json
 import os
 import re
 import shutil
@@ -25,7 +26,7 @@ from support.project import (
 )
 from unlabel.errors import UserError
 from unlabel.workflow import slurm as slurm_
-from unlabel.workflow.engine import partitions
+from unlabel.workflow.engine import partitions, records
 
 RUN = f"data/runs/tiny/digits/{{}}/{VARIANT}/0"
 SLURM = (
@@ -371,6 +372,10 @@ def test_a_cluster_with_commands_of_its_own(local, copy, tmp_path, monkeypatch, 
     ]
     running = start(copy, *wanted)
     wait_for(lambda: saved(copy, "rotation") or running.poll() is not None)
+    mark = copy / records.place(records.UNFINISHED, f"{RUN.format('rotation')}/run.json")
+    assert (
+        "/plan-" in json.loads(mark.read_text())["plan"]
+    )  # so that no job left over overwrites it
     running.send_signal(signal.SIGINT)
     assert running.wait(timeout=120) != 0
     for session in (tmp_path / "queue").glob("*/session"):

@@ -20,6 +20,7 @@ from unlabel.data import images
 from unlabel.data.images import Data, Images
 from unlabel.data.labels import noisy, stratified
 from unlabel.errors import UserError
+from unlabel.files import lock
 from unlabel.fingerprint import fingerprint, targets
 from unlabel.hardware import Hardware
 from unlabel.method import Method
@@ -28,7 +29,7 @@ from unlabel.nn.distributed import any_process
 from unlabel.params.settings import build, load, target
 from unlabel.progress import Progress
 from unlabel.seeds import derive, generator
-from unlabel.training import checkpoint, environment, launch, lock, pictures
+from unlabel.training import checkpoint, environment, launch, pictures
 from unlabel.training.log import Log
 from unlabel.training.loop import Training, fit
 
@@ -68,7 +69,8 @@ def run(params: Path, train: Path, state: Path, out: Path) -> None:
             launch.launch(training.processes, "pretrain", **flags)
             return
     leader = launch.leader()
-    with lock.acquire(state) if leader else nullcontext():
+    alone = lock.acquire(state / "lock", f"trains the run of {state}")
+    with alone if leader else nullcontext():
         _run(settings, training, identity, train, state, out)
         if leader:
             shutil.rmtree(state)

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from unlabel import files
+from unlabel.errors import UserError
 from unlabel.fingerprint import fingerprint, targets
 from unlabel.params.settings import Settings
 
@@ -18,16 +19,22 @@ Entries = dict[str, dict[str, Stage]]  # the stages of each run, dataset, study 
 
 @dataclass(frozen=True)
 class Freezer:
-    """A folder for frozen settings."""
+    """A folder for frozen settings; a job of a workflow adds none."""
 
     folder: Path
+    main: bool = True
 
     def freeze(self, settings: Settings) -> Stage:
         """Write settings into a file that is named by its content."""
         return self.write(as_yaml(settings), modules(settings))
 
     def write(self, text: str, modules: list[str]) -> Stage:
-        """Write settings that are YAML already, and name these modules."""
+        """Write settings that are YAML already, and name these modules.
+
+        Raises `UserError` in a job: nobody has planned them, nor the code that reads them.
+        """
+        if not self.main:
+            raise UserError("this job is not in the plan of its workflow; start again")
         path = self.folder / f"{digest(text.encode())}.yaml"
         if not is_whole(path):
             # There may be thousands, and the disk takes a millisecond or more for each. A power cut
@@ -36,16 +43,26 @@ class Freezer:
         return {"settings": str(path), "modules": modules}
 
 
-def parameters(stages: Mapping[str, Stage], stage: str) -> dict[str, str]:
+def parameters(stages: Mapping[str, Stage], name: str) -> dict[str, str]:
     """What the rule of a stage depends on: its frozen settings, and its code's fingerprint.
 
-    The plan keeps the fingerprint: a job on another machine plans with it, not with the code as it
-    is by then.
+    The first word of `name` is the stage.
     """
-    known = stages[stage]
+    known = stages[name]
     if "code" not in known:
+        stage = name.partition(" ")[0]
         known["code"] = fingerprint(f"unlabel.stage.{stage}", *known["modules"])
     return {"settings": known["settings"], "code": known["code"]}
+
+
+def add_code(entries: Entries) -> None:
+    """Add the fingerprint of each stage's code to a plan that is to be kept.
+
+    A job on another machine then plans with it, and not with the code as it is by then.
+    """
+    for stages in entries.values():
+        for name in (name for name, known in stages.items() if "settings" in known):
+            parameters(stages, name)
 
 
 def without_code(entries: Entries) -> Entries:

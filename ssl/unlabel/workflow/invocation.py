@@ -71,6 +71,8 @@ class Invocation:
             machine.say_if_full()
             persistence.check(workflow)
             persistence.install(self.prepare)
+        else:
+            persistence.install_marks()
 
     def prepare(self, workflow: Any) -> Corrections:
         """Plan what `workflow` is asked for; correct its records, or say how they are to be seen.

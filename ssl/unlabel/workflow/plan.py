@@ -18,7 +18,15 @@ from unlabel.fingerprint import PACKAGE, fingerprint
 from unlabel.params.command_line import ChosenDataset
 from unlabel.params.study import Study
 from unlabel.run import Run
-from unlabel.workflow.freeze import Entries, Freezer, all_whole, digest, without_code
+from unlabel.workflow.freeze import (
+    Entries,
+    Freezer,
+    add_code,
+    all_whole,
+    digest,
+    parameters,
+    without_code,
+)
 from unlabel.workflow.planned_datasets import PlannedDatasets
 from unlabel.workflow.planned_runs import PlannedRuns
 from unlabel.workflow.planned_studies import PlannedStudies
@@ -40,7 +48,7 @@ class Plan:
         self.params, self.frozen, self.chosen = params, frozen, chosen or ChosenDataset()
         self.main = is_main()
         self.entries: Entries = {} if entries is None else entries
-        freezer = Freezer(frozen)
+        freezer = self._freezer = Freezer(frozen, self.main)
         self.runs = PlannedRuns(params, self.entries, freezer)
         self.datasets = PlannedDatasets(params, self.chosen, self.entries, freezer, self.main)
         self.studies = PlannedStudies(self.datasets, self.runs, self.entries, freezer)
@@ -73,6 +81,7 @@ class Plan:
     def keep(self) -> None:
         """Freeze the plan for this workflow's jobs, and until a recipe or its code changes."""
         if self.main:
+            add_code(self.entries)
             text = json.dumps(self.entries, sort_keys=True)
             path = _frozen_plan(self.frozen, text.encode()).resolve()
             for each in (_cache(self.params, self.frozen, self.chosen), path):
@@ -113,7 +122,9 @@ class Plan:
 
     def bench(self) -> dict[str, str]:
         """The parameters of the rule `bench`."""
-        return {"code": fingerprint("unlabel.stage.bench")}
+        if "bench" not in self.entries:
+            self.entries["bench"] = {"bench": self._freezer.write("", [])}
+        return parameters(self.entries["bench"], "bench")
 
 
 def is_main() -> bool:

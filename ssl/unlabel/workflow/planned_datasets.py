@@ -9,7 +9,8 @@ from unlabel.params.settings import build, check
 from unlabel.workflow.freeze import Entries, Freezer, Stage, parameters
 
 PREPARED = Path("data/prepared")
-OF_STUDIES = ("study ", "stated ", "report ", "unlabelled ")  # how the keys of their entries begin
+# how the keys of their entries begin
+OF_STUDIES = ("study ", "stated ", "statements ", "report ", "unlabelled ")
 
 
 class PlannedDatasets:

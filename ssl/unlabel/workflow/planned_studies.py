@@ -17,7 +17,6 @@ from unlabel.workflow.freeze import Entries, Freezer, Stage, digest, parameters
 from unlabel.workflow.planned_datasets import PlannedDatasets
 from unlabel.workflow.planned_runs import PlannedRuns
 
-REPORT = ""  # in an entry whose other names are methods
 RANK = "effective_rank"  # ranks encoders where there are no labels, as arXiv:2210.02885
 
 
@@ -58,19 +57,18 @@ class PlannedStudies:
 
     def report(self, study: Study, budget: str) -> dict[str, str]:
         """The parameters of the rule `report` for a study."""
-        stages = {"report": self.entries[self._report(study, budget)][REPORT]}
-        return parameters(stages, "report")
+        return parameters(self.entries[self._report(study, budget)], "report")
 
     def page(self, study: Study, budget: str, method: str) -> dict[str, str]:
         """The parameters of the rule `method` for a method of the report's study.
 
         Raises `UserError` if the study has no such method.
         """
-        pages = self.entries[self._report(study, budget)]
-        if method not in pages:
-            known = did_you_mean(method, pages.keys() - {REPORT})
+        pages, name = self.entries[self._report(study, budget)], f"method {method}"
+        if name not in pages:
+            known = did_you_mean(method, study.all_methods(self.params))
             raise UserError(f"the study {study.title!r} has no method {method!r}; {known}")
-        return parameters({"method": pages[method]}, "method")
+        return parameters(pages, name)
 
     def parameters(self, name: str, budget: str) -> dict[str, str]:
         """The parameters of the rule `study` for params/study/NAME.yaml.
@@ -107,8 +105,11 @@ class PlannedStudies:
 
     def statements(self, budget: str) -> dict[str, str]:
         """The parameters of the rule `statements`: with the studies that are left out."""
-        stage = self.freezer.freeze({"budget": budget, "left_out": self.stated(budget)[1]})
-        return parameters({"statements": stage}, "statements")
+        key = f"statements {budget}"
+        if key not in self.entries:
+            settings = {"budget": budget, "left_out": self.stated(budget)[1]}
+            self.entries[key] = {"statements": self.freezer.freeze(settings)}
+        return parameters(self.entries[key], "statements")
 
     def inputs(self, name: str, budget: str) -> list[str]:
         """The files below data/runs that a study reads."""
@@ -145,8 +146,7 @@ class PlannedStudies:
             from unlabel.workflow import study_content  # loads torch; a kept plan does not
 
             content = study_content.content(study, budget, self.runs, self.datasets)
-            pages = {name: study_content.of_method(content, name) for name in content["methods"]}
-            contents = {REPORT: content, **pages}
+            contents = study_content.of_pages(content)
             self.entries[key] = {name: self.freezer.freeze(it) for name, it in contents.items()}
         return key
 

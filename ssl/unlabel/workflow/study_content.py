@@ -40,7 +40,14 @@ def content(
     }
 
 
-def of_method(content: Mapping[str, Any], method: str) -> dict[str, Any]:
+def of_pages(content: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The content for the report and for each method's page, by the stage and what it is about."""
+    return {"report": content} | {
+        f"method {name}": _of_method(content, name) for name in content["methods"]
+    }
+
+
+def _of_method(content: Mapping[str, Any], method: str) -> dict[str, Any]:
     """The content for a method's page: its runs, and the untrained ones."""
     kept = (method, BASELINE)
     runs = [run for run in content["runs"] if run["method"] in kept]

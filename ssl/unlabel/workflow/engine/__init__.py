@@ -11,8 +11,13 @@ The invariant: an output is current if, and only if,
 
 Whatever is not current is made again when it is asked for, and nothing else is. Snakemake itself
 sees to 3, 4 and 5. `altered` sees to 2, `provenance` to the second half of 1, and `persistence` to
-its first half. For 3 to be true of what was run, and not only of what was planned, a job stops if
-its code is not the planned one (`unlabel.params.planned_code`). For 5 to be true, a job ends with
-its Snakemake (`unlabel.workflow.lifeline`), and those in Slurm are ended by
-`unlabel.workflow.leftovers`.
+its first half.
+
+For 3 to be true of what was run, and not only of what was planned, the plan is frozen with the
+fingerprints of all code before the first job, and a job stops if its code is another
+(`unlabel.params.planned_code`).
+
+For 5 to be true, a job ends with its Snakemake (`unlabel.workflow.lifeline`), and those in Slurm
+are ended by `unlabel.workflow.leftovers`. What still outlives its Snakemake names no output that
+another one waits for or has made (`wanted`).
 """

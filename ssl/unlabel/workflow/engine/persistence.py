@@ -55,6 +55,11 @@ def install(correct: Callable[[Any], Corrections]) -> None:
     snakemake.workflow.FilePersistence = partial(Records, correct)
 
 
+def install_marks() -> None:
+    """Have a job on another machine, which is a Snakemake too, mark its outputs as we do."""
+    snakemake.workflow.FilePersistence = Marks
+
+
 def replace_protected() -> None:
     """Let Snakemake replace an output that is write-protected, as DVC's hard links are.
 
@@ -70,7 +75,16 @@ def remove_locks() -> None:
     FilePersistence().cleanup_locks()
 
 
-class Records(FilePersistence):
+class Marks(FilePersistence):
+    """Snakemake's records, with marks of running jobs that name the plan."""
+
+    def _mark_incomplete(self, key: str, external_jobid: str | None) -> None:
+        super()._mark_incomplete(key, external_jobid)
+        mark = {"external_jobid": external_jobid, "plan": os.environ.get(PLAN)}
+        self._io_write(self._incomplete_path, mark, key)
+
+
+class Records(Marks):
     """Snakemake's records as they are after the corrections, written or not."""
 
     def __init__(
@@ -104,11 +118,6 @@ class Records(FilePersistence):
         # Snakemake's own class has no room for more, and passes over what it does not know
         known = dict(record.items()) | self.written.pop(key, {})
         self._io_write(self._metadata_path, known, key)
-
-    def _mark_incomplete(self, key: str, external_jobid: str | None) -> None:
-        super()._mark_incomplete(key, external_jobid)
-        mark = {"external_jobid": external_jobid, "plan": os.environ.get(PLAN)}
-        self._io_write(self._incomplete_path, mark, key)
 
     def _filter_incomplete_keys(self, keys: Iterable[str]) -> set[str]:
         keys = set(keys)

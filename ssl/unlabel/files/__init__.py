@@ -5,7 +5,7 @@ import os
 import platform
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 
 from unlabel.errors import UserError
 
-Check = Callable[[Path], None]
-check_wanted: list[Check] = []  # called before a file gets its name; each may raise `UserError`
+Guard = Callable[[Path], AbstractContextManager[None]]
+guards: list[Guard] = []  # entered while a file gets its name; each may raise `UserError`
 
 
 @contextmanager
@@ -35,9 +35,10 @@ def whole(path: Path, durable: bool = True) -> Iterator[Path]:
         yield part
         if durable:
             _sync(part)
-        for check in check_wanted:
-            check(path)
-        part.replace(path)
+        with ExitStack() as guarded:
+            for guard in guards:
+                guarded.enter_context(guard(path))
+            part.replace(path)
         if durable:
             _sync(path.parent)
             _sync_above(path.parent.absolute())

@@ -1,5 +1,6 @@
-"""One run is never trained twice at once, on one machine or on several."""
+"""One lock is never held twice at once, on one machine or on several."""
 
+import fcntl
 import os
 import platform
 import re
@@ -17,14 +18,15 @@ import pytest
 
 from support.cluster import needs_slurm, running
 from unlabel.errors import UserError
-from unlabel.training import lock
+from unlabel.files import lock
 
+DOING = "trains the run of state"
 HOLD = """
 import sys, time
 from pathlib import Path
-from unlabel.training import lock
+from unlabel.files import lock
 lock.BEAT = 0.1
-with lock.acquire(Path(sys.argv[1])):
+with lock.acquire(Path(sys.argv[1]), "holds"):
     print("held", flush=True)
     time.sleep(600)
 """
@@ -51,7 +53,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def holder(state: Path) -> Iterator[subprocess.Popen]:
     """A process that holds the state."""
-    words = [sys.executable, "-c", HOLD, str(state)]
+    words = [sys.executable, "-c", HOLD, str(state / "lock")]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
     with process:
         assert process.stdout.readline() == "held\n"
@@ -65,7 +67,7 @@ def trains(state: Path) -> Iterator[Callable[[], threading.Event]]:
     got, end = threading.Event(), threading.Event()
 
     def train() -> None:
-        with lock.acquire(state):
+        with lock.acquire(state / "lock", DOING):
             got.set()
             end.wait(60)
 
@@ -108,7 +110,7 @@ def test_processes_of_one_machine_take_turns(tmp_path, capsys):
     order = []
 
     def train(name):
-        with lock.acquire(tmp_path / "state"):
+        with lock.acquire(tmp_path / "state/lock", DOING):
             order.append(f"{name} begins")
             time.sleep(0.5)
             order.append(f"{name} ends")
@@ -132,12 +134,21 @@ def test_a_holder_killed_on_this_machine_is_over_at_once(state, holder, trains, 
 
 
 def test_a_holder_that_ended_by_itself_is_not_waited_for(state):
-    with lock.acquire(state):
+    with lock.acquire(state / "lock", DOING):
         assert (state / "lock").read_text() == f" {platform.node()}"
-    elsewhere(state)
-    with pytest.raises(KeyboardInterrupt), lock.acquire(state):
+    assert not (state / "lock").exists()
+    with pytest.raises(KeyboardInterrupt), lock.acquire(state / "lock", DOING):
         raise KeyboardInterrupt
-    assert (state / "lock").read_text() == ""
+    assert not (state / "lock").exists()
+
+
+def test_who_has_waited_holds_the_file_that_others_see(state, trains):
+    with lock.acquire(state / "lock", DOING):
+        got = trains()
+        assert not got.wait(0.3)
+    assert got.wait(5)
+    with (state / "lock").open("r+") as file, pytest.raises(BlockingIOError):
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def test_a_holder_on_another_machine_is_waited_for_while_it_shows_life(
@@ -172,7 +183,7 @@ def test_the_job_of_another_machine_is_waited_for(slurm, state, trains, monkeypa
 def test_a_job_that_slurm_does_not_know_is_over(slurm, state, text):
     (state / "lock").write_text(text)
     began = time.monotonic()
-    with lock.acquire(state):
+    with lock.acquire(state / "lock", DOING):
         assert time.monotonic() - began < 2.0
 
 
@@ -181,7 +192,7 @@ def test_a_requeued_job_does_not_wait_for_itself(slurm, state, monkeypatch):
     job = submit()
     (state / "lock").write_text(f"{job} elsewhere")
     monkeypatch.setenv("SLURM_JOB_ID", job)
-    with lock.acquire(state):
+    with lock.acquire(state / "lock", DOING):
         pass
     subprocess.check_call(["scancel", job])
 
@@ -207,8 +218,8 @@ def test_a_slurm_that_cannot_be_reached_is_a_refusal(slurm, state, tmp_path, mon
     (tmp_path / "slurm.conf").write_text(f"{conf}\nMessageTimeout=2\n")
     monkeypatch.setenv("SLURM_CONF", str(tmp_path / "slurm.conf"))
     (state / "lock").write_text("7 gpu1")
-    said = r"Slurm job 7 on gpu1 still trains the run of .*state: slurm_load_jobs.*; if that job is"
-    with pytest.raises(UserError, match=said), lock.acquire(state):
+    said = r"Slurm job 7 on gpu1 still trains the run of state: slurm_load_jobs.*; if that job is"
+    with pytest.raises(UserError, match=said), lock.acquire(state / "lock", DOING):
         raise AssertionError("trained twice")
     assert (state / "lock").read_text() == "7 gpu1"
 
@@ -219,8 +230,8 @@ def test_without_squeue_a_job_of_another_machine_is_a_refusal(state, tmp_path, m
     assert shutil.which("squeue") is None
     (state / "lock").write_text("7 gpu1")
     said = "squeue is not on the PATH of this machine; if that job is over, delete .*lock and start"
-    with pytest.raises(UserError, match=said), lock.acquire(state):
+    with pytest.raises(UserError, match=said), lock.acquire(state / "lock", DOING):
         raise AssertionError("trained twice")
     (state / "lock").write_text(f"7 {platform.node()}")  # whom the system's lock would show
-    with lock.acquire(state):
+    with lock.acquire(state / "lock", DOING):
         pass

@@ -1,4 +1,4 @@
-"""One process at a time trains a run, on whichever machine it is."""
+"""One process at a time does a thing, on whichever machine it is."""
 
 import fcntl
 import os
@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from shutil import which
 from typing import IO, NamedTuple
@@ -23,35 +23,28 @@ ALIVE = "RUNNING,COMPLETING,SUSPENDED,STOPPED,SIGNALING,RESIZING"
 
 
 class Holder(NamedTuple):
-    """The process that holds a folder, or held it when it was killed."""
+    """The process that holds a lock, or held it when it was killed."""
 
     job: str  # the id of its Slurm job, if it is one
     host: str
 
 
 @contextmanager
-def acquire(folder: Path) -> Iterator[None]:
-    """Hold `folder` alone until the block or the process ends, however it ends.
+def acquire(path: Path, doing: str) -> Iterator[None]:
+    """Hold the lock file `path` alone until the block or the process ends, however it ends.
 
-    Waits while another process holds it, such as one that a killed Snakemake left behind. The
-    operating system's lock may not reach other machines. So the lock file names its holder, who
+    Waits while another process holds it, such as one that a killed Snakemake left behind. `doing`
+    says of a holder what it does, as in "trains the run of FOLDER". The file is there only while
+    somebody holds it, or after a kill.
+
+    The operating system's lock may not reach other machines. So the file names its holder, who
     touches it now and then. If the holder was on another machine, Slurm says whether its job runs;
     outside Slurm, a file that nobody touches any more does.
 
     Raises `UserError` if the holder was a Slurm job and Slurm does not say whether it still runs.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "lock"
     this = Holder(os.environ.get("SLURM_JOB_ID", ""), platform.node())
-    with path.open("a+", encoding="utf-8", errors="replace") as file:
-        locked = _lock(file, folder)
-        holder = _read(file)
-        if holder:
-            nearby = locked and holder.host == this.host  # so the system's lock says it is over
-            requeued = holder.job == this.job != ""  # Slurm ends a job before it starts it again
-            if not nearby and not requeued:
-                _wait_for(holder, path)
-        folder.mkdir(exist_ok=True)  # the holder may have ended and removed it
+    with _taken(path, doing, this) as file:
         file.truncate(0)
         print(*this, end="", file=file, flush=True)
         ended = threading.Event()
@@ -60,19 +53,45 @@ def acquire(folder: Path) -> Iterator[None]:
             yield
         finally:
             ended.set()
-            file.truncate(0)
+            if _is(file, path):
+                path.unlink()
 
 
-def _lock(file: IO[str], folder: Path) -> bool:
+def _taken(path: Path, doing: str, this: Holder) -> IO[str]:
+    """The lock file, once no other process holds it."""
+    while True:
+        with ExitStack() as opened:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = opened.enter_context(path.open("a+", encoding="utf-8", errors="replace"))
+            locked = _lock(file, doing)
+            if holder := _read(file):
+                nearby = locked and holder.host == this.host  # so the system's lock says it is over
+                requeued = holder.job == this.job != ""  # Slurm ends a job before it starts again
+                if not nearby and not requeued:
+                    _wait_for(holder, file, path, doing)
+            if _is(file, path):
+                opened.pop_all()
+                return file
+        # else its last holder has removed it, and nobody else would see that it is locked
+
+
+def _lock(file: IO[str], doing: str) -> bool:
     """Take the system's lock, waiting for it if need be; False if the file system has none."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        _say_waiting(folder)
+        _say_waiting(doing)
         fcntl.flock(file, fcntl.LOCK_EX)
     except OSError:
         return False
     return True
+
+
+def _is(file: IO[str], path: Path) -> bool:
+    """Is an open file the one at `path`?"""
+    with suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    return False
 
 
 def _read(file: IO[str]) -> Holder | None:
@@ -88,36 +107,46 @@ def _show_life(path: Path, ended: threading.Event) -> None:
             os.utime(path)
 
 
-def _wait_for(holder: Holder, path: Path) -> None:
-    """Return when a holder on another machine is over. Raises `UserError` if nobody can tell."""
+def _wait_for(holder: Holder, file: IO[str], path: Path, doing: str) -> None:
+    """Return when a holder on another machine is over, or has removed the lock file.
+
+    Raises `UserError` if nobody can tell.
+    """
     until = time.monotonic() + (PATIENCE if which("squeue") else 0)
     alive = _in_slurm if holder.job else _shows_life
     said = False
-    while True:
+    while _is(file, path):
         try:
-            if not alive(holder, path):
+            if not alive(holder, path, doing):
                 return
             until = time.monotonic() + PATIENCE
         except UserError:
             if time.monotonic() >= until:
                 raise
         if not said:
-            _say_waiting(path.parent)
+            _say_waiting(doing)
         said = True
         time.sleep(SECONDS)
 
 
-def _shows_life(holder: Holder, path: Path) -> bool:
-    """Does a holder touch its lock file? Watches for as long as `SILENCE`, by this clock alone."""
-    touched, until = path.stat().st_mtime_ns, time.monotonic() + SILENCE
+def _shows_life(holder: Holder, path: Path, doing: str) -> bool:
+    """Does a holder touch its lock file, or remove it?
+
+    Watches for as long as `SILENCE`, by this clock alone.
+    """
+    touched, until = _touched(path), time.monotonic() + SILENCE
     while time.monotonic() < until:
         time.sleep(SECONDS)
-        if not path.exists() or path.stat().st_mtime_ns != touched:
-            return path.exists()
+        if _touched(path) != touched:
+            return True
     return False
 
 
-def _in_slurm(holder: Holder, path: Path) -> bool:
+def _touched(path: Path) -> int:
+    return path.stat().st_mtime_ns if path.exists() else 0
+
+
+def _in_slurm(holder: Holder, path: Path, doing: str) -> bool:
     """Does Slurm run a holder's job? Raises `UserError` if Slurm does not say."""
     command = ["squeue", "--noheader", "--jobs", holder.job, "--states", ALIVE, "--format", "%T"]
     try:
@@ -134,10 +163,10 @@ def _in_slurm(holder: Holder, path: Path) -> bool:
         why = (done.stderr.strip().splitlines() or [f"squeue ended with {done.returncode}"])[-1]
     where = f" on {holder.host}" if holder.host else ""
     raise UserError(
-        f"cannot tell whether the Slurm job {holder.job}{where} still trains the run of "
-        f"{path.parent}: {why}; if that job is over, delete {path} and start again"
+        f"cannot tell whether the Slurm job {holder.job}{where} still {doing}: {why}; "
+        f"if that job is over, delete {path} and start again"
     )
 
 
-def _say_waiting(folder: Path) -> None:
-    print(f"waiting for another process, which trains the run of {folder}", file=sys.stderr)
+def _say_waiting(doing: str) -> None:
+    print(f"waiting for another process, which {doing}", file=sys.stderr)
