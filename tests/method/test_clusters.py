@@ -47,6 +47,9 @@ def test_k_means_is_the_plain_algorithm():
             members = [v for v, own in zip(z, nearest, strict=True) if own == k]
             expected[k] = F.normalize(sum(members), dim=0) if members else expected[k]
     assert torch.allclose(centroids, torch.stack(expected), atol=1e-6)
+    torch.manual_seed(0)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(k_means(z, 3, 4)[0], centroids)
     assert assigned.tolist() == [max(range(3), key=lambda k, v=v: cos(v, expected[k])) for v in z]
 
 

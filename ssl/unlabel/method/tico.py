@@ -33,7 +33,7 @@ class TiCo(Method):
         width: Count = 4096,
         dim: Count = 256,
         decay: Decay = 0.9,  # beta
-        contrast: NonNegative = 20.0,  # rho
+        contrast: NonNegative = 8.0,  # rho
         momentum: Share = 0.99,
     ):
         super().__init__(encoder, data)
@@ -48,7 +48,7 @@ class TiCo(Method):
         z = F.normalize(gather(self.online(self.augment(batch.x))).float(), dim=1)
         z_ = F.normalize(gather(self.target(self.augment_(batch.x))).float(), dim=1)
         now = second_moments(z)
-        moments = torch.lerp(now, self.covariance, self.decay)  # C of this step
+        moments = torch.lerp(now.detach(), self.covariance, self.decay)  # C of this step
         invariance, contrast = 1 - (z * z_).sum(1).mean(), (moments * now).sum()
         self.measures = {"invariance": invariance.detach(), "contrast": contrast.detach()}
         yield invariance + self.contrast * contrast
