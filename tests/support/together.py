@@ -40,14 +40,18 @@ CASES = [Case(name) for name in METHODS if name != "random"] + [
     Case("denoising", "method.corruption=salt_and_pepper"),
     Case("dino", "method.crops=2"),
     Case("dino", "encoder.norm=none,method.norm=false", PARTS),
+    Case("ibot", "method.crops=2"),
     Case("inpainting", "method.adversarial=0.1"),
     Case("instance_discrimination", "method.negatives=8,method.proximal=30.0"),
+    Case("lejepa", "method.crops=2"),
     Case("mae", training=PARTS),
+    Case("mmcr", "method.compression=0.5"),
     Case("moco", "method.queue=0"),
     Case("moco", "method.splits=1"),
     Case("moco", training=Training(epochs=1, batch=32, accumulate=2)),
     Case("simclr", "encoder.norm=none,method.norm=none", PARTS),
     Case("simclr", "method.negatives=false"),
+    Case("simmim", training=PARTS),
     Case("swav", "method.crops=2"),
 ]
 

@@ -61,11 +61,28 @@ class ViT(Encoder):
         """
         return self.in_chunks(self._tokens, *((x,) if keep is None else (x, keep)))
 
-    def _tokens(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
+    def masked(self, x: Tensor, mask: Tensor, token: Tensor) -> Tensor:
+        """The same tokens, but `token` (D,) takes the place of each patch in the mask (B, N)."""
+        return self.in_chunks(lambda x, mask: self._tokens(x, mask=mask, token=token), x, mask)
+
+    def layers(self, x: Tensor) -> Tensor:
+        """The tokens after each of L layers: (B, C, H, W) -> (B, L, 1 + N, D)."""
+        return self.in_chunks(self._layers, x)
+
+    def _tokens(
+        self,
+        x: Tensor,
+        keep: Tensor | None = None,
+        mask: Tensor | None = None,
+        token: Tensor | None = None,
+    ) -> Tensor:
         first, position = self.encoder.pos_embedding.tensor_split([1], 1)  # (1, N, D)
         if x.shape[2:] != self.data.shape[1:]:
             position = self._resized(position, x)
-        h = self.conv_proj(self.normalise(x)).flatten(2).mT + position
+        h = self.conv_proj(self.normalise(x)).flatten(2).mT
+        if mask is not None and token is not None:
+            h = torch.where(mask.unsqueeze(2), token.to(h.dtype), h)
+        h = h + position
         if keep is not None:
             h = h.gather(1, keep.unsqueeze(2).expand(-1, -1, self.dim))
         first = (self.class_token + first).expand(
@@ -74,6 +91,19 @@ class ViT(Encoder):
         with attention(x.device):
             tokens: Tensor = self.encoder.ln(self.encoder.layers(torch.cat([first, h], 1)))
         return tokens
+
+    def _layers(self, x: Tensor) -> Tensor:
+        after: list[Tensor] = []
+        hooks = [
+            layer.register_forward_hook(lambda _layer, _inputs, output: after.append(output))
+            for layer in self.encoder.layers
+        ]
+        try:
+            self._tokens(x)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return torch.stack(after, 1)
 
     def maps(self, x: Tensor) -> Tensor:
         size = (x.shape[2] // self.patch, x.shape[3] // self.patch)

@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from unlabel.nn.draws import uniform
+
 
 def patchify(x: Tensor, patch: int) -> Tensor:
     """(B, C, H, W) -> the pixels of each patch (B, N, C * patch²), in reading order."""
@@ -16,6 +18,11 @@ def patchify(x: Tensor, patch: int) -> Tensor:
 def assemble(patches: Tensor, patch: int, size: tuple[int, int]) -> Tensor:
     """The inverse of `patchify`: -> (B, C, *size)."""
     return F.fold(patches.mT, size, patch, stride=patch)
+
+
+def random_mask(x: Tensor, patches: int, hidden: int) -> Tensor:
+    """True for `hidden` patches of each image, chosen at random: (B, ...) -> bool (B, patches)."""
+    return uniform(x, patches).argsort(1).argsort(1) < hidden
 
 
 class PatchDecoder(nn.Module):

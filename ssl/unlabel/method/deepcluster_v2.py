@@ -1,0 +1,107 @@
+"""DeepCluster-v2, of the paper on SwAV (appendix D). arXiv:2006.09882"""
+
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from unlabel.augment import Augment
+from unlabel.data.images import Data
+from unlabel.encoder import Encoder
+from unlabel.method import LOSS, Batch, Method
+from unlabel.method._views import compare
+from unlabel.metric import Metric
+from unlabel.nn.distributed import gather, world
+from unlabel.nn.layers import mlp
+from unlabel.nn.losses import cosine_similarities
+from unlabel.ranges import Count, Positive
+
+UNSEEN = -100  # the assignment of an image that has not been clustered
+
+
+class DeepClusterV2(Method):
+    """Cluster all images' embeddings now and then; predict each image's cluster in between."""
+
+    logs = (LOSS, Metric("clusters_used", "clusters in use"))
+    bank: Tensor  # embeddings of two views of each image, 0 if not yet seen (2, N, d)
+    waiting: Tensor  # images since the last clustering ()
+    centroids: Tensor  # (heads, K, d)
+    assignments: Tensor  # (heads, N)
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        data: Data,
+        augment: Augment,
+        width: Count = 2048,
+        dim: Count = 128,
+        clusters: Count = 3000,
+        heads: Count = 3,  # clusterings side by side
+        iterations: Count = 10,  # of k-means
+        every: Positive = 1.0,  # epochs between clusterings
+        temperature: Positive = 0.1,
+    ):
+        super().__init__(encoder, data)
+        self.augment, self.iterations, self.temperature = augment, iterations, temperature
+        self.project = mlp(encoder.dim, width, dim)
+        self.every = every * data.size
+        self.register_buffer("bank", torch.zeros(2, data.size, dim))
+        self.register_buffer("waiting", torch.zeros((), dtype=torch.long))
+        self.register_buffer("centroids", F.normalize(torch.randn(heads, clusters, dim), dim=2))
+        self.register_buffer("assignments", torch.full((heads, data.size), UNSEEN))
+
+    def step(self, batch: Batch) -> Iterator[Tensor]:
+        if self.waiting + len(batch.x) * world() > self.every and self.bank.any():
+            self.cluster()
+        z = [F.normalize(self.embed(self.encoder(self.augment(batch.x))).float(), dim=1)]
+        z += [F.normalize(self.embed(self.encoder(self.augment(batch.x))).float(), dim=1)]
+        pairs = list(zip(self.centroids, self.assignments[:, batch.i], strict=True))
+        losses = [predict(each, c, y, self.temperature) for each in z for c, y in pairs]
+        used = self.assignments[0][self.assignments[0] != UNSEEN].unique()
+        self.measures = {"clusters_used": torch.tensor(float(len(used)), device=used.device)}
+        yield torch.stack(losses).mean()
+        index = gather(batch.i)
+        self.bank[:, index] = torch.stack([gather(each.detach()) for each in z]).to(self.bank)
+        self.waiting += len(index)
+
+    @torch.no_grad()
+    def cluster(self) -> None:
+        """Cluster what the bank has. Heads take turns with the two views' embeddings."""
+        seen = self.bank[0].any(1)
+        for head, centroids in enumerate(self.centroids):
+            bank = self.bank[head % 2, seen]
+            found, assigned = k_means(bank, len(centroids), self.iterations)
+            centroids[: len(found)] = found
+            self.assignments[head, seen] = assigned
+        self.waiting.zero_()
+
+    def embed(self, h: Tensor) -> Tensor:
+        return self.project(h)
+
+    def show(self, x: Tensor) -> dict[str, Tensor]:
+        return compare(self, x, self.augment(x), self.augment(x))
+
+
+def predict(z: Tensor, centroids: Tensor, y: Tensor, temperature: float) -> Tensor:
+    """Cross-entropy of clusters y (B,), predicted from similarities: (B, D), (K, D) -> ().
+
+    Images that have not been clustered yet count as 0.
+    """
+    logits = cosine_similarities(z, centroids) / temperature
+    return F.cross_entropy(logits, y, ignore_index=UNSEEN, reduction="none").mean()
+
+
+def k_means(z: Tensor, clusters: int, iterations: int) -> tuple[Tensor, Tensor]:
+    """Spherical k-means of unit vectors (N, D), in float32: centroids (K, D), assignments (N,).
+
+    It starts from random vectors, of which there are at most N. An empty cluster stays as it is.
+    """
+    centroids = z[torch.randperm(len(z), device=z.device)[:clusters]]
+    with torch.autocast(z.device.type, enabled=False):
+        for _ in range(iterations):
+            one_hot = F.one_hot((z @ centroids.T).argmax(1), len(centroids)).to(z)
+            total = one_hot.T @ z  # (K, D)
+            used = one_hot.any(0).unsqueeze(1)
+            centroids = torch.where(used, F.normalize(total, dim=1), centroids)
+        return centroids, (z @ centroids.T).argmax(1)
