@@ -48,7 +48,9 @@ CASES = [Case(name) for name in METHODS if name != "random"] + [
     Case("moco", training=Training(epochs=1, batch=32, accumulate=2)),
     Case("simclr", "encoder.norm=none,method.norm=none", PARTS),
     Case("simclr", "method.negatives=false"),
+    Case("supervised", "method.views=2"),
     Case("swav", "method.crops=2"),
+    Case("swav", "method.queue=12"),
 ]
 
 
