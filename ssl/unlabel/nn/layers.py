@@ -31,29 +31,25 @@ def norms(kind: Norm, dim: int, maps: bool = False, affine: bool = True) -> list
     return [nn.GroupNorm(groups, dim, affine=affine)]
 
 
-class _Standardised:
-    """Weight standardisation (arXiv:1903.10520, section 3).
+def standardised(weight: Tensor) -> Tensor:
+    """Weight standardisation (arXiv:1903.10520, section 3), of weights (out, ...).
 
     The weights of each output have mean 0 and variance 1 / inputs, with which a layer keeps the
     scale of its input (arXiv:2101.08692). The paper has variance 1; the norm makes them alike.
     """
-
-    weight: nn.Parameter
-
-    def standardised(self) -> Tensor:
-        w = self.weight.flatten(1)
-        w = w - w.mean(1, True)
-        return (w / (w.square().sum(1, True) + 1e-5).sqrt()).view_as(self.weight)
+    w = weight.flatten(1)
+    w = w - w.mean(1, True)
+    return (w / (w.square().sum(1, True) + 1e-5).sqrt()).view_as(weight)
 
 
-class _StandardisedLinear(_Standardised, nn.Linear):
+class _StandardisedLinear(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.standardised(), self.bias)
+        return F.linear(x, standardised(self.weight), self.bias)
 
 
-class _StandardisedConvolution(_Standardised, nn.Conv2d):
+class _StandardisedConvolution(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
-        return self._conv_forward(x, self.standardised(), self.bias)
+        return F.conv2d(x, standardised(self.weight), self.bias, self.stride, self.padding)
 
 
 def linear(norm: Norm, dim: int, out: int) -> nn.Linear:

@@ -56,8 +56,8 @@ class Information(Probe):
         found = {}
         for n in self.candidates:
             if n <= min(len(choose[0]), len(judge[0])):
-                best = max(self.temperatures, key=lambda t, n=n: bound(*choose, n, t))
-                found[f"{name}_{n}"] = bound(*judge, n, best)
+                tried = [(bound(*choose, n, t), t) for t in self.temperatures]
+                found[f"{name}_{n}"] = bound(*judge, n, max(tried)[1])
         return found
 
 
