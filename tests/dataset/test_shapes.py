@@ -16,7 +16,7 @@ from unlabel.probe.factors import Factors
 from unlabel.probe.linear import Linear
 
 
-def small(**settings: int | float) -> Raw:
+def small(**settings: object) -> Raw:
     return Shapes(**{"size": 4000, "test": 100, **settings}).load(Path())
 
 
@@ -105,9 +105,19 @@ def test_an_untrained_encoder_tells_something_of_each_factor_and_not_all() -> No
         assert 1.15 / len(values) < measures[name] < 0.85, name
 
 
+def test_factors_may_make_the_class(plain: Raw) -> None:
+    combined = small(clutter=0, noise=0.0, classes=["hue", "position"])
+    assert len(combined.classes) == 24
+    assert combined.classes[5] == "yellow top right"
+    hue, position = plain.train.factor[:, 0], plain.train.factor[:, 2]
+    assert torch.equal(combined.train.label, hue * 4 + position)
+    assert torch.equal(combined.train.image, plain.train.image)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"classes": ["hue", "sise"]}, r"dataset\.classes names 'sise'; did you mean 'size'"),
         ({"size": 99}, r"dataset\.size is 99, but must be a whole number of at least 100"),
         ({"test": 0}, r"dataset\.test is 0, but"),
         ({"noise": -0.1}, r"dataset\.noise is -0\.1, but must be a number of at least 0"),

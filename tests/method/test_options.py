@@ -135,7 +135,7 @@ def test_byols_second_augmentation_lacks_what_its_first_lacks():
     assert settings["augment_"]["solarize"]["p"] == 0.2
 
 
-@pytest.mark.parametrize("kind", ["group", "layer", "none"])
+@pytest.mark.parametrize("kind", ["group", "standardised", "layer", "none"])
 @pytest.mark.parametrize("name", ["simclr", "byol"])
 def test_there_can_be_no_batch_norm_at_all(name, kind, digits, batch, hardware):
     variant = f"encoder.norm={kind},method.norm={kind}"
@@ -155,6 +155,33 @@ def test_a_transform_that_is_not_there_cannot_be_left_out(digits):
     settings["method"]["leave_out"] = {"rotation": ["rotte"]}
     with pytest.raises(UserError, match=r"no transform 'rotte'; did you mean 'rotate'"):
         assembled(settings, about(digits))
+
+
+def test_mocos_third_version_ends_both_heads_with_batch_norm(digits):
+    method = made("moco_v3", digits)
+    for head in (method.project, method.predict):
+        assert [type(layer) for layer in head] == [
+            nn.Linear, nn.BatchNorm1d, nn.ReLU, nn.Linear, nn.BatchNorm1d,
+        ]  # fmt: skip
+        assert not list(head[-1].parameters())
+        assert all(layer.bias is None for layer in head if isinstance(layer, nn.Linear))
+
+
+def test_cross_entropy_may_see_two_views_of_an_image(digits, batch):
+    method = made("supervised", digits, "method.views=2")
+    twin = copy.deepcopy(method)
+    views = iter([batch.x, batch.x.flip(3)])
+    method.augment = lambda x: next(views)
+    loss = next(method.step(batch._replace(y=batch.y.where(batch.i > 3, -1))))
+    logits = twin.classify(twin.encoder(torch.cat([batch.x, batch.x.flip(3)])))
+    logits = logits.unflatten(0, (2, 32))
+    known = [F.cross_entropy(logits[v, n], batch.y[n]).item() for v in (0, 1) for n in range(4, 32)]
+    assert close(loss, sum(known) / len(known))
+
+
+def test_supcons_head_is_that_of_the_authors(digits):
+    head = made("supcon", digits).project
+    assert [type(layer) for layer in head] == [nn.Linear, nn.ReLU, nn.Linear]
 
 
 def test_supcon_takes_images_without_labels_for_classes_of_their_own(digits, batch):

@@ -219,6 +219,20 @@ def test_the_encoder_of_mae_sees_nothing_of_hidden_patches():
     assert torch.equal(*got)
 
 
+def test_maes_pictures_use_nothing_of_hidden_patches():
+    method = assembled(composed("mae"), about(images())).eval()
+    x = random(2, 1, 16, 16)
+    keep, hide = method.mask(patchify(x, method.patch))
+    method.mask = lambda patches: (keep, hide)
+    patches = patchify(x, method.patch)
+    patches[torch.arange(2)[:, None], hide] = 0.7
+    other = assemble(patches, method.patch, (16, 16))
+    shown = [list(method.show(each).values()) for each in (x, other)]
+    assert torch.equal(shown[0][1], shown[1][1])
+    assert torch.equal(shown[0][2], shown[1][2])
+    assert not torch.equal(shown[0][2], x)
+
+
 def test_mae_says_which_encoders_have_patches():
     with pytest.raises(UserError, match="not ResNetMini; set encoder=vit_mini"):
         assembled(composed("mae", "encoder=resnet_mini"), about(images()))

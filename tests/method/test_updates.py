@@ -9,7 +9,9 @@ import torch.nn.functional as F
 
 from support.joint import made, stepped
 from support.loops import A, close, softmax
+from support.models import about, assembled, composed
 from unlabel.method import Batch
+from unlabel.method.swav import sinkhorn
 from unlabel.nn.layers import Teacher, cosine, mlp
 from unlabel.training import loop
 from unlabel.training.optimizer import sgd
@@ -96,6 +98,44 @@ def test_dinos_centre_is_the_moving_average_of_the_teachers_outputs(digits, batc
     assert torch.allclose(method.centre, centre, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["dino", "full"])
+def test_dinos_teacher_is_warmed_up(name, digits):
+    """From 0.04 to 0.07 in the first 30 epochs: of the 100 in the paper, of the 200 at full."""
+    settings = composed("dino", budget="full") if name == "full" else composed("dino")
+    settings["encoder"] = composed("dino")["encoder"]
+    method, epochs = assembled(settings, about(digits)), 200 if name == "full" else 100
+    for epoch, expected in ((0, 0.04), (10, 0.05), (15, 0.055), (30, 0.07), (90, 0.07)):
+        assert math.isclose(method.temperature_at(epoch / epochs), expected)
+    assert math.isclose(method.frozen, 1 / epochs)
+
+
+def test_swavs_queue_helps_to_balance_once_it_is_full(digits, batch, hardware):
+    """Section 3.1: codes are those of the batch, balanced over the batch and the queue."""
+    method = made("swav", digits, "method.queue=48,method.queue_start=0.2")
+    early = batch._replace(t=0.1)
+    list(method.step(early))
+    assert not method.queue.any()
+    plain, twin = copy.deepcopy(method), copy.deepcopy(method)
+    plain.queue = plain.queue[:, :0]
+    assert torch.equal(next(twin.step(batch)), next(plain.step(batch)))  # it is not full yet
+    seen = []
+    for _ in range(2):
+        twin = copy.deepcopy(method)
+        seen.insert(0, twin.embed(twin.encoder(batch.x)).detach())
+        loop.update(method, [batch], [sgd(method, lr=0.1)], hardware)
+    assert torch.allclose(method.queue[0], torch.cat(seen)[:48], atol=1e-6)
+    twin = copy.deepcopy(method)
+    scores = twin.prototypes(twin.embed(twin.encoder(batch.x)))
+    loss = next(method.step(batch))
+    every = torch.cat([scores, twin.prototypes(twin.queue[0])])
+    codes = sinkhorn(every, twin.epsilon, twin.iterations)[: len(scores)]
+    total = 0.0
+    for row, code in zip(scores.tolist(), codes.tolist(), strict=True):
+        p = softmax([score / twin.temperature for score in row])
+        total -= sum(q * math.log(x) for q, x in zip(code, p, strict=True))
+    assert close(loss, total / len(codes))
+
+
 def test_dinos_teacher_is_centred_and_sharpened(digits, batch):
     method = made("dino", digits)
     method.centre = torch.linspace(-0.1, 0.1, len(method.centre))
@@ -105,7 +145,7 @@ def test_dinos_teacher_is_centred_and_sharpened(digits, batch):
     total = 0.0
     for teacher, student in zip(t.tolist(), s.tolist(), strict=True):
         centred = zip(teacher, method.centre.tolist(), strict=True)
-        p = softmax([(x - c) / method.temperature_teacher for x, c in centred])
+        p = softmax([(x - c) / 0.07 for x, c in centred])  # after the warm-up
         q = softmax([x / method.temperature for x in student])
         total += -sum(x * math.log(y) for x, y in zip(p, q, strict=True))
     assert close(loss, total / len(t))

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from unlabel.method.simclr import nt_xent
 from unlabel.nn import spectrum
-from unlabel.nn.layers import mlp, norms
+from unlabel.nn.layers import convolution, mlp, norms
 from unlabel.nn.losses import retrieval
 
 Z = torch.randn(8, 5, generator=torch.Generator().manual_seed(0))
@@ -74,12 +74,32 @@ def test_norms_are_of_a_channel_over_the_batch_or_of_an_images_channels():
     assert norms("none", 16) == []
 
 
-@pytest.mark.parametrize("norm", ["batch", "group", "layer", "none"])
+@pytest.mark.parametrize("norm", ["batch", "group", "standardised", "layer", "none"])
 def test_a_heads_offsets_stand_where_no_batch_norm_takes_them_off(norm):
     head = mlp(5, 8, 8, norm=norm, norm_out=True)
     linear = [layer for layer in head if isinstance(layer, torch.nn.Linear)]
     assert [layer.bias is None for layer in linear] == [norm == "batch"] * 2
     assert len(head) == (3 if norm == "none" else 5)
+
+
+def test_weights_are_standardised_and_the_rest_is_group_norm():
+    x = torch.randn(3, 6, generator=torch.Generator().manual_seed(0))
+    head = mlp(6, 8, 4, norm="standardised")
+    first, last = head[0], head[-1]
+    rows = []
+    for row in first.weight.tolist():
+        mean = sum(row) / 6
+        variance = sum((w - mean) ** 2 for w in row) / 6
+        rows.append([(w - mean) / math.sqrt(6 * variance + 1e-5) for w in row])
+    expected = [
+        [sum(w * v for w, v in zip(row, each, strict=True)) for row in rows] for each in x.tolist()
+    ]
+    assert torch.allclose(first(x) - first.bias, torch.tensor(expected), atol=1e-5)
+    assert type(last) is torch.nn.Linear  # no norm follows
+    maps = convolution("standardised", 6, 8, 1)
+    maps.weight.data = first.weight.data[:, :, None, None]
+    assert torch.allclose(maps(x[:, :, None, None]).flatten(1), torch.tensor(expected), atol=1e-5)
+    assert norms("standardised", 8)[0].num_groups == norms("group", 8)[0].num_groups
 
 
 def test_the_bound_saturates_at_log_n_for_perfect_matches():

@@ -145,6 +145,7 @@ def test_a_variant_out_of_range_is_explained(variant, said):
     assert said in str(error.value)
 
 
-def test_a_warm_up_longer_than_the_run_is_refused():
-    with pytest.raises(UserError, match="training.warmup is 10, but there are only 6 epochs"):
-        compose.settings(PARAMS, "quick", "digits", "simclr", "training.warmup=10")
+@pytest.mark.parametrize("warmup", ["6", "10"])
+def test_a_warm_up_as_long_as_the_run_is_refused(warmup):
+    with pytest.raises(UserError, match=f"training.warmup is {warmup}, but there are only 6 epoch"):
+        compose.settings(PARAMS, "quick", "digits", "simclr", f"training.warmup={warmup}")

@@ -22,6 +22,7 @@ from unlabel.features.parquet import Features
 from unlabel.params import compose
 from unlabel.probe import linear
 from unlabel.probe.factors import Factors
+from unlabel.probe.information import Information
 from unlabel.probe.invariance import Invariance
 from unlabel.probe.knn import KNN
 from unlabel.probe.linear import Linear
@@ -51,6 +52,7 @@ def collapsed() -> Features:
 
 def test_a_collapsed_encoder_is_measured_too():
     probes = (KNN(), Linear(), LowShot(), Spectrum(), Factors(), Invariance(), PROJECTION)
+    probes = (*probes, Information(candidates=[4], temperatures=[0.1]))
     for probe in probes:
         measures = probe.measure(collapsed(), 0)
         assert all(math.isfinite(value) for value in measures.values())

@@ -52,7 +52,9 @@ CASES = [Case(name) for name in METHODS if name != "random"] + [
     Case("simclr", "encoder.norm=none,method.norm=none", PARTS),
     Case("simclr", "method.negatives=false"),
     Case("simmim", training=PARTS),
+    Case("supervised", "method.views=2"),
     Case("swav", "method.crops=2"),
+    Case("swav", "method.queue=12"),
 ]
 
 

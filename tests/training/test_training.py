@@ -23,6 +23,19 @@ def test_the_schedule_warms_up_and_then_falls_as_a_cosine():
     assert rates[-1] > 0
 
 
+def test_a_fractional_warm_up_does_not_pass_the_full_rate():
+    rates = [schedule(step, 114, 9.5) for step in range(114)]  # half an epoch of 19 steps
+    assert rates[8:10] == pytest.approx([9 / 9.5, 1.0])
+    assert max(rates) == 1.0
+    assert sorted(rates[9:], reverse=True) == rates[9:]
+
+
+@pytest.mark.parametrize("warmup", [2, 2.5])
+def test_a_warm_up_as_long_as_the_training_is_refused(warmup):
+    with pytest.raises(UserError, match=f"training.warmup is {warmup}, but there are only 2 epoch"):
+        Training(epochs=2, batch=10, warmup=warmup).steps(100)
+
+
 class Linear(Method):
     """Without batch norm, so that a batch in parts has the gradient of the whole."""
 

@@ -1,9 +1,10 @@
 """Drawn images with known factors, to ask what a representation keeps of each."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import product
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,7 @@ from torch import Generator, Tensor
 
 from unlabel.data.images import Images
 from unlabel.dataset import Dataset, Raw
-from unlabel.errors import UserError
+from unlabel.errors import UserError, did_you_mean
 from unlabel.ranges import Natural, NonNegative, Range
 from unlabel.seeds import generator
 
@@ -28,6 +29,8 @@ FACTORS = {
     "texture": ("plain", "striped", "chequered", "dotted"),
 }
 RADIUS = (0.42, 0.56, 0.75)  # of each size; half the image's side is 1
+SHADE = 0.45  # how much darker a shape is at its middle than at its top
+DARKEST = 0.25  # the light at its foot
 OFFSET = 0.24  # of the shape's centre from the image's, in each direction
 
 
@@ -35,15 +38,17 @@ OFFSET = 0.24  # of the shape's centre from the image's, in each direction
 class Shapes(Dataset):
     """A shape on a cluttered background, (3, 32, 32). The class is its kind, all else is a factor.
 
-    Kind and factors are independent and uniform. Each value of a factor is a range, within which
+    `classes` may name other factors; then each combination of their values is a class. Kind and
+    factors are independent and uniform. Each value of a factor is a range, within which
     hue, angle, place and size vary. `seed` also changes the images. Raises `UserError` unless there
     are images to train on and to test on.
     """
 
     size: Annotated[int, Range(100)] = 20_000  # images to train on; some of them are held out
     test: Annotated[int, Range(100)] = 4_000
-    clutter: Natural = 3  # spots behind the shape
-    noise: NonNegative = 0.05  # standard deviation of each pixel's noise; white is 1
+    clutter: Natural = 2  # spots behind the shape
+    noise: NonNegative = 0.03  # standard deviation of each pixel's noise; white is 1
+    classes: Sequence[str] = ("kind",)  # what makes the class: the kind, or factors
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -59,13 +64,20 @@ class Shapes(Dataset):
                     f"dataset.{name} is {getattr(self, name)}, but must not be negative"
                 )
 
+        known = {"kind": tuple(KINDS), **FACTORS}
+        for name in self.classes:
+            if name not in known:
+                raise UserError(f"dataset.classes names {name!r}; {did_you_mean(name, known)}")
+
     def load(self, raw: Path) -> Raw:
         """Draw all images; `raw` is not used."""
         train = self._drawn("train", self.size, 0)
         test = self._drawn("test", self.test, FIRST)
+        known = {"kind": tuple(KINDS), **FACTORS}
+        names = tuple(map(" ".join, product(*(known[name] for name in self.classes))))
         pixels = sha256(train.pixels.numpy().tobytes() + test.pixels.numpy().tobytes())
         checksum = {"shapes": pixels.hexdigest()}
-        return Raw(train, test, tuple(KINDS), "shapes, drawn by unlabel", checksum, FACTORS)
+        return Raw(train, test, names, "shapes, drawn by unlabel", checksum, FACTORS)
 
     def _drawn(self, split: str, size: int, first: int) -> Images:
         blocks = []
@@ -73,7 +85,11 @@ class Shapes(Dataset):
             draw = generator("shapes", self.seed, split, number)
             blocks.append(picture(draw, BLOCK, self.clutter, self.noise))
         kind, factor, image = (torch.cat(part)[:size] for part in zip(*blocks, strict=True))
-        return Images(torch.arange(first, first + size), image, kind, factor)
+        label, known = torch.zeros_like(kind), dict(zip(FACTORS, factor.T, strict=True))
+        known["kind"] = kind
+        for name in self.classes:
+            label = label * len(KINDS if name == "kind" else FACTORS[name]) + known[name]
+        return Images(torch.arange(first, first + size), image, label, factor)
 
 
 def picture(draw: Generator, n: int, clutter: int, noise: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -104,7 +120,7 @@ def picture(draw: Generator, n: int, clutter: int, noise: float) -> tuple[Tensor
     colour = 1 - uniform(0.4, 0.8) * (1 - colour)
     light = pattern(grid, texture, uniform(0, math.pi), uniform(3.5, 5), uniform(0, 1, 2))
     light = uniform(0.8, 1)[:, :, None] * (1 - uniform(0.4, 0.7)[:, :, None] * light)
-    light = light * (0.7 + 0.3 * v).clamp(0.4, 1)  # darker at the foot, so that rotation shows
+    light = light * (1 - SHADE + SHADE * v).clamp(DARKEST, 1)  # so that rotation shows
     x = ground(n, grid, clutter, uniform)
     x = x + cover[:, None] * (colour[:, :, None, None] * light[:, None] - x)
     x = x + noise * torch.randn(x.shape, generator=draw)
@@ -113,13 +129,13 @@ def picture(draw: Generator, n: int, clutter: int, noise: float) -> tuple[Tensor
 
 def ground(n: int, grid: Tensor, clutter: int, uniform: Callable[..., Tensor]) -> Tensor:
     """The background (n, 3, 32, 32): dull colours that change slowly, and spots of others."""
-    slow = uniform(-0.1, 0.1, 3, 3, 3) + uniform(0.1, 0.4, 1, 1, 1)
+    slow = uniform(-0.1, 0.1, 3, 3, 3) + uniform(0.1, 0.3, 1, 1, 1)
     x = F.interpolate(slow, (SIDE, SIDE), mode="bilinear", align_corners=True)
     for _ in range(clutter):
         u, v = turned(grid - uniform(-1, 1, 2, 1, 1), uniform(0, math.pi))
         long, wide = (uniform(low, high)[:, :, None] for low, high in ((0.1, 0.5), (0.06, 0.2)))
         cover = (0.5 - (torch.hypot(u / long, v / wide) - 1) * wide * SIDE / 2).clamp(0, 1)
-        spot = uniform(-0.1, 0.1, 3, 1, 1) + uniform(0.1, 0.5, 1, 1, 1)
+        spot = uniform(-0.1, 0.1, 3, 1, 1) + uniform(0.1, 0.4, 1, 1, 1)
         x = x + cover[:, None] * (spot - x)
     return x
 

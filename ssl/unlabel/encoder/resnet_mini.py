@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.nn.layers import Norm, norms
+from unlabel.nn.layers import Norm, convolution, norms
 from unlabel.ranges import Count
 
 
@@ -48,6 +48,5 @@ class _Block(nn.Module):
 
 
 def _convolution(norm: Norm, dim: int, out: int, size: int, stride: int = 1) -> nn.Sequential:
-    """A convolution and a norm. If the norm is "none", the convolution has a bias."""
-    convolve = nn.Conv2d(dim, out, size, stride, size // 2, bias=norm == "none")
-    return nn.Sequential(convolve, *norms(norm, out, maps=True))
+    """A convolution and a norm, if there is one."""
+    return nn.Sequential(convolution(norm, dim, out, size, stride), *norms(norm, out, maps=True))

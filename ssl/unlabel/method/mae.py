@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from unlabel.augment import Augment
 from unlabel.augment.tiles import take
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
@@ -29,6 +30,7 @@ class MAE(Method):
         self,
         encoder: Encoder,
         data: Data,
+        augment: Augment,
         width: Count = 512,
         depth: Count = 8,
         heads: Count = 16,
@@ -36,6 +38,7 @@ class MAE(Method):
         normalise: bool = True,
     ):
         super().__init__(encoder, data)
+        self.augment = augment
         if not hasattr(encoder, "tokens"):
             name = type(encoder).__name__
             raise UserError(f"mae needs an encoder with patches, not {name}; set encoder=vit_mini")
@@ -47,9 +50,10 @@ class MAE(Method):
         self.decode = PatchDecoder(encoder.dim, grid, pixels, width, depth, heads)
 
     def step(self, batch: Batch) -> Iterator[Tensor]:
-        patches = patchify(batch.x, self.patch)  # (B, N, P)
+        x = self.augment(batch.x)
+        patches = patchify(x, self.patch)  # (B, N, P)
         keep, hide = self.mask(patches)
-        guess = self.decode(self.encoder.tokens(batch.x, keep), keep)
+        guess = self.decode(self.encoder.tokens(x, keep), keep)
         yield masked_error(guess, standardise(patches) if self.normalise else patches, hide)
 
     def mask(self, patches: Tensor) -> tuple[Tensor, Tensor]:
@@ -62,10 +66,13 @@ class MAE(Method):
         patches, size = patchify(x, self.patch), (x.shape[2], x.shape[3])
         keep, _ = self.mask(patches)
         guess = self.decode(self.encoder.tokens(x, keep), keep)
-        if self.normalise:  # restore each patch's own mean and contrast
-            guess = guess * patches.std(2, keepdim=True, correction=0) + patches.mean(2, True)
+        visible, caption = take(patches, keep), "hidden patches filled in"
+        if self.normalise:  # a patch is predicted without its mean and contrast
+            contrast = visible.std(2, correction=0).mean(1)[:, None, None]
+            guess = guess * contrast + visible.mean((1, 2), True)
+            caption += ", with the visible patches' mean and contrast"
         seen = torch.zeros_like(patches[:, :, :1]).scatter(1, keep.unsqueeze(2), 1) > 0
-        pictures = {"visible patches": 0.5, "hidden patches filled in": guess.clamp(0, 1)}
+        pictures = {"visible patches": 0.5, caption: guess.clamp(0, 1)}
         filled = {
             k: assemble(patches.where(seen, v), self.patch, size) for k, v in pictures.items()
         }

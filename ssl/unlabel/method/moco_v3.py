@@ -38,7 +38,7 @@ class MoCoV3(Method):
         self.project = mlp(encoder.dim, *[width] * (layers - 1), dim, norm_out=True)
         self.query = nn.Sequential(encoder, self.project)
         self.key = Teacher(self.query)
-        self.predict = mlp(dim, width, dim)
+        self.predict = mlp(dim, width, dim, norm_out=True)
         self.momentum, self.temperature = momentum, temperature
         if freeze_patches:
             patches = getattr(encoder, "conv_proj", None)

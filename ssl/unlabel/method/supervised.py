@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -10,6 +11,7 @@ from unlabel.data.images import Data
 from unlabel.encoder import Encoder
 from unlabel.method import Batch, Method
 from unlabel.nn.distributed import gather
+from unlabel.ranges import Count
 
 
 class Supervised(Method):
@@ -17,15 +19,17 @@ class Supervised(Method):
 
     labels = True
 
-    def __init__(self, encoder: Encoder, data: Data, augment: Augment):
+    def __init__(self, encoder: Encoder, data: Data, augment: Augment, views: Count = 1):
         super().__init__(encoder, data)
-        self.augment = augment
+        self.augment, self.views = augment, views  # a step sees each image so many times
         self.classify = nn.Linear(encoder.dim, len(data.classes))
 
     def step(self, batch: Batch) -> Iterator[Tensor]:
-        logits = self.classify(self.encoder(self.augment(batch.x)))  # (B, classes)
+        views = torch.cat([self.augment(batch.x) for _ in range(self.views)])
+        logits = self.classify(self.encoder(views))  # (views * B, classes)
         # Gather, because processes may have different numbers of labels.
-        yield F.cross_entropy(gather(logits), gather(batch.y), ignore_index=-1)
+        y = gather(batch.y).repeat(self.views)
+        yield F.cross_entropy(gather(logits, self.views), y, ignore_index=-1)
 
     def show(self, x: Tensor) -> dict[str, Tensor]:
         return {"image": x, "augmented": self.augment(x)}

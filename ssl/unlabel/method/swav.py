@@ -17,7 +17,12 @@ from unlabel.ranges import Count, Natural, Positive, Share
 
 
 class SwAV(Method):
-    """Predict another view's prototype assignment; assignments are balanced over prototypes."""
+    """Predict another view's prototype assignment; assignments are balanced over prototypes.
+
+    With a queue, they are balanced over the batch and the embeddings of batches before it.
+    """
+
+    queue: Tensor  # of each global view, newest first (2, K, d)
 
     def __init__(
         self,
@@ -32,22 +37,38 @@ class SwAV(Method):
         temperature: Positive = 0.1,
         epsilon: Positive = 0.05,
         iterations: Natural = 3,
-        frozen: Share = 0.00125,  # share of training during which the prototypes are frozen
+        frozen: Share = 0.01,  # share of training during which the prototypes are frozen
+        queue: Natural = 0,  # embeddings of each global view to keep
+        queue_start: Share = 0.0,  # share of training before the queue fills
     ):
         super().__init__(encoder, data)
         self.augment, self.local, self.crops = augment, local, crops
         self.project = mlp(encoder.dim, width, dim)
         self.prototypes = Prototypes(dim, prototypes)
         self.temperature, self.epsilon, self.iterations = temperature, epsilon, iterations
-        self.frozen = frozen
+        self.frozen, self.queue_start = frozen, queue_start
+        self.register_buffer("queue", torch.zeros(2, queue, dim))
 
     def step(self, batch: Batch) -> Iterator[Tensor]:
         self.prototypes.requires_grad_(batch.t >= self.frozen)
         views = [self.augment(batch.x), self.augment(batch.x)]
         views += [self.local(batch.x) for _ in range(self.crops)]
-        scores = [self.prototypes(self.embed(self.encoder(view))) for view in views]  # (B, K) each
-        codes = [local_rows(sinkhorn(gather(s), self.epsilon, self.iterations)) for s in scores[:2]]
+        z = [self.embed(self.encoder(view)) for view in views]  # (B, d) each
+        scores = [self.prototypes(each) for each in z]  # (B, K) each
+        codes = [self.codes(s, queue) for s, queue in zip(scores[:2], self.queue, strict=True)]
         yield cross_prediction([s / self.temperature for s in scores], codes)  # equations 1, 2, 6
+        if self.queue.numel() and batch.t >= self.queue_start:
+            new = torch.stack([gather(each.detach().float()) for each in z[:2]])
+            self.queue = torch.cat([new, self.queue], 1)[:, : self.queue.shape[1]]
+
+    @torch.no_grad()
+    def codes(self, scores: Tensor, queue: Tensor) -> Tensor:
+        """The codes of a view (b, K). A full queue helps to balance them (section 3.1)."""
+        every = gather(scores)
+        full = len(queue) > 0 and bool(queue[-1].any())
+        more = [self.prototypes(queue)] if full else []
+        balanced = sinkhorn(torch.cat([every, *more]), self.epsilon, self.iterations)
+        return local_rows(balanced[: len(every)])
 
     def embed(self, h: Tensor) -> Tensor:
         return self.project(h)

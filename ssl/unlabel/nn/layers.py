@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from unlabel.nn.losses import cosine_similarities
 
-Norm = Literal["batch", "group", "layer", "none"]
+Norm = Literal["batch", "group", "standardised", "layer", "none"]
 GROUPS = 8  # of group norm, if the channels divide into that many
 
 
@@ -20,7 +20,8 @@ def norms(kind: Norm, dim: int, maps: bool = False, affine: bool = True) -> list
 
     "batch" uses the statistics of each channel over the batch (arXiv:1502.03167), "group" those of
     groups of one image's channels (arXiv:1803.08494), and "layer" those of all its channels and
-    pixels (arXiv:1607.06450).
+    pixels (arXiv:1607.06450). "standardised" is "group" after a layer whose weights are
+    standardised; see `linear` and `convolution`.
     """
     if kind == "none":
         return []
@@ -28,6 +29,39 @@ def norms(kind: Norm, dim: int, maps: bool = False, affine: bool = True) -> list
         return [(nn.BatchNorm2d if maps else nn.BatchNorm1d)(dim, affine=affine)]
     groups = 1 if kind == "layer" else math.gcd(GROUPS, dim)
     return [nn.GroupNorm(groups, dim, affine=affine)]
+
+
+def standardised(weight: Tensor) -> Tensor:
+    """Weight standardisation (arXiv:1903.10520, section 3), of weights (out, ...).
+
+    The weights of each output have mean 0 and variance 1 / inputs, with which a layer keeps the
+    scale of its input (arXiv:2101.08692). The paper has variance 1; the norm makes them alike.
+    """
+    w = weight.flatten(1)
+    w = w - w.mean(1, True)
+    return (w / (w.square().sum(1, True) + 1e-5).sqrt()).view_as(weight)
+
+
+class _StandardisedLinear(nn.Linear):
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, standardised(self.weight), self.bias)
+
+
+class _StandardisedConvolution(nn.Conv2d):
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, standardised(self.weight), self.bias, self.stride, self.padding)
+
+
+def linear(norm: Norm, dim: int, out: int) -> nn.Linear:
+    """A linear layer before a norm. It has no offset where batch norm would subtract it again."""
+    made = _StandardisedLinear if norm == "standardised" else nn.Linear
+    return made(dim, out, bias=norm != "batch")
+
+
+def convolution(norm: Norm, dim: int, out: int, size: int, stride: int = 1) -> nn.Conv2d:
+    """A convolution before a norm of maps; it has an offset where no norm follows."""
+    made = _StandardisedConvolution if norm == "standardised" else nn.Conv2d
+    return made(dim, out, size, stride, size // 2, bias=norm == "none")
 
 
 def mlp(
@@ -43,10 +77,10 @@ def mlp(
     """
     layers: list[nn.Module] = []
     for dim, out in pairwise(dims[:-1]):
-        layers += [nn.Linear(dim, out, bias=norm != "batch"), *norms(norm, out), activation()]
+        layers += [linear(norm, dim, out), *norms(norm, out), activation()]
     last = norms(norm, dims[-1], affine=False) if norm_out else []
-    bias = not (last and norm == "batch")  # batch norm would subtract it again
-    return nn.Sequential(*layers, nn.Linear(dims[-2], dims[-1], bias=bias), *last)
+    final = linear(norm, dims[-2], dims[-1]) if last else nn.Linear(dims[-2], dims[-1])
+    return nn.Sequential(*layers, final, *last)
 
 
 class Teacher(nn.Module):

@@ -60,7 +60,7 @@ def retrieval(logits: Tensor, target: Tensor) -> dict[str, Tensor]:
 
     The share of queries whose positive is the most similar key, and the lower bound log N - L on
     the mutual information of the views in nats (arXiv:1807.03748, section 2.3). N is the number of
-    finite logits in a row.
+    finite logits in a row. It is a bound if all candidates are keys of the same network.
     """
     candidates = (logits > -torch.inf).sum(1, dtype=torch.int32).float().mean()
     return {

@@ -144,11 +144,11 @@ def _check(params: Path, resolved: Mapping[Any, Any], where: str) -> None:
                 )
             check(resolved[section], section)
         training = resolved["training"]
-        if training.get("warmup", 0) > training["epochs"]:
+        if training.get("warmup", 0) >= training["epochs"]:
             raise UserError(
                 f"training.warmup is {training['warmup']}, but there are only "
-                f"{training['epochs']} epochs: the learning rate would never reach its full value; "
-                "set training.warmup lower"
+                f"{training['epochs']} epochs: the learning rate would never fall; set "
+                "training.warmup lower"
             )
         for name, probe in resolved["probe"].items():
             check(probe, f"probe.{name}")

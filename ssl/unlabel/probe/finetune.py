@@ -61,7 +61,7 @@ class Finetune:
         batch: Count = 128,
         lr: Sequence[Positive] = (4e-3,),
         weight_decay: NonNegative = 1e-4,
-        warmup: Natural = 10,
+        warmup: Natural = 10,  # steps, but at most a fifth of all
     ):
         if len(fractions) != len(steps):
             raise UserError(
@@ -116,7 +116,7 @@ class Finetune:
         progress: Progress,
     ) -> None:
         batch = min(self.batch, len(images.id))
-        warmup = self.warmup / (len(images.id) // batch)  # in epochs
+        warmup = min(self.warmup, steps // 5) / (len(images.id) // batch)  # in epochs
         training = Steps(epochs=0, batch=batch, warmup=warmup, number=steps)
         optimizer = adamw(model, lr, weight_decay=self.weight_decay)
         for _ in fit(model, hardware.hold(images), [optimizer], training, hardware, seed):

@@ -44,11 +44,19 @@ class Training:
         return replace(self, batch=images // parts * parts)
 
     def steps(self, images: int) -> int:
-        """The number of steps. Raises `UserError` if a batch is too large or does not divide."""
+        """The number of steps.
+
+        Raises `UserError` if a batch is too large or does not divide, or the warm-up never ends.
+        """
         if self.batch > images:
             raise UserError(
                 f"training.batch is {self.batch}, but there are only {images} images to train on; "
                 "set it lower, or train on more of them"
+            )
+        if 0 < self.epochs <= self.warmup:
+            raise UserError(
+                f"training.warmup is {self.warmup}, but there are only {self.epochs} epochs: the "
+                "learning rate would never fall; set training.warmup lower"
             )
         if self.batch % (self.accumulate * self.processes):
             raise UserError(
@@ -70,7 +78,7 @@ class Step(NamedTuple):
 def schedule(step: int, steps: int, warmup: float) -> float:
     """Linear warm-up over `warmup` steps, then half a cosine from 1 to 0 (arXiv:1608.03983)."""
     if step < warmup:
-        return (step + 1) / warmup
+        return min(1.0, (step + 1) / warmup)  # a fraction of a step would pass the full rate
     return (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup))) / 2
 
 
