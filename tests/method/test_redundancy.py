@@ -62,7 +62,7 @@ def test_w_mse_whitens_each_sub_batch_and_each_view_alone(digits, batch):
 
 def test_tico_is_its_equation_and_its_covariance_a_moving_average(digits, batch, hardware):
     method = made("tico", digits, "method.contrast=3.0,method.decay=0.8")
-    c = torch.zeros(128, 128)
+    c = torch.zeros_like(method.covariance)
     for twin in stepped(method, batch, hardware, 3):
         z = F.normalize(twin.online(batch.x), dim=1).detach()
         z_ = F.normalize(twin.target(batch.x), dim=1)
