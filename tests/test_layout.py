@@ -164,9 +164,9 @@ def test_no_test_imports_another():
 
 @pytest.mark.parametrize("method", sorted((ROOT / "params/method").glob("*.yaml")), ids=str)
 def test_each_method_is_two_files(method):
-    assert (ROOT / "ssl/unlabel/method" / f"{method.stem}.py").exists() or (
-        f"unlabel.method.{method.stem.split('_')[0]}" in method.read_text()
-    )
+    (module,) = re.findall(r"_target_: unlabel\.method\.(\w+)\.", method.read_text())
+    assert (ROOT / "ssl/unlabel/method" / f"{module}.py").exists()
+    assert module == method.stem or method.stem.startswith((f"{module}_", "dinov2"))
 
 
 @pytest.mark.parametrize("group", GROUPS)

@@ -65,8 +65,7 @@ class SwAV(Method):
     def codes(self, scores: Tensor, queue: Tensor) -> Tensor:
         """The codes of a view (b, K). A full queue helps to balance them (section 3.1)."""
         every = gather(scores)
-        full = len(queue) > 0 and bool(queue[-1].any())
-        more = [self.prototypes(queue)] if full else []
+        more = [self.prototypes(queue)] if len(queue) and queue[-1].any() else []
         balanced = sinkhorn(torch.cat([every, *more]), self.epsilon, self.iterations)
         return local_rows(balanced[: len(every)])
 
@@ -80,10 +79,7 @@ class SwAV(Method):
 
 @torch.no_grad()
 def sinkhorn(scores: Tensor, epsilon: float, iterations: int) -> Tensor:
-    """Equations 3 to 5: similarities with prototypes (B, K) -> codes (B, K), whose rows sum to 1.
-
-    With more iterations, the prototypes' shares of the batch become more equal.
-    """
+    """Equations 3 to 5: similarities with prototypes (B, K) -> codes (B, K), whose rows sum to 1."""
     log_q = scores.float() / epsilon
     for _ in range(iterations):
         log_q = log_q.log_softmax(0).log_softmax(1)
