@@ -4,6 +4,7 @@ import ast
 import os
 import re
 import shutil
+import signal
 import stat
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
@@ -26,6 +27,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the stage that the arguments name; a user's mistake ends as one sentence and exit 1."""
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # some encodings lack the lines of tables
+    try:
+        try:
+            _main(arguments)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        if not _reader_is_gone():
+            raise
+        sys.exit(128 + signal.SIGPIPE)  # as other programs do in `... | head`
+
+
+def _main(arguments: Sequence[str] | None) -> None:
     stage, *rest = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
         if stage in ("-h", "--help"):
@@ -42,6 +55,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if stat.S_ISREG(os.fstat(2).st_mode):  # a log, which may be on the disk that is full
             print(f"error: {said}", flush=True)
         sys.exit(f"error: {said}")
+
+
+def _reader_is_gone() -> bool:
+    """Does nobody read what this process prints? Then let it print to nowhere from now on."""
+    gone = False
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            gone = True
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return gone
 
 
 def overview() -> str:

@@ -12,7 +12,7 @@ from unlabel import files
 from unlabel.fingerprint import fingerprint, targets
 from unlabel.params.settings import Settings
 
-Stage = dict[str, Any]  # a stage's frozen "settings", a file, and the "modules" that they name
+Stage = dict[str, Any]  # a stage's frozen "settings", a file, and the "targets" that they name
 Entries = dict[str, dict[str, Stage]]  # the stages of each run, dataset, study and report
 
 
@@ -24,16 +24,16 @@ class Freezer:
 
     def freeze(self, settings: Settings) -> Stage:
         """Write settings into a file that is named by its content."""
-        return self.write(as_yaml(settings), modules(settings))
+        return self.write(as_yaml(settings), targets_of(settings))
 
-    def write(self, text: str, modules: list[str]) -> Stage:
-        """Write settings that are YAML already, and name these modules."""
+    def write(self, text: str, targets: list[str]) -> Stage:
+        """Write settings that are YAML already, and name these targets."""
         path = self.folder / f"{digest(text.encode())}.yaml"
         if not is_whole(path):
             # There may be thousands, and the disk takes a millisecond or more for each. A power cut
             # ends the workflow too, and the next one checks that each is what its name says.
             files.write_text(path, text, durable=False)
-        return {"settings": str(path), "modules": modules}
+        return {"settings": str(path), "targets": targets}
 
 
 def parameters(stages: Mapping[str, Stage], stage: str) -> dict[str, str]:
@@ -44,7 +44,7 @@ def parameters(stages: Mapping[str, Stage], stage: str) -> dict[str, str]:
     """
     known = stages[stage]
     if "code" not in known:
-        known["code"] = fingerprint(f"unlabel.stage.{stage}", *known["modules"])
+        known["code"] = fingerprint(f"unlabel.stage.{stage}", *known["targets"])
     return {"settings": known["settings"], "code": known["code"]}
 
 
@@ -67,8 +67,8 @@ def as_yaml(settings: Settings) -> str:
     return text
 
 
-def modules(settings: Settings) -> list[str]:
-    """The modules that settings name as targets, each once."""
+def targets_of(settings: Settings) -> list[str]:
+    """The targets that settings name, each once."""
     return sorted(set(targets(settings)))
 
 

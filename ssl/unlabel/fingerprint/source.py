@@ -1,0 +1,180 @@
+"""A module by its parts: the statements at its top level, what they bind and what they use."""
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+from unlabel.errors import UserError
+
+EVERYTHING = "*"
+# These decorators and calls do nothing but make what they return.
+HARMLESS = set(
+    "cache classmethod contextmanager dataclass field property staticmethod torch.no_grad".split()
+)
+HOOKS = ("__init_subclass__", "__set_name__")  # run when a class is defined somewhere else
+Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+Use = tuple[str, str]  # a name and an attribute of it, which is empty if it is used on its own
+
+
+class Taken(NamedTuple):
+    """What an import takes from a module: a name, everything, or (empty) the module itself."""
+
+    module: str
+    name: str = ""
+
+
+@dataclass(eq=False)
+class Part:
+    """A statement at the top level; one that imports several names is several."""
+
+    node: ast.stmt
+    names: set[str] = field(default_factory=set)  # that it binds, and perhaps more
+    imports: list[tuple[str, Taken]] = field(default_factory=list)  # by local name
+    uses: set[Use] = field(default_factory=set)
+    hooks: bool = False
+
+    @property
+    def is_import(self) -> bool:
+        """Does it import and do nothing else?"""
+        return isinstance(self.node, ast.Import | ast.ImportFrom)
+
+    @cached_property
+    def digest(self) -> str:
+        """The same whatever its comments and docstrings say."""
+        return sha256(ast.dump(self.node).encode()).hexdigest()
+
+    def imported(self, name: str) -> Iterator[Taken]:
+        """What a name means in it by its imports."""
+        return (taken for local, taken in self.imports if local == name)
+
+
+class Source:
+    """A module, as its file is now. Raises `UserError` for a relative import."""
+
+    def __init__(self, name: str, path: Path):
+        self.name, self.path = name, path
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        self.parts = [_scan(part, name) for node in tree.body for part in _split(node)]
+        self.binding = defaultdict[str, list[int]](list)  # the parts that bind each name
+        for number, part in enumerate(self.parts):
+            for each in part.names:
+                self.binding[each].append(number)
+        self.hooks = any(part.hooks for part in self.parts)
+        used = {each for part in self.parts for each, _ in part.uses}
+        own = {each for part in self.parts if not _foreign(part) for each in part.names}
+        self.run = {  # when it is imported, these do more than bind a name that may be used
+            number
+            for number, part in enumerate(self.parts)
+            if not (used & part.names if part.is_import else _only_binds(part.node, own))
+        }
+
+
+def _split(node: ast.stmt) -> list[ast.stmt]:
+    match node:
+        case ast.Expr(value=ast.Constant()):
+            return []  # a docstring
+        case ast.Import(names=names):
+            return [ast.copy_location(ast.Import([each]), node) for each in names]
+        case ast.ImportFrom(names=names):
+            return [
+                ast.copy_location(ast.ImportFrom(node.module, [each], node.level), node)
+                for each in names
+            ]
+    return [node]
+
+
+def _scan(top: ast.stmt, module: str) -> Part:
+    part, of_attribute = Part(top), set[ast.expr]()
+    if isinstance(top, Definition):
+        part.names.add(top.name)
+    for node in _walk(top):
+        if isinstance(node, ast.Name):
+            if isinstance(node.ctx, ast.Store):
+                part.names |= set() if isinstance(top, Definition) else {node.id}
+            elif node not in of_attribute:
+                part.uses.add((node.id, ""))
+        elif isinstance(node, ast.Attribute):
+            if isinstance(node.value, ast.Name) and isinstance(node.ctx, ast.Load):
+                part.uses.add((node.value.id, node.attr))
+                of_attribute.add(node.value)
+        elif isinstance(node, Definition):
+            part.hooks |= node.name in HOOKS
+            if not isinstance(top, Definition):
+                part.names.add(node.name)
+            if ast.get_docstring(node, clean=False) is not None:
+                node.body[0].value.value = None  # type: ignore[attr-defined]
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            part.imports += _imports(node, module)
+            if not isinstance(top, Definition):
+                part.names |= {local for local, _ in part.imports}
+        elif isinstance(node, ast.Global):
+            part.uses |= {(name, "") for name in node.names}
+        elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
+            part.uses.add((node.target.id, ""))
+        elif isinstance(node, ast.keyword):
+            part.hooks |= node.arg == "metaclass"
+    return part
+
+
+def _walk(top: ast.AST) -> Iterator[ast.AST]:
+    """All nodes, those of annotations that are written as text included."""
+    for node in ast.walk(top):
+        yield node
+        if isinstance(node, ast.arg | ast.AnnAssign | ast.FunctionDef | ast.AsyncFunctionDef):
+            hint = node.returns if isinstance(node, Definition) else node.annotation
+            for each in ast.walk(hint) if hint else ():
+                if isinstance(each, ast.Constant) and isinstance(each.value, str):
+                    with suppress(SyntaxError):
+                        yield from ast.walk(ast.parse(each.value, mode="eval"))
+
+
+def _imports(node: ast.Import | ast.ImportFrom, module: str) -> list[tuple[str, Taken]]:
+    if isinstance(node, ast.Import):
+        return [
+            (each.asname or each.name.partition(".")[0], Taken(each.name)) for each in node.names
+        ]
+    if node.level or node.module is None:
+        raise UserError(f"{module} has a relative import in line {node.lineno}; write it in full")
+    return [(each.asname or each.name, Taken(node.module, each.name)) for each in node.names]
+
+
+def _foreign(part: Part) -> bool:
+    """Does it just import from elsewhere?"""
+    return part.is_import and not any(is_ours(taken.module) for _, taken in part.imports)
+
+
+def is_ours(module: str) -> bool:
+    """Is it of this package?"""
+    return module.partition(".")[0] == "unlabel"
+
+
+def _only_binds(node: ast.stmt, own: set[str]) -> bool:
+    """Does a statement do nothing but bind names? What functions do, they do when called."""
+    decorators = getattr(node, "decorator_list", [])
+    run: list[ast.AST | None]  # as the statement is
+    match node:
+        case ast.FunctionDef() | ast.AsyncFunctionDef():
+            run = [node.args, node.returns]
+        case ast.ClassDef() if all(_only_binds(each, own) for each in node.body):
+            run = [*node.bases, *node.keywords]
+        case ast.Assign() if all(isinstance(each, ast.Name) for each in node.targets):
+            run = [node.value]
+        case ast.AnnAssign(target=ast.Name()):
+            run = [node.annotation, node.value]
+        case ast.Pass() | ast.Expr(value=ast.Constant()):
+            run = []
+        case _:
+            return False
+    nodes = [each for part in (*run, *decorators) if part for each in ast.walk(part)]
+    called = [each.func for each in nodes if isinstance(each, ast.Call)]
+    called += [each for each in decorators if not isinstance(each, ast.Call)]
+    if any(isinstance(each, ast.NamedExpr | ast.Await | ast.Yield) for each in nodes):
+        return False
+    names = {ast.unparse(each) for each in called}
+    return names <= HARMLESS and not {each.partition(".")[0] for each in names} & own

@@ -1,0 +1,88 @@
+"""Why Snakemake makes an output again, in words.
+
+Snakemake's own reasons are of the rule's parameters. Ours are a file of frozen settings and a
+fingerprint, whose names say nothing; the file does.
+"""
+
+import ast
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from unlabel.params.settings import differences, load
+from unlabel.workflow.engine.records import OTHER
+
+SHOWN = 3  # differing settings
+WIDTH = 40  # characters of a value
+
+
+def reasons(dag: Any, job: Any) -> tuple[str, ...]:
+    """Of a job that is to be done: one or more."""
+    why = dag.reason(job)
+    if why.forced:
+        return ("forced",)
+    found = list(_of_files(why))
+    recorded = {dag.workflow.persistence.code(output) for output in job.output} - {None}
+    if OTHER["code"] in recorded:
+        found.append("not the file that was made")
+    elif why.code_changed:
+        found.append("command of the rule")
+    if why.params_changed:
+        found += _of_plans(why.params_changed.only_old, why.params_changed.only_new)
+    if why.software_stack_changed:
+        found.append("software of the rule")
+    return tuple(found) or ("always",)
+
+
+def _of_files(why: Any) -> Iterator[str]:
+    if why.missing_output:
+        yield "missing"
+    if why.incomplete_output:
+        yield "left half-made"
+    for file in sorted(why.updated_input - why.updated_input_run):
+        yield f"input {_short(file)} changed"
+    if why.updated_input_run:
+        yield "its inputs are made again"
+    if why.input_changed:
+        yield "other inputs"
+
+
+def _short(file: str) -> str:
+    """A run's file without the run, which is said beside it."""
+    return "/".join(file.split("/")[7:]) if file.startswith("data/runs/") else file
+
+
+def _of_plans(before: Iterable[str], now: Iterable[str]) -> list[str]:
+    """How a rule's parameters differ, given those of each that the other lacks."""
+    old, new = _plan(before), _plan(now)
+    found = []
+    if old.get("settings") != new.get("settings"):
+        found.append(_of_settings(old.get("settings"), new.get("settings")))
+    if old.get("code") != new.get("code"):
+        found.append("code")
+    return found or ["parameters of the rule"]
+
+
+def _plan(parameters: Iterable[str]) -> dict[str, str]:
+    """The parameter that names the settings and the code; Snakemake records what Python shows."""
+    for each in parameters:
+        if each.startswith("{"):
+            return dict(ast.literal_eval(each))
+    return {}
+
+
+@cache
+def _of_settings(before: str | None, now: str | None) -> str:
+    """The settings that differ in two frozen files; the older need not be there any more."""
+    if not before or not now or not Path(before).exists():
+        return "settings"
+    found = list(differences(load(Path(before)), load(Path(now))))
+    shown = [f"{name}: {_value(old)} → {_value(new)}" for name, old, new in found[:SHOWN]]
+    shown += [f"and {len(found) - SHOWN} more settings"] if len(found) > SHOWN else []
+    return ", ".join(shown) or "order of the settings"
+
+
+def _value(value: Any) -> str:
+    text = "null" if value is None else str(value)
+    return text if len(text) <= WIDTH else f"{text[:WIDTH]}…"
