@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from support.models import composed
-from unlabel import fingerprint as code
 from unlabel.errors import UserError
-from unlabel.fingerprint import closure, fingerprint, newest, targets
+from unlabel.fingerprint import closure, fingerprint, newest, reach, targets
 from unlabel.fingerprint.source import Source
 
 METHODS = ("simclr", "moco", "rotation", "random")
@@ -19,9 +18,7 @@ Edit = tuple[str, str, str]  # a file, what is replaced in it (nothing: its end)
 PARSED: dict[tuple[Path, bytes], Source] = {}  # of all tests; most files are never edited
 
 
-@cache
-def source(module: str) -> Source:
-    path = code._file(module)
+def source(module: str, path: Path) -> Source:
     key = (path, path.read_bytes())
     if key not in PARSED:
         PARSED[key] = Source(module, path)
@@ -37,14 +34,15 @@ def names(method: str) -> tuple[str, ...]:
 @pytest.fixture(scope="module")
 def copied(tmp_path_factory: pytest.TempPathFactory) -> Path:
     there = tmp_path_factory.mktemp("package") / "unlabel"
-    return shutil.copytree(code.PACKAGE, there, ignore=shutil.ignore_patterns("__pycache__"))
+    return shutil.copytree(reach.PACKAGE, there, ignore=shutil.ignore_patterns("__pycache__"))
 
 
 @pytest.fixture
 def package(copied: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A copy of the package, whose files are put back after the test."""
-    monkeypatch.setattr(code, "PACKAGE", copied)
-    monkeypatch.setattr(code, "_source", source)
+    monkeypatch.setattr(reach, "PACKAGE", copied)
+    monkeypatch.setattr(reach, "Source", source)
+    forget()
     before = {path: path.read_bytes() for path in copied.rglob("*") if path.is_file()}
     yield copied
     for path in [path for path in copied.rglob("*") if path.is_file()]:
@@ -57,7 +55,7 @@ def package(copied: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def forget() -> None:
-    for each in (code._file, source, code._reached, fingerprint):
+    for each in (reach.file_of, reach.source_of, reach.reached, fingerprint):
         each.cache_clear()
 
 
@@ -113,98 +111,94 @@ def test_what_a_method_does_not_name_does_not_count(package, edits):
 
 
 FIRST = "    every = gather(z, views=2)\n"  # of simclr's nt_xent
-# How simclr names something, a later edit of that, and the methods that are trained again.
+
+
+def named(text: str, taken: str = "", line: str = "", old: str = FIRST) -> list[Edit]:
+    """Edits that add something to losses.py and have simclr use it: what it imports, and a line."""
+    edits = [added(text)]
+    if taken:
+        edits.append((SIMCLR, "import RETRIEVAL", f"import {taken}, RETRIEVAL"))
+    return [*edits, (SIMCLR, old, line if old != FIRST else f"{FIRST}    {line}\n")]
+
+
+# How simclr comes to use something in losses.py, and what is edited there.
 NAMED = {
-    "a function": ([], [(SIMCLR, FIRST, f"{FIRST}    every = every + 1\n")], {"simclr"}),
-    "a function of another module": ([], [(LOSSES, "= gather(k)", "= gather(k + 1)")], {"moco"}),
-    "what that calls": (
-        [],
-        [(LOSSES, "return F.normalize(a", "return 1 + F.normalize(a")],
-        {"simclr", "moco"},
+    "a function": (named("def f(x): return 1", "f", "f(every)"), "return 1"),
+    "what that calls": (named("def g(): return 1\ndef f(): return g()", "f", "f()"), "return 1"),
+    "a constant": (named("N = 1", "N", "every * N"), "N = 1"),
+    "a constant of a constant": (named("N = 1\nM = (N, N)", "M", "M[0]"), "N = 1"),
+    "under another name": (named("def f(x): return 1", "f as a", "a(every)"), "return 1"),
+    "in a function": (
+        named("def f(): return 1", line="from unlabel.nn.losses import f\n    f()"),
+        "return 1",
     ),
-    "a constant": (
-        [added("VIEWS = 2"), (SIMCLR, "import RETRIEVAL", "import VIEWS, RETRIEVAL"),
-         (SIMCLR, FIRST, FIRST.replace("2", "VIEWS"))],
-        [(LOSSES, "VIEWS = 2", "VIEWS = 3")],
-        {"simclr"},
-    ),
-    "a constant of a constant": (
-        [added("ONE = 1\nVIEWS = (ONE, ONE)"), (SIMCLR, "import RETRIEVAL", "import VIEWS, RETRIEVAL"),
-         (SIMCLR, FIRST, FIRST.replace("2", "len(VIEWS)"))],
-        [(LOSSES, "ONE = 1", "ONE = 2")],
-        {"simclr"},
-    ),
-    "under another name": (
-        [added("def f(x): return x\ndef g(x): return x + 1"),
-         (SIMCLR, "from unlabel.ranges", "from unlabel.nn.losses import f as a, g as b\nfrom unlabel.ranges"),
-         (SIMCLR, FIRST, f"{FIRST}    every = a(b(every))\n")],
-        [(SIMCLR, "f as a, g as b", "f as b, g as a")],
-        {"simclr"},
+    "by its module": (
+        [
+            *named("def f(): return 1\ndef g(): pass", line="losses.f()"),
+            (SIMCLR, "from unlabel.ranges", "from unlabel.nn import losses\nfrom unlabel.ranges"),
+        ],
+        "return 1",
     ),
     "by another module": (
-        [added("def f(x): return x"), (LAYERS, "import cosine_similarities", "import cosine_similarities, f"),
-         (SIMCLR, "import Norm, mlp", "import Norm, mlp, f"), (SIMCLR, FIRST, f"{FIRST}    f(every)\n")],
-        [(LOSSES, "def f(x): return x", "def f(x): return 2")],
-        {"simclr"},
-    ),
-    "of a module": (
-        [added("def f(x): return x\ndef g(x): return x"),
-         (SIMCLR, "from unlabel.ranges", "from unlabel.nn import losses\nfrom unlabel.ranges"),
-         (SIMCLR, FIRST, f"{FIRST}    losses.f(every)\n")],
-        [(LOSSES, "def f(x): return x", "def f(x): return 2")],
-        {"simclr"},
-    ),
-    "in a function": (
-        [added("def f(x): return x"),
-         (SIMCLR, FIRST, f"{FIRST}    from unlabel.nn.losses import f\n    f(every)\n")],
-        [(LOSSES, "def f(x): return x", "def f(x): return 2")],
-        {"simclr"},
+        [
+            added("def f(): return 1"),
+            (LAYERS, "import cosine_similarities", "import cosine_similarities, f"),
+            (SIMCLR, "import Norm, mlp", "import Norm, f, mlp"),
+            (SIMCLR, FIRST, f"{FIRST}    f()\n"),
+        ],
+        "return 1",
     ),
     "in an annotation": (
-        [added("class Vectors: x = 1"), (SIMCLR, "import RETRIEVAL", "import Vectors, RETRIEVAL"),
-         (SIMCLR, "nt_xent(z: Tensor", "nt_xent(z: 'Tensor | Vectors'")],
-        [(LOSSES, "x = 1", "x = 2")],
-        {"simclr"},
+        named("class A: x = 1", "A", "nt_xent(z: 'Tensor | A'", "nt_xent(z: Tensor"),
+        "x = 1",
     ),
-    "as a default": (
-        [added("DIM = 128"), (SIMCLR, "import RETRIEVAL", "import DIM, RETRIEVAL"),
-         (SIMCLR, "Count = 128", "Count = DIM")],
-        [(LOSSES, "DIM = 128", "DIM = 64")],
-        {"simclr"},
-    ),
+    "as a default": (named("DIM = 128", "DIM", "Count = DIM", "Count = 128"), "DIM = 128"),
     "as a decorator": (
-        [added("def twice(f): return f"), (SIMCLR, "import RETRIEVAL", "import twice, RETRIEVAL"),
-         (SIMCLR, "def nt_xent", "@twice\ndef nt_xent")],
-        [(LOSSES, "def twice(f): return f", "def twice(f): return lambda *x: f(*x)")],
-        {"simclr"},
+        named("def twice(f): return f", "twice", "@twice\ndef nt_xent", "def nt_xent"),
+        "return f\n",
     ),
     "as a base class": (
-        [added("class Base: x = 1"), (SIMCLR, "import RETRIEVAL", "import Base, RETRIEVAL"),
-         (SIMCLR, "SimCLR(Method)", "SimCLR(Base, Method)")],
-        [(LOSSES, "x = 1", "x = 2")],
-        {"simclr"},
+        named("class A: x = 1", "A", "SimCLR(A, Method)", "SimCLR(Method)"),
+        "x = 1",
+    ),
+    "what is caught": (
+        named("class E(Exception): x = 1", "E", "try: pass\n    except E: pass"),
+        "x = 1",
     ),
     "by a global statement": (
-        [added("N = 1\ndef f():\n    global N\n    N += 1"), (SIMCLR, "import RETRIEVAL", "import f, RETRIEVAL"),
-         (SIMCLR, FIRST, f"{FIRST}    f()\n")],
-        [(LOSSES, "N = 1", "N = 2")],
-        {"simclr"},
+        named("N = 1\ndef f():\n    global N\n    N += 1", "f", "f()"),
+        "N = 1",
     ),
-    "what is bound twice": (
-        [added("N = 1\nN = (N, N)"), (SIMCLR, "import RETRIEVAL", "import N, RETRIEVAL"),
-         (SIMCLR, FIRST, f"{FIRST}    N\n")],
-        [(LOSSES, "N = 1", "N = 2")],
-        {"simclr"},
-    ),
-    "what a library has": ([], [(SIMCLR, "functional as F", "functional_ as F")], {"simclr"}),
-}  # fmt: skip
+    "what is bound twice": (named("N = 1\nN = (N, N)", "N", "N"), "N = 1\n"),
+}
 
 
-@pytest.mark.parametrize(("before", "edits", "methods"), NAMED.values(), ids=NAMED)
-def test_what_a_method_names_counts(package, before, edits, methods):
+@pytest.mark.parametrize(("before", "old"), NAMED.values(), ids=NAMED)
+def test_what_a_method_names_counts(package, before, old):
     edit(package, *before)
     assert again(package, added("def unused(): return 1")) == set()
+    assert again(package, (LOSSES, old, f"{old.strip()} or 7\n")) == {"simclr"}
+
+
+@pytest.mark.parametrize(
+    ("edits", "methods"),
+    [
+        ([(SIMCLR, FIRST, f"{FIRST}    every = every + 1\n")], {"simclr"}),
+        ([(LOSSES, "= gather(k)", "= gather(k + 1)")], {"moco"}),
+        ([(LOSSES, "return F.normalize(a", "return 1 + F.normalize(a")], {"simclr", "moco"}),
+        ([("method/__init__.py", "super().__init__()", "super().__init__() or 1")], {*METHODS}),
+        ([(SIMCLR, "functional as F", "functional_ as F")], {"simclr"}),
+        ([added("def f(): pass\ndef g(): pass"), (SIMCLR, "import R", "import f as a, g as b, R"),
+          (SIMCLR, FIRST, f"{FIRST}    a(b())\n")], {"simclr"}),
+    ],
+)  # fmt: skip
+def test_an_edit_trains_again_what_it_is_about(package, edits, methods):
     assert again(package, *edits) == methods
+
+
+def test_two_names_that_change_places_count(package):
+    edit(package, *named("def f(x): return x\ndef g(x): return 1", "f as a, g as b", "a(b(every))"))
+    assert again(package, (SIMCLR, "f as a, g as b", "f as b, g as a")) == {"simclr"}
 
 
 # What is done when the module is imported, or cannot be followed, and an edit of it. All these
@@ -224,8 +218,11 @@ UNSURE = {
     "a library for what it does": ("import antigravity", "antigravity", "this"),
     "a function by which it is called": ("def f(): return 1\nf()", "return 1", "return 2"),
     "a class below one that acts": (
-        "class A:\n    def __init_subclass__(cls): print(cls)\nclass B(A):\n    x = 1", "x = 1", "x = 2"
+        "class A:\n    def __init_subclass__(cls): print(1)\nclass B(A):\n    x = 1",
+        "x = 1",
+        "x = 2",
     ),
+    "a class below a library's": ("class A(torch.Foo):\n    x = 1", "x = 1", "x = 2"),
     "a class with a metaclass": ("class B(metaclass=type):\n    x = 1", "x = 1", "x = 2"),
 }  # fmt: skip
 

@@ -8,14 +8,15 @@ import pytest
 import yaml
 
 from support.models import about, composed
-from unlabel import fingerprint as code
 from unlabel.data import images
 from unlabel.data.images import Images
-from unlabel.fingerprint import targets
-from unlabel.stage import pretrain
+from unlabel.fingerprint import counted, targets
+from unlabel.fingerprint.reach import PACKAGE, source_of
+from unlabel.params.settings import load
+from unlabel.stage import features, finetune, pretrain, probe
+from unlabel.workflow.planned_runs import SECTIONS
 
-METHODS = ("byol", "dino", "gan", "jigsaw", "mae", "moco", "random", "simclr", "supervised", "vae")
-PACKAGE = str(code.PACKAGE)
+METHODS = ("dino", "gan", "mae", "moco", "random")
 
 
 class Trace:
@@ -32,20 +33,19 @@ class Trace:
         sys.setprofile(None)
 
     def _note(self, frame, event, _) -> None:
-        if event == "call" and frame.f_code.co_filename.startswith(PACKAGE):
+        if event == "call" and frame.f_code.co_filename.startswith(str(PACKAGE)):
             self.called.add((frame.f_code.co_filename, frame.f_code.co_firstlineno))
 
 
 def uncounted(called: set[tuple[str, int]], *names: str) -> set[str]:
     """What was called and does not count for `names`."""
-    counted = code._counted(names)
-    lines = {str(code._source(module).path): set() for module in counted}
-    for module, numbers in counted.items():
-        source = code._source(module)
+    lines: dict[str, set[int]] = {}
+    for module, numbers in counted(names).items():
+        source = source_of(module)
         for number in numbers:
             node = source.parts[number].node
             first = min([node.lineno, *(each.lineno for each in decorators(node))])
-            lines[str(source.path)] |= {*range(first, node.end_lineno + 1)}
+            lines.setdefault(str(source.path), set()).update(range(first, node.end_lineno + 1))
     return {
         f"{Path(file).relative_to(PACKAGE)}:{line}"
         for file, line in called
@@ -65,11 +65,27 @@ def test_all_that_a_training_runs_counts(digits, tmp_path, method):
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(settings))
     part = Images(*(each[:64] for each in digits))
     images.write(tmp_path / "train.arrow", part, about(digits))
+    files = ("params.yaml", "train.arrow", "state", "out")
     with Trace() as trace:
-        pretrain.run(
-            tmp_path / "params.yaml", tmp_path / "train.arrow", tmp_path / "state", tmp_path / "out"
-        )
+        pretrain.run(*(tmp_path / name for name in files))
     assert len(trace.called) > 50
-    names = ("unlabel.stage.pretrain", *targets(settings))
-    assert uncounted(trace.called, *names) == set()
+    names = targets({name: settings[name] for name in SECTIONS["pretrain"]})
+    assert uncounted(trace.called, "unlabel.stage.pretrain", *names) == set()
     assert uncounted(trace.called, "unlabel.stage.prepare")  # other code would be found
+
+
+def test_all_that_the_later_stages_run_counts(trained):
+    splits = [f"{name}.arrow" for name in ("train", "validation", "test")]
+    weights, vectors = ["encoder.safetensors", "method.safetensors"], ["features", "views"]
+    settings = load(trained / "params.yaml")
+    for stage, run, files in (
+        ("features", features.run, [*weights, *splits, *vectors]),
+        ("probe", probe.run, [*vectors, "metrics"]),
+        ("finetune", finetune.run, [weights[0], *splits, "finetune.json"]),
+    ):
+        needed = {name: settings[name] for name in SECTIONS[stage]}
+        (trained / "stage.yaml").write_text(yaml.safe_dump(needed | {"seed": 0}))
+        with Trace() as trace:
+            run(trained / "stage.yaml", *(trained / name for name in files))
+        assert len(trace.called) > 50
+        assert uncounted(trace.called, f"unlabel.stage.{stage}", *targets(needed)) == set()

@@ -11,13 +11,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from unlabel.errors import UserError
+from unlabel.fingerprint.effect import only_binds
 
 EVERYTHING = "*"
-# These decorators and calls do nothing but make what they return.
-HARMLESS = set(
-    "cache classmethod contextmanager dataclass field property staticmethod torch.no_grad".split()
-)
-HOOKS = ("__init_subclass__", "__set_name__")  # run when a class is defined somewhere else
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 Use = tuple[str, str]  # a name and an attribute of it, which is empty if it is used on its own
 
@@ -37,7 +33,7 @@ class Part:
     names: set[str] = field(default_factory=set)  # that it binds, and perhaps more
     imports: list[tuple[str, Taken]] = field(default_factory=list)  # by local name
     uses: set[Use] = field(default_factory=set)
-    hooks: bool = False
+    hooks: bool = False  # does it act when a class is defined somewhere else?
 
     @property
     def is_import(self) -> bool:
@@ -71,7 +67,7 @@ class Source:
         self.run = {  # when it is imported, these do more than bind a name that may be used
             number
             for number, part in enumerate(self.parts)
-            if not (used & part.names if part.is_import else _only_binds(part.node, own))
+            if not (used & part.names if part.is_import else only_binds(part.node, own))
         }
 
 
@@ -91,12 +87,10 @@ def _split(node: ast.stmt) -> list[ast.stmt]:
 
 def _scan(top: ast.stmt, module: str) -> Part:
     part, of_attribute = Part(top), set[ast.expr]()
-    if isinstance(top, Definition):
-        part.names.add(top.name)
     for node in _walk(top):
         if isinstance(node, ast.Name):
             if isinstance(node.ctx, ast.Store):
-                part.names |= set() if isinstance(top, Definition) else {node.id}
+                part.names.add(node.id)
             elif node not in of_attribute:
                 part.uses.add((node.id, ""))
         elif isinstance(node, ast.Attribute):
@@ -104,21 +98,21 @@ def _scan(top: ast.stmt, module: str) -> Part:
                 part.uses.add((node.value.id, node.attr))
                 of_attribute.add(node.value)
         elif isinstance(node, Definition):
-            part.hooks |= node.name in HOOKS
-            if not isinstance(top, Definition):
-                part.names.add(node.name)
+            part.hooks |= node.name == "__init_subclass__"
+            part.names.add(node.name)
             if ast.get_docstring(node, clean=False) is not None:
                 node.body[0].value.value = None  # type: ignore[attr-defined]
         elif isinstance(node, ast.Import | ast.ImportFrom):
             part.imports += _imports(node, module)
-            if not isinstance(top, Definition):
-                part.names |= {local for local, _ in part.imports}
         elif isinstance(node, ast.Global):
             part.uses |= {(name, "") for name in node.names}
         elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
             part.uses.add((node.target.id, ""))
         elif isinstance(node, ast.keyword):
             part.hooks |= node.arg == "metaclass"
+    part.names |= {local for local, _ in part.imports}
+    if isinstance(top, Definition):
+        part.names = {top.name}  # the others are its own
     return part
 
 
@@ -152,29 +146,3 @@ def _foreign(part: Part) -> bool:
 def is_ours(module: str) -> bool:
     """Is it of this package?"""
     return module.partition(".")[0] == "unlabel"
-
-
-def _only_binds(node: ast.stmt, own: set[str]) -> bool:
-    """Does a statement do nothing but bind names? What functions do, they do when called."""
-    decorators = getattr(node, "decorator_list", [])
-    run: list[ast.AST | None]  # as the statement is
-    match node:
-        case ast.FunctionDef() | ast.AsyncFunctionDef():
-            run = [node.args, node.returns]
-        case ast.ClassDef() if all(_only_binds(each, own) for each in node.body):
-            run = [*node.bases, *node.keywords]
-        case ast.Assign() if all(isinstance(each, ast.Name) for each in node.targets):
-            run = [node.value]
-        case ast.AnnAssign(target=ast.Name()):
-            run = [node.annotation, node.value]
-        case ast.Pass() | ast.Expr(value=ast.Constant()):
-            run = []
-        case _:
-            return False
-    nodes = [each for part in (*run, *decorators) if part for each in ast.walk(part)]
-    called = [each.func for each in nodes if isinstance(each, ast.Call)]
-    called += [each for each in decorators if not isinstance(each, ast.Call)]
-    if any(isinstance(each, ast.NamedExpr | ast.Await | ast.Yield) for each in nodes):
-        return False
-    names = {ast.unparse(each) for each in called}
-    return names <= HARMLESS and not {each.partition(".")[0] for each in names} & own

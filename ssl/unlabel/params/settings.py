@@ -174,10 +174,10 @@ def _describe(hint: Any) -> str:
     return names.get(hint, f"settings with a `_target_` that makes a {hint}")
 
 
-def first_difference(there: Any, here: Any) -> str:
+def first_difference(there: Any, here: Any, name: str = "") -> str:
     """The first difference between two nested settings, in words; empty if there is none."""
-    for name, before, now in differences(there, here):
-        return f"{name} is {before!r} there and {now!r} here"
+    for where, before, now in differences(there, here, name):
+        return f"{where} is {before!r} there and {now!r} here"
     return ""
 
 

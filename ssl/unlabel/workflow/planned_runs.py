@@ -10,11 +10,11 @@ from unlabel.params.settings import load, target
 from unlabel.run import Run
 from unlabel.workflow.freeze import Entries, Freezer, Stage, as_yaml, parameters, targets_of
 
-SECTIONS = {  # the settings that each stage reads
+SECTIONS = {  # the settings that each stage reads, or whose code it runs
     "pretrain": ("hardware", "training", "optimizer", "encoder", "method"),
-    "features": ("hardware", "method", "features"),
+    "features": ("hardware", "encoder", "method", "features"),
     "probe": ("hardware", "probe"),
-    "transfer": ("hardware", "transfer", "probe"),
+    "transfer": ("hardware", "encoder", "transfer", "probe"),
     "finetune": ("hardware", "encoder", "finetune"),
 }
 

@@ -62,7 +62,9 @@ def check(workflow: Any) -> None:
     if file and None in named:  # the plugin chooses one from the file
         limits = limits_of(Path(file))
         partitions |= dict.fromkeys(limits, f"Name this cluster's in {file}")
-        if any(job.resources.get("gpu") for job in jobs) and not any(each.get("max_gpu") for each in limits.values()):
+        if any(job.resources.get("gpu") for job in jobs) and not any(
+            each.get("max_gpu") for each in limits.values()
+        ):
             raise UserError(
                 f"no partition in {file} has a GPU, but some jobs ask for one; "
                 "give one its max_gpu, or compute on CPUs: --config gpu=0"

@@ -14,10 +14,10 @@ def summary(jobs: Iterable[Job]) -> str:
     groups: dict[tuple[str, str], list[Job]] = {}
     for job in jobs:
         if job.reasons:
-            groups.setdefault(("pretrain" if is_training(job.rule) else job.rule, "; ".join(job.reasons)), []).append(job)
-    rows = [
-        (str(len(each)), rule, reason + _of(each)) for (rule, reason), each in groups.items()
-    ]
+            groups.setdefault(
+                ("pretrain" if is_training(job.rule) else job.rule, "; ".join(job.reasons)), []
+            ).append(job)
+    rows = [(str(len(each)), rule, reason + _of(each)) for (rule, reason), each in groups.items()]
     if len(rows) > LINES:
         rows = [*rows[:LINES], ("", "", f"and {len(rows) - LINES} more reasons")]
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
