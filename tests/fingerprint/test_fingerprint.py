@@ -9,7 +9,7 @@ import pytest
 
 from support.models import composed
 from unlabel.errors import UserError
-from unlabel.fingerprint import closure, fingerprint, newest, reach, targets
+from unlabel.fingerprint import closure, fingerprint, newest, others, reach, targets
 from unlabel.fingerprint.source import Source
 
 METHODS = ("simclr", "moco", "rotation", "random")
@@ -55,7 +55,7 @@ def package(copied: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def forget() -> None:
-    for each in (reach.file_of, reach.source_of, reach.reached, fingerprint):
+    for each in (reach.file_of, reach.source_of, reach.reached, others, fingerprint):
         each.cache_clear()
 
 

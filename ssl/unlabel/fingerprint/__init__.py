@@ -29,8 +29,7 @@ def fingerprint(*names: str) -> str:
         for number in sorted(numbers):
             digest.update(source.parts[number].digest.encode())
         if source.path.name == "__init__.py":
-            for file in sorted(_beside(source.path.parent)):
-                digest.update(file.read_bytes())
+            digest.update(others(source.path.parent))
     return digest.hexdigest()[:16]
 
 
@@ -63,8 +62,14 @@ def counted(names: Iterable[str]) -> dict[str, set[int]]:
     return whole
 
 
+@cache
+def others(package: Path) -> bytes:
+    """The hash of a package's files that are no code, such as templates."""
+    return sha256(b"".join(file.read_bytes() for file in sorted(_beside(package)))).digest()
+
+
 def _beside(folder: Path) -> Iterator[Path]:
-    """The files of a package that are not code, such as templates, without inner packages'."""
+    """The files that are no code, without those of inner packages."""
     for path in folder.iterdir():
         if path.is_dir() and not (path / "__init__.py").exists():
             yield from _beside(path)

@@ -14,7 +14,8 @@ from unlabel.errors import UserError
 from unlabel.fingerprint.effect import only_binds
 
 EVERYTHING = "*"
-Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+DEFINITION = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+IMPORT = (ast.Import, ast.ImportFrom)
 Use = tuple[str, str]  # a name and an attribute of it, which is empty if it is used on its own
 
 
@@ -38,7 +39,7 @@ class Part:
     @property
     def is_import(self) -> bool:
         """Does it import and do nothing else?"""
-        return isinstance(self.node, ast.Import | ast.ImportFrom)
+        return isinstance(self.node, IMPORT)
 
     @cached_property
     def digest(self) -> str:
@@ -97,12 +98,12 @@ def _scan(top: ast.stmt, module: str) -> Part:
             if isinstance(node.value, ast.Name) and isinstance(node.ctx, ast.Load):
                 part.uses.add((node.value.id, node.attr))
                 of_attribute.add(node.value)
-        elif isinstance(node, Definition):
+        elif isinstance(node, DEFINITION):
             part.hooks |= node.name == "__init_subclass__"
             part.names.add(node.name)
             if ast.get_docstring(node, clean=False) is not None:
                 node.body[0].value.value = None  # type: ignore[attr-defined]
-        elif isinstance(node, ast.Import | ast.ImportFrom):
+        elif isinstance(node, IMPORT):
             part.imports += _imports(node, module)
         elif isinstance(node, ast.Global):
             part.uses |= {(name, "") for name in node.names}
@@ -111,21 +112,32 @@ def _scan(top: ast.stmt, module: str) -> Part:
         elif isinstance(node, ast.keyword):
             part.hooks |= node.arg == "metaclass"
     part.names |= {local for local, _ in part.imports}
-    if isinstance(top, Definition):
+    if isinstance(top, DEFINITION):
         part.names = {top.name}  # the others are its own
     return part
 
 
 def _walk(top: ast.AST) -> Iterator[ast.AST]:
-    """All nodes, those of annotations that are written as text included."""
-    for node in ast.walk(top):
-        yield node
-        if isinstance(node, ast.arg | ast.AnnAssign | ast.FunctionDef | ast.AsyncFunctionDef):
-            hint = node.returns if isinstance(node, Definition) else node.annotation
-            for each in ast.walk(hint) if hint else ():
-                if isinstance(each, ast.Constant) and isinstance(each.value, str):
-                    with suppress(SyntaxError):
-                        yield from ast.walk(ast.parse(each.value, mode="eval"))
+    """All nodes, those of annotations that are written as text included; outer ones come first."""
+    todo = [top]
+    while todo:
+        yield (node := todo.pop())
+        for name in node._fields:  # twice as fast as `ast.walk`
+            value = getattr(node, name, None)
+            if isinstance(value, list):
+                todo += [each for each in value if isinstance(each, ast.AST)]
+            elif isinstance(value, ast.AST) and name != "ctx":
+                todo.append(value)
+                if name in ("annotation", "returns"):
+                    todo += _written(value)
+
+
+def _written(hint: ast.AST) -> Iterator[ast.AST]:
+    """What texts in an annotation say."""
+    for each in ast.walk(hint):
+        if isinstance(each, ast.Constant) and isinstance(each.value, str):
+            with suppress(SyntaxError):
+                yield ast.parse(each.value, mode="eval")
 
 
 def _imports(node: ast.Import | ast.ImportFrom, module: str) -> list[tuple[str, Taken]]:

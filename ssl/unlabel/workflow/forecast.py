@@ -6,6 +6,7 @@ their other jobs, and the size of their folders.
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -119,10 +120,10 @@ def _others(rules: Sequence[str]) -> float | None:
     """Seconds that jobs of these rules take together, as far as some have run; None if none has."""
     spent: dict[str, list[float]] = {rule: [] for rule in rules}
     for _, path in records.read(RECORDS) if RECORDS.exists() else ():
-        record = json.loads(path.read_text(encoding="utf-8"))
-        start, end = record.get("starttime"), record.get("endtime")
-        if record.get("rule") in spent and start and end:
-            spent[record["rule"]].append(end - start)
+        with suppress(ValueError, KeyError, TypeError):  # a damaged one
+            record = json.loads(path.read_text(encoding="utf-8"))
+            if record["rule"] in spent:
+                spent[record["rule"]].append(record["endtime"] - record["starttime"])
     known = [mean(spent[rule]) for rule in rules if spent[rule]]
     return sum(known) if known or not rules else None
 
