@@ -27,7 +27,7 @@ SAID = ("Nothing to be done", "Terminating processes", "Will exit after finishin
 NOISE = ("Assuming unrestricted shared", "Config file ")
 # Of a dry run the workflow gives a summary instead; its reasons are in words.
 OF_JOBS = (LogEvent.RUN_INFO, LogEvent.JOB_INFO, LogEvent.GROUP_INFO)
-REASONS = ("Reasons:", "Some jobs were triggered by provenance")
+REASONS = ("Reasons:", "Some jobs were triggered by", "Rules with provenance triggered")
 # What it says of a failed job, whose own sentence comes last.
 OF_FAILURES = ("Exiting because a job", "Shutting down, this might", "At least one job did not")
 

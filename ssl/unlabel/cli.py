@@ -3,6 +3,7 @@
 import ast
 import os
 import re
+import select
 import shutil
 import signal
 import stat
@@ -59,14 +60,13 @@ def _main(arguments: Sequence[str] | None) -> None:
 
 def _reader_is_gone() -> bool:
     """Does nobody read what this process prints? Then let it print to nowhere from now on."""
-    gone = False
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except BrokenPipeError:
-            gone = True
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-    return gone
+    poll, streams = select.poll(), (sys.stdout.fileno(), sys.stderr.fileno())
+    for stream in streams:
+        poll.register(stream, 0)
+    gone = [stream for stream, event in poll.poll(0) if event & select.POLLERR]
+    for stream in gone:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
+    return bool(gone)
 
 
 def overview() -> str:

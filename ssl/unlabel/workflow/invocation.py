@@ -93,7 +93,10 @@ class Invocation:
     def _foretell(self, jobs: list[planned_jobs.Job], cores: int) -> None:
         """Say what the jobs that a dry run has chosen would do, and why."""
         with one_sentence():
-            planned_jobs.say(forecast.forecast(self.plan, jobs).sentence(cores))
+            if {"-t", "--touch"} & {*sys.argv}:  # Snakemake does not tell that to a dry run
+                planned_jobs.say("--touch runs no job, it only gives files a new time")
+            else:
+                planned_jobs.say(forecast.forecast(self.plan, jobs).sentence(cores))
             planned_jobs.say(summary(jobs), of_rules=True)
 
     def _add(self, targets: Iterable[str]) -> None:

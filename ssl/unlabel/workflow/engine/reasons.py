@@ -27,11 +27,12 @@ def reasons(dag: Any, job: Any) -> tuple[str, ...]:
     if OTHER["code"] in recorded:
         found.append("not the file that was made")
     elif why.code_changed:
-        found.append("command of the rule")
+        found.append("its command changed")
     if why.params_changed:
-        found += _of_plans(why.params_changed.only_old, why.params_changed.only_new)
+        old, new = why.params_changed.only_old, why.params_changed.only_new
+        found += _of_plans(_plan(old), _plan(new), list(map(str, job.output)))
     if why.software_stack_changed:
-        found.append("software of the rule")
+        found.append("its software changed")
     return tuple(found) or ("always",)
 
 
@@ -45,7 +46,7 @@ def _of_files(why: Any) -> Iterator[str]:
     if why.updated_input_run:
         yield "its inputs are made again"
     if why.input_changed:
-        yield "other inputs"
+        yield "it reads other files"
 
 
 def _short(file: str) -> str:
@@ -53,19 +54,20 @@ def _short(file: str) -> str:
     return "/".join(file.split("/")[7:]) if file.startswith("data/runs/") else file
 
 
-def _of_plans(before: Iterable[str], now: Iterable[str]) -> list[str]:
-    """How a rule's parameters differ, given those of each that the other lacks."""
-    old, new = _plan(before), _plan(now)
-    found = []
-    if old.get("settings") != new.get("settings"):
-        found.append(_of_settings(old.get("settings"), new.get("settings")))
+def _of_plans(old: dict[str, str], new: dict[str, str], outputs: list[str]) -> list[str]:
+    """How the plans differ that an output was made by and is to be made by."""
+    found, before = [], old.get("settings")
+    if before != new.get("settings"):
+        if before and not Path(before).exists():  # in a clone
+            before = next((each for each in outputs if each.endswith("/params.yaml")), None)
+        found.append(_of_settings(before, new.get("settings")))
     if old.get("code") != new.get("code"):
-        found.append("code")
-    return found or ["parameters of the rule"]
+        found.append("its code changed")
+    return found or ["parameters of its rule"]
 
 
 def _plan(parameters: Iterable[str]) -> dict[str, str]:
-    """The parameter that names the settings and the code; Snakemake records what Python shows."""
+    """The parameter with settings and code, if it differs; Snakemake records what Python shows."""
     for each in parameters:
         if each.startswith("{"):
             return dict(ast.literal_eval(each))
@@ -76,7 +78,7 @@ def _plan(parameters: Iterable[str]) -> dict[str, str]:
 def _of_settings(before: str | None, now: str | None) -> str:
     """The settings that differ in two frozen files; the older need not be there any more."""
     if not before or not now or not Path(before).exists():
-        return "settings"
+        return "its settings changed"
     found = list(differences(load(Path(before)), load(Path(now))))
     shown = [f"{name}: {_value(old)} → {_value(new)}" for name, old, new in found[:SHOWN]]
     shown += [f"and {len(found) - SHOWN} more settings"] if len(found) > SHOWN else []
