@@ -146,7 +146,7 @@ def test_a_dry_run_says_in_words_what_is_made_and_why(copy):
         "1 pretrain not the file that was made (random)",
         "1 pretrain method.temperature: 0.2 → 0.3 (simclr)",
         f"2 features {again} (random, simclr)",
-        f"2 probe {again}; its code changed (random, simclr)",
+        f"2 probe {again} (random, simclr)",
         "1 probe missing; its code changed (rotation)",
         f"2 finetune {again} (random, simclr)",
         f"1 report {again}",

@@ -57,14 +57,13 @@ def check(workflow: Any) -> None:
     jobs = list(workflow.dag.needrun_jobs())
     named = dict.fromkeys(job.resources.get("slurm_partition") for job in jobs)
     where = "Name this cluster's in --default-resources slurm_partition=..."
-    partitions = {str(each): where for each in named if each}
+    partitions = {name: where for each in named if each for name in str(each).split(",")}
     file = workflow.executor_settings.partition_config
     if file and None in named:  # the plugin chooses one from the file
         limits = limits_of(Path(file))
         partitions |= dict.fromkeys(limits, f"Name this cluster's in {file}")
-        if any(job.resources.get("gpu") for job in jobs) and not any(
-            each.get("max_gpu") for each in limits.values()
-        ):
+        asked = any(job.resources.get("gpu") for job in jobs)
+        if asked and not any(each.get("max_gpu") for each in limits.values()):
             raise UserError(
                 f"no partition in {file} has a GPU, but some jobs ask for one; "
                 "give one its max_gpu, or compute on CPUs: --config gpu=0"
