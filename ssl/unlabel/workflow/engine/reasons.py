@@ -43,7 +43,7 @@ def _of_files(why: Any) -> Iterator[str]:
         yield "left half-made"
     for file in sorted(why.updated_input - why.updated_input_run):
         yield f"input {_short(file)} changed"
-    if why.updated_input_run:
+    if why.updated_input_run and not why.missing_output:
         yield "its inputs are made again"
     if why.input_changed:
         yield "it reads other files"
