@@ -22,7 +22,11 @@ EDITS = (
     ("params/probe/knn.yaml", "k: 20", ("k: 20", "k: 5")),
     ("params/method/rotation.yaml", "# As in", ("# As in", "# Just as in")),
     ("params/study/test.yaml", "title: Test", ("title: Test", "title: Tested")),
-    ("ssl/unlabel/probe/knn.py", "\nimport torch", ("\nimport torch", "\nimport torch\n\nX = 1\n")),
+    (
+        "ssl/unlabel/probe/knn.py",
+        "\nimport torch",
+        ("\nimport torch", "\nimport torch\n\nassert True\n"),
+    ),
     ("ssl/unlabel/method/rotation.py", "torch.arange(4", ("torch.arange(4", "torch.arange(0, 4")),
 )
 Version = tuple[int, ...]  # which text each of these files has
