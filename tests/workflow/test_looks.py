@@ -137,7 +137,11 @@ def test_a_dry_run_says_in_words_what_is_made_and_why(copy):
     probe.write_text(
         probe.read_text().replace("settings = load(params)", "settings = {**load(params)}")
     )
-    (copy / f"{RUN}/metrics/knn.json".replace("simclr", "rotation")).unlink()
+    (copy / RUN.replace("simclr", "rotation") / "metrics/knn.json").unlink()
+    rotation = RUN.replace("simclr", "rotation")
+    mark = copy / records.place(records.UNFINISHED, f"{rotation}/metrics/finetune.json")
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    mark.write_text('{"external_jobid": null}')
     with (copy / f"{RUN}/run.json".replace("simclr", "random")).open("a") as file:
         file.write(" ")
     found = said()
@@ -149,6 +153,7 @@ def test_a_dry_run_says_in_words_what_is_made_and_why(copy):
         f"2 probe {again} (random, simclr)",
         "1 probe missing; its code changed (rotation)",
         f"2 finetune {again} (random, simclr)",
+        "1 finetune interrupted (rotation)",
         f"1 report {again}",
         f"3 method {again} (random, rotation, simclr)",
     ]

@@ -10,7 +10,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from unlabel.errors import UserError, printable
 from unlabel.params.settings import differences, load
+from unlabel.workflow.engine.corrections import running
 from unlabel.workflow.engine.records import OTHER
 
 SHOWN = 3  # differing settings
@@ -19,18 +21,19 @@ WIDTH = 40  # characters of a value
 
 def reasons(dag: Any, job: Any) -> tuple[str, ...]:
     """Of a job that is to be done: one or more."""
-    why = dag.reason(job)
+    why, persistence = dag.reason(job), dag.workflow.persistence
+    outputs = [str(output) for output in job.output]
     if why.forced:
-        return ("forced",)
+        half_made = running(outputs) or persistence.corrections.unfinished.intersection(outputs)
+        return ("interrupted",) if half_made else ("forced",)
     found = list(_of_files(why))
-    recorded = {dag.workflow.persistence.code(output) for output in job.output} - {None}
-    if OTHER["code"] in recorded:
+    if OTHER["code"] in map(persistence.code, outputs):
         found.append("not the file that was made")
     elif why.code_changed:
         found.append("its command changed")
     if why.params_changed:
         old, new = why.params_changed.only_old, why.params_changed.only_new
-        found += _of_plans(_plan(old), _plan(new), list(map(str, job.output)))
+        found += _of_plans(_plan(old), _plan(new), outputs)
     if why.software_stack_changed:
         found.append("its software changed")
     return tuple(found) or ("always",)
@@ -39,8 +42,6 @@ def reasons(dag: Any, job: Any) -> tuple[str, ...]:
 def _of_files(why: Any) -> Iterator[str]:
     if why.missing_output:
         yield "missing"
-    if why.incomplete_output:
-        yield "left half-made"
     for file in sorted(why.updated_input - why.updated_input_run):
         yield f"input {_short(file)} changed"
     if why.updated_input_run and not why.missing_output:
@@ -77,14 +78,15 @@ def _plan(parameters: Iterable[str]) -> dict[str, str]:
 @cache
 def _of_settings(before: str | None, now: str | None) -> str:
     """The settings that differ in two frozen files; the older need not be there any more."""
-    if not before or not now or not Path(before).exists():
+    try:
+        found = list(differences(load(Path(before or "")), load(Path(now or ""))))
+    except UserError:
         return "its settings changed"
-    found = list(differences(load(Path(before)), load(Path(now))))
     shown = [f"{name}: {_value(old)} → {_value(new)}" for name, old, new in found[:SHOWN]]
     shown += [f"and {len(found) - SHOWN} more settings"] if len(found) > SHOWN else []
     return ", ".join(shown) or "order of the settings"
 
 
 def _value(value: Any) -> str:
-    text = "null" if value is None else str(value)
+    text = "null" if value is None else printable(str(value))
     return text if len(text) <= WIDTH else f"{text[:WIDTH]}…"
