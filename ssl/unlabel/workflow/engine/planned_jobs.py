@@ -48,6 +48,8 @@ def expect(workflow: Any, tell: Callable[[list[Job]], None]) -> None:
     """Have `tell` called when Snakemake's `workflow` has chosen its jobs, if it has any to do."""
     from snakemake.logging import logger  # after this Snakemake was found to be known
 
+    for handler in [each for each in logger.handlers if isinstance(each, _Moment)]:
+        logger.removeHandler(handler)  # of an earlier call in the same Python, with nothing to do
     logger.addHandler(_Moment(workflow, tell))
 
 
