@@ -27,7 +27,7 @@ def reasons(dag: Any, job: Any) -> tuple[str, ...]:
         half_made = running(outputs) or persistence.corrections.unfinished.intersection(outputs)
         return ("interrupted",) if half_made else ("forced",)
     found = list(_of_files(why))
-    if OTHER["code"] in map(persistence.code, outputs):
+    if OTHER["code"] in map(persistence.code, job.output):
         found.append("not the file that was made")
     elif why.code_changed:
         found.append("its command changed")
