@@ -33,8 +33,10 @@ class Forecast:
 
     def sentence(self, cores: int) -> str:
         """For the terminal."""
-        text = f"{self.runs} run{'s' * (self.runs != 1)}, "
-        text += f"{self.missing or 'none'} of them to be trained"
+        text = "nothing to be trained"
+        if self.runs:
+            text = f"{self.runs} run{'s' * (self.runs != 1)}, "
+            text += f"{self.missing or 'none'} of them to be trained"
         if self.training is None:
             return f"{text}; how long that takes is not known before a first run is finished"
         if seconds := (self.training + (self.others or 0.0)) / cores:

@@ -82,9 +82,15 @@ def _of_settings(before: str | None, now: str | None) -> str:
         found = list(differences(load(Path(before or "")), load(Path(now or ""))))
     except UserError:
         return "its settings changed"
-    shown = [f"{name}: {_value(old)} → {_value(new)}" for name, old, new in found[:SHOWN]]
+    shown = [_difference(*each) for each in found[:SHOWN]]
     shown += [f"and {len(found) - SHOWN} more settings"] if len(found) > SHOWN else []
     return ", ".join(shown) or "order of the settings"
+
+
+def _difference(name: str, old: Any, new: Any) -> str:
+    if name == "content":  # a fingerprint of the files that a dataset is prepared from
+        return "the files it is made from changed"
+    return f"{name}: {_value(old)} → {_value(new)}"
 
 
 def _value(value: Any) -> str:
