@@ -240,3 +240,16 @@ def test_no_space_left_loses_nothing(folder, capsys, tmp_path):
         main(arguments(folder))  # with room it ends well
     finally:
         subprocess.run(["umount", str(small)], check=True)
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"], ids=["later", "at once"])
+@pytest.mark.parametrize("words", [["--help"], ["runs"]], ids=str)
+def test_a_command_ends_quietly_when_nobody_reads_on(words, unbuffered, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    reader, writer = os.pipe()
+    os.close(reader)
+    (tmp_path / "params").symlink_to(PARAMS)
+    command = [sys.executable, "-m", "unlabel", *words]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, cwd=tmp_path)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, b"")

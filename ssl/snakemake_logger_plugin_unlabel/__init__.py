@@ -25,6 +25,9 @@ SHOWN = 10  # running jobs
 # What Snakemake says besides that a person needs to know; warnings are shown anyway.
 SAID = ("Nothing to be done", "Terminating processes", "Will exit after finishing")
 NOISE = ("Assuming unrestricted shared", "Config file ")
+# Of a dry run the workflow gives a summary instead; its reasons are in words.
+OF_JOBS = (LogEvent.RUN_INFO, LogEvent.JOB_INFO, LogEvent.GROUP_INFO)
+REASONS = ("Reasons:", "Some jobs were triggered by", "Rules with provenance triggered")
 # What it says of a failed job, whose own sentence comes last.
 OF_FAILURES = ("Exiting because a job", "Shutting down, this might", "At least one job did not")
 
@@ -92,6 +95,10 @@ class LogHandler(LogHandlerBase):
                     self._say(f"{self.jobs.done} of {self.jobs.total} done in {took}")
 
     def _look(self, event: Any, text: str, formatted: str) -> None:
+        settings = self.common_settings
+        long = settings.printshellcmds or settings.verbose or settings.quiet
+        if settings.dryrun and not long and (event in OF_JOBS or text.startswith(REASONS)):
+            return
         if event != LogEvent.WORKFLOW_STARTED and not text.startswith(NOISE):
             self._say(formatted)
 

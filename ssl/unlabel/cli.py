@@ -3,7 +3,9 @@
 import ast
 import os
 import re
+import select
 import shutil
+import signal
 import stat
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
@@ -26,6 +28,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the stage that the arguments name; a user's mistake ends as one sentence and exit 1."""
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # some encodings lack the lines of tables
+    try:
+        try:
+            _main(arguments)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        if not _reader_is_gone():
+            raise
+        sys.exit(128 + signal.SIGPIPE)  # as other programs do in `... | head`
+
+
+def _main(arguments: Sequence[str] | None) -> None:
     stage, *rest = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
         if stage in ("-h", "--help"):
@@ -42,6 +56,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if stat.S_ISREG(os.fstat(2).st_mode):  # a log, which may be on the disk that is full
             print(f"error: {said}", flush=True)
         sys.exit(f"error: {said}")
+
+
+def _reader_is_gone() -> bool:
+    """Does nobody read what this process prints? Then let it print to nowhere from now on."""
+    poll, streams = select.poll(), (sys.stdout.fileno(), sys.stderr.fileno())
+    for stream in streams:
+        poll.register(stream, 0)
+    gone = [stream for stream, event in poll.poll(0) if event & select.POLLERR]
+    for stream in gone:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
+    return bool(gone)
 
 
 def overview() -> str:

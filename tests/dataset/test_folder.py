@@ -427,7 +427,7 @@ def test_unlabelled_images_go_through_the_whole_workflow(tmp_path: Path) -> None
     (root / "notes.txt").write_text("on these images")
     assert "Nothing to be done" in again(*asked)
     (root / "new.png").write_bytes(picture(200))
-    assert "rule prepare:" in again(*asked)
+    assert "1 prepare   the files it is made from changed (folder)" in again(*asked)
     root.rename(tmp_path / "elsewhere")  # as on another machine: what was prepared counts
     (tmp_path / "elsewhere/new.png").unlink()
     assert "Nothing to be done" in again(*asked)

@@ -175,7 +175,7 @@ def test_the_rule_asks_for_as_many_gpus_and_threads(copy):
     target = "data/runs/tiny/digits/simclr/training.processes=2/0/run.json"
     # This machine need not have a GPU, and a dry run gives no rule more threads than its --cores.
     cluster = ("--executor", "slurm", "--jobs", "2", "--cores", "2")
-    said = snakemake(copy, "-n", *cluster, "--config", "gpu=1", "--", target)
+    said = snakemake(copy, "-pn", *cluster, "--config", "gpu=1", "--", target)
     start = said.index("rule pretrain_simclr")
     rule = said[start : said.index("\n\n", start)]
     assert "threads: 2" in rule

@@ -8,9 +8,7 @@ import pytest
 import yaml
 
 from support.models import PARAMS, composed
-from unlabel import fingerprint as code
 from unlabel.errors import UserError
-from unlabel.fingerprint import fingerprint
 from unlabel.params import compose, study
 from unlabel.params.settings import build, check, load
 from unlabel.run import Run
@@ -197,83 +195,3 @@ def test_settings_that_cannot_be_read_are_explained(tmp_path):
     (tmp_path / "code.yaml").write_text("a: !!python/object/apply:os.getcwd []")
     with pytest.raises(UserError, match="is not valid YAML"):
         load(tmp_path / "code.yaml")
-
-
-@pytest.fixture
-def package(tmp_path, monkeypatch):
-    """A copy of the package, and what gives the fingerprint of one of its modules now."""
-
-    def now(module):
-        code._file.cache_clear()
-        code._parsed.cache_clear()
-        fingerprint.cache_clear()
-        return fingerprint(module)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(code, "PACKAGE", shutil.copytree(code.PACKAGE, tmp_path / "unlabel"))
-        yield code.PACKAGE, now
-    now("unlabel.errors")
-
-
-def test_a_fingerprint_is_of_a_packages_own_templates_alone(package):
-    folder, now = package
-    stages = ("unlabel.stage.report", "unlabel.stage.pretrain", "unlabel.stage.prepare")
-    first = [now(stage) for stage in stages]
-    template = folder / "report/template/index.html"
-    template.write_text(template.read_text() + "<p>")
-    second = [now(stage) for stage in stages]
-    assert second[0] != first[0]
-    assert second[1:] == first[1:]
-
-
-def test_a_fingerprint_is_not_of_a_readme(package):
-    folder, now = package
-    first = now("unlabel.stage.report")
-    for place in (folder, folder / "report"):
-        (place / "README.md").write_text("Other words.")
-    assert now("unlabel.stage.report") == first
-
-
-def test_a_fingerprint_follows_imports_and_not_comments(package):
-    folder, fingerprint_of = package
-
-    def now():
-        return fingerprint_of("unlabel.method.simclr"), fingerprint_of("unlabel.method.rotation")
-
-    first = now()
-    losses = folder / "nn/losses.py"
-    losses.write_text(losses.read_text().replace('"""What', '"""Oh what', 1) + "\n# a comment\n")
-    assert now() == first
-    losses.write_text(losses.read_text() + "\nX = 1\n")
-    second = now()
-    assert second[0] != first[0]
-    assert second[1] == first[1]
-
-
-@pytest.mark.parametrize(
-    ("statement", "said"),
-    [
-        ("import unlabel.no_such", "unlabel.method.rotation names the module unlabel.no_such,"),
-        ("from unlabel.no_such import x", "which does not exist"),
-        ("from . import simclr", "has a relative import in line 1"),
-    ],
-)
-def test_a_module_that_does_not_exist_has_no_fingerprint(package, statement, said):
-    folder, fingerprint_of = package
-    with pytest.raises(UserError, match="names the module unlabel.method.rotatoin, which does not"):
-        fingerprint_of("unlabel.method.rotatoin")
-    first = fingerprint_of("unlabel.method.rotation")
-    rotation = folder / "method/rotation.py"
-    text = rotation.read_text()
-    rotation.write_text(f"{statement}\n{text}")
-    with pytest.raises(UserError, match=said):
-        fingerprint_of("unlabel.method.rotation")
-    rotation.write_text(f"import os\nfrom unlabel.errors import reason\n{text}")
-    assert fingerprint_of("unlabel.method.rotation") != first
-
-
-def test_every_module_has_a_fingerprint():
-    files = [file.relative_to(code.PACKAGE.parent) for file in code.PACKAGE.rglob("*.py")]
-    names = [".".join(file.with_suffix("").parts).removesuffix(".__init__") for file in files]
-    assert all(map(fingerprint, names))
-    assert len(names) > 100

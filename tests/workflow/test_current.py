@@ -92,7 +92,7 @@ def test_a_job_whose_code_is_not_the_planned_one_stops_in_a_sentence(copy):
         text=True,
     )
     begun(copy, "features", running)
-    code.write_text(text + "\n\nEDITED = True\n")
+    code.write_text(text + "\n\nassert True\n")
     said, _ = running.communicate()
     assert running.returncode != 0
     assert "error: the code of `probe` was changed after this workflow had planned" in said

@@ -116,3 +116,50 @@ def test_packages_on_pythonpath_stay_there(copy, monkeypatch):
     with (copy / "Snakefile").open("a") as file:
         file.write(code)
     assert f"path {copy / 'ssl'}{os.pathsep}/opt/modules/lib" in snakemake(copy, "--list-rules")
+
+
+def test_a_dry_run_says_in_words_what_is_made_and_why(copy):
+    def said(*words: str) -> list[str]:
+        """What is said before the jobs, and the line of each rule and reason."""
+        printed = snakemake(copy, "-n", "--cores", "2", *words)
+        assert "\nrule " not in printed
+        text = printed.partition("\njobs to do: ")
+        lines = text[2].partition("\nadd -p to see each job")[0].splitlines()[1:]
+        return [text[0].splitlines()[-1], *(" ".join(line.split()) for line in lines)]
+
+    again = "its inputs are made again"
+    forced = said("--forcerun", "finetune", "--until", "finetune")
+    assert forced[0].startswith("3 runs, none of them to be trained: about ")
+    assert forced[1:] == ["3 finetune forced (random, rotation, simclr)"]
+    assert said("-R", "finetune", "--touch")[0].startswith("--touch runs no job")
+    simclr, probe = copy / "params/method/simclr.yaml", copy / "ssl/unlabel/stage/probe.py"
+    simclr.write_text(simclr.read_text().replace("temperature: 0.2", "temperature: 0.3"))
+    probe.write_text(
+        probe.read_text().replace("settings = load(params)", "settings = {**load(params)}")
+    )
+    (copy / RUN.replace("simclr", "rotation") / "metrics/knn.json").unlink()
+    rotation = RUN.replace("simclr", "rotation")
+    mark = copy / records.place(records.UNFINISHED, f"{rotation}/metrics/finetune.json")
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    mark.write_text('{"external_jobid": null}')
+    with (copy / f"{RUN}/run.json".replace("simclr", "random")).open("a") as file:
+        file.write(" ")
+    found = said()
+    assert found[0].startswith("3 runs, 2 of them to be trained: about ")
+    assert found[1:] == [
+        "1 pretrain not the file that was made (random)",
+        "1 pretrain method.temperature: 0.2 → 0.3 (simclr)",
+        f"2 features {again} (random, simclr)",
+        f"2 probe {again} (random, simclr)",
+        "1 probe missing; its code changed (rotation)",
+        f"2 finetune {again} (random, simclr)",
+        "1 finetune interrupted (rotation)",
+        f"1 report {again}",
+        f"3 method {again} (random, rotation, simclr)",
+    ]
+    for path in (copy / ".snakemake/unlabel").glob("*.yaml"):
+        path.unlink()  # as in a clone
+    assert said()[2] == found[2]
+    assert re.search(
+        r"\nrule pretrain_simclr:\n.*Shell command: ", snakemake(copy, "-pn"), re.DOTALL
+    )

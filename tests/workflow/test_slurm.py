@@ -293,12 +293,20 @@ def test_limits_that_the_plugin_could_not_read_are_refused(tmp_path, limits, sai
 
 
 @needs_slurm
-@pytest.mark.parametrize("mistake", ["partition", "limit", "no GPU", "not reachable", "not there"])
+@pytest.mark.parametrize(
+    "mistake", ["partition", "option", "limit", "no GPU", "not reachable", "not there"]
+)
 def test_a_mistake_is_one_sentence_and_loses_nothing(slurm, copy, tmp_path, monkeypatch, mistake):
+    options: tuple[str, ...] = ()
     if mistake == "partition":
         file = copy / "workflow/profiles/slurm/partitions.yaml"
         file.write_text(file.read_text().replace("  gpu:", "  gpux:"))
         said = "error: Slurm has no partition 'gpux'; did you mean 'gpu'? Name this cluster's in"
+    elif mistake == "option":
+        options = ("--default-resources", "slurm_partition=gpux")
+        said = (
+            "error: Slurm has no partition 'gpux'; did you mean 'gpu'? Name this cluster's in --def"
+        )
     elif mistake == "limit":
         file = copy / "workflow/profiles/slurm/partitions.yaml"
         file.write_text(file.read_text().replace("max_gpu", "max_gpus"))
@@ -319,7 +327,7 @@ def test_a_mistake_is_one_sentence_and_loses_nothing(slurm, copy, tmp_path, monk
         )
     (copy / RUN.format("rotation") / "features.parquet").unlink()  # to be made, on a GPU
     before = digests(copy)
-    printed = snakemake(copy, *SLURM, fails=True)
+    printed = snakemake(copy, *SLURM, *options, fails=True)
     assert said in printed
     assert "Traceback" not in printed
     assert digests(copy) == before

@@ -66,6 +66,11 @@ def test_a_log_says_how_far_a_training_is(made):
             },
         ),
         ("ssl/unlabel/method/rotation.py", ("# equations", "# the equations"), {}),
+        (
+            "ssl/unlabel/nn/losses.py",
+            ("def info_nce", "def unused():\n    pass\n\n\ndef info_nce"),
+            {},
+        ),
         ("params/study/test.yaml", ("title: Test", "title: Tested"), {"report": 1, "method": 3}),
         ("params/encoder/resnet18.yaml", ("depth: 18", "depth: 50"), {}),
     ],

@@ -19,12 +19,12 @@ def check(stage: str, params: Path | None) -> None:
     """
     if not (planned := os.environ.get(ENVIRONMENT)):
         return  # no job of the workflow
-    modules = [f"unlabel.stage.{stage}", *(targets(load(params)) if params else ())]
-    for module in sorted(closure(modules)):
+    names = [f"unlabel.stage.{stage}", *(targets(load(params)) if params else ())]
+    for module in sorted(closure(names)):
         with suppress(ImportError):  # of a library that this stage can do without
             import_module(module)
-    if fingerprint(*modules) != planned:
+    if fingerprint(*names) != planned:
         raise UserError(
             f"the code of `{stage}` was changed after this workflow had planned its jobs, most "
-            f"likely in {newest(modules)}; start again"
+            f"likely in {newest(names)}; start again"
         )

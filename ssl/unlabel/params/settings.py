@@ -4,7 +4,7 @@ It only builds optimizers and classes that this package defines. So settings fro
 those in an encoder's file, cannot run other code, not even what a module imports.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from inspect import Parameter, signature
@@ -176,10 +176,16 @@ def _describe(hint: Any) -> str:
 
 def first_difference(there: Any, here: Any, name: str = "") -> str:
     """The first difference between two nested settings, in words; empty if there is none."""
+    for where, before, now in differences(there, here, name):
+        return f"{where} is {before!r} there and {now!r} here"
+    return ""
+
+
+def differences(there: Any, here: Any, name: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """The names and both values of all that differs between two nested settings."""
     if isinstance(there, dict) and isinstance(here, dict):
         for key in sorted(there.keys() | here.keys()):
             where = f"{name}.{key}" if name else key
-            if said := first_difference(there.get(key), here.get(key), where):
-                return said
-        return ""
-    return "" if there == here else f"{name} is {there!r} there and {here!r} here"
+            yield from differences(there.get(key), here.get(key), where)
+    elif there != here:
+        yield name, there, here

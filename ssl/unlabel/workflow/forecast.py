@@ -6,64 +6,64 @@ their other jobs, and the size of their folders.
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from unlabel.fingerprint import fingerprint, targets
-from unlabel.params.settings import load
 from unlabel.run import Run
 from unlabel.units import duration, size
 from unlabel.workflow.engine import records
+from unlabel.workflow.engine.planned_jobs import Job, is_training
 from unlabel.workflow.engine.records import RECORDS
 from unlabel.workflow.plan import Plan
-
-LATER = ("features", "probe", "finetune", "transfer")  # jobs of a run after its training
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """For the runs that are asked for; seconds on one core, None if nothing is known."""
+    """For the jobs of a dry run; seconds on one core, None if nothing is known."""
 
-    runs: int
+    runs: int  # that were asked for
     missing: int  # to be trained
     training: float | None
-    later: float | None
+    others: float | None  # the jobs that train nothing
     disk: float | None  # bytes
 
     def sentence(self, cores: int) -> str:
         """For the terminal."""
-        runs = f"{self.runs} run{'s' * (self.runs != 1)}"
-        if not self.missing:
-            return f"{runs}, none of them to be trained"
-        text = f"{runs}, {self.missing} of them to be trained"
+        text = "nothing to be trained"
+        if self.runs:
+            text = f"{self.runs} run{'s' * (self.runs != 1)}, "
+            text += f"{self.missing or 'none'} of them to be trained"
         if self.training is None:
             return f"{text}; how long that takes is not known before a first run is finished"
-        seconds = (self.training + (self.later or 0.0)) / cores
-        text += f": about {duration(seconds)} on {cores} core{'s' * (cores != 1)}"
-        if not self.later:
-            text += " for the training alone"
+        if seconds := (self.training + (self.others or 0.0)) / cores:
+            text += f": about {duration(seconds)} on {cores} core{'s' * (cores != 1)}"
+            if self.others is None:
+                text += " for the training alone"
         return text + (f", and {size(self.disk)} of disk" if self.disk else "")
 
 
-def forecast(plan: Plan, runs: Iterable[Run], folder: Path = Path("data/runs")) -> Forecast:
-    """For planned runs, from the finished ones below `folder`."""
-    runs = list(dict.fromkeys(runs))
-    missing = [run for run in runs if not _current(plan, run, folder)]
+def forecast(plan: Plan, jobs: Iterable[Job], folder: Path = Path("data/runs")) -> Forecast:
+    """For the jobs of a dry run, from the finished runs below `folder`."""
+    jobs = list(jobs)
+    runs = {job.run for job in jobs if job.run}
+    due = [job for job in jobs if job.reasons]
+    missing = [job.run for job in due if job.run and is_training(job.rule)]
+    others = _others([job.rule for job in due if not is_training(job.rule)])
     if not missing:
-        return Forecast(len(runs), 0, 0.0, 0.0, 0.0)
+        return Forecast(len(runs), 0, 0.0, others, None)
     finished = list(_read(folder))
     training = [_seconds(plan, run, finished) for run in missing]
     known = [seconds for seconds in training if seconds is not None]
-    later = _later()
     sizes = [_size(each) for each in _near(finished, missing)]
     return Forecast(
         len(runs),
         len(missing),
         sum(known) if known else None,
-        later * len(missing) if later is not None else None,
+        others,
         mean(sizes) * len(missing) if sizes else None,
     )
 
@@ -80,26 +80,6 @@ def seconds_like(plan: Plan, run: Run, gpu: bool, folder: Path = Path("data/runs
 
 def _on_gpu(about: dict[str, Any]) -> bool:
     return not str(about.get("device", "")).endswith(" cores")  # which are a CPU's
-
-
-def _current(plan: Plan, run: Run, folder: Path) -> bool:
-    """Was the run trained with the planned settings and code?"""
-    found = trained(folder / run.folder)
-    return found is not None and found == planned(plan, run)
-
-
-def planned(plan: Plan, run: Run) -> dict[str, Any]:
-    """The settings and the code that a planned run is trained with."""
-    settings = load(Path(plan.of(run, "pretrain")["settings"]))
-    return {"settings": settings, "code": fingerprint("unlabel.stage.pretrain", *targets(settings))}
-
-
-def trained(path: Path) -> dict[str, Any] | None:
-    """The settings and the code that the run in a folder was trained with; None before that."""
-    if not (path / "run.json").exists() or not (path / "params.yaml").exists():
-        return None
-    about = json.loads((path / "run.json").read_text(encoding="utf-8"))
-    return {"settings": load(path / "params.yaml"), "code": about.get("code")}
 
 
 def _read(folder: Path) -> Iterator[tuple[Path, Run, dict[str, Any]]]:
@@ -138,17 +118,16 @@ def _seconds(
     return float(settings["epochs"] * images / mean(rates))
 
 
-def _later() -> float | None:
-    """Seconds that all jobs after a training have taken together; None if there were none."""
-    spent: dict[str, list[float]] = {}
-    for target, path in records.read(RECORDS) if RECORDS.exists() else ():
-        if not target.startswith("data/runs/"):
-            continue
-        record = json.loads(path.read_text(encoding="utf-8"))
-        start, end = record.get("starttime"), record.get("endtime")
-        if record.get("rule") in LATER and start and end:
-            spent.setdefault(record["rule"], []).append(end - start)
-    return sum(mean(each) for each in spent.values()) if spent else None
+def _others(rules: Sequence[str]) -> float | None:
+    """Seconds that jobs of these rules take together, as far as some have run; None if none has."""
+    spent: dict[str, list[float]] = {rule: [] for rule in rules}
+    for _, path in records.read(RECORDS) if RECORDS.exists() else ():
+        with suppress(ValueError, KeyError, TypeError):  # a damaged one
+            record = json.loads(path.read_text(encoding="utf-8"))
+            if record["rule"] in spent:
+                spent[record["rule"]].append(record["endtime"] - record["starttime"])
+    known = [mean(spent[rule]) for rule in rules if spent[rule]]
+    return sum(known) if known or not rules else None
 
 
 def _near(

@@ -13,7 +13,7 @@ from unlabel.errors import UserError
 from unlabel.fingerprint import fingerprint, targets
 from unlabel.params.settings import Settings
 
-Stage = dict[str, Any]  # a stage's frozen "settings", a file, and the "modules" that they name
+Stage = dict[str, Any]  # a stage's frozen "settings", a file, and the "targets" that they name
 Entries = dict[str, dict[str, Stage]]  # the stages of each run, dataset, study and report
 
 
@@ -26,10 +26,10 @@ class Freezer:
 
     def freeze(self, settings: Settings) -> Stage:
         """Write settings into a file that is named by its content."""
-        return self.write(as_yaml(settings), modules(settings))
+        return self.write(as_yaml(settings), targets_of(settings))
 
-    def write(self, text: str, modules: list[str]) -> Stage:
-        """Write settings that are YAML already, and name these modules.
+    def write(self, text: str, targets: list[str]) -> Stage:
+        """Write settings that are YAML already, and name these targets.
 
         Raises `UserError` in a job: nobody has planned them, nor the code that reads them.
         """
@@ -40,7 +40,7 @@ class Freezer:
             # There may be thousands, and the disk takes a millisecond or more for each. A power cut
             # ends the workflow too, and the next one checks that each is what its name says.
             files.write_text(path, text, durable=False)
-        return {"settings": str(path), "modules": modules}
+        return {"settings": str(path), "targets": targets}
 
 
 def parameters(stages: Mapping[str, Stage], name: str) -> dict[str, str]:
@@ -51,7 +51,7 @@ def parameters(stages: Mapping[str, Stage], name: str) -> dict[str, str]:
     known = stages[name]
     if "code" not in known:
         stage = name.partition(" ")[0]
-        known["code"] = fingerprint(f"unlabel.stage.{stage}", *known["modules"])
+        known["code"] = fingerprint(f"unlabel.stage.{stage}", *known["targets"])
     return {"settings": known["settings"], "code": known["code"]}
 
 
@@ -84,8 +84,8 @@ def as_yaml(settings: Settings) -> str:
     return text
 
 
-def modules(settings: Settings) -> list[str]:
-    """The modules that settings name as targets, each once."""
+def targets_of(settings: Settings) -> list[str]:
+    """The targets that settings name, each once."""
     return sorted(set(targets(settings)))
 
 

@@ -28,9 +28,10 @@ from unlabel.workflow import (
     resources,
     slurm,
 )
-from unlabel.workflow.engine import altered, provenance
+from unlabel.workflow.engine import altered, planned_jobs, provenance
 from unlabel.workflow.engine.corrections import Corrections
 from unlabel.workflow.plan import ENVIRONMENT, Plan
+from unlabel.workflow.summary import summary
 
 
 class Invocation:
@@ -81,31 +82,35 @@ class Invocation:
         """
         settings = workflow.dag_settings
         with one_sentence():
-            asked = self._add({*(settings.targets or ()), *(settings.until or ())})
+            self._add({*(settings.targets or ()), *(settings.until or ())})
             self.plan.keep()
             if workflow.dryrun:
                 cores = workflow.resource_settings.nodes or workflow.resource_settings.cores
-                found = forecast.forecast(self.plan, asked or self.runs)
-                print(found.sentence(max(1, cores or 1)), file=sys.stderr)
+                planned_jobs.expect(workflow, lambda jobs: self._foretell(jobs, max(1, cores or 1)))
             if workflow.executor_plugin is None or workflow.dryrun:
                 return self._look()
             self._correct(workflow)
             return Corrections()
 
-    def _add(self, targets: Iterable[str]) -> list[Run]:
+    def _foretell(self, jobs: list[planned_jobs.Job], cores: int) -> None:
+        """Say what the jobs that a dry run has chosen would do, and why."""
+        with one_sentence():
+            if {"-t", "--touch"} & {*sys.argv}:  # Snakemake does not tell that to a dry run
+                planned_jobs.say("--touch runs no job, it only gives files a new time")
+            else:
+                planned_jobs.say(forecast.forecast(self.plan, jobs).sentence(cores))
+            planned_jobs.say(summary(jobs), of_rules=True)
+
+    def _add(self, targets: Iterable[str]) -> None:
         """Plan the runs that `targets` are about; they may belong to no study."""
         targets = sorted(map(os.path.relpath, targets))
-        runs = []
         for target in targets:
             if target.startswith("data/runs/"):
-                runs.append(Run.of(target))
-                self.plan.add(runs[-1])
+                self.plan.add(Run.of(target))
                 if "/transfer/" in target:
                     self.plan.dataset(Path(target).stem)
         for name in resources.studies(targets, self._stated):
-            frozen = self.plan.frozen_study(name, self.budget)
-            runs += [Run.parse(run["folder"]) for run in frozen["runs"]]
-        return runs
+            self.plan.frozen_study(name, self.budget)
 
     def _stated(self) -> list[str]:
         """The studies of all statements; says which of them cannot be run at this budget."""

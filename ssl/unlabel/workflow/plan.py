@@ -14,7 +14,8 @@ from typing import Any
 
 from unlabel import files
 from unlabel.files import FROZEN
-from unlabel.fingerprint import PACKAGE, fingerprint
+from unlabel.fingerprint import fingerprint
+from unlabel.fingerprint.reach import PACKAGE
 from unlabel.params.command_line import ChosenDataset
 from unlabel.params.study import Study
 from unlabel.run import Run

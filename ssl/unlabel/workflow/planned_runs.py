@@ -8,13 +8,13 @@ from typing import Any
 from unlabel.params import compose
 from unlabel.params.settings import load, target
 from unlabel.run import Run
-from unlabel.workflow.freeze import Entries, Freezer, Stage, as_yaml, modules, parameters
+from unlabel.workflow.freeze import Entries, Freezer, Stage, as_yaml, parameters, targets_of
 
-SECTIONS = {  # the settings that each stage reads
+SECTIONS = {  # the settings that each stage reads, or whose code it runs
     "pretrain": ("hardware", "training", "optimizer", "encoder", "method"),
-    "features": ("hardware", "method", "features"),
+    "features": ("hardware", "encoder", "method", "features"),
     "probe": ("hardware", "probe"),
-    "transfer": ("hardware", "transfer", "probe"),
+    "transfer": ("hardware", "encoder", "transfer", "probe"),
     "finetune": ("hardware", "encoder", "finetune"),
 }
 
@@ -75,12 +75,12 @@ class PlannedRuns:
     def _settings_of(
         self, stage: str, run: Run, settings: Mapping[str, Any]
     ) -> tuple[str, list[str]]:
-        """A stage's settings as YAML, without what differs between seeds; the modules they name."""
+        """A stage's settings as YAML, without what differs between seeds; the targets they name."""
         key = (replace(run, seed=0).folder, stage)
         if key not in self._shared:
             shared = {section: settings[section] for section in SECTIONS[stage]}
             if stage == "transfer":
                 probes = settings["transfer"]["probes"]
                 shared["probe"] = {name: settings["probe"][name] for name in probes}
-            self._shared[key] = as_yaml(shared), modules(shared)
+            self._shared[key] = as_yaml(shared), targets_of(shared)
         return self._shared[key]

@@ -1,17 +1,19 @@
 """The runs on disk: the state of each, and whether a study needs it."""
 
 import fcntl
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from unlabel.errors import UserError
+from unlabel.fingerprint import fingerprint, targets
 from unlabel.params import compose, study
-from unlabel.params.settings import first_difference
+from unlabel.params.settings import first_difference, load
 from unlabel.run import ASIDE, TRAINED, Run
-from unlabel.workflow import forecast, slurm
+from unlabel.workflow import slurm
 from unlabel.workflow.engine import records
 from unlabel.workflow.engine.records import UNFINISHED
 from unlabel.workflow.leftovers import ALIVE
@@ -104,8 +106,8 @@ def _state(plan: Plan, run: Run, path: Path) -> tuple[str, str]:
     except UserError as error:  # a study's arm may not fit every budget
         return "stale", str(error)
     frozen = Path(plan.of(run, "pretrain")["settings"])
-    if there := forecast.trained(path):
-        difference = first_difference(there, forecast.planned(plan, run))
+    if there := _trained(path):
+        difference = first_difference(there, _planned(plan, run))
         return ("stale", difference) if difference else ("done", "")
     aside = path / ASIDE / TRAINED[-1]
     if aside.exists() or (path / f"state.{frozen.stem}/state.safetensors").exists():
@@ -113,3 +115,17 @@ def _state(plan: Plan, run: Run, path: Path) -> tuple[str, str]:
     if any(path.glob("state.*/state.safetensors")):
         return "stale", "its training state has other settings"
     return "unfinished", ""
+
+
+def _planned(plan: Plan, run: Run) -> dict[str, Any]:
+    """The settings and the code that a planned run is trained with."""
+    settings = load(Path(plan.of(run, "pretrain")["settings"]))
+    return {"settings": settings, "code": fingerprint("unlabel.stage.pretrain", *targets(settings))}
+
+
+def _trained(path: Path) -> dict[str, Any] | None:
+    """The settings and the code that the run in a folder was trained with; None before that."""
+    if not (path / "run.json").exists() or not (path / "params.yaml").exists():
+        return None
+    about = json.loads((path / "run.json").read_text(encoding="utf-8"))
+    return {"settings": load(path / "params.yaml"), "code": about.get("code")}

@@ -54,24 +54,24 @@ def check(workflow: Any) -> None:
     It must answer, and have the partitions that they will go to.
     """
     known = _ask("sinfo", "--noheader", "--format", "%R").split()
-    named = [rule.resources.get("slurm_partition") for rule in workflow.rules]
-    partitions = [each.value for each in named if each is not None and not each.is_evaluable()]
+    jobs = list(workflow.dag.needrun_jobs())
+    named = dict.fromkeys(job.resources.get("slurm_partition") for job in jobs)
+    where = "Name this cluster's in --default-resources slurm_partition=..."
+    partitions = {name: where for each in named if each for name in str(each).split(",")}
     file = workflow.executor_settings.partition_config
     if file and None in named:  # the plugin chooses one from the file
         limits = limits_of(Path(file))
-        partitions += limits
-        asked = any(job.resources.get("gpu") for job in workflow.dag.needrun_jobs())
+        partitions |= dict.fromkeys(limits, f"Name this cluster's in {file}")
+        asked = any(job.resources.get("gpu") for job in jobs)
         if asked and not any(each.get("max_gpu") for each in limits.values()):
             raise UserError(
                 f"no partition in {file} has a GPU, but some jobs ask for one; "
                 "give one its max_gpu, or compute on CPUs: --config gpu=0"
             )
-    for partition in dict.fromkeys(str(each) for each in partitions if each):
+    for partition, mend in partitions.items():
         if partition not in known:
-            raise UserError(
-                f"Slurm has no partition {partition!r}; {did_you_mean(partition, known)} "
-                "Name this cluster's in workflow/profiles/slurm/partitions.yaml"
-            )
+            nearest = did_you_mean(partition, known)
+            raise UserError(f"Slurm has no partition {partition!r}; {nearest} {mend}")
 
 
 def left() -> list[str]:
