@@ -79,7 +79,7 @@ class SwAV(Method):
 
 @torch.no_grad()
 def sinkhorn(scores: Tensor, epsilon: float, iterations: int) -> Tensor:
-    """Equations 3 to 5: similarities with prototypes (B, K) -> codes (B, K), whose rows sum to 1."""
+    """Equations 3 to 5: similarities with prototypes (B, K) -> codes (B, K); rows sum to 1."""
     log_q = scores.float() / epsilon
     for _ in range(iterations):
         log_q = log_q.log_softmax(0).log_softmax(1)
