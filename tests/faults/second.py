@@ -55,7 +55,8 @@ def at_random(killed: Path, wanted: list[Path], moments: int, rng: random.Random
             wrong.append("something is left to do")
         builds += 1
     each = ", ".join(f"{number} of {victim}" for victim, number in sorted(times.items()))
-    return row(f"at random moments of {builds} changes of a build ({each})", times.total(), wrong)
+    what = f"at random moments, while the recipe changed {builds} times in all ({each})"
+    return row(what, times.total(), wrong)
 
 
 def change(folder: Path) -> None:

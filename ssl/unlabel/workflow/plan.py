@@ -124,7 +124,7 @@ class Plan:
     def bench(self) -> dict[str, str]:
         """The parameters of the rule `bench`."""
         if "bench" not in self.entries:
-            self.entries["bench"] = {"bench": self._freezer.write("", [])}
+            self.entries["bench"] = {"bench": self._freezer.freeze({})}
         return parameters(self.entries["bench"], "bench")
 
 
