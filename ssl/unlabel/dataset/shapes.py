@@ -59,6 +59,9 @@ class Shapes(Dataset):
                     f"dataset.{name} is {getattr(self, name)}, but must not be negative"
                 )
 
+    def image_size(self) -> tuple[int, int]:
+        return (SIDE, SIDE)
+
     def load(self, raw: Path) -> Raw:
         """Draw all images; `raw` is not used."""
         train = self._drawn("train", self.size, 0)

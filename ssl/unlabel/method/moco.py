@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from unlabel.augment import Augment
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.method import LOSS, Batch, Method
+from unlabel.method import LOSS, Batch, Method, Settings, _queue
 from unlabel.method._views import compare
 from unlabel.nn.batch_norm import in_turn, split
 from unlabel.nn.distributed import gather, local_rows, world
@@ -55,6 +55,10 @@ class MoCo(Method):
         self.register_buffer("queue", F.normalize(torch.randn(queue, dim), dim=1))
         self.momentum, self.temperature = momentum, temperature
         self.shuffle, self.splits = shuffle, splits
+
+    @classmethod
+    def fitted(cls, settings: Settings, images: int, batch: int) -> Settings:
+        return _queue.fitted(settings, images, batch)
 
     def step(self, batch: Batch) -> Iterator[Tensor]:
         x_q, x_k = self.augment.pair(batch.x).chunk(2)

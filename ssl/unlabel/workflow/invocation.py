@@ -80,6 +80,8 @@ class Invocation:
         settings = workflow.dag_settings
         with one_sentence():
             asked = self._add({*(settings.targets or ()), *(settings.until or ())})
+            for line in self.plan.fits(asked or self.runs):
+                print(line, file=sys.stderr)
             self.plan.keep()
             if workflow.dryrun:
                 cores = workflow.resource_settings.nodes or workflow.resource_settings.cores

@@ -7,7 +7,7 @@ reruns nothing, and a running workflow keeps the settings it started with.
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from unlabel.params.study import Study
 from unlabel.run import Run
 from unlabel.workflow.freeze import Entries, Freezer, all_whole, digest, without_code
 from unlabel.workflow.planned_datasets import PlannedDatasets
-from unlabel.workflow.planned_runs import PlannedRuns
+from unlabel.workflow.planned_runs import PlannedRuns, say
 from unlabel.workflow.planned_studies import PlannedStudies
 
 ENVIRONMENT = "UNLABEL_PLAN"  # names the frozen plan to the jobs of a running workflow
@@ -41,8 +41,8 @@ class Plan:
         self.main = is_main()
         self.entries: Entries = {} if entries is None else entries
         freezer = Freezer(frozen)
-        self.runs = PlannedRuns(params, self.entries, freezer)
         self.datasets = PlannedDatasets(params, self.chosen, self.entries, freezer, self.main)
+        self.runs = PlannedRuns(params, self.entries, freezer, self.datasets.origin)
         self.studies = PlannedStudies(self.datasets, self.runs, self.entries, freezer)
         # What rules ask of the parts
         self.settings, self.trained_by = self.runs.settings, self.runs.trained_by
@@ -80,9 +80,21 @@ class Plan:
             os.environ[ENVIRONMENT] = str(path)
 
     def add(self, run: Run) -> None:
-        """Plan a run, and its dataset. Raises `UserError` if there is no such run."""
+        """Plan a run, and its dataset.
+
+        Raises `UserError` if there is no such run, or it cannot work with the dataset's images.
+        """
         self.runs.add(run)
         self.datasets.parameters(run.dataset)
+        self.runs.fit(run, self.datasets.expected(run.dataset))
+
+    def fits(self, runs: Iterable[Run]) -> Iterator[str]:
+        """What planned runs will change in their settings, as their datasets have few images.
+
+        Raises `UserError` if one cannot work with its images.
+        """
+        found = {run: self.runs.fit(run, self.datasets.expected(run.dataset)) for run in runs}
+        return say(found)
 
     def add_training(self, run: Run) -> None:
         """Plan a run whose dataset is prepared. Raises `UserError` if there is no such run."""

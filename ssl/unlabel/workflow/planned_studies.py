@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from unlabel.data.expected import Expected
 from unlabel.errors import UserError, did_you_mean
 from unlabel.metric import Metric, find
 from unlabel.params import compose
@@ -37,11 +38,14 @@ class PlannedStudies:
     def for_dataset(self, study: Study, budget: str) -> Study:
         """The study on the dataset that the user asks for, if any.
 
+        Of a study of all methods, those are left out that cannot work with images of this size.
         Without labels, methods that learn from them are left out, and encoders are ranked by what
         can be measured.
         """
         if self.datasets.chosen.dataset:
             study = replace(study, datasets=[self.datasets.chosen.dataset])
+        if study.methods == "all":
+            study = self._fitting(study, budget)
         unlabelled = [name for name in study.datasets if not self.datasets.labelled(name)]
         if not unlabelled:
             return study
@@ -50,6 +54,8 @@ class PlannedStudies:
         if left_out and self.datasets.main:
             print(f"{unlabelled[0]} has no labels: left out {', '.join(left_out)}", file=sys.stderr)
         study = study.without(left_out, self.params)
+        why = f"it learns from labels, and {unlabelled[0]} has none"
+        study = replace(study, left_out=study.left_out | dict.fromkeys(left_out, why))
         measured = find(study.metric, [Metric(name, name) for name in known["metrics"]])
         everywhere = len(unlabelled) == len(study.datasets)
         if everywhere and not measured and not study.claims:
@@ -69,6 +75,8 @@ class PlannedStudies:
         pages = self.entries[self._report(study, budget)]
         if method not in pages:
             known = did_you_mean(method, pages.keys() - {REPORT})
+            if why := study.left_out.get(method):
+                raise UserError(f"{method} is left out of {study.title!r}: {why}")
             raise UserError(f"the study {study.title!r} has no method {method!r}; {known}")
         return parameters({"method": pages[method]}, "method")
 
@@ -122,6 +130,38 @@ class PlannedStudies:
         folders = dict.fromkeys(run["folder"] for run in study["runs"])
         return [f"data/runs/{folder}/{file}" for folder in folders for file in wanted]
 
+    def _fitting(self, study: Study, budget: str) -> Study:
+        """The study without the runs that cannot work with images of its datasets' sizes.
+
+        Raises `UserError` if that is all of them.
+        """
+        key = f"fitting {budget}/{_digest(study)}"
+        sizes = {name: self.datasets.expected(name).size for name in study.datasets}
+        if key not in self.entries:
+            variants = {(arm, replace(run, seed=0)) for arm, run in study.runs(self.params, budget)}
+            refused = {}
+            for arm, run in sorted(variants):
+                self.runs.add(run)
+                try:
+                    self.runs.fit(run, Expected(True, sizes[run.dataset]))
+                except UserError as error:
+                    refused[f"{arm}\n{run.method}"] = str(error).partition(": ")[2]
+            if len(refused) == len({(arm, run.method) for arm, run in variants}):
+                raise UserError(next(iter(refused.values())))
+            self.entries[key] = {"known": {"left_out": refused}}
+        left_out = {}
+        for pair, why in self.entries[key]["known"]["left_out"].items():
+            arm, method = pair.split("\n")
+            left_out[arm, method] = why
+        if not left_out:
+            return study
+        fitting = study.without_runs(left_out, self.params)
+        if self.datasets.main:
+            for why in dict.fromkeys(left_out.values()):
+                names = [name for name, said in fitting.left_out.items() if said == why]
+                print(f"left out {', '.join(names)}: {why}", file=sys.stderr)
+        return fitting
+
     def _without_labels(self, study: Study, dataset: str, budget: str) -> dict[str, Any]:
         """A study's methods that learn from labels, and the metrics that need none."""
         key = f"unlabelled {budget}/{dataset}/{_digest(study)}"
@@ -129,12 +169,14 @@ class PlannedStudies:
             from unlabel.workflow.declared_metrics import declared  # loads torch, see `_report`
 
             learners, metrics = [], dict[str, None]()
+            size = self.datasets.expected(dataset).size
             for method in study.all_methods(self.params):
                 settings = self.runs.settings(Run(budget, dataset, method, "base", 0))
                 if target(settings["method"], "method").labels:
                     learners.append(method)
                 else:
-                    metrics |= dict.fromkeys(m.name for m in declared(settings, labelled=False))
+                    found = declared(settings, labelled=False, size=size)
+                    metrics |= dict.fromkeys(metric.name for metric in found)
             self.entries[key] = {"known": {"learners": learners, "metrics": list(metrics)}}
         return self.entries[key]["known"]
 
