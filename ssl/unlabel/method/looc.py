@@ -15,17 +15,13 @@ from unlabel.method import LOSS, Batch, Method, Settings, _queue
 from unlabel.method._metrics import of_spaces
 from unlabel.method._views import compare
 from unlabel.metric import Metric
-from unlabel.nn.distributed import gather, local_rows
+from unlabel.nn.distributed import gather
 from unlabel.nn.layers import Heads, Teacher, mlp
-from unlabel.nn.losses import cosine_similarities
 from unlabel.ranges import Count, Natural, Positive, Share
 
 
 class LooC(Method):
-    """MoCo with a space invariant to all augmentations and, for each left out, a sensitive one.
-
-    Without a queue, the negatives are the other keys of the batch.
-    """
+    """MoCo with a space invariant to all augmentations and, for each left out, a sensitive one."""
 
     queue: Tensor
 
@@ -84,17 +80,10 @@ class LooC(Method):
 
 
 def leave_one_out(q: Tensor, k: Tensor, queue: Tensor, temperature: float) -> Tensor:
-    """Equation 2: queries (S, B, d), keys (S keys, S spaces, B, d), queues (S, K, d) -> (S,).
-
-    Without queues, the negatives are the other keys of the batch, in their own spaces.
-    """
+    """Equation 2: queries (S, B, d), keys (S keys, S spaces, B, d), queues (S, K, d) -> (S,)."""
     own = (q * k).sum(3) / temperature  # (S keys, S spaces, B)
-    keys = queue if queue.shape[1] else gather(k.diagonal().movedim(2, 1)).transpose(0, 1)
-    other = torch.stack([cosine_similarities(a, b) for a, b in zip(q, keys, strict=True)])
-    if not queue.shape[1]:
-        itself = local_rows(torch.eye(keys.shape[1], dtype=torch.bool, device=q.device))
-        other = other.masked_fill(itself, -torch.inf)
-    negative = (other / temperature).logsumexp(2)  # (S, B)
+    other = _queue.similarities(q, queue, own=k.diagonal().movedim(2, 0)) / temperature
+    negative = other.logsumexp(2)  # (S, B)
     invariant = (torch.logaddexp(own[:, 0], negative[0]) - own[:, 0]).sum(0)  # (B,): each key alone
     sensitive = torch.logaddexp(own.logsumexp(0), negative) - own.diagonal().T  # (S, B): of all
     return torch.stack([invariant, *sensitive[1:]]).mean(1)

@@ -16,7 +16,7 @@ from unlabel.nn.draws import integers
 from unlabel.nn.layers import mlp
 from unlabel.ranges import Count, PositiveShare
 
-CENTRE = 4  # index of the centre among 9 cells in reading order
+CENTRE = 4  # of 9 cells in reading order
 
 
 class RelativePosition(Method):
@@ -38,8 +38,7 @@ class RelativePosition(Method):
         width: Count = 4096,
     ):
         super().__init__(encoder, data)
-        self.augment, self.share, self.framed = augment, share, framed
-        self.shape = data.shape[1:]
+        self.augment, self.share, self.framed, self.shape = augment, share, framed, data.shape[1:]
         self.classify = mlp(2 * encoder.dim, width, 8)  # figure 3: the layers that see both
 
     @classmethod

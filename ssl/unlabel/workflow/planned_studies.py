@@ -1,25 +1,20 @@
 """The studies of a plan: their runs, claims and metrics, frozen for their pages."""
 
-import json
-import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from unlabel.data.expected import Expected
 from unlabel.errors import UserError, did_you_mean
-from unlabel.metric import Metric, find
 from unlabel.params import compose
-from unlabel.params.settings import load, target
+from unlabel.params.settings import load
 from unlabel.params.study import Study, needs, read, stated
-from unlabel.run import Run
-from unlabel.workflow.freeze import Entries, Freezer, Stage, digest, parameters
+from unlabel.workflow.fitting_studies import FittingStudies, digest_of
+from unlabel.workflow.freeze import Entries, Freezer, Stage, parameters
 from unlabel.workflow.planned_datasets import PlannedDatasets
 from unlabel.workflow.planned_runs import PlannedRuns
 
 REPORT = ""  # in an entry whose other names are methods
-RANK = "effective_rank"  # ranks encoders where there are no labels, as arXiv:2210.02885
 
 
 class PlannedStudies:
@@ -34,33 +29,7 @@ class PlannedStudies:
     ):
         self.params = runs.params
         self.datasets, self.runs, self.entries, self.freezer = datasets, runs, entries, freezer
-
-    def for_dataset(self, study: Study, budget: str) -> Study:
-        """The study on the dataset that the user asks for, if any.
-
-        Of a study of all methods, those are left out that cannot work with images of this size.
-        Without labels, methods that learn from them are left out, and encoders are ranked by what
-        can be measured.
-        """
-        if self.datasets.chosen.dataset:
-            study = replace(study, datasets=[self.datasets.chosen.dataset])
-        if study.methods == "all":
-            study = self._fitting(study, budget)
-        unlabelled = [name for name in study.datasets if not self.datasets.labelled(name)]
-        if not unlabelled:
-            return study
-        known = self._without_labels(study, unlabelled[0], budget)
-        left_out = known["learners"]
-        if left_out and self.datasets.main:
-            print(f"{unlabelled[0]} has no labels: left out {', '.join(left_out)}", file=sys.stderr)
-        study = study.without(left_out, self.params)
-        why = f"it learns from labels, and {unlabelled[0]} has none"
-        study = replace(study, left_out=study.left_out | dict.fromkeys(left_out, why))
-        measured = find(study.metric, [Metric(name, name) for name in known["metrics"]])
-        everywhere = len(unlabelled) == len(study.datasets)
-        if everywhere and not measured and not study.claims:
-            return replace(study, metric=RANK)
-        return study
+        self.for_dataset = FittingStudies(datasets, runs, entries).for_dataset
 
     def report(self, study: Study, budget: str) -> dict[str, str]:
         """The parameters of the rule `report` for a study."""
@@ -130,59 +99,9 @@ class PlannedStudies:
         folders = dict.fromkeys(run["folder"] for run in study["runs"])
         return [f"data/runs/{folder}/{file}" for folder in folders for file in wanted]
 
-    def _fitting(self, study: Study, budget: str) -> Study:
-        """The study without the runs that cannot work with images of its datasets' sizes.
-
-        Raises `UserError` if that is all of them.
-        """
-        key = f"fitting {budget}/{_digest(study)}"
-        sizes = {name: self.datasets.expected(name).size for name in study.datasets}
-        if key not in self.entries:
-            variants = {(arm, replace(run, seed=0)) for arm, run in study.runs(self.params, budget)}
-            refused = {}
-            for arm, run in sorted(variants):
-                self.runs.add(run)
-                try:
-                    self.runs.fit(run, Expected(True, sizes[run.dataset]))
-                except UserError as error:
-                    refused[f"{arm}\n{run.method}"] = str(error).partition(": ")[2]
-            if len(refused) == len({(arm, run.method) for arm, run in variants}):
-                raise UserError(next(iter(refused.values())))
-            self.entries[key] = {"known": {"left_out": refused}}
-        left_out = {}
-        for pair, why in self.entries[key]["known"]["left_out"].items():
-            arm, method = pair.split("\n")
-            left_out[arm, method] = why
-        if not left_out:
-            return study
-        fitting = study.without_runs(left_out, self.params)
-        if self.datasets.main:
-            for why in dict.fromkeys(left_out.values()):
-                names = [name for name, said in fitting.left_out.items() if said == why]
-                print(f"left out {', '.join(names)}: {why}", file=sys.stderr)
-        return fitting
-
-    def _without_labels(self, study: Study, dataset: str, budget: str) -> dict[str, Any]:
-        """A study's methods that learn from labels, and the metrics that need none."""
-        key = f"unlabelled {budget}/{dataset}/{_digest(study)}"
-        if key not in self.entries:
-            from unlabel.workflow.declared_metrics import declared  # loads torch, see `_report`
-
-            learners, metrics = [], dict[str, None]()
-            size = self.datasets.expected(dataset).size
-            for method in study.all_methods(self.params):
-                settings = self.runs.settings(Run(budget, dataset, method, "base", 0))
-                if target(settings["method"], "method").labels:
-                    learners.append(method)
-                else:
-                    found = declared(settings, labelled=False, size=size)
-                    metrics |= dict.fromkeys(metric.name for metric in found)
-            self.entries[key] = {"known": {"learners": learners, "metrics": list(metrics)}}
-        return self.entries[key]["known"]
-
     def _report(self, study: Study, budget: str) -> str:
         """The key of the report's entry, which has the report and the page of each method."""
-        key = f"report {budget}/{_digest(study)}"
+        key = f"report {budget}/{digest_of(study)}"
         if key not in self.entries:
             from unlabel.workflow import study_content  # loads torch; a kept plan does not
 
@@ -212,7 +131,3 @@ class PlannedStudies:
             frozen = self.freezer.freeze(content | {"metrics": metrics, "stages": stages})
             self.entries[key] = {"study": frozen | {"datasets": datasets}}
         return self.entries[key]
-
-
-def _digest(study: Study) -> str:
-    return digest(json.dumps(asdict(study)).encode())
