@@ -44,7 +44,7 @@ def test_a_budgets_batch_fits_fewer_images_and_a_variants_is_refused(capsys):
     training, method, changes = fitted(220)
     assert (training.batch, training.steps(220) // training.epochs) == (216, 1)
     assert (method, changes) == (settings["method"], {"batch": [256, 216]})
-    said = "220 images to train on, so the batch is 216 and not 256"
+    said = "220 images to train on, so batch is 216 and not 256"
     assert said in capsys.readouterr().err
     with pytest.raises(UserError, match="training.batch is 256, but there are only 220 images"):
         fitted(220, "training.batch=256")
@@ -74,8 +74,13 @@ def test_a_recipes_queue_has_no_more_keys_than_other_images(method, images, batc
     assert fitted.method == settings["method"] | {"queue": queue}
 
 
+def test_mocos_parts_of_a_small_batch_have_two_images():
+    settings = composed("moco", "method.queue=0") | {"run": "tiny/folder/moco/base/0"}
+    assert pretrain._fitted(settings, 6).changes == {"batch": [64, 6], "splits": [4, 3]}
+
+
 def test_a_variants_queue_that_does_not_fit_is_refused():
     settings = composed("moco", "method.queue=200") | {"run": "tiny/folder/moco/method.queue=200/0"}
     assert pretrain._fitted(settings, 264).changes == {}  # 200 others
-    with pytest.raises(UserError, match="method.queue is 200, .* its own negatives; set it to 192"):
+    with pytest.raises(UserError, match="method.queue is 200, but .* only 263 .* set it to 192"):
         pretrain._fitted(settings, 263)

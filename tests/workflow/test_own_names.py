@@ -29,16 +29,16 @@ def plan(**config: object) -> Plan:
     return Plan(PARAMS, Path("frozen"), command_line.asked(config, PARAMS))
 
 
-def settings(name: str, **config: object) -> str:
+def settings(of: str, **config: object) -> str:
     """What a set would be prepared with."""
-    return plan(**config).dataset(name)["settings"]
+    return plan(**config).dataset(of)["settings"]
 
 
-def prepared(name: str, **config: object) -> None:
+def prepared(of: str, **config: object) -> None:
     """Prepare a set as the workflow does."""
-    home = Path("data/prepared") / name
+    home = Path("data/prepared") / of
     splits = [home / f"{split}.arrow" for split in ("train", "validation", "test")]
-    found = Path(settings(name, **config))
+    found = Path(settings(of, **config))
     prepare.run(found, Path("raw"), *splits, home / "report.json")
 
 
@@ -91,7 +91,10 @@ def test_a_run_on_a_named_set_is_a_run_like_others(work: Path) -> None:
         ({"name": "shapes"}, r"params/dataset/shapes.yaml is a dataset already; choose another"),
         ({"name": "a/b"}, "name=a/b is part of paths, so it must be of letters, digits"),
         ({"name": "-x"}, "and start with a letter or a digit"),
-        ({"dataset": "digits", "path": "x", "name": "mine"}, "name=mine is for images of your own; it needs"),
+        (
+            {"dataset": "digits", "path": "x", "name": "mine"},
+            "name=mine is for images of your own; it needs",
+        ),
         ({"dataset": None, "name": "mine"}, "name=mine is for images of your own; it needs"),
     ],
 )

@@ -58,7 +58,9 @@ class MoCo(Method):
 
     @classmethod
     def fitted(cls, settings: Settings, images: int, batch: int) -> Settings:
-        return _queue.fitted(settings, images, batch)
+        most = max(1, batch // 2)  # batch norm needs two images
+        fitted = _queue.fitted(settings, images, batch)
+        return fitted if fitted["splits"] <= most else {**fitted, "splits": most}
 
     def step(self, batch: Batch) -> Iterator[Tensor]:
         x_q, x_k = self.augment.pair(batch.x).chunk(2)

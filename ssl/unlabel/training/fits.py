@@ -34,8 +34,7 @@ def fit(settings: Mapping[str, Any], images: int) -> Fitted:
         if f"method.{key}=" in run:
             raise UserError(
                 f"method.{key} is {every[key]}, but there are only {images} images to train on, in "
-                f"batches of {training.batch}: old keys of an image would be its own negatives; "
-                f"set it to {value} or less, or train on more images"
+                f"batches of {training.batch}; set it to {value} or less, or train on more images"
             )
         changes[key], made[key] = [every[key], value], value
     changes = {key: both for key, both in changes.items() if both[0] != both[1]}
@@ -44,4 +43,4 @@ def fit(settings: Mapping[str, Any], images: int) -> Fitted:
 
 def sentence(key: str, planned: int, made: int, images: int) -> str:
     """What was changed, and why."""
-    return f"{images:,} images to train on, so the {key} is {made:,} and not {planned:,}"
+    return f"{images:,} images to train on, so {key} is {made:,} and not {planned:,}"

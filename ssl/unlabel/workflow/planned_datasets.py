@@ -26,6 +26,7 @@ class PlannedDatasets:
         self.params, self.chosen = params, chosen
         self.entries, self.freezer, self.main = entries, freezer, main
         self.seen: set[str] = set()  # the datasets that this process has looked at
+        self.recipes = compose.names(params, "dataset")
 
     def parameters(self, name: str) -> dict[str, str]:
         """The parameters of the rule `prepare` for a dataset.
@@ -51,11 +52,11 @@ class PlannedDatasets:
         """
         if name == self.chosen.dataset:
             return self.chosen.recipe or name
-        if name not in compose.names(self.params, "dataset") and (made := self._made(name)):
-            for each in compose.names(self.params, "dataset"):
+        if name not in self.recipes and (made := self._made(name)):
+            for each in self.recipes:
                 if compose.recipe(self.params, each).get("_target_") == made["_target_"]:
                     return each
-        return compose.choose(self.params, "dataset", name)
+        return name if name in self.recipes else compose.choose(self.params, "dataset", name)
 
     def exists(self, name: str) -> bool:
         """Is there such a dataset?"""
@@ -67,8 +68,10 @@ class PlannedDatasets:
     def recipe(self, name: str) -> dict[str, Any]:
         """The settings of a dataset. Raises `UserError` as `origin` does."""
         origin = self.origin(name)
-        made = self._made(name) if name not in (origin, self.chosen.dataset) else None
-        return made or compose.recipe(self.params, origin, **self.chosen.of(name))
+        changes = self.chosen.of(name)
+        if name not in (origin, self.chosen.dataset):
+            changes = self._made(name) or {}
+        return compose.recipe(self.params, origin, **changes)
 
     def _made(self, name: str) -> dict[str, Any] | None:
         """The recipe that a dataset of the user's own images was prepared with."""

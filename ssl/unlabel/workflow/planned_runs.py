@@ -120,7 +120,7 @@ def say(planned: Mapping[Run, Changes]) -> Iterator[str]:
     for run, found in planned.items():
         for key, (before, after) in ((k, v) for k, v in found.items() if k != "images"):
             (images,) = found["images"]
-            line = f"{run.dataset}: {images:,} images to train on, so the {key} is {after:,} "
+            line = f"{run.dataset}: {images:,} images to train on, so {key} is {after:,} "
             line += f"and not {before:,}"
             methods.setdefault(line, {})[run.method] = None
     every = len({run.method for run in planned})

@@ -67,6 +67,8 @@ def check(
             where = f"the study {study.title!r}"
             if not datasets.labelled(run.dataset):
                 where += f" on {run.dataset}, which has no labels,"
+            elif (size := datasets.expected(run.dataset).size) and size[0] != size[1]:
+                where += f" on {run.dataset}, whose images are not square,"
             declared_metrics.check(metric, _declared(study, run, runs, datasets), where)
 
 
