@@ -99,9 +99,7 @@ def test_the_leaderboard_leaves_out_what_cannot_work_and_says_why(plan, capsys):
         planned.page(fitting, "tiny", "mae")
     with pytest.raises(UserError, match="rotation/base: images of 24 x 40 pixels cannot be rotat"):
         planned.add(Run("tiny", "folder", "rotation", "base", 0))
-    with pytest.raises(
-        UserError, match="on folder, whose images are not square,.*similarity_rotate"
-    ):
+    with pytest.raises(UserError, match="whose images are not square,.*similarity_rotate"):
         planned.study("invariance", "tiny")
 
 

@@ -53,7 +53,7 @@ def test_other_images_under_a_taken_name_are_refused(work: Path) -> None:
         settings("folder", path="my dogs")
     prepared("my_dogs", path="my dogs", name="my_dogs")
     assert settings("folder", path="cats") == first
-    train, data = images.read(Path("data/prepared/my_dogs/train.arrow"))
+    _, data = images.read(Path("data/prepared/my_dogs/train.arrow"))
     assert (data.name, data.classes) == ("my_dogs", ("poodle", "pug"))
     with pytest.raises(UserError, match="the dataset 'my_dogs' is made of the images in my dogs"):
         settings("my_dogs", path="cats", name="my_dogs")
@@ -92,7 +92,7 @@ def test_a_run_on_a_named_set_is_a_run_like_others(work: Path) -> None:
         ({"name": "a/b"}, "name=a/b is part of paths, so it must be of letters, digits"),
         ({"name": "-x"}, "and start with a letter or a digit"),
         (
-            {"dataset": "digits", "path": "x", "name": "mine"},
+            {"dataset": "digits", "name": "mine"},
             "name=mine is for images of your own; it needs",
         ),
         ({"dataset": None, "name": "mine"}, "name=mine is for images of your own; it needs"),

@@ -33,6 +33,9 @@ class Altered(Dataset):
     def labelled(self) -> bool:
         return self.of.labelled()
 
+    def image_size(self) -> tuple[int, int] | None:
+        return self.of.image_size()
+
     def expected(self) -> Expected:
         found = self.of.expected()
         if found.size:

@@ -19,8 +19,8 @@ def sentences(study: FrozenStudy, comparison: Comparison) -> Iterator[str]:
     for arm in comparison.arms:
         about = arm.results[0].run_info
         for key, (planned, made) in about.get("fitted", {}).items():
-            said = f"The setting {key} is {number(made, 0)} and not {number(planned, 0)}, as there are "
-            changed[f"{said}{number(about['images'], 0)} images to train on"].append(arm.name)
+            said = f"The setting {key} is {number(made, 0)} and not {number(planned, 0)}, as there"
+            changed[f"{said} are {number(about['images'], 0)} images to train on"].append(arm.name)
     for said, names in changed.items():
         some = "" if len(names) == len(comparison.arms) else f": {', '.join(names)}"
         yield f"{said}{some}."
