@@ -8,6 +8,7 @@ import pytest
 
 from support.models import PARAMS
 from support.pixels import folder, picture
+from unlabel.data.expected import remarks
 from unlabel.dataset.altered import Altered
 from unlabel.dataset.folder import Folder
 from unlabel.dataset.table import Table
@@ -51,6 +52,17 @@ def test_the_rows_of_a_table_are_counted_without_reading_images(
     found = (raw.train, raw.validation, raw.test)
     assert expected.images == {k: len(v.id) for k, v in zip(SPLITS, found, strict=True) if v}
     assert expected.labelled == bool(raw.classes)
+
+
+def test_a_single_image_to_measure_on_is_said(tmp_path: Path) -> None:
+    root = folder(tmp_path / "set", train__a=range(9), train__b=range(9, 18), test__a=range(20, 21))
+    folder(root, val__b=range(21, 22))
+    images = Folder(path=str(root)).expected().images
+    said = list(remarks(images or {}))
+    assert [each.split(":")[0] for each in said] == ["1 validation image", "1 test image"]
+    (root / "val/a").mkdir()
+    (root / "val/a/22.png").write_bytes(picture(22))
+    assert len(list(remarks(Folder(path=str(root)).expected().images or {}))) == 1
 
 
 def test_what_cannot_be_split_is_refused_before_it_is_read(tmp_path: Path) -> None:

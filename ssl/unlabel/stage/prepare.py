@@ -9,6 +9,7 @@ import torch
 from unlabel import files
 from unlabel.data import images
 from unlabel.data.compressed import CompressedImages, Format, encode, spool
+from unlabel.data.expected import remarks
 from unlabel.data.images import UNLABELLED, Data, Images
 from unlabel.dataset import Dataset, Raw, check_labels, hold_out, moments
 from unlabel.errors import UserError
@@ -81,7 +82,9 @@ def _describe(splits: dict[str, Images], raw: Raw) -> dict[str, Any]:
         unlabelled = len(split.id) - len(known)
         counts[name] = {"images": len(split.id), "unlabelled": unlabelled, "classes": classes}
     labelled = any(count["classes"] for count in counts.values())
-    return {"summary": [], **raw.notes, "labelled": labelled, "splits": counts}
+    few = list(remarks({name: len(split.id) for name, split in splits.items()}))
+    summary = [*raw.notes.get("summary", []), *few]
+    return {**raw.notes, "summary": summary, "labelled": labelled, "splits": counts}
 
 
 def _compress(images: Images, format: Format, folder: Path) -> Images:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from unlabel import files
+from unlabel.data.expected import remarks
 from unlabel.files import FROZEN
 from unlabel.fingerprint import PACKAGE, fingerprint
 from unlabel.params.command_line import ChosenDataset
@@ -89,12 +90,15 @@ class Plan:
         self.runs.fit(run, self.datasets.expected(run.dataset))
 
     def fits(self, runs: Iterable[Run]) -> Iterator[str]:
-        """What planned runs will change in their settings, as their datasets have few images.
+        """What few images mean for planned runs: what is left out, and what will be changed.
 
         Raises `UserError` if one cannot work with its images.
         """
         found = {run: self.runs.fit(run, self.datasets.expected(run.dataset)) for run in runs}
-        return say(found)
+        for name in dict.fromkeys(run.dataset for run in found):
+            for remark in remarks(self.datasets.expected(name).images or {}):
+                yield f"{name}: {remark}"
+        yield from say(found)
 
     def add_training(self, run: Run) -> None:
         """Plan a run whose dataset is prepared. Raises `UserError` if there is no such run."""
