@@ -15,12 +15,8 @@ from unlabel.run import Run
 from unlabel.workflow import image_fit
 from unlabel.workflow.plan import Plan
 
-OWN = [(name, "base", size) for name in METHODS for size in ((24, 40), (30, 30))]
-VIT = [
-    (name, "encoder=vit_mini", (28, 28))
-    for name in METHODS
-    if "vit" not in encoder_of(name) and composed(name)["method"]["_target_"]
-]
+OWN = [(name, "base", (24, 40)) for name in METHODS]
+VIT = [(name, "encoder=vit_mini", (28, 28)) for name in METHODS if "vit" not in encoder_of(name)]
 OTHERS = [
     ("dino", "encoder=vit_mini,method.crops=2", (28, 28)),  # local views of 16 x 16
     ("dino", "encoder=vit_mini,method.crops=2", (32, 32)),

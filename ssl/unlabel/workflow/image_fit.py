@@ -7,7 +7,7 @@ from unlabel.data.expected import Expected
 from unlabel.encoder import Encoder
 from unlabel.errors import UserError
 from unlabel.method import Method
-from unlabel.params.settings import arguments, target
+from unlabel.params.settings import arguments, build, target
 from unlabel.training import fits
 
 
@@ -44,5 +44,7 @@ def changes(settings: Mapping[str, Any], known: Expected) -> dict[str, list[Any]
             )
         asked = there
     images = there if asked is None else asked
+    if images is not None and "training.images=" in settings["run"]:
+        build(settings["training"], "training").steps(images)  # raises where a batch does not fit
     found = {} if images is None else fits.fit(settings, images).changes
     return {"images": [images], **found} if found else {}
