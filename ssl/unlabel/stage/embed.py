@@ -85,8 +85,8 @@ def said(how: Preprocessing, data: Data, fit: str | None) -> str:
     why = "as the images it was trained on"
     if not data.preprocessing:
         why = "the encoder has no record of how its images were made"
-    elif fit not in (None, data.preprocessing["fit"]):
-        why = f"by --fit; it was trained with {data.preprocessing['fit']}"
+    elif fit not in (None, trained := data.preprocessing.get("fit")):
+        why = f"by --fit; it was trained with {trained}"
     return f"images are made {height} x {width} by {how.fit}{scale} ({why})"
 
 
