@@ -23,6 +23,7 @@ from unlabel import encoder, weights
 from unlabel.analysis.run_results import _table
 from unlabel.data import image_source as sources
 from unlabel.data import images
+from unlabel.data.decode import Preprocessing
 from unlabel.dataset.table import Table
 from unlabel.errors import UserError
 from unlabel.features import neighbours, parquet
@@ -229,7 +230,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "embeddings": neighbours.read_about,
     "a log": partial(_table, columns=["step"]),
     "a table": lambda path: Table(path=str(path), split=None).load(path.parent),
-    "images to embed": lambda path: list(sources.open_source(path, (3, 8, 8), "crop").parts),
+    "images to embed": lambda path: list(sources.open_source(path, Preprocessing((3, 8, 8))).parts),
     "prepared images": lambda path: images.read(path.with_suffix(".arrow")),
     "settings": load,
 }

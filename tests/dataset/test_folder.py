@@ -418,6 +418,7 @@ def test_unlabelled_images_go_through_the_whole_workflow(tmp_path: Path) -> None
     page = (work / "reports/index.html").read_text()
     assert "has the highest effective rank of all methods without labels" in page
     assert "Without labels, accuracy cannot be measured" in page
+    assert "Left out: supervised. The reason: it learns from labels, and folder has none." in page
 
     def again(*arguments: str) -> str:
         return project.snakemake(work, "-n", "reports/index.html", *arguments)

@@ -129,7 +129,7 @@ def test_without_labels(tmp_path: Path) -> None:
         raw = load(table, split=None, **settings)
         assert raw.validation is not None
         assert [len(each.id) for each in (raw.train, raw.validation, raw.test)] == [14, 2, 4]
-    assert Table(path=str(parquet(table, columns()))).labelled()
+    assert Table(path=str(parquet(table, columns())), split=None).labelled()
 
 
 def test_what_is_missing_is_unreadable(folder: Path) -> None:

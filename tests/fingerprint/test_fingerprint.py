@@ -11,6 +11,7 @@ from support.models import composed
 from unlabel.errors import UserError
 from unlabel.fingerprint import closure, fingerprint, newest, others, reach, targets
 from unlabel.fingerprint.source import Source
+from unlabel.workflow.planned_runs import SECTIONS
 
 METHODS = ("simclr", "moco", "rotation", "random")
 LOSSES, SIMCLR, LAYERS = "nn/losses.py", "method/simclr.py", "nn/layers.py"
@@ -28,7 +29,8 @@ def source(module: str, path: Path) -> Source:
 @cache
 def names(method: str) -> tuple[str, ...]:
     """What the plan takes the fingerprint of a method's training of."""
-    return "unlabel.stage.pretrain", *targets(composed(method))
+    settings = composed(method)
+    return "unlabel.stage.pretrain", *targets({key: settings[key] for key in SECTIONS["pretrain"]})
 
 
 @pytest.fixture(scope="module")

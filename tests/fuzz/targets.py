@@ -12,7 +12,7 @@ from fuzz.mutate import Mutation
 from unlabel import weights
 from unlabel.data import archive, image_source, images, source_state
 from unlabel.data.compressed import keep_or_encode
-from unlabel.data.decode import Unreadable, decode, is_grey
+from unlabel.data.decode import Preprocessing, Unreadable, decode, is_grey
 from unlabel.dataset import _idx as idx
 from unlabel.dataset import svhn
 from unlabel.dataset.cifar import CIFAR10
@@ -82,7 +82,7 @@ def _table(path: Path, **columns: str | None) -> None:
 
 
 def _source(path: Path) -> None:
-    for part in image_source.open_source(path, (3, 8, 8), "crop").parts:
+    for part in image_source.open_source(path, Preprocessing((3, 8, 8))).parts:
         assert len(part.names) == len(part.image)
 
 

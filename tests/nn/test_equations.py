@@ -130,19 +130,23 @@ def test_cross_prediction_is_equation_3_of_dino():
     assert close(cross_prediction(views, targets), sum(terms) / len(terms))
 
 
-def test_leave_one_out_is_equation_2_of_looc():
+@pytest.mark.parametrize("length", [6, 0])
+def test_leave_one_out_is_equation_2_of_looc(length):
     generator = torch.Generator().manual_seed(1)
     n, t = 2, 0.2  # transforms left out
     q = F.normalize(torch.randn(n + 1, 4, 5, generator=generator), dim=2)
     k = F.normalize(torch.randn(n + 1, n + 1, 4, 5, generator=generator), dim=3)
-    queue = F.normalize(torch.randn(n + 1, 6, 5, generator=generator), dim=2)
+    queue = F.normalize(torch.randn(n + 1, length, 5, generator=generator), dim=2)
     total = 0.0
     for image in range(4):
 
         def positive(i, j, image=image):  # E of key j in space i
             return math.exp(dot(q[i, image], k[j, i, image]) / t)
 
-        negative = [sum(math.exp(dot(q[i, image], e) / t) for e in queue[i]) for i in range(n + 1)]
+        # without a queue, the other keys of the batch
+        others = [[k[i, i, other] for other in range(4) if other != image] for i in range(n + 1)]
+        keys = list(queue) if length else others
+        negative = [sum(math.exp(dot(q[i, image], e) / t) for e in keys[i]) for i in range(n + 1)]
         for j in range(n + 1):
             total -= math.log(positive(0, j) / (positive(0, j) + negative[0]))
         for i in range(1, n + 1):

@@ -18,9 +18,10 @@ from support.models import PARAMS, composed
 from unlabel.cli import main
 from unlabel.data import images
 from unlabel.data.images import Images
-from unlabel.features.parquet import Features
+from unlabel.features.parquet import Features, Views
 from unlabel.params import compose
 from unlabel.probe import linear
+from unlabel.probe._run import built, measured
 from unlabel.probe.factors import Factors
 from unlabel.probe.information import Information
 from unlabel.probe.invariance import Invariance
@@ -57,6 +58,26 @@ def test_a_collapsed_encoder_is_measured_too():
         measures = probe.measure(collapsed(), 0)
         assert all(math.isfinite(value) for value in measures.values())
     assert Linear().measure(collapsed(), 0)["linear"] < 0.4
+
+
+@pytest.mark.parametrize("images", [1, 2])
+def test_one_or_two_images_to_measure_on_give_numbers_or_a_reason(images, capsys):
+    few = clouds()
+    some = torch.arange(images)
+    few = replace(few, validation=few.validation.take(some), test=few.test.take(some))
+    few = replace(few, views={name: _first(each, images) for name, each in few.views.items()})
+    names = ("knn", "linear", "lowshot", "projection", "invariance", "spectrum")
+    probes = built({name: composed("simclr")["probe"][name] for name in names})
+    measures = dict(measured(probes, few, 0))
+    assert all(math.isfinite(x) for each in measures.values() for x in each.values())
+    left_out = [name for name in names if not measures[name]]
+    assert left_out == (["invariance", "spectrum"] if images == 1 else [])
+    said = "spectrum: it needs 2 validation images, and there is 1"
+    assert (said in capsys.readouterr().err) == (images == 1)
+
+
+def _first(views: Views, images: int) -> Views:
+    return Views(*(None if each is None else each[:images] for each in views))
 
 
 @pytest.mark.parametrize("probe", [Linear(), LowShot(), KNN(), Factors(), PROJECTION])

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
@@ -20,6 +21,7 @@ from unlabel import encoder as encoders
 from unlabel import weights
 from unlabel import weights as checkpoint
 from unlabel.cli import main
+from unlabel.data.decode import Preprocessing
 from unlabel.data.images import Images
 from unlabel.encoder import Encoder
 from unlabel.params import compose
@@ -35,6 +37,7 @@ def a_run(
     pixels = digits.image[:8].repeat(1, channels, 1, 1)
     pixels = pixels.repeat_interleave(repeat, 2).repeat_interleave(repeat, 3)
     data = about(digits.take(torch.arange(8))._replace(image=pixels))
+    data = replace(data, preprocessing=Preprocessing(data.shape, "pad", (0, 4095)).record())
     # Two layers of a transformer show what twelve would.
     shallow = "encoder.depth=2," if name.startswith("vit") else ""
     settings = composed("simclr", f"{shallow}encoder={name}", "quick")
@@ -106,6 +109,14 @@ def test_files_say_what_they_are_of(small):
         assert said["data"]["classes"] == [str(digit) for digit in range(8)]
         assert (said["data"]["mean"], said["data"]["std"]) == ([0.3], [0.37])
         assert len(said["encoder_sha256"]) == 64
+        assert said["data"]["preprocessing"] == {
+            "size": [16, 16],
+            "channels": 1,
+            "fit": "pad",
+            "resampling": "bicubic, antialiased",
+            "range": [0, 4095],
+            "background": "white",
+        }
 
 
 def test_onnx_is_valid_and_names_what_goes_in_and_out(small):

@@ -41,16 +41,54 @@ def test_only_what_learns_from_labels_sees_fewer_and_wrong_ones(digits, tmp_path
 
 
 def test_a_budgets_batch_fits_fewer_images_and_a_variants_is_refused(capsys):
-    training = Training(epochs=1, batch=256, accumulate=8)
-    fitted = pretrain._fitted(training, 220, "quick/folder/simclr/base/0")
-    assert (fitted.batch, fitted.steps(220)) == (216, 1)
-    said = "there are 220 images to train on, fewer than a batch of 256; the batch is 216"
+    settings = composed("simclr", "training.accumulate=8,training.batch=256")
+
+    def fitted(images, variant="base"):
+        return pretrain._fitted(settings | {"run": f"quick/folder/simclr/{variant}/0"}, images)
+
+    training, method, changes = fitted(220)
+    assert (training.batch, training.steps(220) // training.epochs) == (216, 1)
+    assert (method, changes) == (settings["method"], {"batch": [256, 216]})
+    said = "220 images to train on, so batch is 216 and not 256"
     assert said in capsys.readouterr().err
     with pytest.raises(UserError, match="training.batch is 256, but there are only 220 images"):
-        pretrain._fitted(training, 220, "quick/folder/simclr/training.batch=256/0")
-    assert pretrain._fitted(training, 256, "") is training
+        fitted(220, "training.batch=256")
+    assert fitted(256).changes == {}
     with pytest.raises(UserError, match="training.batch is 256, but there are only 4 images"):
-        pretrain._fitted(training, 4, "")
+        fitted(4)
+
+
+@pytest.mark.parametrize(
+    ("method", "images", "batch", "queue"),
+    [
+        ("moco", 288, 64, 192),  # three batches; the rest is less than one
+        ("moco", 1280, 256, 1024),  # all that are not in the batch
+        ("moco", 1279, 256, 768),
+        ("moco_v1", 288, 256, 0),  # the negatives are in the batch
+        ("looc", 216, 216, 0),
+        ("nnclr", 288, 64, 192),
+        ("nnclr", 216, 216, 216),  # no negatives, and without any there is no neighbour
+    ],
+)
+def test_a_recipes_queue_has_no_more_keys_than_other_images(method, images, batch, queue):
+    settings = composed(method, f"training.batch={batch}") | {"run": "quick/folder/it/base/0"}
+    assert settings["method"]["queue"] == 1024
+    fitted = pretrain._fitted(settings, images)
+    changes = {} if queue == 1024 else {"queue": [1024, queue]}
+    assert fitted.changes == changes
+    assert fitted.method == settings["method"] | {"queue": queue}
+
+
+def test_mocos_parts_of_a_small_batch_have_two_images():
+    settings = composed("moco", "method.queue=0") | {"run": "tiny/folder/moco/base/0"}
+    assert pretrain._fitted(settings, 6).changes == {"batch": [64, 6], "splits": [4, 3]}
+
+
+def test_a_variants_queue_that_does_not_fit_is_refused():
+    settings = composed("moco", "method.queue=200") | {"run": "tiny/folder/moco/method.queue=200/0"}
+    assert pretrain._fitted(settings, 264).changes == {}  # 200 others
+    with pytest.raises(UserError, match="method.queue is 200, but .* only 263 .* set it to 192"):
+        pretrain._fitted(settings, 263)
 
 
 def test_a_training_does_not_go_on_in_another_precision(digits, tmp_path, monkeypatch):

@@ -91,6 +91,7 @@ class FrozenStudy:
     metrics: tuple[str, ...] = ()  # of the verdict and the charts
     stages: Mapping[str, bool] = field(default_factory=dict)  # which stages' results it reads
     claims: tuple[Claim, ...] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict)  # method or arm -> why
 
     @property
     def sources(self) -> list[dict[str, str]]:

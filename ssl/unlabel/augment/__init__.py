@@ -26,6 +26,7 @@ from unlabel.ranges import Count, NonNegative, Positive, PositiveShare, Share
 
 Rows = Tensor | Neighbours  # the same for columns; matrices (B, out, in)
 Draw = Mapping[str, Tensor]
+Size = tuple[int, int]  # height and width of images in pixels
 
 
 class Transform:
@@ -34,6 +35,10 @@ class Transform:
     def draw(self, x: Tensor) -> Tensor:
         """Random parameters, one row per image: (B, C, H, W) -> (B, n)."""
         raise NotImplementedError
+
+    def size(self, before: Size) -> Size:
+        """The size of images afterwards. Raises `UserError` if it cannot do with those before."""
+        return before
 
 
 class Resampling(Transform):
@@ -93,6 +98,23 @@ class Augment:
             else:
                 pending[name] = transform
         return _composed(x, pending, draw)
+
+    def size(self, before: Size) -> Size:
+        """The size of the views of images. Raises `UserError` if a transform cannot do with it."""
+        for transform in self.transforms.values():
+            before = transform.size(before)
+        return before
+
+    def fitting(self, before: Size) -> "Augment":
+        """Those transforms alone that can do with images of this size."""
+
+        def fits(transform: Transform) -> bool:
+            try:
+                return bool(transform.size(before))
+            except UserError:
+                return False
+
+        return Augment(**{k: each for k, each in self.transforms.items() if fits(each)})
 
     def __call__(self, x: Tensor) -> Tensor:
         """A random view of each image: (B, C, H, W) -> (B, C, h, w)."""
@@ -167,7 +189,10 @@ class Crop(Resampling):
         ratio: tuple[Positive, Positive] = (3 / 4, 4 / 3),
         size: Count | None = None,
     ):
-        self.scale, self.ratio, self.size = tuple(scale), tuple(ratio), size
+        self.scale, self.ratio, self.side = tuple(scale), tuple(ratio), size
+
+    def size(self, before: Size) -> Size:
+        return (self.side, self.side) if self.side else before
 
     def draw(self, x: Tensor) -> Tensor:
         """Top, left, height and width as shares of the image: (B, 4)."""
@@ -180,7 +205,7 @@ class Crop(Resampling):
 
     def matrices(self, height: int, width: int, draw: Tensor) -> tuple[Rows, Rows]:
         top, left, tall, wide = draw.split(1, dim=1)
-        h, w = (self.size, self.size) if self.size else (height, width)
+        h, w = self.size((height, width))
         rows = enlarge if h >= height > 1 else resize
         columns = enlarge if w >= width > 1 else resize
         return rows(height, h, top, tall), columns(width, w, left, wide)
@@ -335,17 +360,26 @@ class Rotate(Pointwise):
     def apply(self, x: Tensor, draw: Tensor) -> Tensor:
         return rotate(x, draw[:, 0])
 
+    def size(self, before: Size) -> Size:
+        check_square(before)
+        return before
+
 
 def rotate(x: Tensor, turns: Tensor) -> Tensor:
     """Rotate square images (B, C, S, S) counter-clockwise by their numbers of quarter turns (B,).
 
     Raises `UserError` if the images are not square.
     """
-    if x.shape[2] != x.shape[3]:
-        raise UserError(
-            f"images of {x.shape[2]} x {x.shape[3]} pixels cannot be rotated by 90 degrees in a "
-            "batch; choose a square size in the dataset's recipe"
-        )
+    check_square((x.shape[2], x.shape[3]))
     turns = turns.view(-1, 1, 1, 1)
     x = torch.where(turns % 2 == 1, x.mT.flip(2), x)
     return torch.where(turns >= 2, x.flip(2, 3), x)
+
+
+def check_square(size: Size) -> None:
+    """Raise `UserError` if images of this size cannot be rotated by quarter turns in a batch."""
+    if size[0] != size[1]:
+        raise UserError(
+            f"images of {size[0]} x {size[1]} pixels cannot be rotated by 90 degrees in a batch; "
+            "choose a square size in the dataset's recipe"
+        )

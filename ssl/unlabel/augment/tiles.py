@@ -17,13 +17,7 @@ def cut(x: Tensor, rows: int, columns: int, share: float) -> Tensor:
     tile would have no pixels.
     """
     b, c, height, width = x.shape
-    size = (round(share * height / rows), round(share * width / columns))
-    if not 0 < share <= 1 or 0 in size:
-        raise UserError(
-            f"method.share is {share}: tiles would be {size[0]} x {size[1]} pixels, for images of "
-            f"{height} x {width} pixels in {rows} x {columns} cells; choose a share above 0 and up "
-            "to 1 that leaves some pixels, or fewer cells"
-        )
+    size = tile((height, width), rows, columns, share)
     n = rows * columns
     cell = torch.arange(n, device=x.device)
     inside = draw_rows(
@@ -38,6 +32,21 @@ def cut(x: Tensor, rows: int, columns: int, share: float) -> Tensor:
     x = x.reshape(b, 1, c * height, width).expand(-1, n, -1, -1).flatten(0, 1)
     x = (x @ across.mT).view(b * n, c, height, -1)
     return (down[:, None] @ x).unflatten(0, (b, n))
+
+
+def tile(size: tuple[int, int], rows: int, columns: int, share: float) -> tuple[int, int]:
+    """The height and width of a tile of images of a `size`, as `cut` makes them.
+
+    Raises `UserError` if it would have no pixels.
+    """
+    found = (round(share * size[0] / rows), round(share * size[1] / columns))
+    if not 0 < share <= 1 or 0 in found:
+        raise UserError(
+            f"method.share is {share}: tiles would be {found[0]} x {found[1]} pixels, for images "
+            f"of {size[0]} x {size[1]} pixels in {rows} x {columns} cells; choose a share above 0 "
+            "and up to 1 that leaves some pixels, or fewer cells"
+        )
+    return found
 
 
 def take(parts: Tensor, index: Tensor) -> Tensor:

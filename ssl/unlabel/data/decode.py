@@ -3,9 +3,11 @@
 import os
 import stat
 import warnings
+from collections.abc import Mapping
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError, features
@@ -25,6 +27,7 @@ FITS = ("crop", "squeeze", "pad")
 GREY = ("1", "L", "LA", "La", "F")  # Pillow's grey modes, beside those that start with I
 LARGEST = 1 << 30  # bytes of an image file
 SPARE = 2  # decode a JPEG file at a reduced size that is still this many times too large
+RESAMPLING = "bicubic, antialiased"
 BACKGROUND = "white"  # behind what is transparent
 SIXTEEN_BITS = (0, (1 << 16) - 1)
 
@@ -33,6 +36,32 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 
 Shape = tuple[int, int, int]  # (C, H, W)
 Limits = tuple[float, float]  # the values of black and of white
+
+
+class Preprocessing(NamedTuple):
+    """How an image file becomes pixels: the arguments of `decode`."""
+
+    shape: Shape
+    fit: str = "crop"
+    limits: Limits | None = None
+
+    @classmethod
+    def of(cls, shape: Shape, record: Mapping[str, Any]) -> "Preprocessing":
+        """As a `record` says; what it does not say is as by default."""
+        limits = record.get("range")
+        return cls(shape, record.get("fit", "crop"), limits and (limits[0], limits[1]))
+
+    def record(self) -> dict[str, Any]:
+        """For those who use a trained encoder, in plain words and numbers."""
+        channels, height, width = self.shape
+        return {
+            "size": [height, width],
+            "channels": channels,
+            "fit": self.fit,
+            "resampling": RESAMPLING,
+            "range": self.limits and list(self.limits),  # black and white of deep pixels
+            "background": BACKGROUND,
+        }
 
 
 class Unreadable(Exception):

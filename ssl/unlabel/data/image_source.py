@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from unlabel.data import decode, tables
-from unlabel.data.decode import Shape, Unreadable
+from unlabel.data.decode import Preprocessing, Unreadable
 from unlabel.data.image_files import find, no_images, say
 from unlabel.data.splits import read_splits
 from unlabel.errors import UserError, printable, reason
@@ -55,25 +55,24 @@ def every(name: Any) -> bool:
 
 def open_source(
     path: Path,
-    shape: Shape,
-    fit: str,
+    how: Preprocessing,
     wanted: Wanted = every,
     column: str = "image",
     links: bool = False,
 ) -> Source:
     """The images of a folder, of a CSV or Parquet file, or of a prepared Arrow file.
 
-    A table has paths or encoded images in `column`. Encoded images are decoded to `shape`
-    (C, H, W) with `fit` as in `decode`; prepared images have a shape of their own. Only images
+    A table has paths or encoded images in `column`. Encoded images are decoded as
+    `how` says; prepared images have a shape of their own. Only images
     whose name is `wanted` are read; `links` is as in `find`. Raises `UserError` if there are no
     images, or a file is missing or damaged.
     """
     if path.suffix == ".arrow":
         return _prepared(path, wanted)
     if path.suffix.lower() in tables.PARQUET:
-        return _parquet(path, shape, fit, wanted, column)
+        return _parquet(path, how, wanted, column)
     if path.suffix.lower() in tables.SEPARATORS:
-        return _csv(path, shape, fit, wanted, column)
+        return _csv(path, how, wanted, column)
     if path.is_file():
         raise UserError(
             f"{path} is not a folder, a table or an .arrow file; give the folder it is in"
@@ -82,7 +81,7 @@ def open_source(
     if not found.paths:
         raise no_images(path, found.skipped)
     files = [(str(each), each) for each in found.paths if wanted(str(each))]
-    parts = _decoded(_groups(files), shape, fit)
+    parts = _decoded(_groups(files), how)
     return Source("path", len(files), parts, tuple(say(found.skipped)))
 
 
@@ -94,15 +93,15 @@ def _prepared(path: Path, wanted: Wanted) -> Source:
     return Source("id", len(kept), (Part(part.id.tolist(), part.pixels, []) for part in groups))
 
 
-def _csv(path: Path, shape: Shape, fit: str, wanted: Wanted, column: str) -> Source:
+def _csv(path: Path, how: Preprocessing, wanted: Wanted, column: str) -> Source:
     paths = [each for each in tables.texts(tables.read(path, [column], MEND)[column]) if each]
     if not paths:
         raise UserError(f"{path} has no images")
     files = [(name, path.parent / name) for name in paths if wanted(name)]
-    return Source("path", len(files), _decoded(_groups(files), shape, fit))
+    return Source("path", len(files), _decoded(_groups(files), how))
 
 
-def _parquet(path: Path, shape: Shape, fit: str, wanted: Wanted, column: str) -> Source:
+def _parquet(path: Path, how: Preprocessing, wanted: Wanted, column: str) -> Source:
     with tables.explained(path):
         file = pq.ParquetFile(path)
         names = file.schema_arrow.names
@@ -114,7 +113,7 @@ def _parquet(path: Path, shape: Shape, fit: str, wanted: Wanted, column: str) ->
     rows = _rows(file, path, column, key, encoded)
     groups = ([pair for pair in each if wanted(pair[0])] for each in rows)
     kind = "id" if key or encoded else "path"
-    return Source(kind, file.metadata.num_rows, _decoded(groups, shape, fit))
+    return Source(kind, file.metadata.num_rows, _decoded(groups, how))
 
 
 def _rows(
@@ -143,27 +142,27 @@ def _groups(files: Sequence[Named]) -> Iterator[Sequence[Named]]:
     return (files[start : start + BATCH] for start in range(0, len(files), BATCH))
 
 
-def _decoded(groups: Iterable[Sequence[Named]], shape: Shape, fit: str) -> Iterator[Part]:
+def _decoded(groups: Iterable[Sequence[Named]], how: Preprocessing) -> Iterator[Part]:
     """Decode each group of images side by side."""
     with ThreadPoolExecutor() as pool:
         for group in groups:
             names = [name for name, _ in group]
-            found = list(zip(names, pool.map(partial(_pixels, shape, fit), group), strict=True))
+            found = list(zip(names, pool.map(partial(_pixels, how), group), strict=True))
             right = [(name, each) for name, each in found if not isinstance(each, str)]
-            stack = np.array([each for _, each in right], np.uint8).reshape(-1, *shape)
+            stack = np.array([each for _, each in right], np.uint8).reshape(-1, *how.shape)
             wrong = [
                 f"{printable(str(name))}: {why}" for name, why in found if isinstance(why, str)
             ]
             yield Part([name for name, _ in right], torch.from_numpy(stack), wrong)
 
 
-def _pixels(shape: Shape, fit: str, image: Named) -> np.ndarray | str:
+def _pixels(how: Preprocessing, image: Named) -> np.ndarray | str:
     """The pixels of an image, or why it cannot be read."""
     name, encoded = image
     try:
         str(name).encode()
         found = decode.content(encoded) if isinstance(encoded, Path) else encoded or b""
-        return decode.decode(found, shape, fit)
+        return decode.decode(found, *how)
     except UnicodeEncodeError:
         return "its name is not UTF-8"
     except OSError as error:

@@ -90,6 +90,15 @@ class Data:
     sha256: dict[str, str]  # of each raw file
     # for each column of `Images.factor`, its name and the names of its values
     factors: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    # how image files became these images, as `Preprocessing.record`; empty if nobody says
+    preprocessing: dict[str, Any] = field(default_factory=dict)
+
+    def record(self) -> dict[str, Any]:
+        """For JSON; `parse` reverses it. What nobody says is left out."""
+        fields = asdict(self)
+        if not self.preprocessing:
+            del fields["preprocessing"]
+        return fields
 
     @classmethod
     def parse(cls, fields: dict[str, Any]) -> "Data":
@@ -106,7 +115,7 @@ def write(path: Path, images: Images, data: Data) -> None:
     """Write one split, whole or not at all. Compressed images are written block by block."""
     # Pixels are one block, so that a memory map gives them back as one tensor.
     size = BLOCK if isinstance(images.image, CompressedImages) else max(1, len(images.id))
-    text = json.dumps(asdict(data), sort_keys=True)
+    text = json.dumps(data.record(), sort_keys=True)
     about = {"unlabel": text, "crc32": str(_checksum(images, text.encode()))}
     tables = (
         _table(images.take(slice(start, start + size)), data, about)

@@ -6,6 +6,7 @@ contents are compared, so that a copied or touched file makes nothing be trained
 
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import file_digest, sha256
 from pathlib import Path
@@ -23,14 +24,18 @@ LOST = "unreadable"  # stands for the checksum of a file that cannot be read
 Recipe = Mapping[str, Any]
 
 
-def look(recipe: Recipe, report: Path, name: str, cache: Path) -> dict[str, Any]:
+def look(
+    recipe: Recipe, report: Path, name: str, cache: Path, typed: bool = False
+) -> dict[str, Any]:
     """The `path` that the dataset `name` is made from, and a fingerprint of it, its `content`.
 
-    Empty for a dataset that is not of your own images. If the images are not here, as on a machine
-    that only has the prepared dataset, they count as unchanged since `report` was written, which
-    also knows whether they are `labelled`. Checksums of contents are kept in the folder `cache`.
+    Empty for a dataset that is not of your own images. If they have not changed since `report` was
+    written, that also knows whether they are `labelled` and how many `images` each split has. If
+    they are not here, as on a machine that only has the prepared dataset, they count as unchanged.
+    Checksums of contents are kept in the folder `cache`.
 
-    Raises `UserError` if there are no images and no report of them.
+    Raises `UserError` if there are no images and no report of them, or the path was `typed` and the
+    dataset of this name is made from other images.
     """
     own = _own(recipe)
     if own is None:
@@ -43,12 +48,15 @@ def look(recipe: Recipe, report: Path, name: str, cache: Path) -> dict[str, Any]
         )
     try:
         before = json.loads(report.read_text(encoding="utf-8")) if report.exists() else {}
-        if before.get("path") != path:
-            before = {}
         if Path(path).expanduser().exists():
-            return {"path": path, "content": _content(own, before, cache)}
-        if before:
-            return {key: before[key] for key in ("path", "content", "labelled")}
+            found = {"path": path, "content": _content(own, before, cache)}
+            if found["content"] == before.get("content"):
+                return found | _counted(before)
+            if typed and before and not _same_place(before["path"], path):
+                raise _others(before["path"], path, name, report.parent)
+            return found
+        if before.get("path") == path:
+            return {key: before[key] for key in ("path", "content")} | _counted(before)
     except OSError as error:
         raise UserError(f"cannot read {error.filename}: {error.strerror}") from error
     except (KeyError, ValueError, AttributeError) as error:
@@ -123,6 +131,28 @@ def _content(own: Recipe, before: Mapping[str, Any], cache: Path) -> str:
     if not kept.exists():
         files.write_text(kept, checksum(own))
     return known if kept.read_text(encoding="utf-8") == before.get("files") else now
+
+
+def _counted(before: Mapping[str, Any]) -> dict[str, Any]:
+    """What a report knows of the images."""
+    images = {split: int(each["images"]) for split, each in before["splits"].items()}
+    return {"labelled": bool(before["labelled"]), "images": images}
+
+
+def _same_place(first: str, second: str) -> bool:
+    """Are two paths the same place, however they are written?"""
+    return first == second or os.path.realpath(Path(first).expanduser()) == os.path.realpath(
+        Path(second).expanduser()
+    )
+
+
+def _others(there: str, path: str, name: str, prepared: Path) -> UserError:
+    own = re.sub(r"[^\w.-]+", "_", as_text(Path(path).expanduser().resolve().stem)).strip("._-")
+    return UserError(
+        f"the dataset {name!r} is made of the images in {there}, and so is all that was trained on "
+        f"it; give those in {path} a name of their own, as in --config dataset={name} path={path} "
+        f"name={own or 'mine'}, or delete {prepared} if the first are no longer needed"
+    )
 
 
 def _own(recipe: Recipe) -> Recipe | None:

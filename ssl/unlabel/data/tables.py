@@ -146,6 +146,12 @@ def has_paths(path: Path, column: str) -> bool:
     return not images(pa.chunked_array([], schema.field(column).type), path)[1]
 
 
+def rows(file: Path) -> int:
+    """The number of rows of a Parquet file, of which none is read."""
+    with explained(file), pq.ParquetFile(file) as parquet:
+        return int(parquet.metadata.num_rows)
+
+
 def _text(value: Any) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 

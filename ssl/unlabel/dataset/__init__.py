@@ -1,6 +1,6 @@
 """The interface of every dataset. Each other file in this folder is a dataset."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from unlabel.data.compressed import CompressedImages, Format
+from unlabel.data.expected import Expected
 from unlabel.data.images import UNLABELLED, Images
 from unlabel.errors import UserError
 from unlabel.ranges import Natural, PartialShare
@@ -27,6 +28,7 @@ class Raw(NamedTuple):
     factors: dict[str, tuple[str, ...]] = {}  # the columns of `Images.factor`, as in `Data`
     validation: Images | None = None  # None: to be held out of train
     notes: dict[str, Any] = {}  # for report.json; `summary` is a list of sentences
+    preprocessing: dict[str, Any] = {}  # of image files, as in `Data`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +60,17 @@ class Dataset:
     def labelled(self) -> bool:
         """Whether any image has a label. The plan asks this before the images are loaded."""
         return True
+
+    def image_size(self) -> tuple[int, int] | None:
+        """Height and width of all images when they are loaded; None if not known before."""
+        return None
+
+    def expected(self) -> Expected:
+        """What is known before the images are loaded.
+
+        Raises `UserError` for what would fail later whatever they show.
+        """
+        return Expected(self.labelled(), self.image_size())
 
 
 def hold_out(images: Images, fraction: float, *purpose: object) -> tuple[Images, Images]:
@@ -95,6 +108,27 @@ def held_out_mask(
         last = min(ranks[size - 1], different[-2])
         out[[i for i in members if rank[i] <= last]] = True
     return out
+
+
+def check_labels(
+    labels: Mapping[str, Tensor], classes: Sequence[str], name: str = "the dataset"
+) -> None:
+    """Raise `UserError` for labels (N,) of splits that cannot be learned or cannot be tested."""
+    kinds = {split: set(each.unique().tolist()) for split, each in labels.items()}
+    labelled = {split: bool(found - {UNLABELLED}) for split, found in kinds.items()}
+    if any(labelled.values()) and not all(labelled.values()):
+        lacking = next(split for split, has in labelled.items() if not has)
+        other = next(split for split, has in labelled.items() if has)
+        raise UserError(
+            f"{name} has labels in {other}, but none in {lacking}; "
+            "label some images of each split, or none"
+        )
+    for split, found in kinds.items():
+        if unknown := found - kinds["train"] - {UNLABELLED}:
+            raise UserError(
+                f"{name} has images of the class {classes[min(unknown)]!r} in {split}, but none in "
+                "train; put some there, or take these out"
+            )
 
 
 def moments(image: Tensor | CompressedImages) -> tuple[tuple[float, ...], tuple[float, ...]]:

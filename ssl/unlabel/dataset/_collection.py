@@ -1,6 +1,6 @@
 """Encoded images of your own, made into a dataset: decoded, split, and checked."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
@@ -10,12 +10,14 @@ import torch
 from torch import Tensor
 
 from unlabel.data import duplicates
+from unlabel.data.decode import Preprocessing
+from unlabel.data.expected import Expected
 from unlabel.data.image_files import Skipped, say, shortened
 from unlabel.data.images import Images
 from unlabel.data.names import few
 from unlabel.data.source_state import digest
-from unlabel.dataset import Dataset, Raw, held_out_mask
-from unlabel.dataset._classes import check_enough, classes_of, describe, known_labels
+from unlabel.dataset import Dataset, Raw, check_labels, held_out_mask
+from unlabel.dataset._classes import check_enough, classes_of, describe
 from unlabel.dataset._decoding import Decoded, Example, Form, decoded
 from unlabel.dataset._layout import SPLITS
 from unlabel.errors import UserError
@@ -91,12 +93,25 @@ class Collection(Dataset):
         """All images. Raises `UserError` as `listing` does."""
         return self.listing().examples
 
-    def each_label(self) -> Iterable[str | None]:
-        """The label of each image."""
-        return (example.label for example in self.examples())
+    def sketch(self) -> list[Example]:
+        """The split and the label of all images, in any order, and quickly."""
+        return self.examples()
 
     def labelled(self) -> bool:
-        return len(set(known_labels(list(self.each_label()))) - {None}) > 1
+        return bool(classes_of([example.label for example in self.sketch()]).names)
+
+    def image_size(self) -> tuple[int, int]:
+        return self.shape
+
+    def expected(self) -> Expected:
+        """Raises `UserError` if a class has too few images for the splits."""
+        examples = self.sketch()
+        classes = classes_of([example.label for example in examples])
+        every = Decoded(examples, content=list(map(str, range(len(examples)))))
+        split = self._split(every, classes.label, classes.names)
+        check_labels({n: classes.label[split == k] for k, n in enumerate(SPLITS)}, classes.names)
+        counts = dict(zip(SPLITS, split.bincount(minlength=len(SPLITS)).tolist(), strict=True))
+        return Expected(bool(classes.names), self.shape, counts)
 
     def load(self, raw: Path) -> Raw:
         """All images. If they stay encoded they are spooled into `raw`, never all in memory.
@@ -139,12 +154,18 @@ class Collection(Dataset):
                 "duplicates": copies | ({"dropped": sorted(dropped)} if dropped else {}),
                 "files": digest((listing.files | found.files).items()),
             },
+            preprocessing=self._preprocessing(found).record(),
         )
 
     def _form(self) -> Form:
         channels = None if self.channels == "auto" else self.channels
         limits = None if self.range == "auto" else (self.range[0], self.range[1])
         return Form(*self.shape, channels, self.fit, limits, self.encoded)
+
+    def _preprocessing(self, found: Decoded) -> Preprocessing:
+        channels, height, width = found.image.shape[1:]
+        limits = found.limits or self._form().limits
+        return Preprocessing((channels, height, width), self.fit, limits)
 
     def _split(self, found: Decoded, label: Tensor, classes: Sequence[str]) -> Tensor:
         """The place in SPLITS of each image: the split it belongs to, or the one it is chosen for.

@@ -64,6 +64,9 @@ class IDX(Dataset):
     classes: ClassVar[tuple[str, ...]]
     files: ClassVar[dict[str, File]]
 
+    def image_size(self) -> tuple[int, int]:
+        return (28, 28)
+
     def load(self, raw: Path) -> Raw:
         """Load from `raw`, `root` or where the files are installed, or else download into `raw`.
 

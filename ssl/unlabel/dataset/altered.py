@@ -5,7 +5,8 @@ from pathlib import Path
 
 import torch
 
-from unlabel.augment import Augment, Jitter, rotate
+from unlabel.augment import Augment, Jitter, check_square, rotate
+from unlabel.data.expected import Expected
 from unlabel.data.images import Images
 from unlabel.dataset import Dataset, Raw
 from unlabel.errors import UserError
@@ -31,6 +32,15 @@ class Altered(Dataset):
 
     def labelled(self) -> bool:
         return self.of.labelled()
+
+    def image_size(self) -> tuple[int, int] | None:
+        return self.of.image_size()
+
+    def expected(self) -> Expected:
+        found = self.of.expected()
+        if found.size:
+            check_square(found.size)
+        return found
 
     def load(self, raw: Path) -> Raw:
         """All images of the dataset, altered. Raises `UserError` as its own `load` does."""

@@ -90,6 +90,9 @@ class CIFAR10(Dataset):
         *("dog", "frog", "horse", "ship", "truck"),
     )
 
+    def image_size(self) -> tuple[int, int]:
+        return (32, 32)
+
     def load(self, raw: Path) -> Raw:
         """Load from a copy in `raw` or `root`, or else download into `raw`.
 

@@ -29,6 +29,9 @@ class Digits(Dataset):
         if self.scale < 1:
             raise UserError(f"dataset.scale is {self.scale}, but must be 1 or more")
 
+    def image_size(self) -> tuple[int, int]:
+        return (8 * self.scale, 8 * self.scale)
+
     def load(self, raw: Path) -> Raw:
         """All images; `raw` is not used."""
         from sklearn.datasets import load_digits  # costs a second

@@ -62,6 +62,9 @@ class Imagenette(Dataset):
                 f"dataset.size is {self.size}, but must be from 1 to {max(ARCHIVES)} pixels"
             )
 
+    def image_size(self) -> tuple[int, int]:
+        return (self.size, self.size)
+
     def load(self, raw: Path) -> Raw:
         """Load from a copy in `raw` or `root`, or else download into `raw`.
 

@@ -69,6 +69,9 @@ class Shapes(Dataset):
             if name not in known:
                 raise UserError(f"dataset.classes names {name!r}; {did_you_mean(name, known)}")
 
+    def image_size(self) -> tuple[int, int]:
+        return (SIDE, SIDE)
+
     def load(self, raw: Path) -> Raw:
         """Draw all images; `raw` is not used."""
         train = self._drawn("train", self.size, 0)

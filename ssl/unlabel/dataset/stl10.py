@@ -55,6 +55,9 @@ class STL10(Dataset):
         *("dog", "horse", "monkey", "ship", "truck"),
     )
 
+    def image_size(self) -> tuple[int, int]:
+        return (96, 96)
+
     def load(self, raw: Path) -> Raw:
         """Load from a copy in `raw` or `root`, or else download into `raw`.
 

@@ -55,6 +55,9 @@ class SVHN(Dataset):
 
     classes: ClassVar[tuple[str, ...]] = tuple("0123456789")
 
+    def image_size(self) -> tuple[int, int]:
+        return (32, 32)
+
     def load(self, raw: Path) -> Raw:
         """Load from a copy in `raw` or `root`, or else download into `raw`.
 

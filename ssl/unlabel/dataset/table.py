@@ -1,6 +1,5 @@
 """A table of your own images."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from hashlib import file_digest
@@ -43,19 +42,12 @@ class Table(Collection):
         if not len(table):
             raise UserError(f"{place} has no rows, so no images")
         images, encoded = tables.images(table[self.image], place)
-        if by_file:
-            splits = [by_file[file] for file, rows in table.files for _ in range(rows)]
-        else:
-            splits = self._splits(table, place) if self.split else [""] * len(table)
-        labels = table.texts(self.label) if self.label else [None] * len(table)
-        labels = [None if s == UNLABELLED else x for s, x in zip(splits, labels, strict=True)]
-        splits = ["train" if split == UNLABELLED else split for split in splits]
+        marks = self._marks(table, place, by_file)
         names = self._names(table, images, encoded, place)
         _check_unique(names, place)
         examples = []
         folder = place if place.is_dir() else place.parent
-        rows = zip(names, splits, labels, images, strict=True)
-        for name, split, label, image in rows:
+        for name, (split, label), image in zip(names, marks, images, strict=True):
             if encoded:
                 examples.append(Example(name, split, label, partial(_bytes, image)))
             else:
@@ -64,8 +56,31 @@ class Table(Collection):
                 examples.append(Example(name, split, label, read, path or ""))
         return Listing(examples, {}, table.remarks, _checksums(place))
 
-    def each_label(self) -> Iterable[str | None]:
-        return tables.read(self.place, [self.label]).texts(self.label) if self.label else [None]
+    def sketch(self) -> list[Example]:
+        place, wanted = self.place, [self.label]
+        by_file = self._split_by_file(place)
+        if not by_file:
+            wanted.append(self.split)
+        named = [name for name in wanted if name is not None]
+        if not named and not tables.has_paths(place, self.image):  # do not read the images
+            rows = sum(map(tables.rows, tables.files_of(place)))
+            return [Example("", "", None, bytes)] * rows
+        table = tables.read(place, named or [self.image])
+        return [Example("", *each, bytes) for each in self._marks(table, place, by_file)]
+
+    def _marks(
+        self, table: tables.Table, place: Path, by_file: dict[Path, str]
+    ) -> list[tuple[str, str | None]]:
+        """The split and the label of each row."""
+        if by_file:
+            splits = [by_file[file] for file, rows in table.files for _ in range(rows)]
+        else:
+            splits = self._splits(table, place) if self.split else [""] * len(table)
+        labels = table.texts(self.label) if self.label else [None] * len(table)
+        return [
+            ("train", None) if split == UNLABELLED else (split, label)
+            for split, label in zip(splits, labels, strict=True)
+        ]
 
     def _split_by_file(self, place: Path) -> dict[Path, str]:
         """The split of each file of a folder, if no column says it but the names of the files do.

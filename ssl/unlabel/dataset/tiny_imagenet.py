@@ -36,6 +36,9 @@ class TinyImageNet(Dataset):
 
     root: str | None = None  # a folder with the archive or its content
 
+    def image_size(self) -> tuple[int, int]:
+        return (64, 64)
+
     def load(self, raw: Path) -> Raw:
         """Load from a copy in `raw` or `root`, or else download into `raw`.
 

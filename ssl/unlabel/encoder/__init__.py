@@ -1,15 +1,15 @@
 """The interface of all encoders: images in, features out. Each other file here is an encoder."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from unlabel import weights
+from unlabel.augment import Size
 from unlabel.data.images import Data
 from unlabel.errors import UserError, damage
 from unlabel.nn.gradient_cache import in_chunks
@@ -24,6 +24,7 @@ class Encoder(nn.Module):
     """
 
     dim: int
+    patches: ClassVar[bool] = False  # has it `tokens`, one for each patch of the image?
     mean: Tensor
     std: Tensor
     chunk: int | None = None  # images per pass while it trains; see `chunked`
@@ -33,6 +34,14 @@ class Encoder(nn.Module):
         self.data = data
         self.register_buffer("mean", torch.tensor(data.mean).view(-1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(data.std).view(-1, 1, 1), persistent=False)
+
+    @classmethod
+    def check(cls, settings: Mapping[str, Any], size: Size, seen: Iterable[Size]) -> None:
+        """Raise `UserError` if an encoder cannot be trained on images of a `size`.
+
+        `settings` are all arguments of `__init__` but the data; `seen` are the sizes of what a
+        method shows it. Convolutions see any image.
+        """
 
     def normalise(self, x: Tensor) -> Tensor:
         """Scale images in [0, 1] to mean 0 and deviation 1 over the dataset: (B, C, H, W)."""
@@ -71,7 +80,7 @@ def chunked(module: nn.Module, size: int | None) -> Iterator[None]:
 
 def save(path: Path, encoder: Encoder, settings: Mapping[str, Any]) -> None:
     """Write the encoder's weights. The file's header holds all that `load` needs."""
-    about = {"encoder": settings, "data": asdict(encoder.data)}
+    about = {"encoder": settings, "data": encoder.data.record()}
     weights.write(path, encoder.state_dict(), about)
 
 

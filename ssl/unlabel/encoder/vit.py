@@ -1,15 +1,21 @@
 """torchvision's vision transformer, with access to its tokens."""
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torchvision.models import VisionTransformer
 
+from unlabel.augment import Size
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
 from unlabel.errors import UserError
 from unlabel.nn.patches import attention, sincos
 from unlabel.ranges import Count
+
+GRIDS = range(3, 9)  # patches along a side that is cut into about four
 
 
 class ViT(Encoder):
@@ -19,22 +25,19 @@ class ViT(Encoder):
     start as sines and cosines and are then learned: a short training cannot learn them from zero.
     """
 
+    patches = True
+
     def __init__(
         self,
         data: Data,
-        patch: Count | None = 4,  # pixels; None: a quarter of the image's side
+        patch: Count | None = 4,  # pixels; None: about a quarter of the image's side
         dim: Count = 192,
         depth: Count = 12,
         heads: Count = 3,
     ):
         super().__init__(data)
         channels, height, width = data.shape
-        patch = max(1, height // 4) if patch is None else patch
-        if height != width or height % patch:
-            raise UserError(
-                f"encoder.patch is {patch}, but images of {height} x {width} pixels cannot be cut "
-                "into square patches of this size; choose another patch or image size"
-            )
+        patch = patch_of((height, width), patch)
         self.dim, self.patch, self.grid = dim, patch, height // patch
         net = VisionTransformer(
             image_size=height,
@@ -53,6 +56,12 @@ class ViT(Encoder):
         self.class_token = net.class_token
         place = F.pad(sincos(self.grid, dim), (0, 0, 1, 0))  # 0 for the class token
         self.encoder.pos_embedding.data.copy_(place)
+
+    @classmethod
+    def check(cls, settings: Mapping[str, Any], size: Size, seen: Iterable[Size]) -> None:
+        patch = patch_of(size, settings["patch"])
+        for each in seen:
+            check_multiple(each, patch)
 
     def tokens(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
         """The class token and the N patch tokens: (B, C, H, W) -> (B, 1 + N, D).
@@ -111,11 +120,33 @@ class ViT(Encoder):
 
     def _resized(self, position: Tensor, x: Tensor) -> Tensor:
         """Interpolate the position embeddings for another image size, such as small crops."""
+        check_multiple((x.shape[2], x.shape[3]), self.patch)
         size = (x.shape[2] // self.patch, x.shape[3] // self.patch)
-        if (size[0] * self.patch, size[1] * self.patch) != x.shape[2:]:
-            raise UserError(
-                f"encoder.patch is {self.patch}, but the method gives the encoder images of "
-                f"{x.shape[2]} x {x.shape[3]} pixels; choose multiples of the patch, or a ResNet"
-            )
         grid = position.mT.unflatten(2, (self.grid, self.grid))
         return F.interpolate(grid, size, mode="bicubic").flatten(2).mT
+
+
+def patch_of(size: Size, patch: int | None) -> int:
+    """The side of the patches that cut square images: `patch`, or what is nearest to a quarter.
+
+    Raises `UserError` if no patch fits.
+    """
+    height, width = size
+    sides = [height // n for n in GRIDS if height % n == 0] if patch is None else [patch]
+    fits = [side for side in sides if height == width and height % side == 0]
+    if not fits:
+        chosen = "null" if patch is None else patch
+        raise UserError(
+            f"encoder.patch is {chosen}, but images of {height} x {width} pixels cannot be cut "
+            "into square patches of this size; choose another patch or image size"
+        )
+    return min(fits, key=lambda side: abs(4 * side - height))
+
+
+def check_multiple(size: Size, patch: int) -> None:
+    """Raise `UserError` if what a method shows an encoder cannot be cut into its patches."""
+    if size[0] % patch or size[1] % patch or not min(size):
+        raise UserError(
+            f"encoder.patch is {patch}, but the method gives the encoder images of "
+            f"{size[0]} x {size[1]} pixels; choose multiples of the patch, or a ResNet"
+        )

@@ -52,12 +52,13 @@ def load_method(settings: Settings, encoder: Path, path: Path) -> Method:
     Raises `UserError` if a file is missing or damaged, or belongs to another method.
     """
     backbone = encoders.load(encoder)
-    method: Method = build(settings, "method", encoder=backbone, data=backbone.data)
     rest, about = weights.read(path)
     if difference := first_difference(about.get("method"), dict(settings), "method"):
         raise UserError(
             f"{path} belongs to another method: {difference}; pass the files of one run"
         )
+    fitted = about.get("fitted", settings)  # to fewer images than its recipe is for
+    method: Method = build(fitted, "method", encoder=backbone, data=backbone.data)
     learned = {f"encoder.{name}": tensor for name, tensor in backbone.state_dict().items()}
     weights.restore(method, learned | rest, path)
     method.encoder = fold_batch_norm(backbone)

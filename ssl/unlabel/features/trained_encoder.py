@@ -4,7 +4,9 @@ from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
-from unlabel.errors import UserError
+from unlabel.data.decode import Preprocessing
+from unlabel.data.images import Data
+from unlabel.errors import UserError, damage
 from unlabel.hardware import Hardware
 from unlabel.params.settings import Settings, build, load
 
@@ -30,6 +32,19 @@ def digest(path: Path) -> str:
     """The sha256 of a file, to tell encoders apart."""
     with path.open("rb") as file:
         return file_digest(file, "sha256").hexdigest()
+
+
+def preprocessing_of(path: Path, data: Data, fit: str | None = None) -> Preprocessing:
+    """How the images were made that the encoder in `path` was trained on; `fit` replaces that fit.
+
+    Raises `UserError` if the file's record of it is damaged.
+    """
+    with damage(f"{path} does not say how its images were made", "make it again"):
+        how = Preprocessing.of(data.shape, data.preprocessing)
+        if how.limits is not None:
+            low, high = map(float, how.limits)
+            how = how._replace(limits=(low, high))
+        return how if fit is None else how._replace(fit=fit)
 
 
 def hardware_of(settings: Settings, device: str | None) -> Hardware:

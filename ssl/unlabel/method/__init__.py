@@ -5,9 +5,12 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
+from unlabel.augment import Augment, Size
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
 from unlabel.metric import Metric
+
+Settings = Mapping[str, Any]
 
 LOSS = Metric("loss", "loss", better="lower")
 
@@ -38,9 +41,29 @@ class Method(nn.Module):
         self.measures: Mapping[str, Tensor] = {}
 
     @classmethod
-    def logged(cls, settings: Mapping[str, Any]) -> Sequence[Metric]:
+    def logged(cls, settings: Settings) -> Sequence[Metric]:
         """What a training logs with `settings`, the arguments of `__init__`."""
         return cls.logs
+
+    @classmethod
+    def inputs(cls, settings: Settings, size: Size) -> list[Size]:
+        """The sizes of what the encoder sees: images of a `size`, and what a step makes of them.
+
+        `settings` are the arguments of `__init__`, with its augmentations built. Raises
+        `UserError` if the method can do nothing with such images.
+        """
+        views = [each.size(size) for each in settings.values() if isinstance(each, Augment)]
+        return [size, *views]
+
+    @classmethod
+    def needs_patches(cls, settings: Settings) -> bool:
+        """Must the encoder cut images into patches, as a ViT does?"""
+        return False
+
+    @classmethod
+    def fitted(cls, settings: Settings, images: int, batch: int) -> Settings:
+        """`settings`, changed where they need more `images` to train on than there are."""
+        return settings
 
     def step(self, batch: Batch) -> Iterator[Tensor]:
         """Yield each loss to minimise. Code after a `yield` sees the updated weights."""

@@ -7,12 +7,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unlabel.augment import Augment
-from unlabel.augment.tiles import cut, join, take
+from unlabel.augment import Augment, Size
+from unlabel.augment.tiles import cut, join, take, tile
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
 from unlabel.errors import UserError
-from unlabel.method import LOSS, Batch, Method
+from unlabel.method import LOSS, Batch, Method, Settings
 from unlabel.method._metrics import PRETEXT_ACCURACY
 from unlabel.nn.draws import integers
 from unlabel.nn.layers import mlp
@@ -47,6 +47,12 @@ class Jigsaw(Method):
         self.register_buffer("permutations", maximal_hamming(tiles**2, permutations))
         dim = encoder.dim * (1 if together else tiles**2)
         self.classify = mlp(dim, width, permutations)  # figure 3: fc7, fc8
+
+    @classmethod
+    def inputs(cls, settings: Settings, size: Size) -> list[Size]:
+        n = settings["tiles"]
+        height, width = tile(settings["augment"].size(size), n, n, settings["share"])
+        return [size, (n * height, n * width) if settings["together"] else (height, width)]
 
     def step(self, batch: Batch) -> Iterator[Tensor]:
         tiles = cut(self.augment(batch.x), self.tiles, self.tiles, self.share)

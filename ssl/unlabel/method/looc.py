@@ -11,13 +11,12 @@ from unlabel.augment import Augment, Draw
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
 from unlabel.errors import UserError, did_you_mean
-from unlabel.method import LOSS, Batch, Method
+from unlabel.method import LOSS, Batch, Method, Settings, _queue
 from unlabel.method._metrics import of_spaces
 from unlabel.method._views import compare
 from unlabel.metric import Metric
 from unlabel.nn.distributed import gather
 from unlabel.nn.layers import Heads, Teacher, mlp
-from unlabel.nn.losses import cosine_similarities
 from unlabel.ranges import Count, Natural, Positive, Share
 
 
@@ -52,6 +51,10 @@ class LooC(Method):
     def logged(cls, settings: Mapping[str, Any]) -> Sequence[Metric]:
         return [LOSS, *of_spaces("invariant", *settings["leave_out"])]
 
+    @classmethod
+    def fitted(cls, settings: Settings, images: int, batch: int) -> Settings:
+        return _queue.fitted(settings, images, batch)
+
     def draws(self, x: Tensor) -> list[Draw]:
         """Draws for the query and for each space's key, which shares the left-out transforms."""
         query, kept = self.augment.draw(x), ((), *self.left_out.values())
@@ -79,8 +82,8 @@ class LooC(Method):
 def leave_one_out(q: Tensor, k: Tensor, queue: Tensor, temperature: float) -> Tensor:
     """Equation 2: queries (S, B, d), keys (S keys, S spaces, B, d), queues (S, K, d) -> (S,)."""
     own = (q * k).sum(3) / temperature  # (S keys, S spaces, B)
-    other = [cosine_similarities(a, b) / temperature for a, b in zip(q, queue, strict=True)]
-    negative = torch.stack(other).logsumexp(2)  # (S, B)
+    other = _queue.similarities(q, queue, own=k.diagonal().movedim(2, 0)) / temperature
+    negative = other.logsumexp(2)  # (S, B)
     invariant = (torch.logaddexp(own[:, 0], negative[0]) - own[:, 0]).sum(0)  # (B,): each key alone
     sensitive = torch.logaddexp(own.logsumexp(0), negative) - own.diagonal().T  # (S, B): of all
     return torch.stack([invariant, *sensitive[1:]]).mean(1)

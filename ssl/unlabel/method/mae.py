@@ -12,7 +12,7 @@ from unlabel.augment.tiles import take
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
 from unlabel.errors import UserError
-from unlabel.method import Batch, Method
+from unlabel.method import Batch, Method, Settings
 from unlabel.nn.draws import uniform
 from unlabel.nn.patches import PatchDecoder, assemble, patchify
 from unlabel.ranges import Count, PartialShare
@@ -39,7 +39,7 @@ class MAE(Method):
     ):
         super().__init__(encoder, data)
         self.augment = augment
-        if not hasattr(encoder, "tokens"):
+        if not encoder.patches:
             name = type(encoder).__name__
             raise UserError(f"mae needs an encoder with patches, not {name}; set encoder=vit_mini")
         self.patch, grid = self.encoder.patch, self.encoder.grid
@@ -48,6 +48,10 @@ class MAE(Method):
             raise UserError(f"method.hidden is {hidden}; hide some of {grid**2} patches, not all")
         pixels = data.shape[0] * self.patch**2
         self.decode = PatchDecoder(encoder.dim, grid, pixels, width, depth, heads)
+
+    @classmethod
+    def needs_patches(cls, settings: Settings) -> bool:
+        return True
 
     def step(self, batch: Batch) -> Iterator[Tensor]:
         x = self.augment(batch.x)

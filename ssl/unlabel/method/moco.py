@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from unlabel.augment import Augment
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.method import LOSS, Batch, Method
+from unlabel.method import LOSS, Batch, Method, Settings, _queue
 from unlabel.method._views import compare
 from unlabel.metric import Metric
 from unlabel.nn.batch_norm import in_turn, split
@@ -61,6 +61,12 @@ class MoCo(Method):
     def logged(cls, settings: Mapping[str, Any]) -> Sequence[Metric]:
         # A critic tells a queue's stale keys from fresh ones, so that log N - L is then no bound.
         return [LOSS, *(RETRIEVAL[:1] if settings["queue"] else RETRIEVAL)]
+
+    @classmethod
+    def fitted(cls, settings: Settings, images: int, batch: int) -> Settings:
+        most = max(1, batch // 2)  # batch norm needs two images
+        fitted = _queue.fitted(settings, images, batch)
+        return fitted if fitted["splits"] <= most else {**fitted, "splits": most}
 
     def step(self, batch: Batch) -> Iterator[Tensor]:
         x_q, x_k = self.augment.pair(batch.x).chunk(2)

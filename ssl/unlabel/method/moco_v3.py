@@ -9,7 +9,7 @@ from unlabel.augment import Augment
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
 from unlabel.errors import UserError
-from unlabel.method import LOSS, Batch, Method
+from unlabel.method import LOSS, Batch, Method, Settings
 from unlabel.method._views import compare
 from unlabel.nn.layers import Teacher, cosine, mlp
 from unlabel.nn.losses import RETRIEVAL, info_nce, retrieval
@@ -41,13 +41,16 @@ class MoCoV3(Method):
         self.predict = mlp(dim, width, dim, norm_out=True)
         self.momentum, self.temperature = momentum, temperature
         if freeze_patches:
-            patches = getattr(encoder, "conv_proj", None)
-            if patches is None:
+            if not encoder.patches:
                 raise UserError(
                     "method.freeze_patches is true, but the encoder has no patches; set it to "
                     "false, or choose encoder=vit_tiny"
                 )
-            patches.requires_grad_(False)
+            encoder.get_submodule("conv_proj").requires_grad_(False)
+
+    @classmethod
+    def needs_patches(cls, settings: Settings) -> bool:
+        return bool(settings["freeze_patches"])
 
     def step(self, batch: Batch) -> Iterator[Tensor]:
         x1, x2 = self.augment(batch.x), self.augment(batch.x)

@@ -9,7 +9,7 @@ from torch import Tensor
 from unlabel.augment import Augment
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.method import LOSS, Batch, Method
+from unlabel.method import LOSS, Batch, Method, Settings, _queue
 from unlabel.method._views import compare
 from unlabel.nn.distributed import gather
 from unlabel.nn.layers import mlp
@@ -41,6 +41,11 @@ class NNCLR(Method):
         self.predict = mlp(dim, width_predictor, dim)
         self.register_buffer("queue", F.normalize(torch.randn(queue, dim), dim=1))
         self.temperature = temperature
+
+    @classmethod
+    def fitted(cls, settings: Settings, images: int, batch: int) -> Settings:
+        # the last batch at least: these are no negatives, and without any there is no neighbour
+        return _queue.fitted(settings, images, batch, least=1)
 
     def step(self, batch: Batch) -> Iterator[Tensor]:
         z1 = self.project(self.encoder(self.augment(batch.x)))

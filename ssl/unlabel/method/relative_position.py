@@ -6,17 +6,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unlabel.augment import Augment
-from unlabel.augment.tiles import cut, join, take
+from unlabel.augment import Augment, Size
+from unlabel.augment.tiles import cut, join, take, tile
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.method import LOSS, Batch, Method
+from unlabel.method import LOSS, Batch, Method, Settings
 from unlabel.method._metrics import PRETEXT_ACCURACY
 from unlabel.nn.draws import integers
 from unlabel.nn.layers import mlp
 from unlabel.ranges import Count, PositiveShare
 
-CENTRE = 4  # index of the centre among 9 cells in reading order
+CENTRE = 4  # of 9 cells in reading order
 
 
 class RelativePosition(Method):
@@ -38,9 +38,13 @@ class RelativePosition(Method):
         width: Count = 4096,
     ):
         super().__init__(encoder, data)
-        self.augment, self.share, self.framed = augment, share, framed
-        self.shape = data.shape[1:]
+        self.augment, self.share, self.framed, self.shape = augment, share, framed, data.shape[1:]
         self.classify = mlp(2 * encoder.dim, width, 8)  # figure 3: the layers that see both
+
+    @classmethod
+    def inputs(cls, settings: Settings, size: Size) -> list[Size]:
+        patch = tile(settings["augment"].size(size), 3, 3, settings["share"])
+        return [size] if settings["framed"] else [size, patch]
 
     def step(self, batch: Batch) -> Iterator[Tensor]:
         place = integers(batch.x, 0, 8)  # in reading order

@@ -6,10 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unlabel.augment import Augment, rotate
+from unlabel.augment import Augment, Size, check_square, rotate
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.method import LOSS, Batch, Method
+from unlabel.method import LOSS, Batch, Method, Settings
 from unlabel.method._metrics import PRETEXT_ACCURACY
 
 
@@ -22,6 +22,11 @@ class Rotation(Method):
         super().__init__(encoder, data)
         self.augment = augment
         self.classify = nn.Linear(encoder.dim, 4)
+
+    @classmethod
+    def inputs(cls, settings: Settings, size: Size) -> list[Size]:
+        check_square(settings["augment"].size(size))
+        return super().inputs(settings, size)
 
     def step(self, batch: Batch) -> Iterator[Tensor]:
         x = self.augment(batch.x)

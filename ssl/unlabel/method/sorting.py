@@ -6,11 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unlabel.augment import Augment
-from unlabel.augment.tiles import cut, join, take
+from unlabel.augment import Augment, Size
+from unlabel.augment.tiles import cut, join, take, tile
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.method import LOSS, Batch, Method
+from unlabel.method import LOSS, Batch, Method, Settings
 from unlabel.method._metrics import PRETEXT_ACCURACY
 from unlabel.nn.draws import uniform
 from unlabel.nn.layers import mlp
@@ -40,6 +40,12 @@ class Sorting(Method):
         self.augment, self.strips, self.share = augment, strips, share
         self.together, self.iterations = together, iterations
         self.place = mlp((1 if together else strips) * encoder.dim, width, strips**2)
+
+    @classmethod
+    def inputs(cls, settings: Settings, size: Size) -> list[Size]:
+        n = settings["strips"]
+        height, width = tile(settings["augment"].size(size), n, 1, settings["share"])
+        return [size, (n * height, width) if settings["together"] else (height, width)]
 
     def step(self, batch: Batch) -> Iterator[Tensor]:
         strips = cut(self.augment(batch.x), self.strips, 1, self.share)

@@ -1,5 +1,6 @@
 """The dataset that the command line chooses instead of the study's own."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,13 +12,16 @@ from unlabel.errors import UserError, did_you_mean
 from unlabel.params import compose
 from unlabel.params.settings import load
 
+NAME = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
+
 
 @dataclass(frozen=True)
 class ChosenDataset:
-    """A dataset's name, and the changes to its recipe."""
+    """A dataset's name, the changes to its recipe, and the recipe's name if it is another."""
 
     dataset: str = ""
     changes: Mapping[str, Any] = field(default_factory=dict)
+    recipe: str = ""
 
     def of(self, dataset: str) -> Mapping[str, Any]:
         """The changes to the recipe of `dataset`."""
@@ -31,9 +35,11 @@ def asked(config: Mapping[str, Any], params: Path, typed: Sequence[str] = ()) ->
     comment. Raises `UserError` for a setting that neither params/workflow.yaml nor the recipe has.
     """
     known = set(load(params / "workflow.yaml"))
-    name = names(config).get("dataset", "")
+    name, own = names(config).get("dataset", ""), names(config).get("name", "")
     recipe = compose.recipe(params, name) if name else {}
     recipe.pop("_target_", None)
+    if own and own != name:
+        _check_name(own, recipe, params)
     changes = {key: value for key, value in config.items() if key not in known}
     for key in changes:
         if key not in recipe:
@@ -44,14 +50,34 @@ def asked(config: Mapping[str, Any], params: Path, typed: Sequence[str] = ()) ->
             )
     words = [word.removeprefix("--config=") for word in typed]
     texts = dict(word.split("=", 1) for word in words if "=" in word)
-    return ChosenDataset(
-        name, {key: _value(texts.get(key, each), recipe[key]) for key, each in changes.items()}
-    )
+    values = {key: _value(texts.get(key, each), recipe[key]) for key, each in changes.items()}
+    return ChosenDataset(own or name, values, name)
 
 
 def names(config: Mapping[str, Any]) -> dict[str, str]:
     """The names in `config` as texts: Snakemake makes a number of the study 2024."""
-    return {key: str(config[key]) for key in ("study", "budget", "dataset") if config.get(key)}
+    return {
+        key: str(config[key]) for key in ("study", "budget", "dataset", "name") if config.get(key)
+    }
+
+
+def _check_name(own: str, recipe: Mapping[str, Any], params: Path) -> None:
+    """Raise `UserError` unless `own` can be the name of a set of the user's own images."""
+    if "path" not in recipe:
+        raise UserError(
+            f"--config name={own} is for images of your own; it needs dataset=folder or "
+            "dataset=table, and a path"
+        )
+    if own in compose.names(params, "dataset"):
+        raise UserError(
+            f"--config name={own}: params/dataset/{own}.yaml is a dataset already; choose another "
+            f"name, or dataset={own}"
+        )
+    if not NAME.fullmatch(own):
+        raise UserError(
+            f"--config name={own} is part of paths, so it must be of letters, digits, '_', '.' "
+            "and '-', and start with a letter or a digit"
+        )
 
 
 def _value(value: Any, default: Any) -> Any:

@@ -120,6 +120,15 @@ def _targets(module: Any) -> list[str]:
     ]
 
 
+def arguments(settings: Settings, call: Any) -> dict[str, Any]:
+    """All arguments of a target: its defaults, and the settings, inner ones built."""
+    parameters = signature(call).parameters.items()
+    defaults = {
+        name: each.default for name, each in parameters if each.default is not Parameter.empty
+    }
+    return defaults | {key: _built(value, key) for key, value in _arguments(settings)}
+
+
 def _arguments(settings: Settings) -> list[tuple[str, Any]]:
     return [(key, value) for key, value in settings.items() if key != "_target_"]
 

@@ -53,6 +53,7 @@ class Study:
     expected: str = ""  # what they found
     remark: str = ""  # what to know about the result here
     claims: list[Any] = field(default_factory=list)  # together the statement; `read` parses them
+    left_out: dict[str, str] = field(default_factory=dict)  # what the plan cannot run -> why
 
     def groups(self, params: Path) -> list[Arm]:
         """The arms, and the references as an arm `base`. Raises `UserError` for a wrong one."""
@@ -83,6 +84,25 @@ class Study:
             arms[label] = arm
         crossed = compose.names(params, "method") if self.methods == "all" else self.methods
         return replace(self, methods=rest(crossed), arms=arms, references=rest(self.references))
+
+    def without_runs(self, left_out: Mapping[tuple[str, str], str], params: Path) -> "Study":
+        """The study without some pairs of an arm's label and a method, which map to the reasons."""
+        arms: dict[str, Any] = {}
+        for arm in self.groups(params):
+            content = self.arms.get(arm.label, [])
+            overrides = content.get("overrides", []) if isinstance(content, Mapping) else content
+            kept = [name for name in arm.methods if (arm.label, name) not in left_out]
+            kept = arms.get(arm.label, {"methods": []})["methods"] + kept
+            if kept:
+                arms[arm.label] = {"methods": kept, "overrides": overrides}
+        methods = dict.fromkeys(name for arm in arms.values() for name in arm["methods"])
+        said = {
+            method if label == BASE else f"{method}[{label}]": why
+            for (label, method), why in left_out.items()
+        }
+        references = [name for name in self.references if name in methods]
+        rest = replace(self, methods=list(methods), references=references, arms=arms)
+        return replace(rest, left_out=self.left_out | said)
 
     def runs(self, params: Path, budget: str) -> list[tuple[str, Run]]:
         """All runs to train, each with its arm. Raises `UserError` if there are none."""

@@ -14,6 +14,7 @@ class Probe:
     """Measures features. Accuracies are shares, from 0 to 1."""
 
     labels = True  # does it need labels?
+    least = 1  # how many validation images it needs
 
     def metrics(self) -> Iterable[Metric]:
         """Every metric that `measure` may return, with what it means."""

@@ -24,14 +24,14 @@ def built(recipes: Mapping[str, Settings]) -> dict[str, Probe]:
 def measured(
     probes: Mapping[str, Probe], features: Features, seed: int
 ) -> Iterator[tuple[str, dict[str, float]]]:
-    """Each probe's name and numbers; none where it needs labels and there are none.
+    """Each probe's name and numbers; none where it lacks labels or images, and why.
 
     Raises `UserError` for a number that its probe does not declare.
     """
     for name, probe in probes.items():
         began = time.monotonic()
-        usable = features.labelled or not probe.labels
-        numbers = probe.measure(features, seed) if usable else {}
+        why = _missing(probe, features)
+        numbers = {} if why else probe.measure(features, seed)
         declared = list(probe.metrics())
         if unknown := [each for each in numbers if find(each, declared) is None]:
             raise UserError(
@@ -39,5 +39,15 @@ def measured(
                 f"declare it in {type(probe).__module__}.{type(probe).__name__}.metrics"
             )
         yield name, numbers
-        said = f"{time.monotonic() - began:.1f} s" if usable else "no image has a label"
+        said = why or f"{time.monotonic() - began:.1f} s"
         print(f"probe {name}: {said}", file=sys.stderr, flush=True)
+
+
+def _missing(probe: Probe, features: Features) -> str:
+    """Why a probe cannot measure these features; empty if it can."""
+    if probe.labels and not features.labelled:
+        return "no image has a label"
+    images = len(features.validation.h)
+    if images < probe.least:
+        return f"it needs {probe.least} validation images, and there is {images}"
+    return ""

@@ -20,6 +20,7 @@ class Invariance(Probe):
     """
 
     labels = False
+    least = 2  # it compares images
 
     def metrics(self) -> Iterable[Metric]:
         for suffix, on, projector in (("", "", False), ("_z", ", on z", True)):

@@ -16,6 +16,7 @@ class Spectrum(Probe):
     """
 
     labels = False
+    least = 2  # it compares images
 
     def __init__(self, images: Count = 10_000, pairs: Count = 2000):
         self.images, self.pairs = images, pairs

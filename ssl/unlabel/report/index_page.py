@@ -7,7 +7,7 @@ from pathlib import Path
 
 from unlabel.analysis.arms import Arm, Comparison
 from unlabel.analysis.frozen_study import FrozenStudy
-from unlabel.report import chart, html, image_counts, leaderboard, sections, summary
+from unlabel.report import chart, fitted, html, image_counts, leaderboard, sections, summary
 from unlabel.report.chart import Chart
 from unlabel.report.image_counts import ImageCounts
 from unlabel.report.leaderboard import Leaderboard
@@ -35,6 +35,7 @@ class ComparisonPart(Part):
     charts: tuple[Chart, ...]
     methods: tuple[MethodPart, ...]
     images: ImageCounts
+    fitted: tuple[str, ...]  # what was left out of the study, or changed, for these images
 
     @property
     def folded(self) -> bool:
@@ -68,6 +69,7 @@ def _part(comparison: Comparison, study: FrozenStudy, prepared: Path) -> Compari
         tuple(each for each in overview if each is not None),
         tuple(method_part(comparison, arm) for arm in comparison.arms),
         image_counts.read(prepared / comparison.dataset / "report.json"),
+        tuple(fitted.sentences(study, comparison)),
     )
 
 

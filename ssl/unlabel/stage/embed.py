@@ -10,11 +10,19 @@ from torch import Tensor
 from tqdm import tqdm
 
 from unlabel.data import image_source
+from unlabel.data.decode import Preprocessing
 from unlabel.data.image_source import Source
+from unlabel.data.images import Data
 from unlabel.errors import UserError
 from unlabel.features import neighbours
 from unlabel.features.extract import load_method, to_shape
-from unlabel.features.trained_encoder import digest, encoder_file, hardware_of, settings_of
+from unlabel.features.trained_encoder import (
+    digest,
+    encoder_file,
+    hardware_of,
+    preprocessing_of,
+    settings_of,
+)
 from unlabel.files import check_file
 from unlabel.hardware import Hardware
 from unlabel.method import Method
@@ -25,7 +33,7 @@ def run(
     run: Path,
     images: Path,
     out: Path,
-    fit: str = "crop",
+    fit: str | None = None,
     device: str | None = None,
     column: str = "image",
     links: bool = False,
@@ -41,7 +49,8 @@ def run(
         images: a folder of images of any size and format, a CSV or Parquet file that has their
             paths or the encoded images, or a prepared Arrow file
         out: the Parquet file to write
-        fit: how an image gets the encoder's proportions: crop, squeeze or pad
+        fit: how an image gets the encoder's proportions: crop, squeeze or pad; by default as the
+            images were made that the encoder was trained on
         device: where to compute, such as cpu or cuda; by default where the run was trained
         column: the column of the images in a table
         links: follow links to folders, and links that lead out of the folder of images
@@ -55,13 +64,30 @@ def run(
     hardware.configure()
     method = load_method(settings["method"], path, run / "method.safetensors")
     hardware.move(method)
-    shape = method.encoder.data.shape
-    source = image_source.open_source(images, shape, fit, column=column, links=links)
-    for remark in source.remarks:
+    data = method.encoder.data
+    how = preprocessing_of(path, data, fit)
+    source = image_source.open_source(images, how, column=column, links=links)
+    for remark in (*source.remarks, said(how, data, fit)):
         print(remark, file=sys.stderr)
     about = {"run": settings["run"], "encoder_sha256": digest(path)}
-    about |= {"images": str(images), "fit": fit, "column": column, "links": links}
+    about |= {"images": str(images), "fit": how.fit, "range": how.limits}
+    about |= {"column": column, "links": links}
     neighbours.write(out, source.key, embed(method, source, hardware), about)
+
+
+def said(how: Preprocessing, data: Data, fit: str | None) -> str:
+    """How image files are brought into the encoder's shape, and who says so."""
+    _, height, width = how.shape
+    scale = ""
+    if how.limits is not None:
+        low, high = how.limits
+        scale = f", pixels of more than 8 bits scaled from {low:g} to {high:g}"
+    why = "as the images it was trained on"
+    if not data.preprocessing:
+        why = "the encoder has no record of how its images were made"
+    elif fit not in (None, trained := data.preprocessing.get("fit")):
+        why = f"by --fit; it was trained with {trained}"
+    return f"images are made {height} x {width} by {how.fit}{scale} ({why})"
 
 
 @torch.no_grad()

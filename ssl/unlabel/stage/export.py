@@ -3,7 +3,6 @@
 import io
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,9 @@ def run(run: Path, out: Path) -> None:
     B, normalise them, and give h (B, D).
 
     Under the name `unlabel` the file also has, as JSON, the run's settings, its classes, the
-    channels' mean and deviation, and the sha256 of its encoder.safetensors.
+    channels' mean and deviation, the sha256 of its encoder.safetensors and, for images of your own,
+    how their files became what it was trained on (`data.preprocessing`: size, channels, fit,
+    resampling, range).
 
     Args:
         run: the folder of a trained run
@@ -45,7 +46,7 @@ def run(run: Path, out: Path) -> None:
     encoder, settings = encoders.load(path), settings_of(run)
     about = {
         "encoder": settings["encoder"],  # it and `data` are what `unlabel.encoder.load` reads
-        "data": asdict(encoder.data),
+        "data": encoder.data.record(),
         "settings": settings,
         "encoder_sha256": digest(path),
     }

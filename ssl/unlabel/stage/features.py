@@ -1,8 +1,10 @@
 """Run an encoder over a dataset."""
 
+import sys
+from dataclasses import replace
 from pathlib import Path
 
-from unlabel.data.images import UNLABELLED
+from unlabel.data.images import UNLABELLED, Data
 from unlabel.data.splits import random_subset, read_splits
 from unlabel.features import parquet
 from unlabel.features.extract import Extraction, extract, extract_views, load_method
@@ -45,6 +47,7 @@ def run(
     model = load_method(settings["method"], encoder, method)
     hardware.move(model)
     splits, data = read_splits((train, validation, test), model.encoder.data.shape)
+    extraction = _fitting(extraction, data)
     labels = int((splits[0].label != UNLABELLED).sum())
     splits[0] = random_subset(splits[0], extraction.images)
     progress = Progress("features", sum(len(split.id) for split in splits))
@@ -57,3 +60,14 @@ def run(
     progress.close()
     pairs = extract_views(model, splits[1], extraction, hardware)
     parquet.write_views(views, pairs, [parquet.ALL, *extraction.transforms.transforms])
+
+
+def _fitting(extraction: Extraction, data: Data) -> Extraction:
+    """Without the transforms that cannot be tried alone on images of this size; says which."""
+    transforms = extraction.transforms.fitting((data.shape[1], data.shape[2]))
+    left_out = extraction.transforms.transforms.keys() - transforms.transforms.keys()
+    if left_out:
+        size = f"{data.shape[1]} x {data.shape[2]}"
+        names = ", ".join(sorted(left_out))
+        print(f"features: not tried alone on images of {size}: {names}", file=sys.stderr)
+    return replace(extraction, transforms=transforms)

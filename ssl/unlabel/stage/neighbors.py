@@ -10,7 +10,7 @@ from torch import Tensor
 from unlabel import encoder as encoders
 from unlabel.data import contact_sheet, image_source
 from unlabel.data.contact_sheet import SIDE, Cell
-from unlabel.data.decode import Unreadable, content, decode
+from unlabel.data.decode import Preprocessing, Unreadable, content, decode
 from unlabel.errors import UserError, printable
 from unlabel.features import neighbours
 from unlabel.features.neighbours import Neighbour
@@ -55,7 +55,8 @@ def run(
     hardware.configure()
     encoder = encoders.load(path)
     hardware.move(encoder)
-    x = torch.stack([_pixels(each, encoder.data.shape, about["fit"]) for each in query])
+    how = Preprocessing.of(encoder.data.shape, about)
+    x = torch.stack([_pixels(each, how) for each in query])
     with torch.no_grad(), hardware.autocast():
         h = encoder(hardware.pixels(x)).float().cpu()
     found = neighbours.find(features, h, number)
@@ -70,10 +71,10 @@ def run(
         contact_sheet.draw(picture, _cells(query, found, about))
 
 
-def _pixels(path: Path, shape: tuple[int, int, int], fit: str) -> Tensor:
-    """The image in a file as uint8 of `shape`. Raises `UserError` if it cannot be read."""
+def _pixels(path: Path, how: Preprocessing) -> Tensor:
+    """The image in a file as uint8 (C, H, W). Raises `UserError` if it cannot be read."""
     try:
-        return torch.tensor(decode(content(path), shape, fit))
+        return torch.tensor(decode(content(path), *how))
     except (OSError, Unreadable) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise UserError(f"cannot read the image {path}: {reason}") from error
@@ -83,11 +84,11 @@ def _cells(
     query: Sequence[Path], found: Sequence[Sequence[Neighbour]], about: dict[str, Any]
 ) -> list[list[Cell]]:
     """For each query, its image and those of its neighbours with their similarities."""
-    names, shape = {each.name for near in found for each in near}, (3, SIDE, SIDE)
+    names = {each.name for near in found for each in near}
+    how = Preprocessing.of((3, SIDE, SIDE), about)
     source = image_source.open_source(
         Path(about["images"]),
-        shape,
-        about["fit"],
+        how,
         names.__contains__,
         about.get("column", "image"),
         about.get("links", False),
@@ -96,7 +97,7 @@ def _cells(
     if missing := names - images.keys():
         raise UserError(f"cannot draw {min(missing)}: {about['images']} no longer has it")
     return [
-        [(_pixels(asked, shape, about["fit"]), "query")]
+        [(_pixels(asked, how), "query")]
         + [(images[each.name], f"{each.similarity:.2f}") for each in near]
         for asked, near in zip(query, found, strict=True)
     ]

@@ -9,8 +9,9 @@ import torch
 from unlabel import files
 from unlabel.data import images
 from unlabel.data.compressed import CompressedImages, Format, encode, spool
+from unlabel.data.expected import remarks
 from unlabel.data.images import UNLABELLED, Data, Images
-from unlabel.dataset import Dataset, Raw, hold_out, moments
+from unlabel.dataset import Dataset, Raw, check_labels, hold_out, moments
 from unlabel.errors import UserError
 from unlabel.params.settings import build, load
 from unlabel.progress import note
@@ -50,7 +51,7 @@ def run(
     if second is None:
         first, second = hold_out(loaded.train, dataset.validation, dataset.seed, "validation")
     splits = dict(zip(SPLITS, (first, second, loaded.test), strict=True))
-    _check_labels(splits, loaded.classes, name)
+    check_labels({key: each.label for key, each in splits.items()}, loaded.classes, name)
     if dataset.encoded is not None:
         splits = {key: _compress(split, dataset.encoded, raw) for key, split in splits.items()}
     mean, std = moments(splits["train"].image)
@@ -58,11 +59,13 @@ def run(
     shape = (channels, height, width)
     for path, split in zip((train, validation, test), splits.values(), strict=True):
         about = (name, shape, mean, std, loaded.classes, len(split.id))
-        data = Data(*about, loaded.source, loaded.sha256, loaded.factors)
+        facts = (loaded.source, loaded.sha256, loaded.factors, loaded.preprocessing)
+        data = Data(*about, *facts)
         images.write(path, split, data)
     summary = _describe(splits, loaded)
     if report is not None:
-        place = {key: settings.get(key) for key in ("path", "content")}  # as the plan has them
+        known = settings if "path" in settings else {}  # as the plan has them
+        place = {key: known.get(key) for key in ("path", "content", "dataset")}
         files.write_json(report, summary | place)
     sizes = ", ".join(f"{len(split.id)} {key}" for key, split in splits.items())
     for said in (sizes, *summary["summary"]):
@@ -79,7 +82,9 @@ def _describe(splits: dict[str, Images], raw: Raw) -> dict[str, Any]:
         unlabelled = len(split.id) - len(known)
         counts[name] = {"images": len(split.id), "unlabelled": unlabelled, "classes": classes}
     labelled = any(count["classes"] for count in counts.values())
-    return {"summary": [], **raw.notes, "labelled": labelled, "splits": counts}
+    few = list(remarks({name: len(split.id) for name, split in splits.items()}))
+    summary = [*raw.notes.get("summary", []), *few]
+    return {**raw.notes, "summary": summary, "labelled": labelled, "splits": counts}
 
 
 def _compress(images: Images, format: Format, folder: Path) -> Images:
@@ -114,21 +119,3 @@ def _check(raw: Raw, name: str) -> None:
     ids = torch.cat([each.id for each in splits.values()])
     if len(ids.unique()) < len(ids):
         raise UserError(f"{name} has several images with the same id")
-
-
-def _check_labels(splits: dict[str, Images], classes: tuple[str, ...], name: str) -> None:
-    """Raise `UserError` for labels that cannot be learned or cannot be tested."""
-    kinds = {split: set(each.label.unique().tolist()) for split, each in splits.items()}
-    labelled = {split: bool(found - {UNLABELLED}) for split, found in kinds.items()}
-    if lacking := [split for split in SPLITS if not labelled[split] and any(labelled.values())]:
-        other = next(split for split in SPLITS if labelled[split])
-        raise UserError(
-            f"{name} has labels in {other}, but none in {lacking[0]}; "
-            "label some images of each split, or none"
-        )
-    for split, found in kinds.items():
-        if unknown := found - kinds["train"] - {UNLABELLED}:
-            raise UserError(
-                f"{name} has images of the class {classes[min(unknown)]!r} in {split}, but none in "
-                "train; put some there, or take these out"
-            )

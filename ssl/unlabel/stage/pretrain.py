@@ -29,7 +29,8 @@ from unlabel.nn.distributed import any_process
 from unlabel.params.settings import build, load, target
 from unlabel.progress import Progress
 from unlabel.seeds import derive, generator
-from unlabel.training import checkpoint, environment, launch, pictures
+from unlabel.training import checkpoint, environment, fits, launch, pictures
+from unlabel.training.fits import Fitted
 from unlabel.training.log import Log
 from unlabel.training.loop import Training, fit
 
@@ -93,8 +94,8 @@ def _run(
         hardware: Hardware = build(settings["hardware"], "hardware").resolve()
         hardware.configure()
         examples, data = _examples(train, training, settings)
-        training = _fitted(training, data.size, settings["run"])
-        method = _method(settings, data, hardware)
+        training, recipe, changes = _fitted(settings, data.size)
+        method = _method(settings | {"method": recipe}, data, hardware)
         # Neither another kind of device nor another precision comes to the same bits.
         kind = torch.device(hardware.device).type
         on = {"hardware.device": kind, "hardware.precision": hardware.precision}
@@ -105,7 +106,8 @@ def _run(
     files.write_text(out / "params.yaml", yaml.safe_dump(settings, sort_keys=False))
     encoder.save(out / "encoder.safetensors", method.encoder, settings["encoder"])
     rest = {k: v for k, v in weights.of(method).items() if not k.startswith("encoder.")}
-    weights.write(out / "method.safetensors", rest, {"method": settings["method"]})
+    made = {} if recipe == settings["method"] else {"fitted": recipe}
+    weights.write(out / "method.safetensors", rest, {"method": settings["method"], **made})
     files.write_table(out / "log.parquet", log.rows)
     pictures.draw(out / "pictures.parquet", method, examples, hardware, settings["seed"])
     trained = log.steps * training.batch
@@ -120,6 +122,7 @@ def _run(
         "images_per_second": round(trained / seconds, 1) if trained else None,
         "peak_memory": environment.peak_memory(hardware.device),
     }
+    about |= {"fitted": changes} if changes else {}
     files.write_json(out / "run.json", about)
 
 
@@ -163,21 +166,14 @@ def _examples(train: Path, training: Training, settings: dict[str, Any]) -> tupl
     return examples, dataclasses.replace(data, size=size)
 
 
-def _fitted(training: Training, size: int, run: str) -> Training:
-    """A budget's batch is made smaller where there are fewer images; a variant's is not.
-
-    Raises `UserError` for a variant's batch that does not fit.
-    """
-    if "training.batch=" not in run and (fitted := training.fitted(size)) != training:
+def _fitted(settings: dict[str, Any], images: int) -> Fitted:
+    """The training and the method that fit so many images; says what was changed."""
+    fitted = fits.fit(settings, images)
+    for key, (planned, made) in fitted.changes.items():
         if launch.leader():
-            print(
-                f"{run}: there are {size} images to train on, fewer than a batch of "
-                f"{training.batch}; the batch is {fitted.batch}",
-                file=sys.stderr,
-            )
-        training = fitted
-    training.steps(size)  # raises where a batch does not fit
-    return training
+            said = fits.sentence(key, planned, made, images)
+            print(f"{settings['run']}: {said}", file=sys.stderr)
+    return fitted
 
 
 def _labelled(examples: Images, training: Training, data: Data, settings: dict[str, Any]) -> Images:

@@ -19,12 +19,22 @@ Declared = tuple[Metric, ...]
 OF_TRAINING = ("log.", "run.")  # how the names begin that no probe measures
 
 
-def declared(settings: Settings, transfer: Iterable[str] = (), labelled: bool = True) -> Declared:
+def declared(
+    settings: Settings,
+    transfer: Iterable[str] = (),
+    labelled: bool = True,
+    size: tuple[int, int] | None = None,
+) -> Declared:
     """All metrics of a run with these settings, and of its `transfer` to other datasets.
 
-    Where the images are not `labelled`, only those that need no labels, and those of transfer.
+    Where the images are not `labelled`, only those that need no labels, and those of transfer. A
+    transform that cannot do with images of this `size` measures nothing.
     """
-    transforms = [key for key in settings["features"]["transforms"] if key != "_target_"]
+    recipe = settings["features"]["transforms"]
+    if size is None:
+        transforms = [key for key in recipe if key != "_target_"]
+    else:
+        transforms = list(build(recipe, "features.transforms").fitting(size).transforms)
     probes = settings["probe"] | {"finetune": settings["finetune"]}
     moved = {name: settings["probe"][name] for name in settings["transfer"]["probes"]}
     # Many runs differ in what no metric depends on.

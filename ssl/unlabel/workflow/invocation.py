@@ -82,7 +82,9 @@ class Invocation:
         """
         settings = workflow.dag_settings
         with one_sentence():
-            self._add({*(settings.targets or ()), *(settings.until or ())})
+            asked = self._add({*(settings.targets or ()), *(settings.until or ())})
+            for line in self.plan.fits(asked or self.runs):
+                print(line, file=sys.stderr)
             self.plan.keep()
             if workflow.dryrun:
                 cores = workflow.resource_settings.nodes or workflow.resource_settings.cores
@@ -101,16 +103,20 @@ class Invocation:
                 planned_jobs.say(forecast.forecast(self.plan, jobs).sentence(cores))
             planned_jobs.say(summary(jobs), of_rules=True)
 
-    def _add(self, targets: Iterable[str]) -> None:
+    def _add(self, targets: Iterable[str]) -> list[Run]:
         """Plan the runs that `targets` are about; they may belong to no study."""
         targets = sorted(map(os.path.relpath, targets))
+        runs = []
         for target in targets:
             if target.startswith("data/runs/"):
-                self.plan.add(Run.of(target))
+                runs.append(Run.of(target))
+                self.plan.add(runs[-1])
                 if "/transfer/" in target:
                     self.plan.dataset(Path(target).stem)
         for name in resources.studies(targets, self._stated):
-            self.plan.frozen_study(name, self.budget)
+            frozen = self.plan.frozen_study(name, self.budget)
+            runs += [Run.parse(run["folder"]) for run in frozen["runs"]]
+        return runs
 
     def _stated(self) -> list[str]:
         """The studies of all statements; says which of them cannot be run at this budget."""

@@ -7,12 +7,13 @@ reruns nothing, and a running workflow keeps the settings it started with.
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from unlabel import files
+from unlabel.data.expected import remarks
 from unlabel.files import FROZEN
 from unlabel.fingerprint import fingerprint
 from unlabel.fingerprint.reach import PACKAGE
@@ -29,7 +30,7 @@ from unlabel.workflow.freeze import (
     without_code,
 )
 from unlabel.workflow.planned_datasets import PlannedDatasets
-from unlabel.workflow.planned_runs import PlannedRuns
+from unlabel.workflow.planned_runs import PlannedRuns, say
 from unlabel.workflow.planned_studies import PlannedStudies
 
 ENVIRONMENT = "UNLABEL_PLAN"  # names the frozen plan to the jobs of a running workflow
@@ -50,8 +51,8 @@ class Plan:
         self.main = is_main()
         self.entries: Entries = {} if entries is None else entries
         freezer = self._freezer = Freezer(frozen, self.main)
-        self.runs = PlannedRuns(params, self.entries, freezer)
         self.datasets = PlannedDatasets(params, self.chosen, self.entries, freezer, self.main)
+        self.runs = PlannedRuns(params, self.entries, freezer, self.datasets.origin)
         self.studies = PlannedStudies(self.datasets, self.runs, self.entries, freezer)
         # What rules ask of the parts
         self.settings, self.trained_by = self.runs.settings, self.runs.trained_by
@@ -90,9 +91,24 @@ class Plan:
             os.environ[ENVIRONMENT] = str(path)
 
     def add(self, run: Run) -> None:
-        """Plan a run, and its dataset. Raises `UserError` if there is no such run."""
+        """Plan a run, and its dataset.
+
+        Raises `UserError` if there is no such run, or it cannot work with the dataset's images.
+        """
         self.runs.add(run)
         self.datasets.parameters(run.dataset)
+        self.runs.fit(run, self.datasets.expected(run.dataset))
+
+    def fits(self, runs: Iterable[Run]) -> Iterator[str]:
+        """What few images mean for planned runs: what is left out, and what will be changed.
+
+        Raises `UserError` if one cannot work with its images.
+        """
+        found = {run: self.runs.fit(run, self.datasets.expected(run.dataset)) for run in runs}
+        for name in dict.fromkeys(run.dataset for run in found):
+            for remark in remarks(self.datasets.expected(name).images or {}):
+                yield f"{name}: {remark}"
+        yield from say(found)
 
     def add_training(self, run: Run) -> None:
         """Plan a run whose dataset is prepared. Raises `UserError` if there is no such run."""

@@ -1,16 +1,20 @@
-"""The datasets of a plan: their frozen recipes, and whether their images have labels."""
+"""The datasets of a plan: their frozen recipes, and what is known of their images."""
 
+import json
 from pathlib import Path
+from typing import Any
 
+from unlabel.data.expected import Expected
 from unlabel.data.source_state import look
+from unlabel.errors import UserError
 from unlabel.params import compose
 from unlabel.params.command_line import ChosenDataset
 from unlabel.params.settings import build, check
 from unlabel.workflow.freeze import Entries, Freezer, Stage, parameters
 
 PREPARED = Path("data/prepared")
-# how the keys of their entries begin
-OF_STUDIES = ("study ", "stated ", "statements ", "report ", "unlabelled ")
+# how the keys of the entries of studies begin
+OF_STUDIES = ("study ", "stated ", "statements ", "report ", "unlabelled ", "fitting ")
 
 
 class PlannedDatasets:
@@ -22,6 +26,7 @@ class PlannedDatasets:
         self.params, self.chosen = params, chosen
         self.entries, self.freezer, self.main = entries, freezer, main
         self.seen: set[str] = set()  # the datasets that this process has looked at
+        self.recipes = compose.names(params, "dataset")
 
     def parameters(self, name: str) -> dict[str, str]:
         """The parameters of the rule `prepare` for a dataset.
@@ -32,7 +37,50 @@ class PlannedDatasets:
 
     def labelled(self, name: str) -> bool:
         """Has any image of a dataset a label?"""
-        return bool(self._stages(name)["prepare"]["labelled"])
+        return self.expected(name).labelled
+
+    def expected(self, name: str) -> Expected:
+        """What is known of a dataset's images."""
+        known = self._stages(name)["prepare"]
+        size = known["size"] and (known["size"][0], known["size"][1])
+        return Expected(known["labelled"], size, known["images"])
+
+    def origin(self, name: str) -> str:
+        """The recipe that a dataset is made from: its own, or the one of `name=` when it was made.
+
+        Raises `UserError` if there is no such dataset.
+        """
+        if name == self.chosen.dataset:
+            return self.chosen.recipe or name
+        if name not in self.recipes and (made := self._made(name)):
+            for each in self.recipes:
+                if compose.recipe(self.params, each).get("_target_") == made["_target_"]:
+                    return each
+        return name if name in self.recipes else compose.choose(self.params, "dataset", name)
+
+    def exists(self, name: str) -> bool:
+        """Is there such a dataset?"""
+        try:
+            return bool(self.origin(name))
+        except UserError:
+            return False
+
+    def recipe(self, name: str) -> dict[str, Any]:
+        """The settings of a dataset. Raises `UserError` as `origin` does."""
+        origin = self.origin(name)
+        changes = self.chosen.of(name)
+        if name not in (origin, self.chosen.dataset):
+            changes = self._made(name) or {}
+        return compose.recipe(self.params, origin, **changes)
+
+    def _made(self, name: str) -> dict[str, Any] | None:
+        """The recipe that a dataset of the user's own images was prepared with."""
+        try:
+            report = json.loads((PREPARED / name / "report.json").read_text(encoding="utf-8"))
+            made: dict[str, Any] = report["dataset"]
+            return {**made, "_target_": made["_target_"]}
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
 
     def _stages(self, name: str) -> dict[str, Stage]:
         key = f"dataset {name}"
@@ -46,16 +94,24 @@ class PlannedDatasets:
         known = self.entries.get(key, {}).get("prepare")
         if known and not known["place"]:
             return
-        recipe = compose.recipe(self.params, name, **self.chosen.of(name))
-        place = look(recipe, PREPARED / name / "report.json", name, self.freezer.folder)
-        labelled = place.pop("labelled", None if place else True)
+        recipe, typed = self.recipe(name), "path" in self.chosen.of(name)
+        report, folder = PREPARED / name / "report.json", self.freezer.folder
+        place = look(recipe, report, name, folder, typed)
+        counts, labelled = place.pop("images", None), place.pop("labelled", None)
         frozen = self.freezer.freeze({"name": name, "dataset": recipe, **place})
         if known and known["settings"] == frozen["settings"]:
+            known["images"] = counts or known["images"]
             return
         check(recipe, "dataset")
-        if labelled is None:
-            labelled = build(recipe, "dataset").labelled()
-        self.entries[key] = {"prepare": frozen | {"labelled": labelled, "place": bool(place)}}
-        if known and known["labelled"] != labelled:  # studies of it have other methods and metrics
+        dataset = build(recipe, "dataset")
+        if counts is None:
+            found = dataset.expected()
+        else:
+            found = Expected(labelled, dataset.image_size(), counts)
+        facts = {"labelled": found.labelled, "size": found.size and list(found.size)}
+        self.entries[key] = {"prepare": frozen | facts | {"images": found.images}}
+        self.entries[key]["prepare"]["place"] = bool(place)
+        if known and any(known[name] != facts[name] for name in facts):
+            # studies of it have other methods and metrics
             for each in [each for each in self.entries if each.startswith(OF_STUDIES)]:
                 del self.entries[each]

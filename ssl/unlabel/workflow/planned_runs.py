@@ -1,15 +1,18 @@
 """The runs of a plan: the frozen settings of each of their stages."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from unlabel.data.expected import Expected
+from unlabel.errors import UserError
 from unlabel.params import compose
 from unlabel.params.settings import load, target
 from unlabel.run import Run
 from unlabel.workflow.freeze import Entries, Freezer, Stage, as_yaml, parameters, targets_of
 
+Changes = dict[str, list[Any]]  # see `image_fit`
 SECTIONS = {  # the settings that each stage reads, or whose code it runs
     "pretrain": ("hardware", "training", "optimizer", "encoder", "method"),
     "features": ("hardware", "encoder", "method", "features"),
@@ -22,12 +25,16 @@ SECTIONS = {  # the settings that each stage reads, or whose code it runs
 class PlannedRuns:
     """Runs by their folder. What runs share that differ in the seed alone is composed once."""
 
-    def __init__(self, params: Path, entries: Entries, freezer: Freezer):
+    def __init__(
+        self, params: Path, entries: Entries, freezer: Freezer, origin: Callable[[str], str] = str
+    ):
         self.params, self.entries, self.freezer = params, entries, freezer
+        self.origin = origin  # the recipe's name of a dataset
         self._composed: dict[tuple[str, str, str, str], dict[str, Any]] = {}
         # Both by the folder of seed 0.
         self._shared: dict[tuple[str, str], tuple[str, list[str]]] = {}
         self._trained: dict[str, dict[str, Any]] = {}
+        self._fits: dict[tuple[str, str], Changes] = {}
 
     def add(self, run: Run) -> None:
         """Plan a run. Raises `UserError` if there is no such run."""
@@ -55,10 +62,31 @@ class PlannedRuns:
 
     def settings(self, run: Run) -> dict[str, Any]:
         """All settings of a run, resolved and checked. Raises `UserError` for a wrong one."""
-        key = (run.budget, run.dataset, run.method, run.variant)
+        key = (run.budget, self.origin(run.dataset), run.method, run.variant)
         if key not in self._composed:
             self._composed[key] = compose.settings(self.params, *key)
         return {**self._composed[key], "seed": run.seed}
+
+    def fit(self, run: Run, known: Expected) -> Changes:
+        """What a planned run will change in its settings to fit the images of its dataset.
+
+        Raises `UserError` if it cannot work with them.
+        """
+        stage = self.entries[run.folder]["pretrain"]
+        facts = [known.size and list(known.size), known.images and known.images["train"]]
+        if stage.get("facts") != facts:
+            from unlabel.workflow import image_fit  # loads torch; a kept plan does not
+
+            key = (replace(run, seed=0).folder, str(facts))
+            if key not in self._fits:
+                try:
+                    image_fit.check(self.trained_by(run), known)
+                    self._fits[key] = image_fit.changes(self.trained_by(run), known)
+                except UserError as error:
+                    raise UserError(f"{run.folder.rpartition('/')[0]}: {error}") from error
+            stage |= {"facts": facts, "changes": self._fits[key]}
+        found: Changes = stage["changes"]
+        return found
 
     def _stages(self, run: Run) -> dict[str, Stage]:
         settings = self.settings(run)
@@ -84,3 +112,17 @@ class PlannedRuns:
                 shared["probe"] = {name: settings["probe"][name] for name in probes}
             self._shared[key] = as_yaml(shared), targets_of(shared)
         return self._shared[key]
+
+
+def say(planned: Mapping[Run, Changes]) -> Iterator[str]:
+    """What is made to fit, once for all runs that it is the same for."""
+    methods: dict[str, dict[str, None]] = {}
+    for run, found in planned.items():
+        for key, (before, after) in ((k, v) for k, v in found.items() if k != "images"):
+            (images,) = found["images"]
+            line = f"{run.dataset}: {images:,} images to train on, so {key} is {after:,} "
+            line += f"and not {before:,}"
+            methods.setdefault(line, {})[run.method] = None
+    every = len({run.method for run in planned})
+    for line, names in methods.items():
+        yield line + ("" if len(names) == every else f" ({', '.join(names)})")

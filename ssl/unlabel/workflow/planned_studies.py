@@ -1,23 +1,18 @@
 """The studies of a plan: their runs, claims and metrics, frozen for their pages."""
 
-import json
-import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from unlabel.errors import UserError, did_you_mean
-from unlabel.metric import Metric, find
 from unlabel.params import compose
-from unlabel.params.settings import load, target
+from unlabel.params.settings import load
 from unlabel.params.study import Study, needs, read, stated
-from unlabel.run import Run
-from unlabel.workflow.freeze import Entries, Freezer, Stage, digest, parameters
+from unlabel.workflow.fitting_studies import FittingStudies, digest_of
+from unlabel.workflow.freeze import Entries, Freezer, Stage, parameters
 from unlabel.workflow.planned_datasets import PlannedDatasets
 from unlabel.workflow.planned_runs import PlannedRuns
-
-RANK = "effective_rank"  # ranks encoders where there are no labels, as arXiv:2210.02885
 
 
 class PlannedStudies:
@@ -32,28 +27,7 @@ class PlannedStudies:
     ):
         self.params = runs.params
         self.datasets, self.runs, self.entries, self.freezer = datasets, runs, entries, freezer
-
-    def for_dataset(self, study: Study, budget: str) -> Study:
-        """The study on the dataset that the user asks for, if any.
-
-        Without labels, methods that learn from them are left out, and encoders are ranked by what
-        can be measured.
-        """
-        if self.datasets.chosen.dataset:
-            study = replace(study, datasets=[self.datasets.chosen.dataset])
-        unlabelled = [name for name in study.datasets if not self.datasets.labelled(name)]
-        if not unlabelled:
-            return study
-        known = self._without_labels(study, unlabelled[0], budget)
-        left_out = known["learners"]
-        if left_out and self.datasets.main:
-            print(f"{unlabelled[0]} has no labels: left out {', '.join(left_out)}", file=sys.stderr)
-        study = study.without(left_out, self.params)
-        measured = find(study.metric, [Metric(name, name) for name in known["metrics"]])
-        everywhere = len(unlabelled) == len(study.datasets)
-        if everywhere and not measured and not study.claims:
-            return replace(study, metric=RANK)
-        return study
+        self.for_dataset = FittingStudies(datasets, runs, entries).for_dataset
 
     def report(self, study: Study, budget: str) -> dict[str, str]:
         """The parameters of the rule `report` for a study."""
@@ -66,7 +40,10 @@ class PlannedStudies:
         """
         pages, name = self.entries[self._report(study, budget)], f"method {method}"
         if name not in pages:
-            known = did_you_mean(method, study.all_methods(self.params))
+            methods = [each.removeprefix("method ") for each in pages.keys() - {"report"}]
+            known = did_you_mean(method, methods)
+            if why := study.left_out.get(method):
+                raise UserError(f"{method} is left out of {study.title!r}: {why}")
             raise UserError(f"the study {study.title!r} has no method {method!r}; {known}")
         return parameters(pages, name)
 
@@ -123,25 +100,9 @@ class PlannedStudies:
         folders = dict.fromkeys(run["folder"] for run in study["runs"])
         return [f"data/runs/{folder}/{file}" for folder in folders for file in wanted]
 
-    def _without_labels(self, study: Study, dataset: str, budget: str) -> dict[str, Any]:
-        """A study's methods that learn from labels, and the metrics that need none."""
-        key = f"unlabelled {budget}/{dataset}/{_digest(study)}"
-        if key not in self.entries:
-            from unlabel.workflow.declared_metrics import declared  # loads torch, see `_report`
-
-            learners, metrics = [], dict[str, None]()
-            for method in study.all_methods(self.params):
-                settings = self.runs.settings(Run(budget, dataset, method, "base", 0))
-                if target(settings["method"], "method").labels:
-                    learners.append(method)
-                else:
-                    metrics |= dict.fromkeys(m.name for m in declared(settings, labelled=False))
-            self.entries[key] = {"known": {"learners": learners, "metrics": list(metrics)}}
-        return self.entries[key]["known"]
-
     def _report(self, study: Study, budget: str) -> str:
         """The key of the report's entry, which has the report and the page of each method."""
-        key = f"report {budget}/{_digest(study)}"
+        key = f"report {budget}/{digest_of(study)}"
         if key not in self.entries:
             from unlabel.workflow import study_content  # loads torch; a kept plan does not
 
@@ -170,7 +131,3 @@ class PlannedStudies:
             frozen = self.freezer.freeze(content | {"metrics": metrics, "stages": stages})
             self.entries[key] = {"study": frozen | {"datasets": datasets}}
         return self.entries[key]
-
-
-def _digest(study: Study) -> str:
-    return digest(json.dumps(asdict(study)).encode())

@@ -34,12 +34,14 @@ class Found:
 def look(plan: Plan, folder: Path) -> list[Found]:
     """Each run below `folder`. Raises `UserError` if a study or a recipe is wrong."""
     wanted, busy = needed(plan.params), _busy()
-    budgets, datasets = (compose.names(plan.params, group) for group in ("budget", "dataset"))
+    budgets = compose.names(plan.params, "budget")
     found = []
     for run, path in _folders(folder):
         if held(path) or str(path) in busy:
             state, why = "running", ""
-        elif run.budget in budgets and run.dataset in datasets and _anywhere(run) in wanted:
+        elif (
+            run.budget in budgets and plan.datasets.exists(run.dataset) and _anywhere(run) in wanted
+        ):
             state, why = _state(plan, run, path)
         else:
             state, why = "orphaned", ""

@@ -5,10 +5,8 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from unlabel.analysis.metric import Metrics
-from unlabel.errors import UserError
 from unlabel.params import compose
 from unlabel.params.claim import Claim
-from unlabel.params.settings import build
 from unlabel.params.study import Study
 from unlabel.run import BASELINE, Run
 from unlabel.workflow import declared_metrics
@@ -19,12 +17,16 @@ from unlabel.workflow.planned_runs import PlannedRuns
 def content(
     study: Study, budget: str, runs: PlannedRuns, datasets: PlannedDatasets
 ) -> dict[str, Any]:
-    """Plan all runs of a study, and describe it: its runs, its methods, and all their metrics."""
+    """Plan all runs of a study, and describe it: its runs, its methods, and all their metrics.
+
+    Raises `UserError` if a run is wrong, or cannot work with its images.
+    """
     arms = study.runs(runs.params, budget)
     planned = []
     for arm, run in arms:
         runs.add(run)
         datasets.parameters(run.dataset)
+        runs.fit(run, datasets.expected(run.dataset))
         planned.append(asdict(run) | {"arm": arm, "folder": run.folder} | _shown(runs, run))
     variants = {replace(run, seed=0): run for _, run in arms}.values()
     declared = (_declared(study, run, runs, datasets) for run in variants)
@@ -62,10 +64,8 @@ def check(
     runs: PlannedRuns,
     datasets: PlannedDatasets,
 ) -> None:
-    """Raise `UserError` if a run has too few images for a batch, or lacks one of the metrics."""
+    """Raise `UserError` if a run lacks one of the metrics."""
     planned = [run for _, run in study.runs(runs.params, budget)]
-    for variant in dict.fromkeys(replace(run, seed=0) for run in planned):
-        check_size(runs.settings(variant), variant.folder)
     terms = [term for each in claims for term in each.terms]
     for metric in study.metrics():
         methods = [term.method for term in terms if term.metric == metric] or [planned[0].method]
@@ -74,24 +74,17 @@ def check(
             where = f"the study {study.title!r}"
             if not datasets.labelled(run.dataset):
                 where += f" on {run.dataset}, which has no labels,"
+            elif (size := datasets.expected(run.dataset).size) and size[0] != size[1]:
+                where += f" on {run.dataset}, whose images are not square,"
             declared_metrics.check(metric, _declared(study, run, runs, datasets), where)
-
-
-def check_size(settings: dict[str, Any], where: str) -> None:
-    """Raise `UserError` if a batch has more images than there are to train on."""
-    training = build(settings["training"], "training")
-    if training.images is not None:
-        try:
-            training.steps(training.images)
-        except UserError as error:
-            raise UserError(f"in {where}: {error}") from error
 
 
 def _declared(
     study: Study, run: Run, runs: PlannedRuns, datasets: PlannedDatasets
 ) -> declared_metrics.Declared:
-    labelled = datasets.labelled(run.dataset)
-    return declared_metrics.declared(runs.settings(run), study.transfer, labelled)
+    known = datasets.expected(run.dataset)
+    settings = runs.settings(run)
+    return declared_metrics.declared(settings, study.transfer, known.labelled, known.size)
 
 
 def _shown(runs: PlannedRuns, run: Run) -> dict[str, Any]:

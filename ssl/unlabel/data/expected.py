@@ -1,0 +1,21 @@
+"""What is known of a dataset before its images are loaded. Imports nothing that takes long."""
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+
+class Expected(NamedTuple):
+    """What is known of a dataset before its images are loaded."""
+
+    labelled: bool
+    size: tuple[int, int] | None = None  # height and width; None: unknown
+    # in each split, if all images can be read and no two are alike; None: unknown
+    images: Mapping[str, int] | None = None
+
+
+def remarks(images: Mapping[str, int]) -> Iterator[str]:
+    """What people should know of splits with a single image."""
+    if images.get("validation") == 1:
+        yield "1 validation image: measures that compare images (spectrum, invariance) are left out"
+    if images.get("test") == 1:
+        yield "1 test image: an accuracy is 0 % or 100 %"

@@ -1,0 +1,50 @@
+"""What a dataset's images mean for a run: whether it can work with them, and what must fit."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from unlabel.data.expected import Expected
+from unlabel.encoder import Encoder
+from unlabel.errors import UserError
+from unlabel.method import Method
+from unlabel.params.settings import arguments, build, target
+from unlabel.training import fits
+
+
+def check(settings: Mapping[str, Any], known: Expected) -> None:
+    """Raise `UserError` if a run's method and encoder cannot work with such images.
+
+    Each says so itself: `Method.inputs` and `Encoder.check`.
+    """
+    encoder: type[Encoder] = target(settings["encoder"], "encoder")
+    method: type[Method] = target(settings["method"], "method")
+    recipe = arguments(settings["method"], method)
+    if method.needs_patches(recipe) and not encoder.patches:
+        name = method.__module__.rpartition(".")[2]
+        raise UserError(
+            f"{name} needs an encoder with patches, not {encoder.__name__}; set encoder=vit_mini"
+        )
+    if known.size is not None:
+        seen = method.inputs(recipe, known.size)
+        encoder.check(arguments(settings["encoder"], encoder), known.size, seen)
+
+
+def changes(settings: Mapping[str, Any], known: Expected) -> dict[str, list[Any]]:
+    """What a run will change in its settings, as there are few images: [planned, made].
+
+    Under `images`, how many there are. Raises `UserError` if a variant's own value does not fit.
+    """
+    asked: int | None = settings["training"]["images"]
+    there = known.images["train"] if known.images else None
+    if asked is not None and there is not None and asked > there:
+        if "training.images=" in settings["run"]:
+            raise UserError(
+                f"training.images is {asked}, but there are only {there} images to train on; set "
+                "it lower, or to null for all"
+            )
+        asked = there
+    images = there if asked is None else asked
+    if images is not None and "training.images=" in settings["run"]:
+        build(settings["training"], "training").steps(images)  # raises where a batch does not fit
+    found = {} if images is None else fits.fit(settings, images).changes
+    return {"images": [images], **found} if found else {}

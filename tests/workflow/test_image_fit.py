@@ -1,0 +1,126 @@
+"""What methods and encoders say of images' sizes before anything is trained is true."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from support.models import METHODS, PARAMS, about, assembled, composed, encoder_of, noise
+from support.pixels import folder
+from unlabel.data.expected import Expected
+from unlabel.errors import UserError
+from unlabel.method import Batch
+from unlabel.params import command_line, study
+from unlabel.run import Run
+from unlabel.workflow import image_fit
+from unlabel.workflow.plan import Plan
+
+OWN = [(name, "base", (24, 40)) for name in METHODS]
+VIT = [(name, "encoder=vit_mini", (28, 28)) for name in METHODS if "vit" not in encoder_of(name)]
+OTHERS = [
+    ("dino", "encoder=vit_mini,method.crops=2", (28, 28)),  # local views of 16 x 16
+    ("dino", "encoder=vit_mini,method.crops=2", (32, 32)),
+    ("simclr", "encoder=vit_tiny", (30, 30)),
+    ("simclr", "encoder=vit_mini", (46, 46)),
+    ("jigsaw", "method.share=0.05,method.together=false", (20, 20)),
+    ("relative_position", "encoder=vit_tiny,method.framed=false", (28, 28)),
+    ("mae", "encoder=resnet_mini", (28, 28)),
+    ("moco_v3", "method.freeze_patches=true", (28, 28)),
+]
+
+
+def refused(settings: dict, size: tuple[int, int]) -> str:
+    try:
+        image_fit.check(settings, Expected(True, size))
+    except UserError as error:
+        return str(error)
+    return ""
+
+
+def step(settings: dict, size: tuple[int, int]) -> str:
+    """What a first step of the training says if it cannot be done."""
+    images = noise((3, *size), n=8)
+    try:
+        method = assembled(settings, about(images)).train()
+        losses = list(method.step(Batch(images.pixels / 255, images.label, images.id, 0.5)))
+    except UserError as error:
+        return str(error)
+    assert torch.stack(losses).isfinite().all() if losses else settings["method"]
+    return ""
+
+
+@pytest.mark.parametrize(("method", "variant", "size"), [*OWN, *VIT, *OTHERS], ids=str)
+def test_what_is_said_of_images_is_what_a_step_says(method, variant, size):
+    settings = composed(method, variant)
+    said, found = refused(settings, size), step(settings, size)
+    assert bool(said) == bool(found), (said, found)
+
+
+@pytest.mark.parametrize(
+    ("side", "patch"), [(20, 5), (28, 7), (30, 6), (50, 10), (21, 7), (64, 16), (46, None)]
+)
+def test_a_small_vits_patch_divides_the_image(side, patch):
+    settings = composed("simclr", "encoder=vit_mini")
+    assert bool(refused(settings, (side, side))) == (patch is None)
+    if patch:
+        assert assembled(settings, about(noise((1, side, side)))).encoder.patch == patch
+
+
+@pytest.fixture
+def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Makes the plan of a call on 40 images of two classes."""
+    monkeypatch.chdir(tmp_path)
+    root = folder(tmp_path / "pets", cat=range(20), dog=range(20, 40))
+
+    def of(**config: object) -> Plan:
+        chosen = command_line.asked({"dataset": "folder", "path": str(root), **config}, PARAMS)
+        return Plan(PARAMS, tmp_path / "frozen", chosen)
+
+    return of
+
+
+def test_the_leaderboard_leaves_out_what_cannot_work_and_says_why(plan, capsys):
+    planned = plan(size=[24, 40])
+    fitting = planned.for_dataset(study.read(PARAMS, "leaderboard"), "tiny")
+    left_out = {"mae", "random[ViT]", "looc", "rotation"}
+    assert fitting.left_out.keys() == left_out
+    runs = [run for _, run in fitting.runs(PARAMS, "tiny")]
+    assert {run.method for run in runs} == set(METHODS) - {"mae", "looc", "rotation"}
+    assert {run.variant for run in runs} == {"base"}
+    said = capsys.readouterr().err
+    assert "left out random[ViT], mae: encoder.patch is null, but images of 24 x 40" in said
+    assert "left out looc, rotation: images of 24 x 40 pixels cannot be rotated" in said
+    planned.report(fitting, "tiny")
+    with pytest.raises(UserError, match="mae is left out of 'Leaderboard': encoder.patch is null"):
+        planned.page(fitting, "tiny", "mae")
+    with pytest.raises(UserError, match="rotation/base: images of 24 x 40 pixels cannot be rotat"):
+        planned.add(Run("tiny", "folder", "rotation", "base", 0))
+    with pytest.raises(UserError, match="whose images are not square,.*similarity_rotate"):
+        planned.study("invariance", "tiny")
+
+
+def test_few_images_are_known_before_anything_is_done(plan):
+    planned = plan()
+    runs = [Run("tiny", "folder", name, "base", 0) for name in ("simclr", "moco", "nnclr")]
+    for run in runs:
+        planned.add(run)
+    assert list(planned.fits(runs)) == [
+        "folder: 28 images to train on, so batch is 28 and not 64",
+        "folder: 28 images to train on, so queue is 0 and not 1,024 (moco)",
+        "folder: 28 images to train on, so queue is 28 and not 1,024 (nnclr)",
+    ]
+    for variant, why in (
+        ("training.batch=32", "training.batch is 32, but there are only 28 images"),
+        ("training.images=64", "training.images is 64, but there are only 28 images"),
+        ("method.queue=16", "method.queue is 16, but there are only 28 .* set it to 0 or less"),
+    ):
+        with pytest.raises(UserError, match=f"tiny/folder/moco/{variant}: {why}"):
+            planned.add(Run("tiny", "folder", "moco", variant, 0))
+
+
+def test_a_budgets_own_number_of_images_counts_too(tmp_path):
+    planned = Plan(PARAMS, tmp_path / "frozen")
+    run = Run("tiny", "digits", "looc", "base", 0)
+    planned.add(run)
+    said = "digits: 256 images to train on, so queue is 192 and not 1,024"
+    assert list(planned.fits([run])) == [said]
