@@ -7,9 +7,10 @@ import torch.nn.functional as F
 
 from support.joint import made, stepped
 from support.loops import QUEUE, A, B, close, cos, softmax
-from unlabel.method.deepcluster_v2 import UNSEEN, k_means, predict
+from unlabel.method.deepcluster_v2 import UNSEEN, predict
 from unlabel.method.msn import targets
 from unlabel.method.ressl import relations
+from unlabel.nn.clusters import k_means
 
 
 def test_relations_are_equations_3_and_4_of_ressl():

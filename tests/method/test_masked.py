@@ -11,7 +11,7 @@ from support.loops import A, close, softmax
 from support.models import about, assembled, composed
 from unlabel.errors import UserError
 from unlabel.method.data2vec import average_layers
-from unlabel.method.ibot import koleo
+from unlabel.method.dinov2 import koleo
 from unlabel.nn.patches import patchify, random_mask
 
 
@@ -165,12 +165,16 @@ def test_ibot_is_equations_1_to_3(digits, batch):
     for n in range(32):
         for view in seen:
             image.append(
-                cross_entropy(method.head, whole[n].mean(0), view[n].mean(0), method.centre[0])
+                cross_entropy(
+                    method.student.head, whole[n].mean(0), view[n].mean(0), method.centre[0]
+                )
             )
         for view, mask in zip(seen, masks, strict=True):
             for p in mask[n].nonzero()[:, 0].tolist():
                 patch.append(
-                    cross_entropy(method.patch_head, whole[n, p], view[n, p], method.centre[1])
+                    cross_entropy(
+                        method.student.patch_head, whole[n, p], view[n, p], method.centre[1]
+                    )
                 )
     assert close(loss, sum(image) / len(image) + sum(patch) / len(patch))
 
@@ -178,7 +182,7 @@ def test_ibot_is_equations_1_to_3(digits, batch):
 def test_ibots_centres_are_moving_averages(digits, batch):
     method = made("ibot", digits, "method.momentum_centre=0.8").eval()
     tokens = method.teacher.module.encoder.tokens(batch.x)[:, 1:]
-    expected = 0.2 * method.head(tokens.mean(1)).mean(0)
+    expected = 0.2 * method.student.head(tokens.mean(1)).mean(0)
     list(method.step(batch))
     assert torch.allclose(method.centre[0], expected, atol=1e-6)
     assert method.centre[1].any()
@@ -194,6 +198,6 @@ def test_koleo_is_its_definition():
 
 def test_dinov2_evens_out_its_targets(digits, batch):
     method = made("dinov2", digits, "method.prototypes=4").eval()
-    target = method.target(method.head(method.encoder(batch.x)), 0)
+    target = method.target(method.student.head(method.encoder(batch.x)), 0)
     assert torch.allclose(target.sum(1), torch.ones(32), atol=1e-5)
     assert (target.sum(0) - 8).abs().max() < 3

@@ -40,7 +40,6 @@ CASES = [Case(name) for name in METHODS if name != "random"] + [
     Case("denoising", "method.corruption=salt_and_pepper"),
     Case("dino", "method.crops=2"),
     Case("dino", "encoder.norm=none,method.norm=false", PARTS),
-    Case("ibot", "method.crops=2"),
     Case("inpainting", "method.adversarial=0.1"),
     Case("instance_discrimination", "method.negatives=8,method.proximal=30.0"),
     Case("lejepa", "method.crops=2"),

@@ -1,12 +1,12 @@
 """What methods that hide patches of an image share."""
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from unlabel.encoder import Encoder
 from unlabel.errors import UserError
-from unlabel.nn.layers import Teacher
+from unlabel.nn.layers import Norm, Prototypes, Teacher, mlp
 
 if TYPE_CHECKING:
     from unlabel.encoder.vit import ViT
@@ -36,3 +36,34 @@ def count_hidden(encoder: "ViT", share: float) -> int:
 def chosen(tokens: Tensor, mask: Tensor) -> Tensor:
     """The tokens (B, N, D) in a mask (B, N) of M patches an image -> (B, M, D)."""
     return tokens[mask].unflatten(0, (len(tokens), -1))
+
+
+class Scores(NamedTuple):
+    """Of a view: similarities with the prototypes, and features."""
+
+    image: Tensor  # (B, K)
+    patches: Tensor  # of the M patches in the mask (B * M, K)
+    h: Tensor  # (B, D)
+
+
+class TokenScores(nn.Module):
+    """An encoder and its heads. If there is a token, it hides the patches in the mask."""
+
+    def __init__(
+        self, encoder: "ViT", width: int, dim: int, prototypes: int, norm: bool, shared: bool
+    ):
+        super().__init__()
+
+        def head() -> nn.Sequential:
+            kind: Norm = "batch" if norm else "none"
+            project = mlp(encoder.dim, width, width, dim, norm=kind, activation=nn.GELU)
+            return nn.Sequential(project, Prototypes(dim, prototypes))
+
+        self.encoder, self.head = encoder, head()
+        self.patch_head = self.head if shared else head()
+
+    def forward(self, x: Tensor, mask: Tensor, token: Tensor | None = None) -> Scores:
+        see = self.encoder
+        tokens = (see.tokens(x) if token is None else see.masked(x, mask, token))[:, 1:]
+        h, patches = tokens.mean(1), chosen(tokens, mask).flatten(0, 1)
+        return Scores(self.head(h), self.patch_head(patches), h)

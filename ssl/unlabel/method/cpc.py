@@ -38,9 +38,7 @@ class CPC(Method):
         self.augment, self.grid, self.temperature = augment, grid, temperature
         smallest = min(data.shape[1:])
         if 2 * smallest // (grid + 1) < 2:
-            raise UserError(
-                f"method.grid is {grid}, too many patches for {smallest} pixels; choose fewer"
-            )
+            raise UserError(f"method.grid is {grid}, too many for {smallest} pixels; choose fewer")
         if steps >= grid:
             raise UserError(
                 f"method.steps is {steps}, but there are {grid} rows of patches; "

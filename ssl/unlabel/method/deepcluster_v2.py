@@ -9,9 +9,9 @@ from torch import Tensor
 from unlabel.augment import Augment
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.method import LOSS, Batch, Method
+from unlabel.method import Batch, Method
 from unlabel.method._views import compare
-from unlabel.metric import Metric
+from unlabel.nn.clusters import k_means
 from unlabel.nn.distributed import gather, world
 from unlabel.nn.layers import mlp
 from unlabel.nn.losses import cosine_similarities
@@ -23,7 +23,6 @@ UNSEEN = -100  # the assignment of an image that has not been clustered
 class DeepClusterV2(Method):
     """Cluster all images' embeddings now and then; predict each image's cluster in between."""
 
-    logs = (LOSS, Metric("clusters_used", "clusters in use"))
     bank: Tensor  # embeddings of two views of each image, 0 if not yet seen (2, N, d)
     waiting: Tensor  # images since the last clustering ()
     centroids: Tensor  # (heads, K, d)
@@ -54,12 +53,10 @@ class DeepClusterV2(Method):
     def step(self, batch: Batch) -> Iterator[Tensor]:
         if self.waiting + len(batch.x) * world() > self.every and self.bank.any():
             self.cluster()
-        z = [F.normalize(self.embed(self.encoder(self.augment(batch.x))).float(), dim=1)]
-        z += [F.normalize(self.embed(self.encoder(self.augment(batch.x))).float(), dim=1)]
+        z = [self.embed(self.encoder(self.augment(batch.x))).float() for _ in self.bank]
+        z = [F.normalize(each, dim=1) for each in z]
         pairs = list(zip(self.centroids, self.assignments[:, batch.i], strict=True))
         losses = [predict(each, c, y, self.temperature) for each in z for c, y in pairs]
-        used = self.assignments[0][self.assignments[0] != UNSEEN].unique()
-        self.measures = {"clusters_used": torch.tensor(float(len(used)), device=used.device)}
         yield torch.stack(losses).mean()
         index = gather(batch.i)
         self.bank[:, index] = torch.stack([gather(each.detach()) for each in z]).to(self.bank)
@@ -90,18 +87,3 @@ def predict(z: Tensor, centroids: Tensor, y: Tensor, temperature: float) -> Tens
     """
     logits = cosine_similarities(z, centroids) / temperature
     return F.cross_entropy(logits, y, ignore_index=UNSEEN, reduction="none").mean()
-
-
-def k_means(z: Tensor, clusters: int, iterations: int) -> tuple[Tensor, Tensor]:
-    """Spherical k-means of unit vectors (N, D), in float32: centroids (K, D), assignments (N,).
-
-    It starts from random vectors, of which there are at most N. An empty cluster stays as it is.
-    """
-    centroids = z[torch.randperm(len(z), device=z.device)[:clusters]]
-    with torch.autocast(z.device.type, enabled=False):
-        for _ in range(iterations):
-            one_hot = F.one_hot((z @ centroids.T).argmax(1), len(centroids)).to(z)
-            total = one_hot.T @ z  # (K, D)
-            used = one_hot.any(0).unsqueeze(1)
-            centroids = torch.where(used, F.normalize(total, dim=1), centroids)
-        return centroids, (z @ centroids.T).argmax(1)
