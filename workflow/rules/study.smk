@@ -1,7 +1,45 @@
+from unlabel.workflow.planned_looks import LOOK
+
+
+# A study's claims are judged after its first seeds. Only the arms of open claims get more, and so on:
+# what a look has found decides which runs come next.
+def of_looks(wildcards):
+    """The files of a study's runs so far, and of its looks."""
+    study, until = wildcards.study, wildcards.get("seeds")
+    budget = wildcards.get("budget") or PLAN.studies.budget(study, ASKED)
+
+    def look(seeds):
+        return checkpoints.look.get(budget=budget, study=study, seeds=seeds).output[0]
+
+    return PLAN.inputs(study, budget, look, until and int(until))
+
+
+checkpoint look:
+    input:
+        of_looks,
+    output:
+        LOOK,
+    wildcard_constraints:
+        seeds=r"\d+",
+    log:
+        "logs/look/{budget}-{study}-{seeds}.log",
+    threads: 1
+    resources:
+        in_turn=1,
+        mem_mb=doubled(4000),
+        runtime=doubled(30),
+    params:
+        plan=lambda wildcards: PLAN.study(wildcards.study, wildcards.budget, "look"),
+    shell:
+        "UNLABEL_CODE={params.plan[code]:q} python -m unlabel look"
+        " --params {params.plan[settings]:q} --runs data/runs"
+        " --seeds {wildcards.seeds} --out {output:q} 2> {log:q}"
+
+
 # One study's page: snakemake reports/study/batch_size.html
 rule study:
     input:
-        lambda wildcards: PLAN.inputs(wildcards.study, BUDGET),
+        of_looks,
     output:
         page=report(
             "reports/study/{study}.html",
@@ -25,7 +63,7 @@ rule study:
         mem_mb=doubled(4000),
         runtime=doubled(30),
     params:
-        plan=lambda wildcards: PLAN.study(wildcards.study, BUDGET),
+        plan=lambda wildcards: PLAN.study(wildcards.study, ASKED),
     shell:
         "UNLABEL_CODE={params.plan[code]:q} python -m unlabel study"
         " --params {params.plan[settings]:q} --runs data/runs"
@@ -36,7 +74,7 @@ rule study:
 rule statements:
     input:
         lambda wildcards: expand(
-            "reports/study/{study}.json", study=PLAN.stated(BUDGET)[0]
+            "reports/study/{study}.json", study=PLAN.stated(ASKED)[0]
         ),
     output:
         page=report(
@@ -62,7 +100,7 @@ rule statements:
         runtime=doubled(30),
     params:
         # only where it is asked for, as it plans the runs of all studies
-        plan=lambda wildcards: PLAN.statements(BUDGET),
+        plan=lambda wildcards: PLAN.statements(ASKED),
     shell:
         "UNLABEL_CODE={params.plan[code]:q} python -m unlabel statements"
         " --params {params.plan[settings]:q} --records {input:q} --page {output.page:q}"

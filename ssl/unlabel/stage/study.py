@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from unlabel import files
-from unlabel.analysis import arms, frozen_study, tables
-from unlabel.analysis.judgement import judge
+from unlabel.analysis import frozen_study, tables
+from unlabel.analysis.in_turn import judge_in_turn
 
 
 def run(params: Path, runs: Path, page: Path, record: Path, table: Path, text: Path) -> None:
@@ -23,11 +23,9 @@ def run(params: Path, runs: Path, page: Path, record: Path, table: Path, text: P
     """
     from unlabel.report import study_page  # loads Altair and Jinja2
 
-    about = frozen_study.read(params)
-    settings = arms.compare(about, runs)
-    found = judge(about, settings)
+    found = judge_in_turn(frozen_study.read(params), runs).judgement
     html = study_page.render(found)
     files.write_json(record, found.record())
-    files.write_text(table, tables.comma_separated(tables.arms(settings)))
+    files.write_text(table, tables.comma_separated(tables.arms(found.comparisons)))
     files.write_text(text, study_page.text(found))
     files.write_text(page, html)

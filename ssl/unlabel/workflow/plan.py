@@ -49,7 +49,7 @@ class Plan:
         self.trains = self.runs.trains
         self.of, self.dataset = self.runs.parameters, self.datasets.parameters
         self.study, self.inputs = self.studies.parameters, self.studies.inputs
-        self.frozen_study = self.studies.frozen_study
+        self.frozen_study, self.foreseen = self.studies.frozen_study, self.studies.foreseen
         self.stated, self.statements = self.studies.stated, self.studies.statements
         self.report, self.page = self.studies.report, self.studies.page
 

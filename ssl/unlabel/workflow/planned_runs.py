@@ -38,6 +38,11 @@ class PlannedRuns:
         """The parameters of the rule of a planned run's stage."""
         return parameters(self.entries[run.folder], stage)
 
+    def settle(self, run: Run) -> None:
+        """Take the code of all of a planned run's stages as it is now."""
+        for stage in self.entries[run.folder]:
+            self.parameters(run, stage)
+
     def frozen(self, run: Run) -> Path:
         """The frozen settings of a planned run's training."""
         return Path(self.entries[run.folder]["pretrain"]["settings"])

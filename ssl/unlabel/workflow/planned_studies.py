@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,14 @@ from unlabel.metric import Metric, find
 from unlabel.params import compose
 from unlabel.params.settings import load, target
 from unlabel.params.study import Study, needs, read, stated
-from unlabel.run import Run
+from unlabel.run import Run, files_of
 from unlabel.workflow.freeze import Entries, Freezer, Stage, digest, parameters
 from unlabel.workflow.planned_datasets import PlannedDatasets
+from unlabel.workflow.planned_looks import Reached, foreseen, reached
 from unlabel.workflow.planned_runs import PlannedRuns
 
 REPORT = ""  # in an entry whose other names are methods
+WORDS = ("title", "question", "statement", "source", "expected", "remark", "axis")
 RANK = "effective_rank"  # ranks encoders where there are no labels, as arXiv:2210.02885
 
 
@@ -33,6 +35,7 @@ class PlannedStudies:
     ):
         self.params = runs.params
         self.datasets, self.runs, self.entries, self.freezer = datasets, runs, entries, freezer
+        self._budgets: dict[str, str] = {}  # of each study
 
     def for_dataset(self, study: Study, budget: str) -> Study:
         """The study on the dataset that the user asks for, if any.
@@ -72,21 +75,37 @@ class PlannedStudies:
             raise UserError(f"the study {study.title!r} has no method {method!r}; {known}")
         return parameters({"method": pages[method]}, "method")
 
-    def parameters(self, name: str, budget: str) -> dict[str, str]:
-        """The parameters of the rule `study` for params/study/NAME.yaml.
+    def budget(self, name: str, asked: str) -> str:
+        """The budget of a study: the one that is `asked` for, its own, or the workflow's."""
+        if not asked and name not in self._budgets:
+            path = self.params / f"study/{compose.choose(self.params, 'study', name)}.yaml"
+            own = load(path).get("budget")
+            self._budgets[name] = str(own or load(self.params / "workflow.yaml")["budget"])
+        return asked or self._budgets[name]
 
-        Raises `UserError` if anything is wrong with the study, its runs or its claims.
+    def parameters(self, name: str, budget: str, stage: str = "study") -> dict[str, str]:
+        """The parameters of the rule `study`, or `look`, for params/study/NAME.yaml.
+
+        `budget` may be empty for the study's own. Raises `UserError` if anything is wrong with the
+        study, its runs or its claims.
         """
-        return parameters(self._study(name, budget), "study")
+        return parameters(self._study(name, budget), stage)
 
     def frozen_study(self, name: str, budget: str) -> dict[str, Any]:
         """The frozen study, with its runs and the stages that it needs, as plain data."""
         return load(Path(self._study(name, budget)["study"]["settings"]))
 
-    def stated(self, budget: str) -> tuple[list[str], dict[str, str]]:
-        """The studies that test a statement at a budget; why each other one cannot be run there.
+    def foreseen(self, name: str, budget: str) -> Reached:
+        """The runs that a study needs, and those that it may need; all are planned."""
+        found = foreseen(self.frozen_study(name, budget))
+        for run in found.possible:  # with the code as it is now, though they start later
+            self.runs.settle(run)
+        return found
 
-        Raises `UserError` if none can.
+    def stated(self, budget: str) -> tuple[list[str], dict[str, str]]:
+        """The studies that test a statement, each at `budget` or, if that is empty, at its own.
+
+        Also why each other one cannot be run there. Raises `UserError` if none can.
         """
         names = stated(self.params)
         key = f"stated {budget}"
@@ -107,11 +126,20 @@ class PlannedStudies:
 
     def statements(self, budget: str) -> dict[str, str]:
         """The parameters of the rule `statements`: with the studies that are left out."""
-        stage = self.freezer.freeze({"budget": budget, "left_out": self.stated(budget)[1]})
+        stage = self.freezer.freeze({"left_out": self.stated(budget)[1]})
         return parameters({"statements": stage}, "statements")
 
-    def inputs(self, name: str, budget: str) -> list[str]:
-        """The files below data/runs that a study reads."""
+    def inputs(
+        self,
+        name: str,
+        budget: str,
+        look: Callable[[int], str | None] = lambda _: None,
+        until: int | None = None,
+    ) -> list[str]:
+        """The files that a study reads, at its last look or the one after `until` seeds.
+
+        `look` gives the file of the look after so many seeds.
+        """
         study = self.frozen_study(name, budget)
         wanted = ["params.yaml", "run.json", "log.parquet"]
         if study["stages"]["probe"]:
@@ -119,8 +147,8 @@ class PlannedStudies:
         if study["stages"]["finetune"]:
             wanted.append("metrics/finetune.json")
         wanted += [f"transfer/{dataset}.json" for dataset in study["transfer"]]
-        folders = dict.fromkeys(run["folder"] for run in study["runs"])
-        return [f"data/runs/{folder}/{file}" for folder in folders for file in wanted]
+        found = reached(study, look, until)
+        return [*found.looks, *files_of(found.runs, *wanted)]
 
     def _without_labels(self, study: Study, dataset: str, budget: str) -> dict[str, Any]:
         """A study's methods that learn from labels, and the metrics that need none."""
@@ -151,6 +179,7 @@ class PlannedStudies:
         return key
 
     def _study(self, name: str, budget: str) -> dict[str, Stage]:
+        budget = self.budget(name, budget)
         key = f"study {budget}/{name}"
         for dataset in self.entries.get(key, {}).get("study", {}).get("datasets", ()):
             self.datasets.labelled(dataset)  # if that has changed, the study must be planned again
@@ -167,8 +196,11 @@ class PlannedStudies:
             # Fine-tuning and transfer are jobs of their own, so only studies that need them wait.
             stages = needs(metrics, study.transfer) | {"transfer": bool(study.transfer)}
             content |= {"name": name, "claims": [asdict(each) for each in claims]}
-            frozen = self.freezer.freeze(content | {"metrics": metrics, "stages": stages})
+            content |= {"metrics": metrics, "stages": stages}
+            frozen = self.freezer.freeze(content)
             self.entries[key] = {"study": frozen | {"datasets": datasets}}
+            if study.looks:  # which words change nothing of
+                self.entries[key]["look"] = self.freezer.freeze(content | dict.fromkeys(WORDS, ""))
         return self.entries[key]
 
 
