@@ -19,10 +19,10 @@ checkpoint look:
         of_looks,
     output:
         LOOK,
-    wildcard_constraints:
-        seeds=r"\d+",
     log:
         "logs/look/{budget}-{study}-{seeds}.log",
+    wildcard_constraints:
+        seeds=r"\d+",
     threads: 1
     resources:
         in_turn=1,

@@ -6,15 +6,20 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from unlabel.analysis.judged_claim import HOLDS, OPEN, JudgedClaim
+from unlabel.analysis.judged_claim import HOLDS, NO_DIFFERENCE, OPEN, JudgedClaim
 from unlabel.analysis.judgement import Judgement
 from unlabel.analysis.metric import Measure, capital
 from unlabel.report import chart
-from unlabel.report.chart import GREY, Chart
+from unlabel.report.chart import BLUE, GREY, Chart
 from unlabel.units import number
 
-HOLDING, FAILING = "#2a9461", "#c9473a"  # distinct from each other and from grey, as in the table
-LINE = 34  # the height of a claim
+COLOURS = {"holds": "#2a9461", "fails": "#c9473a", "none": BLUE, "open": GREY}
+LINE = 36  # the height of a claim
+
+
+def kind(word: str) -> str:
+    """The kind of a claim's word, also its CSS class; "fails" for all that say it is wrong."""
+    return {HOLDS: "holds", NO_DIFFERENCE: "none", OPEN: "open"}.get(word, "fails")
 
 
 def build(judgement: Judgement) -> list[Chart]:
@@ -43,7 +48,7 @@ def _chart(heading: str, measure: Measure, claims: Sequence[tuple[int, JudgedCla
     order = [row["claim"] for row in rows]
     y = alt.Y("claim:N", sort=order, title=None).axis(labelLimit=190, ticks=False, domain=False)
     x = alt.X("low:Q", title=heading, scale=alt.Scale(nice=False, padding=12)).axis(tickCount=6)
-    colours = alt.Scale(domain=["holds", "fails", "open"], range=[HOLDING, FAILING, GREY])
+    colours = alt.Scale(domain=list(COLOURS), range=list(COLOURS.values()))
     colour = alt.Color("kind:N", scale=colours, legend=None)
     data = pd.DataFrame(rows)
     base = alt.Chart(data).encode(y=y)
@@ -51,7 +56,7 @@ def _chart(heading: str, measure: Measure, claims: Sequence[tuple[int, JudgedCla
     layers = [
         alt.Chart(pd.DataFrame({"zero": [0.0]})).mark_rule(color=GREY).encode(x="zero:Q"),
         alt.Chart(pd.DataFrame(seeds))
-        .mark_point(filled=True, size=22, opacity=0.55)
+        .mark_point(filled=True, size=26, opacity=0.6, yOffset=-9)  # above the interval
         .encode(x="value:Q", y=y, color=colour, tooltip=["seed", "value"]),
         base.mark_rule(strokeWidth=2).encode(x=x, x2="high:Q", color=colour),
         base.mark_tick(thickness=2, size=14, color=GREY).encode(x="bound:Q"),
@@ -80,7 +85,7 @@ def _row(at: int, judged: JudgedClaim, measure: Measure, several: bool) -> dict[
     return {
         "claim": f"{at} {claim.says}{where}",
         "word": judged.word,
-        "kind": judged.word if judged.word in (HOLDS, OPEN) else "fails",
+        "kind": kind(judged.word),
         "shown": f"{measure.write(effect.mean)} ({low} to {high})",
         **dict.fromkeys(("inner", "outer", "bound")),
         **{name: measure.scaled(value) for name, value in ends.items()},

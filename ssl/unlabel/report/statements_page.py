@@ -101,8 +101,8 @@ def text(statements: Sequence[Statement]) -> str:
     rows = [
         [
             row["title"],
-            row["statement"],
             f"**{row['word']}**",
+            row["statement"],
             f"{row['strict']} ({row['p']})",
             "; ".join(
                 f"{each['says']}: {each['effect']}, {each['word']}" for each in row["listed"]
@@ -111,7 +111,7 @@ def text(statements: Sequence[Statement]) -> str:
         ]
         for row in map(_row, statements)
     ]
-    names = ["study", "statement", "verdict", "every claim (p, Holm)", "differences", "tested on"]
+    names = ["study", "verdict", "statement", "every claim (Holm)", "differences", "tested on"]
     return f"{' '.join(summary(statements))}\n\n" + markdown(names, rows)
 
 

@@ -47,10 +47,10 @@ def text(judgement: Judgement) -> str:
         where = "; on ".join(found.conditions)
         said = f"{'is ' if found.word == OPEN else ''}**{found.word}**"
         lines.append(f"> {plain(study.statement)}\n\nThe statement {said} on {plain(where)}.\n")
-        names = ["claim", "dataset", "metric", "difference", "required", "no difference", "seeds"]
-        keys = ["says", "dataset", "measure", "effect", "required", "margin", "seeds", "word"]
-        rows = [[getattr(row, key) for key in [*keys, "needed"]] for row in found.rows]
-        lines.append(markdown([*names, "verdict", "seeds needed"], rows))
+        names = ["claim", "verdict", "difference", "required", "no difference", "seeds"]
+        keys = ["says", "word", "effect", "required", "margin", "seeds", "needed", "measure"]
+        rows = [[getattr(row, key) for key in [*keys, "dataset"]] for row in found.rows]
+        lines.append(markdown([*names, "seeds needed", "metric", "dataset"], rows))
         if study.expected:
             lines.append(f"Published results: {study.expected}\n")
         if study.remark:

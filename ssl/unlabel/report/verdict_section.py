@@ -4,14 +4,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from unlabel.analysis.estimate import Estimate
-from unlabel.analysis.judged_claim import HOLDS, NO_DIFFERENCE, OPEN, JudgedClaim
+from unlabel.analysis.judged_claim import OPEN, JudgedClaim
 from unlabel.analysis.judgement import Judgement, conditions
 from unlabel.analysis.verdict import IN_PART
 from unlabel.report import claims_chart
 from unlabel.report.chart import Chart
 from unlabel.units import number
 
-KINDS = {HOLDS: "holds", IN_PART: "part", NO_DIFFERENCE: "none", OPEN: "open"}
 MOST = 200  # seeds; nobody waits for more
 
 
@@ -53,11 +52,6 @@ class VerdictSection:
         """Is any claim open?"""
         return any(row.word == OPEN for row in self.rows)
 
-    @property
-    def sentence(self) -> str:
-        """The verdict as a sentence."""
-        return f"The statement {'is ' if self.word == OPEN else ''}{self.word}"
-
 
 def build(judgement: Judgement) -> VerdictSection | None:
     """The section of a study's page; None if the study has no statement."""
@@ -73,8 +67,8 @@ def build(judgement: Judgement) -> VerdictSection | None:
 
 
 def kind(word: str) -> str:
-    """The CSS class of a word; "fails" for all that say a claim is wrong."""
-    return KINDS.get(word, "fails")
+    """The CSS class of a word, of a claim or of a statement."""
+    return "part" if word == IN_PART else claims_chart.kind(word)
 
 
 def describe_conditions(condition: dict[str, Any]) -> str:
@@ -103,7 +97,7 @@ def difference(effect: Estimate, share: bool, unit: str) -> str:
 
 def probability(p: float) -> str:
     """A p-value as text, rounded to a sensible precision."""
-    return "< 0.001" if p < 0.001 else number(p, 3 if p < 0.1 else 2)
+    return "p < 0.001" if p < 0.001 else f"p = {number(p, 3 if p < 0.1 else 2)}"
 
 
 def seeds_needed(needed: int | None) -> str:
