@@ -68,7 +68,7 @@ rule study:
         "UNLABEL_CODE={params.plan[code]:q} python -m unlabel study"
         " --params {params.plan[settings]:q} --runs data/runs"
         " --page {output.page:q} --record {output.record:q} --table {output.table:q}"
-        " --text {output.text:q} 2> {log:q}"
+        " --text {output.text:q} --made {params.plan[made]:q} 2> {log:q}"
 
 
 rule statements:

@@ -1,7 +1,8 @@
 """The judgement of a study: each claim's difference, and the verdict on its statement."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from unlabel.analysis.arms import Arm, Comparison
@@ -41,8 +42,11 @@ class Judgement:
         """How a claim's difference is written: in points if all its metrics are shares."""
         return _measure(self.study, claim)
 
-    def record(self) -> dict[str, Any]:
-        """The judgement as JSON, with all that the page of all statements needs."""
+    def record(self, fingerprints: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any]:
+        """The judgement as JSON, with all that the page of all statements needs.
+
+        `fingerprints` are those of the settings and the code of each stage that made the results.
+        """
         study, found, whole = self.study, self.grade, self.strict
         results = [each for comparison in self.comparisons for each in comparison.results]
         infos = {each.planned.run: each.run_info for each in results}.values()
@@ -69,6 +73,7 @@ class Judgement:
                     name: sorted({str(info[name]) for info in infos if info.get(name)})
                     for name in ("commit", "lock", "device", "torch", "precision")
                 },
+                "fingerprints": dict(fingerprints),
             },
         }
 

@@ -52,7 +52,7 @@ def without_code(entries: Entries) -> Entries:
     """A kept plan, for code that may have changed since."""
     return {
         name: {
-            stage: {key: value for key, value in known.items() if key != "code"}
+            stage: {key: value for key, value in known.items() if key not in ("code", "codes")}
             for stage, known in stages.items()
         }
         for name, stages in entries.items()

@@ -85,7 +85,7 @@ class Invocation:
         with one_sentence():
             needed, possible = self._add({*(settings.targets or ()), *(settings.until or ())})
             self.plan.keep()
-            if workflow.dryrun:
+            if workflow.dryrun or needed:  # nobody waits for hours unasked
                 cores = workflow.resource_settings.nodes or workflow.resource_settings.cores
                 found = forecast.forecast(self.plan, needed or self.runs)
                 later = forecast.forecast(self.plan, {*possible} - {*needed})

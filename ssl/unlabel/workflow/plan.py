@@ -51,7 +51,11 @@ class Plan:
         self.study, self.inputs = self.studies.parameters, self.studies.inputs
         self.frozen_study, self.foreseen = self.studies.frozen_study, self.studies.foreseen
         self.stated, self.statements = self.studies.stated, self.studies.statements
-        self.report, self.page = self.studies.report, self.studies.page
+        self.report, self.page, self.made = (
+            self.studies.report,
+            self.studies.page,
+            self.studies.made,
+        )
 
     @classmethod
     def current(

@@ -2,12 +2,13 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from unlabel.errors import UserError, did_you_mean
+from unlabel.fingerprint import fingerprint
 from unlabel.metric import Metric, find
 from unlabel.params import compose
 from unlabel.params.settings import load, target
@@ -20,6 +21,7 @@ from unlabel.workflow.planned_runs import PlannedRuns
 
 REPORT = ""  # in an entry whose other names are methods
 WORDS = ("title", "question", "statement", "source", "expected", "remark", "axis")
+MADE_FOR = {"features": "probe"}  # a stage whose files only another one reads
 RANK = "effective_rank"  # ranks encoders where there are no labels, as arXiv:2210.02885
 
 
@@ -89,7 +91,27 @@ class PlannedStudies:
         `budget` may be empty for the study's own. Raises `UserError` if anything is wrong with the
         study, its runs or its claims.
         """
-        return parameters(self._study(name, budget), stage)
+        found = parameters(self._study(name, budget), stage)
+        return found | (
+            {"made": json.dumps(self.made(name, budget), sort_keys=True)}
+            if stage == "study"
+            else {}
+        )
+
+    def made(self, name: str, budget: str) -> dict[str, str]:
+        """The fingerprint of the settings and the code of each stage that makes a study's result.
+
+        It is the same for each seed, and does not change with what is only shown.
+        """
+        known = self._study(name, budget)["study"]
+        if "codes" not in known:
+            parts = {
+                stage: f"{settings} {fingerprint(f'unlabel.stage.{stage}', *named)}"
+                for stage, (settings, named) in known["made"].items()
+            }
+            known["codes"] = {stage: digest(part.encode()) for stage, part in parts.items()}
+        codes: dict[str, str] = known["codes"]
+        return codes
 
     def frozen_study(self, name: str, budget: str) -> dict[str, Any]:
         """The frozen study, with its runs and the stages that it needs, as plain data."""
@@ -198,10 +220,25 @@ class PlannedStudies:
             content |= {"name": name, "claims": [asdict(each) for each in claims]}
             content |= {"metrics": metrics, "stages": stages}
             frozen = self.freezer.freeze(content)
-            self.entries[key] = {"study": frozen | {"datasets": datasets}}
+            made = self._made(study, budget, stages, content["claims"])
+            self.entries[key] = {"study": frozen | {"datasets": datasets, "made": made}}
             if study.looks:  # which words change nothing of
                 self.entries[key]["look"] = self.freezer.freeze(content | dict.fromkeys(WORDS, ""))
         return self.entries[key]
+
+    def _made(
+        self, study: Study, budget: str, needed: Mapping[str, bool], claims: Any
+    ) -> dict[str, tuple[str, list[str]]]:
+        """The digest of the settings of each stage that makes a study's result, and its modules."""
+        variants = dict.fromkeys(replace(run, seed=0) for _, run in study.runs(self.params, budget))
+        made = {}
+        for stage in ("pretrain", "features", "probe", "finetune", "transfer"):
+            if needed.get(MADE_FOR.get(stage, stage), stage == "pretrain"):
+                parts = [self.runs.like(run, stage) for run in variants]
+                named = sorted({module for _, modules in parts for module in modules})
+                made[stage] = (digest(json.dumps([text for text, _ in parts]).encode()), named)
+        judged = json.dumps([claims, study.seeds, study.looks, study.margin])
+        return made | {"look": (digest(judged.encode()), [])}
 
 
 def _digest(study: Study) -> str:
