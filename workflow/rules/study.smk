@@ -1,22 +1,12 @@
 from unlabel.workflow.planned_looks import LOOK
+from unlabel.workflow.study_inputs import of_looks
 
 
 # A study's claims are judged after its first seeds. Only the arms of open claims get more, and so on:
 # what a look has found decides which runs come next.
-def of_looks(wildcards):
-    """The files of a study's runs so far, and of its looks."""
-    study, until = wildcards.study, wildcards.get("seeds")
-    budget = wildcards.get("budget") or PLAN.studies.budget(study, ASKED)
-
-    def look(seeds):
-        return checkpoints.look.get(budget=budget, study=study, seeds=seeds).output[0]
-
-    return PLAN.inputs(study, budget, look, until and int(until))
-
-
 checkpoint look:
     input:
-        of_looks,
+        of_looks(PLAN, checkpoints, ASKED),
     output:
         LOOK,
     log:
@@ -39,7 +29,7 @@ checkpoint look:
 # One study's page: snakemake reports/study/batch_size.html
 rule study:
     input:
-        of_looks,
+        of_looks(PLAN, checkpoints, ASKED),
     output:
         page=report(
             "reports/study/{study}.html",

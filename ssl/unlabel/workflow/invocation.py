@@ -88,7 +88,9 @@ class Invocation:
             if workflow.dryrun or needed:  # nobody waits for hours unasked
                 cores = workflow.resource_settings.nodes or workflow.resource_settings.cores
                 found = forecast.forecast(self.plan, needed or self.runs)
-                later = forecast.forecast(self.plan, {*possible} - {*needed})
+                later = forecast.forecast(
+                    self.plan, [each for each in possible if each not in {*needed}]
+                )
                 print(forecast.sentence(found, later, max(1, cores or 1)), file=sys.stderr)
             if workflow.executor_plugin is None or workflow.dryrun:
                 return self._look()
@@ -112,7 +114,8 @@ class Invocation:
             found = self.plan.foreseen(name, self.asked)
             runs += found.runs
             possible += found.possible
-        return runs, possible
+        known = set(runs)
+        return runs, [each for each in possible if each not in known]
 
     def _stated(self) -> list[str]:
         """The studies of all statements; says which of them cannot be run at their budget."""

@@ -21,6 +21,7 @@ from unlabel.run import Run
 from unlabel.workflow.freeze import Entries, Freezer, all_whole, digest, without_code
 from unlabel.workflow.planned_datasets import PlannedDatasets
 from unlabel.workflow.planned_runs import PlannedRuns
+from unlabel.workflow.planned_statements import PlannedStatements
 from unlabel.workflow.planned_studies import PlannedStudies
 
 ENVIRONMENT = "UNLABEL_PLAN"  # names the frozen plan to the jobs of a running workflow
@@ -50,7 +51,8 @@ class Plan:
         self.of, self.dataset = self.runs.parameters, self.datasets.parameters
         self.study, self.inputs = self.studies.parameters, self.studies.inputs
         self.frozen_study, self.foreseen = self.studies.frozen_study, self.studies.foreseen
-        self.stated, self.statements = self.studies.stated, self.studies.statements
+        statements = PlannedStatements(self.studies, self.entries, freezer)
+        self.stated, self.statements = statements.stated, statements.parameters
         self.report, self.page, self.made = (
             self.studies.report,
             self.studies.page,

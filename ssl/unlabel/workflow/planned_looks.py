@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from unlabel.run import Run
+from unlabel.run import Run, files_of
 
+Look = Callable[[int], str | None]  # the file of the look after so many seeds; None if none yet
 LOOK = "data/looks/{budget}/{study}/{seeds}.json"
 
 
@@ -23,13 +24,8 @@ class Reached:
     possible: tuple[Run, ...] = ()  # needed if claims stay open
 
 
-def reached(
-    study: Mapping[str, Any], look: Callable[[int], str | None], until: int | None = None
-) -> Reached:
-    """The runs of a frozen study's last look, or of the one after `until` seeds.
-
-    `look` gives the file of the look after so many seeds, or None if there is none yet.
-    """
+def reached(study: Mapping[str, Any], look: Look, until: int | None = None) -> Reached:
+    """The runs of a frozen study's last look, or of the one after `until` seeds."""
     seeds, sizes = study["seeds"], study["looks"] or [len(study["seeds"])]
     first = set(seeds[: sizes[0]])
     folders = dict.fromkeys(run["folder"] for run in study["runs"] if run["seed"] in first)
@@ -47,6 +43,20 @@ def reached(
             break
         folders |= dict.fromkeys(following)
     return Reached(_runs(folders), tuple(looks))
+
+
+def files(
+    study: Mapping[str, Any], probes: Iterable[str], look: Look, until: int | None
+) -> list[str]:
+    """The files that a frozen study reads then, if it reads `probes` at all."""
+    wanted = ["params.yaml", "run.json", "log.parquet"]
+    if study["stages"]["probe"]:
+        wanted += [f"metrics/{probe}.json" for probe in probes]
+    if study["stages"]["finetune"]:
+        wanted.append("metrics/finetune.json")
+    wanted += [f"transfer/{dataset}.json" for dataset in study["transfer"]]
+    found = reached(study, look, until)
+    return [*found.looks, *files_of(found.runs, *wanted)]
 
 
 def foreseen(study: Mapping[str, Any]) -> Reached:

@@ -2,26 +2,23 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from unlabel.errors import UserError, did_you_mean
-from unlabel.fingerprint import fingerprint
 from unlabel.metric import Metric, find
 from unlabel.params import compose
 from unlabel.params.settings import load, target
-from unlabel.params.study import Study, needs, read, stated
-from unlabel.run import Run, files_of
-from unlabel.workflow.freeze import Entries, Freezer, Stage, digest, parameters
+from unlabel.params.study import Study, needs, read
+from unlabel.run import Run
+from unlabel.workflow.freeze import Entries, Freezer, Stage, codes, digest, parameters
 from unlabel.workflow.planned_datasets import PlannedDatasets
-from unlabel.workflow.planned_looks import Reached, foreseen, reached
+from unlabel.workflow.planned_looks import Look, Reached, files, foreseen
 from unlabel.workflow.planned_runs import PlannedRuns
 
 REPORT = ""  # in an entry whose other names are methods
 WORDS = ("title", "question", "statement", "source", "expected", "remark", "axis")
-MADE_FOR = {"features": "probe"}  # a stage whose files only another one reads
 RANK = "effective_rank"  # ranks encoders where there are no labels, as arXiv:2210.02885
 
 
@@ -29,11 +26,7 @@ class PlannedStudies:
     """Studies by name, each for its own page, and the study of the report."""
 
     def __init__(
-        self,
-        datasets: PlannedDatasets,
-        runs: PlannedRuns,
-        entries: Entries,
-        freezer: Freezer,
+        self, datasets: PlannedDatasets, runs: PlannedRuns, entries: Entries, freezer: Freezer
     ):
         self.params = runs.params
         self.datasets, self.runs, self.entries, self.freezer = datasets, runs, entries, freezer
@@ -92,26 +85,16 @@ class PlannedStudies:
         study, its runs or its claims.
         """
         found = parameters(self._study(name, budget), stage)
-        return found | (
-            {"made": json.dumps(self.made(name, budget), sort_keys=True)}
-            if stage == "study"
-            else {}
-        )
+        if stage == "study":
+            found["made"] = json.dumps(self.made(name, budget), sort_keys=True)
+        return found
 
     def made(self, name: str, budget: str) -> dict[str, str]:
         """The fingerprint of the settings and the code of each stage that makes a study's result.
 
         It is the same for each seed, and does not change with what is only shown.
         """
-        known = self._study(name, budget)["study"]
-        if "codes" not in known:
-            parts = {
-                stage: f"{settings} {fingerprint(f'unlabel.stage.{stage}', *named)}"
-                for stage, (settings, named) in known["made"].items()
-            }
-            known["codes"] = {stage: digest(part.encode()) for stage, part in parts.items()}
-        codes: dict[str, str] = known["codes"]
-        return codes
+        return codes(self._study(name, budget)["study"])
 
     def frozen_study(self, name: str, budget: str) -> dict[str, Any]:
         """The frozen study, with its runs and the stages that it needs, as plain data."""
@@ -124,53 +107,14 @@ class PlannedStudies:
             self.runs.settle(run)
         return found
 
-    def stated(self, budget: str) -> tuple[list[str], dict[str, str]]:
-        """The studies that test a statement, each at `budget` or, if that is empty, at its own.
-
-        Also why each other one cannot be run there. Raises `UserError` if none can.
-        """
-        names = stated(self.params)
-        key = f"stated {budget}"
-        if key not in self.entries:
-            self.entries[key] = {"known": {"left_out": dict(self._left_out(names, budget))}}
-        left_out = self.entries[key]["known"]["left_out"]
-        if names and len(left_out) == len(names):
-            name, why = next(iter(left_out.items()))
-            raise UserError(f"no study with a statement can be run; {name}: {why}")
-        return [name for name in names if name not in left_out], left_out
-
-    def _left_out(self, names: Sequence[str], budget: str) -> Iterator[tuple[str, str]]:
-        for name in names:
-            try:
-                self.parameters(name, budget)
-            except UserError as error:
-                yield name, str(error)
-
-    def statements(self, budget: str) -> dict[str, str]:
-        """The parameters of the rule `statements`: with the studies that are left out."""
-        stage = self.freezer.freeze({"left_out": self.stated(budget)[1]})
-        return parameters({"statements": stage}, "statements")
-
     def inputs(
-        self,
-        name: str,
-        budget: str,
-        look: Callable[[int], str | None] = lambda _: None,
-        until: int | None = None,
+        self, name: str, budget: str, look: Look = lambda _: None, until: int | None = None
     ) -> list[str]:
         """The files that a study reads, at its last look or the one after `until` seeds.
 
         `look` gives the file of the look after so many seeds.
         """
-        study = self.frozen_study(name, budget)
-        wanted = ["params.yaml", "run.json", "log.parquet"]
-        if study["stages"]["probe"]:
-            wanted += [f"metrics/{probe}.json" for probe in compose.probes(self.params)]
-        if study["stages"]["finetune"]:
-            wanted.append("metrics/finetune.json")
-        wanted += [f"transfer/{dataset}.json" for dataset in study["transfer"]]
-        found = reached(study, look, until)
-        return [*found.looks, *files_of(found.runs, *wanted)]
+        return files(self.frozen_study(name, budget), compose.probes(self.params), look, until)
 
     def _without_labels(self, study: Study, dataset: str, budget: str) -> dict[str, Any]:
         """A study's methods that learn from labels, and the metrics that need none."""
@@ -220,25 +164,11 @@ class PlannedStudies:
             content |= {"name": name, "claims": [asdict(each) for each in claims]}
             content |= {"metrics": metrics, "stages": stages}
             frozen = self.freezer.freeze(content)
-            made = self._made(study, budget, stages, content["claims"])
+            made = study_content.made(study, budget, stages, self.runs)
             self.entries[key] = {"study": frozen | {"datasets": datasets, "made": made}}
             if study.looks:  # which words change nothing of
                 self.entries[key]["look"] = self.freezer.freeze(content | dict.fromkeys(WORDS, ""))
         return self.entries[key]
-
-    def _made(
-        self, study: Study, budget: str, needed: Mapping[str, bool], claims: Any
-    ) -> dict[str, tuple[str, list[str]]]:
-        """The digest of the settings of each stage that makes a study's result, and its modules."""
-        variants = dict.fromkeys(replace(run, seed=0) for _, run in study.runs(self.params, budget))
-        made = {}
-        for stage in ("pretrain", "features", "probe", "finetune", "transfer"):
-            if needed.get(MADE_FOR.get(stage, stage), stage == "pretrain"):
-                parts = [self.runs.like(run, stage) for run in variants]
-                named = sorted({module for _, modules in parts for module in modules})
-                made[stage] = (digest(json.dumps([text for text, _ in parts]).encode()), named)
-        judged = json.dumps([claims, study.seeds, study.looks, study.margin])
-        return made | {"look": (digest(judged.encode()), [])}
 
 
 def _digest(study: Study) -> str:
