@@ -48,6 +48,19 @@ class Forecast:
         return text + (f", and {size(self.disk)} of disk" if self.disk else "")
 
 
+def sentence(needed: Forecast, possible: Forecast, cores: int) -> str:
+    """For the terminal: what is needed, and what open claims may need after it."""
+    text = needed.sentence(cores)
+    if not possible.missing:
+        return text
+    many = f"{possible.missing} more run{'s' * (possible.missing != 1)}"
+    text += f". Claims that stay open may need up to {many}"
+    if possible.training is None:
+        return text
+    seconds = (possible.training + (possible.later or 0.0)) / cores
+    return f"{text}: about {duration(seconds)}"
+
+
 def forecast(plan: Plan, runs: Iterable[Run], folder: Path = Path("data/runs")) -> Forecast:
     """For planned runs, from the finished ones below `folder`."""
     runs = list(dict.fromkeys(runs))

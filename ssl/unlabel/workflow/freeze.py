@@ -48,11 +48,25 @@ def parameters(stages: Mapping[str, Stage], stage: str) -> dict[str, str]:
     return {"settings": known["settings"], "code": known["code"]}
 
 
+def codes(known: Stage) -> dict[str, str]:
+    """The fingerprint of the settings and the code of each stage that `known["made"]` names.
+
+    The plan keeps them too.
+    """
+    if "codes" not in known:
+        parts = {
+            stage: f"{settings} {fingerprint(f'unlabel.stage.{stage}', *modules)}"
+            for stage, (settings, modules) in known["made"].items()
+        }
+        known["codes"] = {stage: digest(part.encode()) for stage, part in parts.items()}
+    return dict(known["codes"])
+
+
 def without_code(entries: Entries) -> Entries:
     """A kept plan, for code that may have changed since."""
     return {
         name: {
-            stage: {key: value for key, value in known.items() if key != "code"}
+            stage: {key: value for key, value in known.items() if key not in ("code", "codes")}
             for stage, known in stages.items()
         }
         for name, stages in entries.items()

@@ -8,7 +8,7 @@ from typing import Any
 from unlabel.params import compose
 from unlabel.params.settings import load, target
 from unlabel.run import Run
-from unlabel.workflow.freeze import Entries, Freezer, Stage, as_yaml, modules, parameters
+from unlabel.workflow.freeze import Entries, Freezer, Stage, as_yaml, digest, modules, parameters
 
 SECTIONS = {  # the settings that each stage reads
     "pretrain": ("hardware", "training", "optimizer", "encoder", "method"),
@@ -37,6 +37,16 @@ class PlannedRuns:
     def parameters(self, run: Run, stage: str) -> dict[str, str]:
         """The parameters of the rule of a planned run's stage."""
         return parameters(self.entries[run.folder], stage)
+
+    def settle(self, run: Run) -> None:
+        """Take the code of all of a planned run's stages as it is now."""
+        for stage in self.entries[run.folder]:
+            self.parameters(run, stage)
+
+    def like(self, run: Run, stage: str) -> tuple[str, list[str]]:
+        """The digest of what a stage's settings share between seeds; the modules they name."""
+        text, named = self._settings_of(stage, run, self.settings(run))
+        return digest(text.encode()), named
 
     def frozen(self, run: Run) -> Path:
         """The frozen settings of a planned run's training."""
