@@ -18,7 +18,7 @@ configfile: PARAMS / "workflow.yaml"
 
 INVOCATION = Invocation(workflow, config, PARAMS)
 PLAN, STUDY, RUNS = INVOCATION.plan, INVOCATION.study, INVOCATION.runs
-BUDGET, REQUESTS = INVOCATION.budget, INVOCATION.requests
+BUDGET, ASKED, REQUESTS = INVOCATION.budget, INVOCATION.asked, INVOCATION.requests
 RUN = "data/runs/{budget}/{dataset}/{method}/{variant}/{seed}"
 PREPARED = "data/prepared/{dataset}"
 PHASES = "prepare pretrain features probe finetune transfer report method study"

@@ -157,4 +157,4 @@ def test_the_study_to_write_is_one(tmp_path):
     (params / "study/mine.yaml").write_text(textwrap.dedent(lines))
     mine = study.read(params, "mine")
     assert len(mine.claims) == 3
-    assert len(mine.runs(params, "tiny")) == 15  # two arms and a reference, five seeds each
+    assert len(mine.first.runs(params, "tiny")) == 18  # two arms and a reference, six seeds each

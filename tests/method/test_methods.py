@@ -115,9 +115,6 @@ def test_what_it_embeds_has_a_row_for_each_image(name, hardware):
     z = method.embed(h)
     assert h.shape == (8, method.encoder.dim)
     assert z is None or (z.ndim == 2 and len(z) == 8)
-    # In these, z is longer than h, as their recipes say.
-    longer = ("barlow", "vicreg", "vicregl", "emp_ssl", "simsiam", "fastsiam", "looc")
-    assert z is None or name in longer or z.shape[1] <= h.shape[1]
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -42,6 +42,7 @@ def test_an_expression_is_what_it_says(text, value):
     "content",
     [
         {"higher": "a[64].knn - b + 1e-1", "than": "0.5", "by": 0.02},
+        {"higher": "a", "than": "b", "margin": 0.5},
         {"same": "- a + a[no crop, no-flip+].log.loss", "as": "b", "within": 0.1, "metric": "knn"},
     ],
 )
@@ -56,7 +57,7 @@ def test_a_claim_is_frozen_as_it_was_parsed(content, monkeypatch):
 def test_a_claim_may_be_about_a_number():
     found = parsed(higher="a.log.bound", than=0.7, by=0.1)
     assert found.difference(values({"a.log.bound": 1.0})) == pytest.approx(0.3)
-    assert found.margin == 0.1
+    assert found.bound == 0.1
     assert found.metrics == ["log.bound"]
 
 
@@ -70,6 +71,9 @@ def test_a_claim_may_be_about_a_number():
         ({"higher": "a", "than": "b", "byy": 1}, "claim 1.byy is not part .* did you mean 'by'"),
         ({"higher": "a", "than": "b", "by": "much"}, "claim 1.by is 'much', but must be a number"),
         ({"same": "a", "as": "b", "within": 0}, "must be above 0"),
+        ({"higher": "a", "than": "b", "margin": 0}, "claim 1.margin is 0, but must be above 0"),
+        ({"higher": "a", "than": "b", "margin": "x"}, "claim 1.margin is 'x', but must be a num"),
+        ({"same": "a", "as": "b", "within": 1, "margin": 1}, "claim 1.margin is not part of a"),
         ({"higher": "a b", "than": "b"}, "claim 1.higher cannot be read at 'b'"),
         ({"higher": "a * 2", "than": "b"}, "claim 1.higher cannot be read at '\\* 2'"),
         ({"higher": "a[64", "than": "b"}, "claim 1.higher cannot be read at '\\[64'"),

@@ -93,6 +93,9 @@ def test_a_wrong_recipe_is_explained_in_one_line(params, addition, said):
     assert "\n" not in str(error.value)
 
 
+QUICK = ("quick", "study")
+
+
 def test_a_recipe_for_a_budget_wins_at_that_budget_alone():
     assert composed("simclr", budget="full")["method"]["width"] == 1024
     assert composed("simclr", budget="quick")["method"]["width"] == 256
@@ -102,6 +105,14 @@ def test_a_recipe_for_a_budget_wins_at_that_budget_alone():
         assert {key: got[key] for key in wanted if not isinstance(wanted[key], dict)} == {
             key: value for key, value in wanted.items() if not isinstance(value, dict)
         }
+
+
+@pytest.mark.parametrize("method", ["gan", "sorting", "simclr"])
+def test_the_budget_of_studies_is_a_longer_quick(method):
+    at = {budget: compose.settings(PARAMS, budget, "digits", method, "base") for budget in QUICK}
+    epochs = [settings["training"].pop("epochs") for settings in at.values()]
+    assert epochs == [6, 60]
+    assert at["quick"] == at["study"]
 
 
 def test_an_override_with_commas_in_brackets_is_one():

@@ -1,8 +1,9 @@
 """What a study compares differs in what it asks about, and in nothing else."""
 
 import pytest
+import torch
 
-from support.models import PARAMS
+from support.models import PARAMS, about, assembled, composed, noise
 from unlabel.params import compose, study
 
 STEPS = 60 * (5000 // 256)  # of the base: 1,140
@@ -59,3 +60,18 @@ def test_multi_crop_costs_no_more_pixels():
         pixels = sum(view["crop"]["size"] ** 2 for view in views)
         pixels += found["crops"] * found["local"]["crop"]["size"] ** 2
         assert pixels == pytest.approx(plain, rel=0.02)
+
+
+def methods_of_statements():
+    return sorted(
+        {m for n in study.stated(PARAMS) for m in study.read(PARAMS, n).all_methods(PARAMS)}
+    )
+
+
+@pytest.mark.parametrize("name", methods_of_statements())
+def test_z_is_no_longer_than_h_or_the_recipe_says_why(name):
+    method = assembled(composed(name, budget="quick"), about(noise((1, 16, 16))))
+    z = method.embed(torch.zeros(2, method.encoder.dim))
+    said = (PARAMS / f"method/{name}.yaml").read_text()
+    longer = "as long as h." in said or "z joins the three spaces" in said
+    assert z is None or longer or z.shape[1] <= method.encoder.dim

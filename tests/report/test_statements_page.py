@@ -50,8 +50,14 @@ def test_statements_are_corrected_for_being_several(several: Path):
     assert record[order[0]]["p_holm"] == pytest.approx(min(1, 3 * own[order[0]]), rel=1e-4)
     for name, found in record.items():
         assert found["p_holm"] >= own[name]
-        assert (found["verdict"] != "undecided at this scale") == (found["p_holm"] < 0.05)
-    assert {found["verdict"] for found in record.values()} >= {"holds here", "does not hold here"}
+        assert (found["strict"] != "open") == (found["p_holm"] < 0.05)
+        page = json.loads((several / f"study/{name}.json").read_text())
+        assert found["verdict"] == page["verdict"]  # the same word wherever it is shown
+    assert [record[name]["verdict"] for name in ("batch_size", "turned", "nothing")] == [
+        "holds",
+        "does not hold",
+        "open",
+    ]
     table = pd.read_csv(several / "statements.csv")
     assert table.study.tolist() == ["batch_size", "nothing", "turned"]
     assert table.claim[1:].tolist() == ["nothing 1: so", "turned 1: so"]
@@ -63,13 +69,18 @@ def test_everything_on_the_page_of_statements_resolves(several: Path):
     page = Page((several / "statements.html").read_text())
     assert list(page.rows("leaderboard statements")) == ["Batch size", "Nothing", "Turned"]
     lead = next(e["text"] for e in page.all("p") if e.get("class") == "lead")
-    assert lead.startswith("3 statements tested: 1 holds here, 1 does not hold here")
+    assert lead == "3 statements tested: 1 holds, 1 does not hold, 1 open."
+    notes = [e["text"] for e in page.all("p") if e.get("class") == "note"]
+    assert notes[0] == "2 of their 3 claims are decided: 1 holds, 1 reversed."
+    assert notes[1].endswith(
+        "at most 0.03 claims would be decided wrongly, 1.5 % of those that are."
+    )
     assert "fashion_mnist with resnet_mini at budget quick" in page.all("main")[0]["text"]
 
 
 def test_claims_of_the_same_words_have_names_of_their_own():
     claim = {"says": "BYOL does", "formula": "a > b", "dataset": "digits", "effect": 0.1}
-    claim |= {"low": 0.0, "high": 0.2, "seeds": 3, "p_for": 0.5, "p_against": 0.5}
+    claim |= {"low": 0.0, "high": 0.2, "seeds": 3, "p_for": 0.5, "p_against": 0.5, "word": "open"}
     claims = [claim, claim | {"dataset": "shapes"}, claim | {"formula": "c > d"}]
     study = {"name": "one", "title": "One", "claims": claims, "p": 1, "p_for": 1, "p_against": 1}
     table = statements_page.table(statements_page.judge([study]))
@@ -78,6 +89,16 @@ def test_claims_of_the_same_words_have_names_of_their_own():
         "one 1: BYOL does (shapes)",
         "one 2: BYOL does (digits)",
     ]
+
+
+def test_too_few_decided_claims_are_not_to_be_believed():
+    words = ["holds"] + ["open"] * 9
+    study = {"name": "one", "title": "One", "p": 1, "p_for": 1, "p_against": 1}
+    study["claims"] = [{"word": word} for word in words]
+    said = list(statements_page.summary(statements_page.judge([study])))
+    assert said[0] == "One statement tested: 1 holds in part."
+    assert "fewer than 2 of them are decided" in said[2]
+    assert said[2].endswith("believe none of them.")
 
 
 def test_what_is_published_is_whole_and_says_what_made_it(several: Path, tmp_path: Path):
@@ -135,9 +156,9 @@ def test_targets_name_their_studies():
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
 def test_statements_in_a_browser(several: Path, tmp_path: Path):
     by_verdict = """<script>
-    document.querySelectorAll("table.statements th button")[2].click();
+    document.querySelectorAll("table.statements th button")[1].click();
     </script>"""
     page = browse(several / "statements.html", tmp_path, by_verdict)
     rows = page.rows("leaderboard statements")
     assert list(rows)[:2] == ["Batch size", "Turned"]
-    assert rows["Batch size"][1] == "holds here"
+    assert rows["Batch size"][0] == "holds"

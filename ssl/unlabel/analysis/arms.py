@@ -137,13 +137,17 @@ def gather(study: FrozenStudy, runs: Path) -> list[Comparison]:
     return [_comparison(study, *where, arms.values()) for where, arms in comparisons.items()]
 
 
-def compare(study: FrozenStudy, runs: Path) -> list[Comparison]:
+def compare(
+    study: FrozenStudy, runs: Path, results: dict[Run, Result] | None = None
+) -> list[Comparison]:
     """Read all runs of a study, in the arms that it names: one comparison for each dataset.
 
-    A run may be in several arms. Raises `UserError` for a broken run.
+    A run may be in several arms. Those in `results` are known; the others are added to it.
+
+    Raises `UserError` for a broken run.
     """
     wanted = [probe for probe in study.probes if study.stages.get(_stage_of(probe), False)]
-    results: dict[Run, Result] = {}
+    results = {} if results is None else results
     comparisons: dict[str, dict[tuple[str, str], list[Result]]] = {}
     for planned in study.runs:
         if planned.run not in results:

@@ -12,7 +12,7 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over n seeds; `interval` is half the width of its 95 % interval, None for one seed."""
+    """A mean over n seeds; `interval` is half its interval's width, None for one seed."""
 
     mean: float
     interval: float | None
@@ -29,7 +29,7 @@ class Estimate:
         return self.mean + (self.interval or 0.0)
 
 
-def estimate(values: Sequence[float]) -> Estimate | None:
+def estimate(values: Sequence[float], confidence: float = CONFIDENCE) -> Estimate | None:
     """Student's t interval for the mean of independent values; None if there are none.
 
     `statistics` computes exactly, so the same values in another order give the same bits.
@@ -37,8 +37,12 @@ def estimate(values: Sequence[float]) -> Estimate | None:
     n = len(values)
     if n < 2:
         return Estimate(values[0], None, 1) if values else None
-    quantile = float(stdtrit(n - 1, (1 + CONFIDENCE) / 2))
-    return Estimate(mean(values), quantile * stdev(values) / math.sqrt(n), n)
+    return Estimate(mean(values), half_width(stdev(values), n, confidence), n)
+
+
+def half_width(deviation: float, n: int, confidence: float = CONFIDENCE) -> float:
+    """Half the width of Student's interval for the mean of n values with this deviation."""
+    return float(stdtrit(n - 1, (1 + confidence) / 2)) * deviation / math.sqrt(n)
 
 
 def difference(values: Mapping[int, float], others: Mapping[int, float]) -> Estimate | None:

@@ -5,11 +5,13 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from unlabel.analysis.looks import Look, looks
 from unlabel.analysis.metric import Measure, Metrics
 from unlabel.errors import UserError
 from unlabel.params.claim import Claim
 from unlabel.params.settings import load
-from unlabel.params.study import sources
+from unlabel.params.source import sources
+from unlabel.params.study import MARGIN
 from unlabel.run import Run
 
 BASE = "base"
@@ -74,7 +76,7 @@ class FrozenStudy:
     title: str
     question: str
     statement: str
-    source: Any  # as `study.sources` takes it
+    source: Any  # as `params.source` takes it
     metric: str  # the one that answers the question
     budget: str
     runs: tuple[PlannedRun, ...]
@@ -92,11 +94,19 @@ class FrozenStudy:
     stages: Mapping[str, bool] = field(default_factory=dict)  # which stages' results it reads
     claims: tuple[Claim, ...] = ()
     left_out: Mapping[str, str] = field(default_factory=dict)  # method or arm -> why
+    margin: float = MARGIN  # a difference of shares inside it counts as none
+    looks: tuple[int, ...] = ()  # the number of seeds at each look; empty for all at once
 
     @property
     def sources(self) -> list[dict[str, str]]:
         """Each source's title, arxiv number and place."""
         return sources(self.source)
+
+    @property
+    def each_look(self) -> list[Look]:
+        """When its claims are judged, with the seeds that are there then."""
+        seeds = list(dict.fromkeys(each.seed for each in self.runs))
+        return looks(seeds, self.looks or [len(seeds)])
 
     def describe(self, metric: str) -> Measure:
         """What a metric is called and how it is written."""

@@ -12,7 +12,7 @@ from unlabel.errors import UserError, did_you_mean
 
 TERM = re.compile(r"([A-Za-z_]\w*)(?:\[([^\[\]]+)\])?(?:\.([A-Za-z_][\w.]*))?")
 NUMBER = re.compile(r"\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+")
-KINDS = {"higher": ("than", "by"), "same": ("as", "within")}  # the other side, and the margin
+KINDS = {"higher": ("than", "by"), "same": ("as", "within")}  # the other side, and the bound
 
 
 @dataclass(frozen=True)
@@ -72,14 +72,15 @@ class Expression:
 
 @dataclass(frozen=True)
 class Claim:
-    """`left` is higher than `right` by more than `margin`, or the same within it."""
+    """`left` is higher than `right` by more than `bound`, or the same within it."""
 
     says: str
     kind: str  # "higher" or "same"
     left: Expression
     right: Expression
-    margin: float
+    bound: float
     metric: str  # of the terms that name none
+    margin: float | None = None  # a difference inside it counts as none; None for the study's
 
     @property
     def terms(self) -> list[Term]:
@@ -107,16 +108,17 @@ class Claim:
 
     def written(self) -> dict[str, Any]:
         """The claim as people write it in a study's file."""
-        other, margin = KINDS[self.kind]
+        other, bound = KINDS[self.kind]
         sides = {self.kind: str(self.left), other: str(self.right)}
-        return {"says": self.says, **sides, margin: self.margin, "metric": self.metric}
+        own = {} if self.margin is None else {"margin": self.margin}
+        return {"says": self.says, **sides, bound: self.bound, "metric": self.metric, **own}
 
     def formula(self) -> str:
         """The claim in one line, for people."""
         if self.kind == "same":
             right = f"({self.right})" if len(self.right.parts) > 1 else str(self.right)
-            return f"|{self.left} - {right}| < {self.margin:g}"
-        more = f" + {self.margin:g}" if self.margin else ""
+            return f"|{self.left} - {right}| < {self.bound:g}"
+        more = f" + {self.bound:g}" if self.bound else ""
         return f"{self.left} > {self.right}{more}"
 
 
@@ -133,30 +135,38 @@ def parse(content: Any, metric: str, where: str) -> Claim:
             f"{where} must say either `higher` ... `than` or `same` ... `as` ... `within`"
         )
     kind = kinds[0]
-    other, margin = KINDS[kind]
-    known = ["says", kind, other, margin, "metric"]
+    other, bound = KINDS[kind]
+    own = ["margin"] if kind == "higher" else []  # `within` is the margin of `same`
+    known = ["says", kind, other, bound, "metric", *own]
     for key in content:
         if key not in known:
             raise UserError(
                 f"{where}.{key} is not part of a claim; {did_you_mean(str(key), known)}"
             )
-    needed = ["says", other] + ([margin] if kind == "same" else [])
+    needed = ["says", other] + ([bound] if kind == "same" else [])
     for key in needed:
         if content.get(key) in (None, ""):
             raise UserError(f"{where} lacks {key!r}")
-    size = content.get(margin, 0.0)
-    if isinstance(size, bool) or not isinstance(size, int | float):
-        raise UserError(f"{where}.{margin} is {size!r}, but must be a number")
+    size = _number(content.get(bound, 0.0), f"{where}.{bound}")
     if kind == "same" and size <= 0:
         raise UserError(f"{where}.within is {size!r}, but must be above 0: no two runs are equal")
+    margin = content.get("margin")
+    if margin is not None and _number(margin, f"{where}.margin") <= 0:
+        raise UserError(f"{where}.margin is {margin!r}, but must be above 0")
     name = content.get("metric", metric)
     if not isinstance(name, str):
         raise UserError(f"{where}.metric is {name!r}, but must be a metric's name")
     left, right = (_expression(content[side], f"{where}.{side}") for side in (kind, other))
-    claim = Claim(str(content["says"]), kind, left, right, float(size), name)
+    claim = Claim(str(content["says"]), kind, left, right, size, name, margin)
     if not claim.terms:
         raise UserError(f"{where} compares two numbers; name a method, as in `simclr[base]`")
     return claim
+
+
+def _number(value: Any, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise UserError(f"{where} is {value!r}, but must be a number")
+    return float(value)
 
 
 def _expression(text: Any, where: str) -> Expression:

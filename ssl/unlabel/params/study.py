@@ -8,12 +8,13 @@ from typing import Any
 from unlabel.errors import UserError, did_you_mean
 from unlabel.params import claim, compose
 from unlabel.params.claim import Claim, Term
+from unlabel.params.looks import SEEDS, seeds_of_looks
 from unlabel.params.settings import build, load
+from unlabel.params.source import sources
 from unlabel.run import Run
 
 BASE = "base"
-SEEDS = 3  # the fewest that a claim needs
-SOURCE = ("title", "arxiv", "where")
+MARGIN = 0.01  # a difference of shares (one point) inside it counts as none
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Study:
     title: str
     question: str
     datasets: list[str]
-    seeds: list[int]
+    seeds: list[int]  # of all looks
     metric: str  # the one that answers the question
     methods: list[str] | str = "all"  # those of params/method
     # label -> overrides; or {methods: [...], overrides: [...]}, for some methods alone
@@ -47,6 +48,9 @@ class Study:
     references: list[str] = field(default_factory=list)  # methods to compare with, in no arm
     axis: str = ""  # what the arms' labels mean
     transfer: list[str] = field(default_factory=list)  # other datasets to try the encoders on
+    looks: list[int] = field(default_factory=list)  # numbers of seeds; empty for all at once
+    margin: float = MARGIN
+    budget: str = ""  # the one it runs at where nobody asks for another
     statement: str = ""  # what the study tests
     repeats: str = ""  # the study whose statement it tests again; only that one counts
     source: Any = ""  # who says so: a text, or title, arxiv and where, or a list of these
@@ -54,6 +58,11 @@ class Study:
     remark: str = ""  # what to know about the result here
     claims: list[Any] = field(default_factory=list)  # together the statement; `read` parses them
     left_out: dict[str, str] = field(default_factory=dict)  # what the plan cannot run -> why
+
+    @property
+    def first(self) -> "Study":
+        """The study at its first look."""
+        return replace(self, seeds=self.seeds[: self.looks[0]], looks=[]) if self.looks else self
 
     def groups(self, params: Path) -> list[Arm]:
         """The arms, and the references as an arm `base`. Raises `UserError` for a wrong one."""
@@ -146,6 +155,7 @@ def read(params: Path, name: str) -> Study:
     path = params / "study" / f"{compose.choose(params, 'study', name)}.yaml"
     content = load(path)
     where = f"study.{name}"
+    content |= seeds_of_looks(content, where)
     if isinstance(content.get("arms"), Mapping):  # YAML reads the label 64 as a number
         content["arms"] = {str(label): arm for label, arm in content["arms"].items()}
     study: Study = build({"_target_": "unlabel.params.study.Study", **content}, where)
@@ -168,6 +178,10 @@ def read(params: Path, name: str) -> Study:
             f"{where} has claims, but {_count(len(study.seeds), 'seed')}, which can prove nothing; "
             f"give it {SEEDS} or more"
         )
+    if isinstance(study.margin, bool) or not study.margin > 0:
+        raise UserError(f"{where}.margin is {study.margin!r}, but must be above 0")
+    if study.budget:
+        compose.choose(params, "budget", study.budget)
     sources(study.source, f"{where}.source")
     study.resolved_claims(params)
     if study.repeats:
@@ -182,20 +196,6 @@ def stated(params: Path) -> list[str]:
     files = {name: params / "study" / f"{name}.yaml" for name in compose.names(params, "study")}
     found = {name: load(file) for name, file in files.items()}
     return [n for n, each in found.items() if each.get("statement") and not each.get("repeats")]
-
-
-def sources(source: Any, where: str = "source") -> list[dict[str, str]]:
-    """Each source's title, arxiv number and place. Raises `UserError` for another form."""
-    found = []
-    for each in source if isinstance(source, list) else [source] if source else []:
-        each = {"title": each} if isinstance(each, str) else each
-        if not isinstance(each, Mapping):
-            raise UserError(f"{where} is {each!r}, but must be a text, or {', '.join(SOURCE)}")
-        for key in each:
-            if key not in SOURCE:
-                raise UserError(f"{where}.{key} is not known; {did_you_mean(str(key), SOURCE)}")
-        found.append({key: str(each.get(key, "")) for key in SOURCE})
-    return found
 
 
 def needs(metrics: list[str], targets: list[str]) -> dict[str, bool]:

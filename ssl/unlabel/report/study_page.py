@@ -1,21 +1,18 @@
 """The page of a study: its question, the charts that answer it, and the verdict."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from unlabel.analysis.arms import Arm, Comparison
-from unlabel.analysis.estimate import Estimate, estimate
+from unlabel.analysis.estimate import estimate
 from unlabel.analysis.frozen_study import BASE, FrozenStudy
-from unlabel.analysis.judgement import Judgement, conditions
+from unlabel.analysis.judged_claim import OPEN
+from unlabel.analysis.judgement import Judgement
 from unlabel.analysis.metric import capital
-from unlabel.analysis.verdict import HOLDS, OPEN, JudgedClaim, seeds_needed
-from unlabel.report import html, leaderboard, sections, study_chart
+from unlabel.report import html, leaderboard, sections, study_chart, verdict_section
 from unlabel.report.chart import Chart
 from unlabel.report.leaderboard import Cell
 from unlabel.report.sections import Part, markdown, plain
 from unlabel.units import duration, number
-
-KINDS = {HOLDS: "holds", OPEN: "open"}  # CSS class of a verdict; "fails" for all others
 
 
 @dataclass(frozen=True)
@@ -38,68 +35,35 @@ def render(judgement: Judgement) -> str:
     """The page as HTML."""
     study = judgement.study
     shown = [_part(comparison, study) for comparison in judgement.comparisons]
-    return html.render("study.html", study=study, parts=shown, verdict=_verdict(judgement))
+    verdict = verdict_section.build(judgement)
+    return html.render("study.html", study=study, parts=shown, verdict=verdict)
 
 
 def text(judgement: Judgement) -> str:
     """The page's verdict and tables as Markdown."""
-    study, found = judgement.study, _verdict(judgement)
+    study = judgement.study
     lines = [f"# {plain(study.title)}\n\n{plain(study.question)}\n"]
-    if found:
-        where = "; on ".join(found["conditions"])
-        said = f"{found['is']}**{found['word']}** on {plain(where)}"
-        lines.append(f"> {plain(study.statement)}\n\nThe statement {said}.\n")
-        names = ["claim", "dataset", "metric", "difference", "required", "seeds", "p for"]
-        keys = ["says", "dataset", "measure", "effect", "margin", "seeds", "p_for", "p_against"]
-        rows = [[row[key] for key in [*keys, "word"]] for row in found["rows"]]
-        lines.append(markdown([*names, "p against", "on its own"], rows))
+    if found := verdict_section.build(judgement):
+        where = "; on ".join(found.conditions)
+        said = f"{'is ' if found.word == OPEN else ''}**{found.word}**"
+        lines.append(f"> {plain(study.statement)}\n\nThe statement {said} on {plain(where)}.\n")
+        names = ["claim", "verdict", "difference", "required", "no difference", "seeds"]
+        keys = ["says", "word", "effect", "required", "margin", "seeds", "needed", "measure"]
+        rows = [[getattr(row, key) for key in [*keys, "dataset"]] for row in found.rows]
+        lines.append(markdown([*names, "seeds needed", "metric", "dataset"], rows))
         if study.expected:
             lines.append(f"Published results: {study.expected}\n")
         if study.remark:
             lines.append(f"Remarks: {study.remark}\n")
     for comparison in judgement.comparisons:
         table = _table(comparison, study)
-        rows = [
+        cells = [
             [arm.method, *(f"{c.text} ± {c.interval}" if c.interval else c.text for c in cells)]
             for arm, cells in table.rows
         ]
         lines.append(f"## {plain(comparison.dataset)}\n")
-        lines.append(markdown(["method", *(heading for heading, _ in table.columns)], rows))
+        lines.append(markdown(["method", *(heading for heading, _ in table.columns)], cells))
     return "\n".join(lines)
-
-
-def kind(word: str) -> str:
-    """The CSS class of a verdict."""
-    return KINDS.get(word, "fails")
-
-
-def describe_conditions(condition: dict[str, Any]) -> str:
-    """The conditions a verdict is valid for, in words: dataset, encoder, budget and so on."""
-
-    def count(name: str, word: str) -> str:
-        return f"{' / '.join(number(each, 0) for each in condition[name])} {word}"
-
-    encoder = " / ".join(condition["encoder"])
-    seeds = len(condition["seeds"])
-    return (
-        f"{condition['dataset']} with {encoder} at budget {condition['budget']}: "
-        f"{count('images', 'images')}, {count('epochs', 'epochs')}, {seeds} seeds"
-    )
-
-
-def difference(effect: Estimate, share: bool, unit: str) -> str:
-    """An effect as text, with its sign and interval."""
-    scaled = 100 if share else 1
-    mean, half = scaled * effect.mean, scaled * (effect.interval or 0.0)
-    # Enough decimals for the interval, as the mean may be close to 0.
-    places = 1 if share else None
-    plus = "+" if mean > 0 else ""
-    return f"{plus}{number(mean, places)} ± {number(half, places)}{unit}"
-
-
-def probability(p: float) -> str:
-    """A p-value as text, rounded to a sensible precision."""
-    return "< 0.001" if p < 0.001 else number(p, 3 if p < 0.1 else 2)
 
 
 def _part(comparison: Comparison, study: FrozenStudy) -> StudyPart:
@@ -112,53 +76,6 @@ def _part(comparison: Comparison, study: FrozenStudy) -> StudyPart:
         tuple(each for each in charts if each is not None),
         _table(comparison, study),
     )
-
-
-def _verdict(judgement: Judgement) -> dict[str, Any] | None:
-    """The verdict as the template shows it; None if the study has no statement."""
-    found = judgement.verdict
-    if found is None:
-        return None
-    where = [
-        describe_conditions(conditions(comparison, judgement.study))
-        for comparison in judgement.comparisons
-    ]
-    needed = seeds_needed(judgement.claims) if found.word == OPEN else None
-    return {
-        "word": found.word,
-        "kind": kind(found.word),
-        "is": "is " if found.word == OPEN else "",
-        "conditions": where,
-        "many": len(where) > 1,
-        "p": probability(found.p),
-        "p_for": probability(found.p_for),
-        "p_against": probability(found.p_against),
-        "rows": [_claim(each, judgement) for each in judgement.claims],
-        "needed": f"If the differences and their spread stay the same, about {needed} seeds would "
-        "decide it."
-        if needed
-        else "",
-    }
-
-
-def _claim(judged: JudgedClaim, judgement: Judgement) -> dict[str, str]:
-    claimed, measure = judged.claim, judgement.measure(judged.claim)
-    points = " points" if measure.share else ""
-    margin = number(measure.scaled(claimed.margin), 1 if measure.share else None)
-    must = f"within ±{margin}" if claimed.kind == "same" else f"> {margin if claimed.margin else 0}"
-    return {
-        "says": claimed.says,
-        "formula": claimed.formula(),
-        "dataset": judged.dataset,
-        "measure": " and ".join(judgement.study.describe(name).title for name in claimed.metrics),
-        "effect": difference(judged.effect, measure.share, points),
-        "margin": f"{must}{points if claimed.margin else ''}",
-        "seeds": str(judged.effect.n),
-        "p_for": probability(judged.p_for),
-        "p_against": probability(judged.p_against),
-        "word": judged.word,
-        "kind": kind(judged.word),
-    }
 
 
 def _table(comparison: Comparison, study: FrozenStudy) -> ArmTable:

@@ -1,13 +1,16 @@
 """Judge a study, and show what it found."""
 
+import json
 from pathlib import Path
 
 from unlabel import files
-from unlabel.analysis import arms, frozen_study, tables
-from unlabel.analysis.judgement import judge
+from unlabel.analysis import frozen_study, tables
+from unlabel.analysis.in_turn import judge_in_turn
 
 
-def run(params: Path, runs: Path, page: Path, record: Path, table: Path, text: Path) -> None:
+def run(
+    params: Path, runs: Path, page: Path, record: Path, table: Path, text: Path, made: str = "{}"
+) -> None:
     """Judge a study by its runs, and write its page and tables.
 
     Args:
@@ -17,17 +20,16 @@ def run(params: Path, runs: Path, page: Path, record: Path, table: Path, text: P
         record: the JSON file to write the verdict to
         table: the CSV file to write each measure of each arm to
         text: the Markdown file to write the page's tables to
+        made: the fingerprint of the settings and the code of each stage before, as JSON
 
     Raises:
         UserError: if a run is missing or damaged
     """
     from unlabel.report import study_page  # loads Altair and Jinja2
 
-    about = frozen_study.read(params)
-    settings = arms.compare(about, runs)
-    found = judge(about, settings)
+    found = judge_in_turn(frozen_study.read(params), runs).judgement
     html = study_page.render(found)
-    files.write_json(record, found.record())
-    files.write_text(table, tables.comma_separated(tables.arms(settings)))
+    files.write_json(record, found.record(json.loads(made)))
+    files.write_text(table, tables.comma_separated(tables.arms(found.comparisons)))
     files.write_text(text, study_page.text(found))
     files.write_text(page, html)

@@ -28,13 +28,13 @@ class FittingStudies:
     def for_dataset(self, study: Study, budget: str) -> Study:
         """The study on the dataset that the user asks for, if any.
 
-        Of a study of all methods, those are left out that cannot work with images of this size.
+        Methods that cannot work with images of this size are left out of a study without claims.
         Without labels, methods that learn from them are left out, and encoders are ranked by what
         can be measured.
         """
         if self.datasets.chosen.dataset:
             study = replace(study, datasets=[self.datasets.chosen.dataset])
-        if study.methods == "all":
+        if not study.claims:
             study = self._fitting(study, budget)
         unlabelled = [name for name in study.datasets if not self.datasets.labelled(name)]
         if not unlabelled:

@@ -46,6 +46,19 @@ class Forecast:
         return text + (f", and {size(self.disk)} of disk" if self.disk else "")
 
 
+def possible(plan: Plan, runs: Iterable[Run], cores: int, folder: Path = Path("data/runs")) -> str:
+    """What claims that stay open may need after the runs of a dry run; empty if that is nothing."""
+    missing = [run for run in runs if not (folder / run.folder / "run.json").exists()]
+    if not missing:
+        return ""
+    many = f"{len(missing):,} more run{'s' * (len(missing) != 1)}"
+    finished = list(_read(folder))
+    training = [_seconds(plan, run, finished) for run in missing]
+    known = sum(seconds for seconds in training if seconds is not None) / cores
+    about = f": about {duration(known)} for the training alone" if known else ""
+    return f"claims that stay open may need up to {many}{about}"
+
+
 def forecast(plan: Plan, jobs: Iterable[Job], folder: Path = Path("data/runs")) -> Forecast:
     """For the jobs of a dry run, from the finished runs below `folder`."""
     jobs = list(jobs)

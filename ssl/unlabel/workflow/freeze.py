@@ -65,11 +65,25 @@ def add_code(entries: Entries) -> None:
             parameters(stages, name)
 
 
+def codes(known: Stage) -> dict[str, str]:
+    """The fingerprint of the settings and the code of each stage that `known["made"]` names.
+
+    The plan keeps them too.
+    """
+    if "codes" not in known:
+        parts = {
+            stage: f"{settings} {fingerprint(f'unlabel.stage.{stage}', *targets)}"
+            for stage, (settings, targets) in known["made"].items()
+        }
+        known["codes"] = {stage: digest(part.encode()) for stage, part in parts.items()}
+    return dict(known["codes"])
+
+
 def without_code(entries: Entries) -> Entries:
     """A kept plan, for code that may have changed since."""
     return {
         name: {
-            stage: {key: value for key, value in known.items() if key != "code"}
+            stage: {key: value for key, value in known.items() if key not in ("code", "codes")}
             for stage, known in stages.items()
         }
         for name, stages in entries.items()

@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,9 @@ class Invocation:
     def __init__(self, workflow: Any, config: Mapping[str, Any], params: Path):
         self.main = workflow.exec_mode.name == "DEFAULT"  # or is this process one of its jobs?
         names = command_line.names(config)
-        self.params, self.budget = params, names["budget"]
+        self.params = params
+        # typed, and so for all studies, whatever budget they name
+        self.asked = str(workflow.config_settings.overwrite_config.get("budget") or "")
         self.cluster = workflow.resource_settings.nodes is not None
         if self.cluster or not self.main:
             workflow.register_resource("in_turn", 1)  # of each group, see the Snakefile
@@ -51,7 +54,9 @@ class Invocation:
             self.plan = Plan.current(params, chosen=chosen)
             gpus = resources.gpus(config["gpu"], self.cluster, self.main)
             self.requests = resources.Requests(self.plan, gpus, self.cluster)
-            self.study = self.plan.for_dataset(study.read(params, names["study"]), self.budget)
+            built = study.read(params, names["study"]).first
+            self.budget = self.asked or built.budget or names["budget"]
+            self.study = self.plan.for_dataset(built, self.budget)
             self.runs = [run for _, run in self.study.runs(params, self.budget)]
             self.report = self.plan.report(self.study, self.budget)
         if self.main:  # profiles name it before the plan is complete
@@ -82,31 +87,40 @@ class Invocation:
         """
         settings = workflow.dag_settings
         with one_sentence():
-            asked = self._add({*(settings.targets or ()), *(settings.until or ())})
-            for line in self.plan.fits(asked or self.runs):
+            needed, possible = self._add({*(settings.targets or ()), *(settings.until or ())})
+            for line in self.plan.fits(needed or self.runs):
                 print(line, file=sys.stderr)
             self.plan.keep()
-            if workflow.dryrun:
+            if workflow.dryrun or needed:  # nobody waits for hours unasked
                 cores = workflow.resource_settings.nodes or workflow.resource_settings.cores
-                planned_jobs.expect(workflow, lambda jobs: self._foretell(jobs, max(1, cores or 1)))
+                foretell = partial(self._foretell, workflow.dryrun, possible, max(1, cores or 1))
+                planned_jobs.expect(workflow, foretell)
             if workflow.executor_plugin is None or workflow.dryrun:
                 return self._look()
             self._correct(workflow)
             return Corrections()
 
-    def _foretell(self, jobs: list[planned_jobs.Job], cores: int) -> None:
-        """Say what the jobs that a dry run has chosen would do, and why."""
+    def _foretell(
+        self, look: bool, possible: list[Run], cores: int, jobs: list[planned_jobs.Job]
+    ) -> None:
+        """Say what the chosen jobs will do, and of those that are only looked at, why."""
         with one_sentence():
             if {"-t", "--touch"} & {*sys.argv}:  # Snakemake does not tell that to a dry run
                 planned_jobs.say("--touch runs no job, it only gives files a new time")
             else:
                 planned_jobs.say(forecast.forecast(self.plan, jobs).sentence(cores))
-            planned_jobs.say(summary(jobs), of_rules=True)
+                if more := forecast.possible(self.plan, possible, cores):
+                    planned_jobs.say(more)
+            if look:
+                planned_jobs.say(summary(jobs), of_rules=True)
 
-    def _add(self, targets: Iterable[str]) -> list[Run]:
-        """Plan the runs that `targets` are about; they may belong to no study."""
+    def _add(self, targets: Iterable[str]) -> tuple[list[Run], list[Run]]:
+        """Plan the runs that `targets` are about; they may belong to no study.
+
+        Also those that studies need only if claims stay open.
+        """
         targets = sorted(map(os.path.relpath, targets))
-        runs = []
+        runs, possible = list[Run](), list[Run]()
         for target in targets:
             if target.startswith("data/runs/"):
                 runs.append(Run.of(target))
@@ -114,13 +128,15 @@ class Invocation:
                 if "/transfer/" in target:
                     self.plan.dataset(Path(target).stem)
         for name in resources.studies(targets, self._stated):
-            frozen = self.plan.frozen_study(name, self.budget)
-            runs += [Run.parse(run["folder"]) for run in frozen["runs"]]
-        return runs
+            found = self.plan.foreseen(name, self.asked)
+            runs += found.runs
+            possible += found.possible
+        known = set(runs)
+        return runs, [each for each in possible if each not in known]
 
     def _stated(self) -> list[str]:
-        """The studies of all statements; says which of them cannot be run at this budget."""
-        names, left_out = self.plan.stated(self.budget)
+        """The studies of all statements; says which of them cannot be run at their budget."""
+        names, left_out = self.plan.stated(self.asked)
         for name, why in left_out.items():
             print(f"the study {name} is left out: {why}", file=sys.stderr)
         return names

@@ -31,6 +31,7 @@ from unlabel.workflow.freeze import (
 )
 from unlabel.workflow.planned_datasets import PlannedDatasets
 from unlabel.workflow.planned_runs import PlannedRuns, say
+from unlabel.workflow.planned_statements import PlannedStatements
 from unlabel.workflow.planned_studies import PlannedStudies
 
 ENVIRONMENT = "UNLABEL_PLAN"  # names the frozen plan to the jobs of a running workflow
@@ -59,9 +60,14 @@ class Plan:
         self.trains = self.runs.trains
         self.of, self.dataset = self.runs.parameters, self.datasets.parameters
         self.study, self.inputs = self.studies.parameters, self.studies.inputs
-        self.frozen_study = self.studies.frozen_study
-        self.stated, self.statements = self.studies.stated, self.studies.statements
-        self.report, self.page = self.studies.report, self.studies.page
+        self.frozen_study, self.foreseen = self.studies.frozen_study, self.studies.foreseen
+        statements = PlannedStatements(self.studies, self.entries, freezer)
+        self.stated, self.statements = statements.stated, statements.parameters
+        self.report, self.page, self.made = (
+            self.studies.report,
+            self.studies.page,
+            self.studies.made,
+        )
 
     @classmethod
     def current(

@@ -10,7 +10,15 @@ from unlabel.errors import UserError
 from unlabel.params import compose
 from unlabel.params.settings import load, target
 from unlabel.run import Run
-from unlabel.workflow.freeze import Entries, Freezer, Stage, as_yaml, parameters, targets_of
+from unlabel.workflow.freeze import (
+    Entries,
+    Freezer,
+    Stage,
+    as_yaml,
+    digest,
+    parameters,
+    targets_of,
+)
 
 Changes = dict[str, list[Any]]  # see `image_fit`
 SECTIONS = {  # the settings that each stage reads, or whose code it runs
@@ -44,6 +52,11 @@ class PlannedRuns:
     def parameters(self, run: Run, stage: str) -> dict[str, str]:
         """The parameters of the rule of a planned run's stage."""
         return parameters(self.entries[run.folder], stage)
+
+    def like(self, run: Run, stage: str) -> tuple[str, list[str]]:
+        """The digest of what a stage's settings share between seeds; the targets they name."""
+        text, named = self._settings_of(stage, run, self.settings(run))
+        return digest(text.encode()), named
 
     def frozen(self, run: Run) -> Path:
         """The frozen settings of a planned run's training."""

@@ -1,6 +1,6 @@
 """The studies of a plan: their runs, claims and metrics, frozen for their pages."""
 
-from collections.abc import Iterator, Sequence
+import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -8,26 +8,26 @@ from typing import Any
 from unlabel.errors import UserError, did_you_mean
 from unlabel.params import compose
 from unlabel.params.settings import load
-from unlabel.params.study import Study, needs, read, stated
+from unlabel.params.study import Study, needs, read
 from unlabel.workflow.fitting_studies import FittingStudies, digest_of
-from unlabel.workflow.freeze import Entries, Freezer, Stage, parameters
+from unlabel.workflow.freeze import Entries, Freezer, Stage, codes, parameters
 from unlabel.workflow.planned_datasets import PlannedDatasets
+from unlabel.workflow.planned_looks import Look, Reached, files, foreseen
 from unlabel.workflow.planned_runs import PlannedRuns
+
+WORDS = ("title", "question", "statement", "source", "expected", "remark", "axis")
 
 
 class PlannedStudies:
     """Studies by name, each for its own page, and the study of the report."""
 
     def __init__(
-        self,
-        datasets: PlannedDatasets,
-        runs: PlannedRuns,
-        entries: Entries,
-        freezer: Freezer,
+        self, datasets: PlannedDatasets, runs: PlannedRuns, entries: Entries, freezer: Freezer
     ):
         self.params = runs.params
         self.datasets, self.runs, self.entries, self.freezer = datasets, runs, entries, freezer
         self.for_dataset = FittingStudies(datasets, runs, entries).for_dataset
+        self._budgets: dict[str, str] = {}  # of each study
 
     def report(self, study: Study, budget: str) -> dict[str, str]:
         """The parameters of the rule `report` for a study."""
@@ -47,58 +47,48 @@ class PlannedStudies:
             raise UserError(f"the study {study.title!r} has no method {method!r}; {known}")
         return parameters(pages, name)
 
-    def parameters(self, name: str, budget: str) -> dict[str, str]:
-        """The parameters of the rule `study` for params/study/NAME.yaml.
+    def budget(self, name: str, asked: str) -> str:
+        """The budget of a study: the one that is `asked` for, its own, or the workflow's."""
+        if not asked and name not in self._budgets:
+            path = self.params / f"study/{compose.choose(self.params, 'study', name)}.yaml"
+            own = load(path).get("budget")
+            self._budgets[name] = str(own or load(self.params / "workflow.yaml")["budget"])
+        return asked or self._budgets[name]
 
-        Raises `UserError` if anything is wrong with the study, its runs or its claims.
+    def parameters(self, name: str, budget: str, stage: str = "study") -> dict[str, str]:
+        """The parameters of the rule `study`, or `look`, for params/study/NAME.yaml.
+
+        `budget` may be empty for the study's own. Raises `UserError` if anything is wrong with the
+        study, its runs or its claims.
         """
-        return parameters(self._study(name, budget), "study")
+        found = parameters(self._study(name, budget), stage)
+        if stage == "study":
+            found["made"] = json.dumps(self.made(name, budget), sort_keys=True)
+        return found
+
+    def made(self, name: str, budget: str) -> dict[str, str]:
+        """The fingerprint of the settings and the code of each stage that makes a study's result.
+
+        It is the same for each seed, and does not change with what is only shown.
+        """
+        return codes(self._study(name, budget)["study"])
 
     def frozen_study(self, name: str, budget: str) -> dict[str, Any]:
         """The frozen study, with its runs and the stages that it needs, as plain data."""
         return load(Path(self._study(name, budget)["study"]["settings"]))
 
-    def stated(self, budget: str) -> tuple[list[str], dict[str, str]]:
-        """The studies that test a statement at a budget; why each other one cannot be run there.
+    def foreseen(self, name: str, budget: str) -> Reached:
+        """The runs that a study needs, and those that it may need; all are planned."""
+        return foreseen(self.frozen_study(name, budget))
 
-        Raises `UserError` if none can.
+    def inputs(
+        self, name: str, budget: str, look: Look = lambda _: None, until: int | None = None
+    ) -> list[str]:
+        """The files that a study reads, at its last look or the one after `until` seeds.
+
+        `look` gives the file of the look after so many seeds.
         """
-        names = stated(self.params)
-        key = f"stated {budget}"
-        if key not in self.entries:
-            self.entries[key] = {"known": {"left_out": dict(self._left_out(names, budget))}}
-        left_out = self.entries[key]["known"]["left_out"]
-        if names and len(left_out) == len(names):
-            name, why = next(iter(left_out.items()))
-            raise UserError(f"no study with a statement can be run; {name}: {why}")
-        return [name for name in names if name not in left_out], left_out
-
-    def _left_out(self, names: Sequence[str], budget: str) -> Iterator[tuple[str, str]]:
-        for name in names:
-            try:
-                self.parameters(name, budget)
-            except UserError as error:
-                yield name, str(error)
-
-    def statements(self, budget: str) -> dict[str, str]:
-        """The parameters of the rule `statements`: with the studies that are left out."""
-        key = f"statements {budget}"
-        if key not in self.entries:
-            settings = {"budget": budget, "left_out": self.stated(budget)[1]}
-            self.entries[key] = {"statements": self.freezer.freeze(settings)}
-        return parameters(self.entries[key], "statements")
-
-    def inputs(self, name: str, budget: str) -> list[str]:
-        """The files below data/runs that a study reads."""
-        study = self.frozen_study(name, budget)
-        wanted = ["params.yaml", "run.json", "log.parquet"]
-        if study["stages"]["probe"]:
-            wanted += [f"metrics/{probe}.json" for probe in compose.probes(self.params)]
-        if study["stages"]["finetune"]:
-            wanted.append("metrics/finetune.json")
-        wanted += [f"transfer/{dataset}.json" for dataset in study["transfer"]]
-        folders = dict.fromkeys(run["folder"] for run in study["runs"])
-        return [f"data/runs/{folder}/{file}" for folder in folders for file in wanted]
+        return files(self.frozen_study(name, budget), compose.probes(self.params), look, until)
 
     def _report(self, study: Study, budget: str) -> str:
         """The key of the report's entry, which has the report and the page of each method."""
@@ -112,6 +102,7 @@ class PlannedStudies:
         return key
 
     def _study(self, name: str, budget: str) -> dict[str, Stage]:
+        budget = self.budget(name, budget)
         key = f"study {budget}/{name}"
         for dataset in self.entries.get(key, {}).get("study", {}).get("datasets", ()):
             self.datasets.labelled(dataset)  # if that has changed, the study must be planned again
@@ -128,6 +119,10 @@ class PlannedStudies:
             # Fine-tuning and transfer are jobs of their own, so only studies that need them wait.
             stages = needs(metrics, study.transfer) | {"transfer": bool(study.transfer)}
             content |= {"name": name, "claims": [asdict(each) for each in claims]}
-            frozen = self.freezer.freeze(content | {"metrics": metrics, "stages": stages})
-            self.entries[key] = {"study": frozen | {"datasets": datasets}}
+            content |= {"metrics": metrics, "stages": stages}
+            frozen = self.freezer.freeze(content)
+            made = study_content.made(study, budget, stages, self.runs)
+            self.entries[key] = {"study": frozen | {"datasets": datasets, "made": made}}
+            if study.looks:  # which words change nothing of
+                self.entries[key]["look"] = self.freezer.freeze(content | dict.fromkeys(WORDS, ""))
         return self.entries[key]

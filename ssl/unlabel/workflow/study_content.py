@@ -1,5 +1,6 @@
 """What a frozen study tells its pages, and the checks of a study before anything is trained."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -10,6 +11,7 @@ from unlabel.params.claim import Claim
 from unlabel.params.study import Study
 from unlabel.run import BASELINE, Run
 from unlabel.workflow import declared_metrics
+from unlabel.workflow.freeze import digest
 from unlabel.workflow.planned_datasets import PlannedDatasets
 from unlabel.workflow.planned_runs import PlannedRuns
 
@@ -55,6 +57,25 @@ def _of_method(content: Mapping[str, Any], method: str) -> dict[str, Any]:
     runs = [run for run in content["runs"] if run["method"] in kept]
     methods = {name: about for name, about in content["methods"].items() if name in kept}
     return {**content, "runs": runs, "methods": methods, "method": method}
+
+
+def made(
+    study: Study, budget: str, needed: Mapping[str, bool], runs: PlannedRuns
+) -> dict[str, tuple[str, list[str]]]:
+    """The digest of the settings of each stage that makes a study's result, and their modules.
+
+    `needed` says which stages are; the settings are without what differs between seeds.
+    """
+    variants = dict.fromkeys(replace(run, seed=0) for _, run in study.runs(runs.params, budget))
+    found = {}
+    wanted = {"pretrain": True, "features": needed["probe"], **needed}
+    for stage in (stage for stage, is_needed in wanted.items() if is_needed):
+        parts = [runs.like(run, stage) for run in variants]
+        named = sorted({module for _, modules in parts for module in modules})
+        found[stage] = (digest(json.dumps([text for text, _ in parts]).encode()), named)
+    claims = [asdict(each) for each in study.claims]
+    judged = json.dumps([claims, study.seeds, study.looks, study.margin])
+    return found | {"look": (digest(judged.encode()), [])}
 
 
 def check(

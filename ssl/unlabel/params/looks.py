@@ -1,0 +1,29 @@
+"""The looks of a study: how many seeds its claims are judged after."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from unlabel.errors import UserError
+
+SEEDS = 3  # the fewest that a claim needs
+LOOKS = [6, 12, 20]  # of a study that has neither seeds nor looks of its own
+
+
+def seeds_of_looks(content: Mapping[str, Any], where: str) -> dict[str, list[int]]:
+    """The seeds and the looks of a study; without seeds of its own it is judged at looks."""
+    if "seeds" in content:
+        if content.get("looks"):
+            raise UserError(f"{where} has both seeds and looks; leave one of them out")
+        return {}
+    looks = content.get("looks", LOOKS)
+    if (
+        not isinstance(looks, list)
+        or not looks
+        or not all(isinstance(each, int) and not isinstance(each, bool) for each in looks)
+        or looks != sorted(set(looks))
+        or looks[0] < SEEDS
+    ):
+        raise UserError(
+            f"{where}.looks is {looks!r}, but must be growing numbers of seeds, {SEEDS} or more"
+        )
+    return {"seeds": list(range(looks[-1])), "looks": looks}

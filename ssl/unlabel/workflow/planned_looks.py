@@ -1,0 +1,73 @@
+"""The runs of a study's looks: all arms' first seeds, then those that open claims need.
+
+The file of a look, which the stage `look` writes, names the runs that the next look needs.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from unlabel.run import Run, files_of
+
+Look = Callable[[int], str | None]  # the file of the look after so many seeds; None if none yet
+LOOK = "data/looks/{budget}/{study}/{seeds}.json"
+
+
+@dataclass(frozen=True)
+class Reached:
+    """What is known of a study's runs."""
+
+    runs: tuple[Run, ...]  # needed
+    looks: tuple[str, ...]  # the files that say so
+    possible: tuple[Run, ...] = ()  # needed if claims stay open
+
+
+def reached(study: Mapping[str, Any], look: Look, until: int | None = None) -> Reached:
+    """The runs of a frozen study's last look, or of the one after `until` seeds."""
+    seeds, sizes = study["seeds"], study["looks"] or [len(study["seeds"])]
+    first = set(seeds[: sizes[0]])
+    folders = dict.fromkeys(run["folder"] for run in study["runs"] if run["seed"] in first)
+    looks = list[str]()
+    for size in sizes[:-1] if study["claims"] else ():
+        if size == until:
+            break
+        if (path := look(size)) is None:
+            others = dict.fromkeys(run["folder"] for run in study["runs"])
+            possible = _runs(each for each in others if each not in folders)
+            return Reached(_runs(folders), tuple(looks), possible)
+        looks.append(path)
+        following = json.loads(Path(path).read_text(encoding="utf-8"))["following"]
+        if not following:
+            break
+        folders |= dict.fromkeys(following)
+    return Reached(_runs(folders), tuple(looks))
+
+
+def files(
+    study: Mapping[str, Any], probes: Iterable[str], look: Look, until: int | None
+) -> list[str]:
+    """The files that a frozen study reads then, if it reads `probes` at all."""
+    wanted = ["params.yaml", "run.json", "log.parquet"]
+    if study["stages"]["probe"]:
+        wanted += [f"metrics/{probe}.json" for probe in probes]
+    if study["stages"]["finetune"]:
+        wanted.append("metrics/finetune.json")
+    wanted += [f"transfer/{dataset}.json" for dataset in study["transfer"]]
+    found = reached(study, look, until)
+    return [*found.looks, *files_of(found.runs, *wanted)]
+
+
+def foreseen(study: Mapping[str, Any]) -> Reached:
+    """The same, as far as the looks on disk tell."""
+
+    def look(size: int) -> str | None:
+        path = LOOK.format(budget=study["budget"], study=study["name"], seeds=size)
+        return path if Path(path).is_file() else None
+
+    return reached(study, look)
+
+
+def _runs(folders: Iterable[str]) -> tuple[Run, ...]:
+    return tuple(Run.parse(folder) for folder in folders)

@@ -1,0 +1,155 @@
+"""A study that is judged several times: only the arms of open claims get more seeds."""
+
+import json
+import re
+
+import pytest
+import yaml
+
+from support.project import STUDY, digests, project, snakemake
+from unlabel.params import looks, study
+from unlabel.stage import published
+from unlabel.workflow.plan import Plan
+from unlabel.workflow.planned_looks import reached
+
+# The loss of a method is above zero after few seeds. It is never above itself, so that stays open.
+LOOKED = {name: value for name, value in STUDY.items() if name != "seeds"} | {
+    "methods": ["simclr", "rotation"],
+    "metric": "log.loss",
+    "looks": [3, 4, 5],
+    "statement": "so",
+    "claims": [
+        {"says": "It has a loss", "higher": "simclr", "than": 0},
+        {"says": "It is above itself", "higher": "rotation", "than": "rotation"},
+    ],
+}
+PAGE = "reports/study/test.html"
+
+
+def planned(folder) -> tuple[str, dict[str, int]]:
+    """What a dry run prints, and how many jobs of each rule."""
+    printed = snakemake(folder, "-n", "--quiet", "rules", "--", PAGE)
+    found = dict(re.findall(r"^(\w+) +(\d+)$", printed, re.MULTILINE))
+    return printed, {rule: int(n) for rule, n in found.items() if rule != "total"}
+
+
+def test_only_open_claims_get_more_seeds_and_nothing_is_made_twice(tmp_path):
+    folder = project(tmp_path, LOOKED)
+    for path in (folder / "params/study").glob("*.yaml"):
+        if path.stem != "test":
+            path.unlink()
+    printed = snakemake(folder, "--cores", "2", PAGE)
+    assert "6 runs, 6 of them to be trained" in printed
+    assert "Claims that stay open may need up to 4 more runs" in printed
+    runs = folder / "data/runs/tiny/digits"
+    seeds = {m: sorted(p.name for p in (runs / m / "base").iterdir()) for m in LOOKED["methods"]}
+    assert seeds == {"simclr": ["0", "1", "2"], "rotation": ["0", "1", "2", "3", "4"]}
+    record = json.loads((folder / PAGE).with_suffix(".json").read_text())
+    assert [(c["word"], c["seeds"]) for c in record["claims"]] == [("holds", 3), ("open", 5)]
+    assert record["verdict"] == "holds in part"
+    assert record["made"]["fingerprints"].keys() == {"pretrain", "look"}
+    printed, jobs = planned(folder)
+    assert jobs == {}
+    assert "8 runs, none of them to be trained\n" in printed
+    before = digests(folder)
+    path = folder / "params/study/test.yaml"
+    path.write_text(yaml.safe_dump(LOOKED | {"title": "Other"}))
+    assert planned(folder)[1] == {"study": 1}
+    # with other looks, the same runs are judged anew, and their seeds are there already
+    path.write_text(yaml.safe_dump(LOOKED | {"looks": [3, 5]}))
+    snakemake(folder, "--cores", "1", PAGE)
+    assert digests(folder) == before
+
+
+def frozen(seeds, sizes):
+    runs = [
+        {"seed": seed, "folder": f"tiny/digits/{method}/base/{seed}"}
+        for method in ("a", "b")
+        for seed in seeds
+    ]
+    return {"seeds": list(seeds), "looks": sizes, "claims": ["one"], "runs": runs}
+
+
+def test_each_look_needs_the_runs_that_the_one_before_names(tmp_path):
+    plan = frozen(range(6), [3, 4, 6])
+    needed = {3: ["tiny/digits/a/base/3"], 4: []}
+    files = {size: tmp_path / f"{size}.json" for size in needed}
+    for size, folders in needed.items():
+        files[size].write_text(json.dumps({"following": folders}))
+    asked = []
+
+    def look(size):
+        asked.append(size)
+        return str(files[size])
+
+    assert len(reached(plan, look, until=3).runs) == 6
+    assert not asked
+    assert [run.seed for run in reached(plan, look, until=4).runs if run.method == "a"] == [
+        0, 1, 2, 3,
+    ]  # fmt: skip
+    assert asked == [3]
+    found = reached(plan, look)
+    assert (len(found.runs), found.looks) == (7, (str(files[3]), str(files[4])))
+    unknown = reached(plan, lambda _: None)
+    assert (len(unknown.runs), len(unknown.possible)) == (6, 6)
+    assert len(reached(frozen(range(3), []), look).runs) == 6  # all at once
+
+
+@pytest.fixture
+def params(tmp_path):
+    folder = project(tmp_path / "project", LOOKED) / "params"
+    (folder / "study/mine.yaml").write_text(yaml.safe_dump(LOOKED))
+    return folder
+
+
+def test_a_study_has_its_budget_unless_another_is_asked_for(params, tmp_path):
+    plan = Plan(params, tmp_path / "frozen")
+    assert plan.frozen_study("mine", "")["budget"] == "tiny"  # the workflow's
+    path = params / "study/mine.yaml"
+    path.write_text(yaml.safe_dump(LOOKED | {"budget": "study"}))
+    plan = Plan(params, tmp_path / "frozen")
+    assert plan.frozen_study("mine", "")["budget"] == "study"
+    assert plan.frozen_study("mine", "tiny")["budget"] == "tiny"
+    without = {name: value for name, value in LOOKED.items() if name != "looks"}
+    path.write_text(yaml.safe_dump(without))
+    assert study.read(params, "mine").looks == looks.LOOKS
+    assert len(study.read(params, "mine").seeds) == looks.LOOKS[-1]
+    assert study.read(params, "mine").first.seeds == list(range(looks.LOOKS[0]))
+
+
+def test_a_published_verdict_says_if_it_is_of_older_settings(params, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(params.parent)
+    monkeypatch.delenv("UNLABEL_PLAN", raising=False)
+    made = Plan(params, tmp_path / "frozen").made("mine", "tiny")
+    record = {"name": "mine", "conditions": [{"dataset": "digits", "budget": "tiny"}]}
+    folder = params.parent / "reports/published"
+    (folder / "study").mkdir(parents=True)
+    for name, prints in (("mine", made), ("old", {})):
+        whole = record | {"made": {"fingerprints": prints}}
+        (folder / f"study/{name}.json").write_text(json.dumps(whole))
+        (folder / f"study/{name}.md").write_text("# Mine\n")
+    (folder / "statements.json").write_text('{"mine": {}, "old": {}}')
+    (folder / "statements.md").write_text("2 statements tested.\n")
+
+    def say() -> str:
+        published._plan.cache_clear()
+        published.run(params, folder)
+        return capsys.readouterr().out
+
+    assert say() == "mine: current\nold: it does not say which settings and code made it\n"
+    assert (folder / "study/mine.md").read_text() == "# Mine\n"
+    assert (folder / "study/old.md").read_text().startswith("> **Made by older code")
+    assert "1 of 2 studies (old)" in (folder / "statements.md").read_text()
+    path = params / "study/mine.yaml"
+    path.write_text(yaml.safe_dump(LOOKED | {"settings": ["training.epochs=3"], "title": "New"}))
+    assert "mine: settings or code of training have changed since\n" in say()
+    again = (folder / "study/mine.md").read_text()
+    say()
+    assert (folder / "study/mine.md").read_text() == again  # marked once
+    path.write_text(yaml.safe_dump(LOOKED | {"margin": 0.02}))
+    assert "mine: settings or code of judging have changed since\n" in say()
+    path.write_text(yaml.safe_dump(LOOKED))
+    assert "mine: current\n" in say()
+    assert (folder / "study/mine.md").read_text() == "# Mine\n"
+    path.unlink()
+    assert "mine: it cannot be made any more (unknown study 'mine'" in say()
