@@ -24,6 +24,7 @@ LIBRARIES = {
         *("snakemake_executor_plugin_slurm", "snakemake_executor_plugin_cluster_generic"),
         *("snakemake.report.html_reporter", "snakemake.profiles", "snakemake.storage"),
         *("smart_open", "yte", "jinja2", "hydra", "omegaconf", "pandas", "pyarrow.parquet"),
+        *("torch", "torchvision.models", "safetensors.torch"),  # a plan checks recipes by classes
     ),
     "unlabel": (
         *("torch", "pyarrow.parquet", "pyarrow.compute", "pandas", "safetensors.torch", "yaml"),
