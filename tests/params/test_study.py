@@ -90,6 +90,9 @@ SO = {"says": "so", "than": "simclr[64]"}
         ({"seeds": [0, 1]}, "has claims, but 2 seeds"),
         ({"seeds": [0, 1, 1]}, "has a seed twice"),
         ({"seeds": []}, "has nothing to run"),
+        ({"looks": [3, 6]}, "study.mine has both seeds and looks; leave one of them out"),
+        ({"margin": 0}, "study.mine.margin is 0, but must be above 0"),
+        ({"budget": "studdy"}, "unknown budget 'studdy': did you mean 'study'"),
         ({"datasets": []}, "has nothing to run"),
         ({"datasets": ["digit"]}, "unknown dataset 'digit': did you mean 'digits'"),
         ({"claims": []}, "has a statement, but no claims"),
@@ -132,6 +135,14 @@ def test_a_broken_study_is_explained_before_anything_is_trained(params, tmp_path
     with pytest.raises(UserError, match=said) as error:
         Plan(params, tmp_path / "frozen").study("mine", "tiny")
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("looks", [[], 6, [6, 6], [12, 6], [2, 6], ["6"], [True, 6]])
+def test_looks_are_growing_numbers_of_seeds(params, looks):
+    content = {key: value for key, value in BATCH.items() if key != "seeds"}
+    (params / "study/mine.yaml").write_text(yaml.safe_dump(content | {"looks": looks}))
+    with pytest.raises(UserError, match="must be growing numbers of seeds, 3 or more"):
+        study.read(params, "mine")
 
 
 def test_a_statement_that_is_repeated_counts_once(params):

@@ -38,7 +38,8 @@ def run(params: Path = Path("params"), published: Path = Path("reports/published
     if page.exists():
         found = files.read_json(page.with_suffix(".json"), "publish it again")
         old = sorted(stale.keys() & found.keys())
-        said = f"{MARK}: {len(old)} of {len(found)} studies ({', '.join(old)})."
+        which = f"{len(old)} of {len(found)} studies ({', '.join(old)})"
+        said = f"{MARK}: {which if len(old) < len(found) else 'all studies'}."
         texts[page] = marked(_text(page), said if old else "")
     for each, text in texts.items():  # all were read before the first is written
         files.write_text(each, text)
