@@ -13,7 +13,7 @@ from support.models import PARAMS
 from support.project import STUDY
 from unlabel.analysis import frozen_study
 from unlabel.errors import UserError
-from unlabel.fingerprint import PACKAGE
+from unlabel.fingerprint.reach import PACKAGE
 from unlabel.params import study
 from unlabel.run import Run
 from unlabel.workflow.freeze import is_whole, without_code

@@ -49,11 +49,12 @@ class Method(nn.Module):
     def inputs(cls, settings: Settings, size: Size) -> list[Size]:
         """The sizes of what the encoder sees: images of a `size`, and what a step makes of them.
 
-        `settings` are the arguments of `__init__`, with its augmentations built. Raises
-        `UserError` if the method can do nothing with such images.
+        `settings` are the arguments of `__init__`, with its augmentations built; without `crops`,
+        `local` makes no views. Raises `UserError` if the method can do nothing with such images.
         """
-        views = [each.size(size) for each in settings.values() if isinstance(each, Augment)]
-        return [size, *views]
+        unused = "" if settings.get("crops", True) else "local"
+        made = [each for name, each in settings.items() if name != unused]
+        return [size, *(each.size(size) for each in made if isinstance(each, Augment))]
 
     @classmethod
     def needs_patches(cls, settings: Settings) -> bool:

@@ -6,15 +6,26 @@ from torch import Tensor, nn
 
 from unlabel.encoder import Encoder
 from unlabel.errors import UserError
+from unlabel.method import Method, Settings
 from unlabel.nn.layers import Norm, Prototypes, Teacher, mlp
 
 if TYPE_CHECKING:
     from unlabel.encoder.vit import ViT
 
 
+class PatchMethod(Method):
+    """A method whose encoder must cut images into patches."""
+
+    encoder: "ViT"
+
+    @classmethod
+    def needs_patches(cls, settings: Settings) -> bool:
+        return True
+
+
 def with_patches(encoder: Encoder, method: str) -> "ViT":
     """The encoder, which has patches. Raises `UserError` if it has none."""
-    if not hasattr(encoder, "tokens"):
+    if not encoder.patches:
         name = type(encoder).__name__
         raise UserError(f"{method} needs an encoder with patches, not {name}; set encoder=vit_mini")
     return cast("ViT", encoder)

@@ -9,12 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unlabel.augment import Augment
+from unlabel.augment import Augment, Size
 from unlabel.augment.tiles import join
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
 from unlabel.errors import UserError
-from unlabel.method import LOSS, Batch, Method
+from unlabel.method import LOSS, Batch, Method, Settings
 from unlabel.nn.losses import RETRIEVAL, info_nce, retrieval
 from unlabel.ranges import Count, Positive
 
@@ -36,9 +36,6 @@ class CPC(Method):
     ):
         super().__init__(encoder, data)
         self.augment, self.grid, self.temperature = augment, grid, temperature
-        smallest = min(data.shape[1:])
-        if 2 * smallest // (grid + 1) < 2:
-            raise UserError(f"method.grid is {grid}, too many for {smallest} pixels; choose fewer")
         if steps >= grid:
             raise UserError(
                 f"method.steps is {steps}, but there are {grid} rows of patches; "
@@ -46,6 +43,10 @@ class CPC(Method):
             )
         self.look = nn.Sequential(_Above(encoder.dim, width), nn.ReLU(), _Above(width, width))
         self.predict = nn.ModuleList(nn.Linear(width, encoder.dim) for _ in range(steps))
+
+    @classmethod
+    def inputs(cls, settings: Settings, size: Size) -> list[Size]:
+        return [size, patch_size(settings["augment"].size(size), settings["grid"])]
 
     def step(self, batch: Batch) -> Iterator[Tensor]:
         tiles = overlapping(self.augment(batch.x), self.grid)  # (B, g, g, C, h, w)
@@ -80,8 +81,16 @@ class _Above(nn.Module):
         return y
 
 
+def patch_size(image: Size, grid: int) -> Size:
+    """The size of patches that overlap by half. Raises `UserError` if they are too small."""
+    high, wide = (2 * side // (grid + 1) for side in image)
+    if min(high, wide) < 2:
+        raise UserError(f"method.grid is {grid}, too many for {min(image)} pixels; choose fewer")
+    return high, wide
+
+
 def overlapping(x: Tensor, grid: int) -> Tensor:
     """Patches that overlap by half: (B, C, H, W) -> (B, grid, grid, C, h, w), in reading order."""
-    high, wide = (2 * side // (grid + 1) for side in x.shape[2:])
+    high, wide = patch_size((x.shape[2], x.shape[3]), grid)
     tiles = x.unfold(2, high, high // 2).unfold(3, wide, wide // 2)[:, :, :grid, :grid]
     return tiles.permute(0, 2, 3, 1, 4, 5)

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from unlabel.augment import Augment
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.method import LOSS, Batch, Method
-from unlabel.method._patches import chosen, copied, count_hidden, with_patches
+from unlabel.method import LOSS, Batch
+from unlabel.method._patches import PatchMethod, chosen, copied, count_hidden, with_patches
 from unlabel.metric import Metric
 from unlabel.nn.distributed import gather
 from unlabel.nn.layers import Teacher, cosine
@@ -22,14 +22,13 @@ from unlabel.nn.patches import random_mask
 from unlabel.ranges import Count, PartialShare, Positive, Share
 
 if TYPE_CHECKING:
-    from unlabel.encoder.vit import ViT
+    pass
 
 
-class Data2Vec(Method):
+class Data2Vec(PatchMethod):
     """Predict what a momentum teacher, which sees the whole image, makes of hidden patches."""
 
     logs = (LOSS, Metric("target_deviation", "deviation of the targets"))
-    encoder: "ViT"
 
     def __init__(
         self,

@@ -10,7 +10,7 @@ from unlabel.augment import Augment
 from unlabel.augment.tiles import take
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.method import LOSS, Batch, Method
+from unlabel.method import LOSS, Batch, Method, Settings, _queue
 from unlabel.method._views import compare
 from unlabel.metric import Metric
 from unlabel.nn.distributed import gather
@@ -44,6 +44,10 @@ class DenseCL(Method):
         self.key = Teacher(self.query)
         self.register_buffer("queue", F.normalize(torch.randn(2, queue, dim), dim=2))
         self.momentum, self.temperature, self.dense = momentum, temperature, dense
+
+    @classmethod
+    def fitted(cls, settings: Settings, images: int, batch: int) -> Settings:
+        return _queue.fitted(settings, images, batch, least=1)
 
     def step(self, batch: Batch) -> Iterator[Tensor]:
         h, q, q_dense = self.query(self.augment(batch.x))

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from unlabel.augment import Augment, Size
+from unlabel.augment import Augment
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.method import LOSS, Batch, Method, Settings
+from unlabel.method import LOSS, Batch, Method
 from unlabel.method._views import compare
 from unlabel.metric import Metric
 from unlabel.nn.distributed import average
@@ -55,11 +55,6 @@ class DINO(Method):
         self.momentum, self.momentum_centre = momentum, momentum_centre
         self.temperature, self.frozen = temperature, frozen
         self.sharp, self.soft, self.warm = temperature_start, temperature_teacher, warm
-
-    @classmethod
-    def inputs(cls, settings: Settings, size: Size) -> list[Size]:
-        unused = () if settings["crops"] else ("local",)
-        return super().inputs({k: v for k, v in settings.items() if k not in unused}, size)
 
     def step(self, batch: Batch) -> Iterator[Tensor]:
         self.prototypes.requires_grad_(batch.t >= self.frozen)

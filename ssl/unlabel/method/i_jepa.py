@@ -14,8 +14,8 @@ from unlabel.augment.tiles import take
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
 from unlabel.errors import UserError
-from unlabel.method import LOSS, Batch, Method
-from unlabel.method._patches import copied, with_patches
+from unlabel.method import LOSS, Batch
+from unlabel.method._patches import PatchMethod, copied, with_patches
 from unlabel.metric import Metric
 from unlabel.nn.distributed import gather
 from unlabel.nn.draws import integers, uniform
@@ -24,14 +24,13 @@ from unlabel.nn.patches import PatchDecoder, assemble
 from unlabel.ranges import Count, PartialShare, Share
 
 if TYPE_CHECKING:
-    from unlabel.encoder.vit import ViT
+    pass
 
 
-class IJEPA(Method):
+class IJEPA(PatchMethod):
     """From some patches, predict a momentum teacher's tokens of blocks elsewhere in the image."""
 
     logs = (LOSS, Metric("target_deviation", "deviation of the targets"))
-    encoder: "ViT"
 
     def __init__(
         self,

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from unlabel.augment import Augment
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.method import LOSS, Batch, Method
-from unlabel.method._patches import TokenScores, count_hidden, with_patches
+from unlabel.method import LOSS, Batch
+from unlabel.method._patches import PatchMethod, TokenScores, count_hidden, with_patches
 from unlabel.method._views import compare
 from unlabel.metric import Metric
 from unlabel.nn.distributed import average
@@ -20,14 +20,13 @@ from unlabel.nn.patches import random_mask
 from unlabel.ranges import Count, PartialShare, Positive, Share
 
 if TYPE_CHECKING:
-    from unlabel.encoder.vit import ViT
+    pass
 
 
-class IBOT(Method):
+class IBOT(PatchMethod):
     """A momentum teacher's prototypes, of the other view and of the student's hidden patches."""
 
     logs = (LOSS, Metric("patch_loss", "loss of the hidden patches", better="lower"))
-    encoder: "ViT"
     centre: Tensor  # of the teacher's outputs for images and for patches (2, K)
 
     def __init__(

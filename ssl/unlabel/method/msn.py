@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from unlabel.augment import Augment
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.method import LOSS, Batch, Method
-from unlabel.method._patches import count_hidden, with_patches
+from unlabel.method import LOSS, Batch
+from unlabel.method._patches import PatchMethod, count_hidden, with_patches
 from unlabel.method._views import compare
 from unlabel.method.swav import sinkhorn
 from unlabel.metric import Metric
@@ -22,14 +22,13 @@ from unlabel.nn.layers import Prototypes, Teacher, cosine, mlp
 from unlabel.ranges import Count, Natural, NonNegative, PartialShare, Positive, Share
 
 if TYPE_CHECKING:
-    from unlabel.encoder.vit import ViT
+    pass
 
 
-class MSN(Method):
+class MSN(PatchMethod):
     """From a view with hidden patches, predict the prototypes of another, whole view."""
 
     logs = (LOSS, Metric("prototypes_used", "prototypes in use"))
-    encoder: "ViT"
 
     def __init__(
         self,

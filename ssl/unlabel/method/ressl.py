@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from unlabel.augment import Augment
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.method import Batch, Method
+from unlabel.method import Batch, Method, Settings, _queue
 from unlabel.method._views import compare
 from unlabel.nn.distributed import gather
 from unlabel.nn.layers import Teacher, mlp
@@ -43,6 +43,10 @@ class ReSSL(Method):
         self.register_buffer("queue", F.normalize(torch.randn(queue, dim), dim=1))
         self.momentum, self.temperature = momentum, temperature
         self.temperature_teacher = temperature_teacher
+
+    @classmethod
+    def fitted(cls, settings: Settings, images: int, batch: int) -> Settings:
+        return _queue.fitted(settings, images, batch, least=1)
 
     def step(self, batch: Batch) -> Iterator[Tensor]:
         z = self.student(self.augment(batch.x))

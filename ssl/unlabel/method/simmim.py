@@ -10,19 +10,17 @@ from torch import Tensor, nn
 from unlabel.augment import Augment
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.method import Batch, Method
-from unlabel.method._patches import chosen, count_hidden, with_patches
+from unlabel.method import Batch
+from unlabel.method._patches import PatchMethod, chosen, count_hidden, with_patches
 from unlabel.nn.patches import assemble, patchify, random_mask
 from unlabel.ranges import PartialShare
 
 if TYPE_CHECKING:
-    from unlabel.encoder.vit import ViT
+    pass
 
 
-class SimMIM(Method):
+class SimMIM(PatchMethod):
     """Put a token in the place of some patches, and predict their pixels with one linear layer."""
-
-    encoder: "ViT"
 
     def __init__(self, encoder: Encoder, data: Data, augment: Augment, hidden: PartialShare = 0.6):
         super().__init__(with_patches(encoder, "simmim"), data)

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from unlabel.augment import Augment, Size
+from unlabel.augment import Augment
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.method import Batch, Method, Settings
+from unlabel.method import Batch, Method
 from unlabel.method._views import compare
 from unlabel.nn.distributed import gather, local_rows
 from unlabel.nn.layers import Prototypes, mlp
@@ -48,11 +48,6 @@ class SwAV(Method):
         self.temperature, self.epsilon, self.iterations = temperature, epsilon, iterations
         self.frozen, self.queue_start = frozen, queue_start
         self.register_buffer("queue", torch.zeros(2, queue, dim))
-
-    @classmethod
-    def inputs(cls, settings: Settings, size: Size) -> list[Size]:
-        unused = () if settings["crops"] else ("local",)
-        return super().inputs({k: v for k, v in settings.items() if k not in unused}, size)
 
     def step(self, batch: Batch) -> Iterator[Tensor]:
         self.prototypes.requires_grad_(batch.t >= self.frozen)
