@@ -81,14 +81,17 @@ def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 def test_the_leaderboard_leaves_out_what_cannot_work_and_says_why(plan, capsys):
     planned = plan(size=[24, 40])
-    fitting = planned.for_dataset(study.read(PARAMS, "leaderboard"), "tiny")
-    left_out = {"mae", "random[ViT]", "looc", "rotation"}
+    board = study.read(PARAMS, "leaderboard")
+    fitting = planned.for_dataset(board, "tiny")
+    patches, square = {"mae", "random[ViT]", "i_jepa", "ibot"}, {"looc", "rotation"}
+    left_out = patches | square
     assert fitting.left_out.keys() == left_out
     runs = [run for _, run in fitting.runs(PARAMS, "tiny")]
-    assert {run.method for run in runs} == set(METHODS) - {"mae", "looc", "rotation"}
+    assert {run.method for run in runs} == {*board.methods, "random"} - left_out
     assert {run.variant for run in runs} == {"base"}
     said = capsys.readouterr().err
-    assert "left out random[ViT], mae: encoder.patch is null, but images of 24 x 40" in said
+    why = "encoder.patch is null, but images of 24 x 40"
+    assert f"left out random[ViT], i_jepa, ibot, mae: {why}" in said
     assert "left out looc, rotation: images of 24 x 40 pixels cannot be rotated" in said
     planned.report(fitting, "tiny")
     with pytest.raises(UserError, match="mae is left out of 'Leaderboard': encoder.patch is null"):

@@ -61,3 +61,18 @@ def join(tiles: Tensor, columns: int, line: int = 0) -> Tensor:
     """
     grid = F.pad(tiles, (line,) * 4, value=0.5).unflatten(1, (-1, columns))  # (B, r, c, C, h, w)
     return grid.permute(0, 3, 1, 4, 2, 5).flatten(4, 5).flatten(2, 3)
+
+
+def overlapping_size(image: tuple[int, int], grid: int) -> tuple[int, int]:
+    """The size of tiles that overlap by half. Raises `UserError` if they are too small."""
+    high, wide = (2 * side // (grid + 1) for side in image)
+    if min(high, wide) < 2:
+        raise UserError(f"method.grid is {grid}, too many for {min(image)} pixels; choose fewer")
+    return high, wide
+
+
+def overlapping(x: Tensor, grid: int) -> Tensor:
+    """Tiles that overlap by half: (B, C, H, W) -> (B, grid, grid, C, h, w), in reading order."""
+    high, wide = overlapping_size((x.shape[2], x.shape[3]), grid)
+    tiles = x.unfold(2, high, high // 2).unfold(3, wide, wide // 2)[:, :, :grid, :grid]
+    return tiles.permute(0, 2, 3, 1, 4, 5)

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unlabel.augment import Augment, Size
-from unlabel.augment.tiles import join
+from unlabel.augment.tiles import join, overlapping, overlapping_size
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
 from unlabel.errors import UserError
@@ -36,6 +36,7 @@ class CPC(Method):
     ):
         super().__init__(encoder, data)
         self.augment, self.grid, self.temperature = augment, grid, temperature
+        overlapping_size((data.shape[1], data.shape[2]), grid)
         if steps >= grid:
             raise UserError(
                 f"method.steps is {steps}, but there are {grid} rows of patches; "
@@ -46,7 +47,7 @@ class CPC(Method):
 
     @classmethod
     def inputs(cls, settings: Settings, size: Size) -> list[Size]:
-        return [size, patch_size(settings["augment"].size(size), settings["grid"])]
+        return [size, overlapping_size(settings["augment"].size(size), settings["grid"])]
 
     def step(self, batch: Batch) -> Iterator[Tensor]:
         tiles = overlapping(self.augment(batch.x), self.grid)  # (B, g, g, C, h, w)
@@ -79,18 +80,3 @@ class _Above(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.convolve(F.pad(x, (1, 1, 1, 0)))
         return y
-
-
-def patch_size(image: Size, grid: int) -> Size:
-    """The size of patches that overlap by half. Raises `UserError` if they are too small."""
-    high, wide = (2 * side // (grid + 1) for side in image)
-    if min(high, wide) < 2:
-        raise UserError(f"method.grid is {grid}, too many for {min(image)} pixels; choose fewer")
-    return high, wide
-
-
-def overlapping(x: Tensor, grid: int) -> Tensor:
-    """Patches that overlap by half: (B, C, H, W) -> (B, grid, grid, C, h, w), in reading order."""
-    high, wide = patch_size((x.shape[2], x.shape[3]), grid)
-    tiles = x.unfold(2, high, high // 2).unfold(3, wide, wide // 2)[:, :, :grid, :grid]
-    return tiles.permute(0, 2, 3, 1, 4, 5)

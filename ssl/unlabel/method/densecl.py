@@ -60,8 +60,7 @@ class DenseCL(Method):
         self.measures = retrieval(logits, target) | {"dense_loss": dense_loss.detach()}
         yield (1 - self.dense) * F.cross_entropy(logits, target) + self.dense * dense_loss
         self.key.follow(self.query, self.momentum, batch.share)
-        new = torch.stack([gather(k), gather(k_dense.mean(1))])
-        new = F.normalize(new.float(), dim=2)
+        new = F.normalize(torch.stack([gather(k), gather(k_dense.mean(1))]).float(), dim=2)
         self.queue = torch.cat([new, self.queue], 1)[:, : self.queue.shape[1]]
 
     def embed(self, h: Tensor) -> Tensor:

@@ -1,7 +1,6 @@
 """Masked Autoencoders Are Scalable Vision Learners. arXiv:2111.06377"""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -11,20 +10,15 @@ from unlabel.augment import Augment
 from unlabel.augment.tiles import take
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
-from unlabel.errors import UserError
-from unlabel.method import Batch, Method, Settings
+from unlabel.method import Batch
+from unlabel.method._patches import PatchMethod, count_hidden, with_patches
 from unlabel.nn.draws import uniform
 from unlabel.nn.patches import PatchDecoder, assemble, patchify
 from unlabel.ranges import Count, PartialShare
 
-if TYPE_CHECKING:
-    from unlabel.encoder.vit import ViT
 
-
-class MAE(Method):
+class MAE(PatchMethod):
     """Hide most of an image's patches. The encoder sees the rest, a decoder predicts the hidden."""
-
-    encoder: "ViT"
 
     def __init__(
         self,
@@ -37,21 +31,12 @@ class MAE(Method):
         hidden: PartialShare = 0.75,
         normalise: bool = True,
     ):
-        super().__init__(encoder, data)
-        self.augment = augment
-        if not encoder.patches:
-            name = type(encoder).__name__
-            raise UserError(f"mae needs an encoder with patches, not {name}; set encoder=vit_mini")
+        super().__init__(with_patches(encoder, "mae"), data)
+        self.augment, self.normalise = augment, normalise
         self.patch, grid = self.encoder.patch, self.encoder.grid
-        self.seen, self.normalise = round(grid**2 * (1 - hidden)), normalise
-        if not 0 < self.seen < grid**2:
-            raise UserError(f"method.hidden is {hidden}; hide some of {grid**2} patches, not all")
+        self.seen = grid**2 - count_hidden(self.encoder, hidden)
         pixels = data.shape[0] * self.patch**2
         self.decode = PatchDecoder(encoder.dim, grid, pixels, width, depth, heads)
-
-    @classmethod
-    def needs_patches(cls, settings: Settings) -> bool:
-        return True
 
     def step(self, batch: Batch) -> Iterator[Tensor]:
         x = self.augment(batch.x)

@@ -64,9 +64,8 @@ class MoCo(Method):
 
     @classmethod
     def fitted(cls, settings: Settings, images: int, batch: int) -> Settings:
-        most = max(1, batch // 2)  # batch norm needs two images
-        fitted = _queue.fitted(settings, images, batch)
-        return fitted if fitted["splits"] <= most else {**fitted, "splits": most}
+        splits = min(settings["splits"], max(1, batch // 2))  # batch norm needs two images
+        return {**_queue.fitted(settings, images, batch), "splits": splits}
 
     def step(self, batch: Batch) -> Iterator[Tensor]:
         x_q, x_k = self.augment.pair(batch.x).chunk(2)
