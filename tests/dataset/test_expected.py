@@ -94,6 +94,7 @@ def test_every_recipe_knows_the_size_of_its_images() -> None:
         "kmnist": (28, 28),
         "mnist": (28, 28),
         "shapes": (32, 32),
+        "shapes_hue_position": (32, 32),
         "stl10": (96, 96),
         "svhn": (32, 32),
         "table": (32, 32),

@@ -23,7 +23,7 @@ checkpoint look:
     shell:
         "UNLABEL_CODE={params.plan[code]:q} python -m unlabel look"
         " --params {params.plan[settings]:q} --runs data/runs"
-        " --seeds {wildcards.seeds} --out {output:q} 2> {log:q}"
+        " --seeds {wildcards.seeds:q} --out {output:q} 2> {log:q}"
 
 
 # One study's page: snakemake reports/study/batch_size.html

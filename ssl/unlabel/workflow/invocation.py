@@ -104,13 +104,14 @@ class Invocation:
         self, look: bool, possible: list[Run], cores: int, jobs: list[planned_jobs.Job]
     ) -> None:
         """Say what the chosen jobs will do, and of those that are only looked at, why."""
+        say = planned_jobs.say if look else partial(print, file=sys.stderr)
         with one_sentence():
             if {"-t", "--touch"} & {*sys.argv}:  # Snakemake does not tell that to a dry run
-                planned_jobs.say("--touch runs no job, it only gives files a new time")
+                say("--touch runs no job, it only gives files a new time")
             else:
-                planned_jobs.say(forecast.forecast(self.plan, jobs).sentence(cores))
+                say(forecast.forecast(self.plan, jobs).sentence(cores))
                 if more := forecast.possible(self.plan, possible, cores):
-                    planned_jobs.say(more)
+                    say(more)
             if look:
                 planned_jobs.say(summary(jobs), of_rules=True)
 
