@@ -24,7 +24,7 @@ from snakemake_logger_plugin_unlabel.jobs import Job, Jobs
 SHOWN = 10  # running jobs
 # What Snakemake says besides that a person needs to know; warnings are shown anyway.
 SAID = ("Nothing to be done", "Terminating processes", "Will exit after finishing")
-NOISE = ("Assuming unrestricted shared", "Config file ")
+NOISE = ("Assuming unrestricted shared", "Config file ", "DAG of jobs will be updated")
 # Of a dry run the workflow gives a summary instead; its reasons are in words.
 OF_JOBS = (LogEvent.RUN_INFO, LogEvent.JOB_INFO, LogEvent.GROUP_INFO)
 REASONS = ("Reasons:", "Some jobs were triggered by", "Rules with provenance triggered")

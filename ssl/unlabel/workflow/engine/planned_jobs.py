@@ -75,5 +75,6 @@ def _jobs(workflow: Any) -> list[Job]:
 def _job(job: Any, why: tuple[str, ...]) -> Job:
     output = str(job.output[0])
     run = Run.of(output) if output.startswith("data/runs/") else None
-    about = run.method if run else ", ".join(map(str, job.wildcards))
+    known = job.wildcards_dict
+    about = run.method if run else known.get("study") or ", ".join(known.values())
     return Job(job.rule.name, about, run, why)
