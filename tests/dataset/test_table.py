@@ -241,7 +241,7 @@ def test_errors_name_separator_encoding_and_line(folder: Path) -> None:
         load(folder / "table.csv", split="label")
 
 
-def test_minus_one_is_no_label_among_numbers(folder: Path) -> None:
+def test_minus_one_is_no_label_among_numbers_or_names(folder: Path) -> None:
     rows = [f"images/{n}.png,{n % 3 if n < 16 else -1}" for n in range(20)]
     table = write(folder / "n.csv", ["image,label", *rows])
     raw = load(table, split=None)
@@ -252,6 +252,10 @@ def test_minus_one_is_no_label_among_numbers(folder: Path) -> None:
         rows = [f"images/{n}.png,{labels[n % 2]}" for n in range(20)]
         raw = load(write(table, ["image,label", *rows]), split=None)
         assert raw.classes == (classes or ("-1", "a"))
+    rows = [f"images/{n}.png,{('cat', 'dog', -1)[n % 3]}" for n in range(20)]
+    raw = load(write(table, ["image,label", *rows]), split=None)
+    assert raw.classes == ("cat", "dog")
+    assert "6 with the label -1, taken as unlabelled" in said(raw)
     write(table, ["image,label", *[f"images/{n}.png,-1" for n in range(20)]])
     assert not Table(path=str(table), split=None).labelled()
 

@@ -28,12 +28,14 @@ class Classes(NamedTuple):
 def known_labels(labels: Sequence[str | None]) -> list[str | None]:
     """The labels, with None for -1 where -1 means that there is no label.
 
-    It does among numbers from 0 on. Beside nothing but a 1 it is a class.
+    It does among numbers from 0 on, and beside two names or more. Beside a 1 alone, or one name, it
+    is a class.
     """
     names = set(labels) - {None}
     others = names - {NO_LABEL}
-    numbers = all(name and name.isascii() and name.isdecimal() for name in others)
-    if NO_LABEL not in names or not numbers or others == {"1"}:
+    numbers = all(name.isascii() and name.isdecimal() for name in others)
+    words = len(others) > 1 and not any(NUMBER.fullmatch(name) for name in others)
+    if NO_LABEL not in names or not (numbers or words) or others == {"1"}:
         return list(labels)
     return [None if label == NO_LABEL else label for label in labels]
 
