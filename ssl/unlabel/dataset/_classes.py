@@ -31,7 +31,7 @@ def known_labels(labels: Sequence[str | None]) -> list[str | None]:
     It does among numbers from 0 on, and beside two names or more. Beside a 1 alone, or one name, it
     is a class.
     """
-    names = set(labels) - {None}
+    names = {label for label in labels if label is not None}
     others = names - {NO_LABEL}
     numbers = all(name.isascii() and name.isdecimal() for name in others)
     words = len(others) > 1 and not any(NUMBER.fullmatch(name) for name in others)

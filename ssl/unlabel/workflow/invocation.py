@@ -108,8 +108,8 @@ class Invocation:
         with one_sentence():
             if {"-t", "--touch"} & {*sys.argv}:  # Snakemake does not tell that to a dry run
                 say("--touch runs no job, it only gives files a new time")
-            else:
-                say(forecast.forecast(self.plan, jobs).sentence(cores))
+            elif (found := forecast.forecast(self.plan, jobs)).missing or look:
+                say(found.sentence(cores))
                 if more := forecast.possible(self.plan, possible, cores):
                     say(more)
             if look:
