@@ -73,6 +73,7 @@ asked = study.read(params, "mine")
 run = Run("tiny", "digits", "simclr", "base", 0)
 print(plan.of(run, "probe"), plan.of(run, "pretrain"))
 print(plan.page(asked, "tiny", "simclr"), plan.statements("tiny"), plan.bench())
+print(plan.study("mine", "tiny"))
 try:
     plan.add(Run("tiny", "digits", "byol", "base", 7))
 except UserError as error:
@@ -88,11 +89,12 @@ def test_a_job_elsewhere_plans_with_the_code_that_was_planned(params, plan, tmp_
     plan.report(asked, "tiny")
     plan.statements("tiny")
     plan.bench()
+    plan.frozen_study("mine", "tiny")
     plan.keep()
     code = shutil.copytree(PACKAGE, tmp_path / "ssl/unlabel")
     for path in code.rglob("*.py"):
         with path.open("a") as file:
-            file.write("\nEDITED = True\n")
+            file.write("\nassert True\n")  # a statement that counts
     environment = {**os.environ, "PYTHONPATH": str(code.parent)}
     command = [sys.executable, "-c", JOB, str(params), str(tmp_path / "frozen")]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
@@ -100,6 +102,7 @@ def test_a_job_elsewhere_plans_with_the_code_that_was_planned(params, plan, tmp_
     assert done.stdout.splitlines() == [
         " ".join(map(str, (plan.of(run, "probe"), plan.of(run, "pretrain")))),
         " ".join(map(str, pages)),
+        str(plan.study("mine", "tiny")),
         "this job is not in the plan of its workflow; start again",
     ], done.stderr
 

@@ -61,8 +61,11 @@ def add_code(entries: Entries) -> None:
     A job on another machine then plans with it, and not with the code as it is by then.
     """
     for stages in entries.values():
-        for name in (name for name, known in stages.items() if "settings" in known):
-            parameters(stages, name)
+        for name, known in stages.items():
+            if "settings" in known:
+                parameters(stages, name)
+            if "made" in known:
+                codes(known)
 
 
 def codes(known: Stage) -> dict[str, str]:
