@@ -63,11 +63,11 @@ def test_the_same_place_or_the_same_images_are_no_others(work: Path) -> None:
     prepared("folder", path="cats")
     (work / "cats/manx/new.png").write_bytes((work / "my dogs/pug/020.png").read_bytes())
     for path in ("cats", "./cats", str(work / "cats"), "cats/"):  # changed, as usual
-        settings("folder", path=path)
+        assert Path(settings("folder", path=path)).exists()
     (work / "cats/manx/new.png").unlink()
     (work / "cats").rename(work / "moved")
-    settings("folder", path="moved")
-    settings("folder", path="cats")  # not here, so what was prepared counts
+    assert Path(settings("folder", path="moved")).exists()
+    assert Path(settings("folder", path="cats")).exists()  # not here, so what was prepared counts
 
 
 def test_a_run_on_a_named_set_is_a_run_like_others(work: Path) -> None:

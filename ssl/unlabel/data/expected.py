@@ -13,6 +13,11 @@ class Expected(NamedTuple):
     images: Mapping[str, int] | None = None
 
 
+def changed(key: str, planned: int, made: int, images: int) -> str:
+    """What a setting is made for so few images, and why."""
+    return f"{images:,} images to train on, so {key} is {made:,} and not {planned:,}"
+
+
 def remarks(images: Mapping[str, int]) -> Iterator[str]:
     """What people should know of splits with a single image."""
     if images.get("validation") == 1:

@@ -62,10 +62,9 @@ def open_source(
 ) -> Source:
     """The images of a folder, of a CSV or Parquet file, or of a prepared Arrow file.
 
-    A table has paths or encoded images in `column`. Encoded images are decoded as
-    `how` says; prepared images have a shape of their own. Only images
-    whose name is `wanted` are read; `links` is as in `find`. Raises `UserError` if there are no
-    images, or a file is missing or damaged.
+    A table has paths or encoded images in `column`. Encoded images are decoded as `how` says;
+    prepared images have a shape of their own. Only images whose name is `wanted` are read; `links`
+    is as in `find`. Raises `UserError` if there are no images, or a file is missing or damaged.
     """
     if path.suffix == ".arrow":
         return _prepared(path, wanted)

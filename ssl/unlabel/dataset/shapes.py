@@ -63,11 +63,9 @@ class Shapes(Dataset):
                 raise UserError(
                     f"dataset.{name} is {getattr(self, name)}, but must not be negative"
                 )
-
-        known = {"kind": tuple(KINDS), **FACTORS}
         for name in self.classes:
-            if name not in known:
-                raise UserError(f"dataset.classes names {name!r}; {did_you_mean(name, known)}")
+            if name not in VALUES:
+                raise UserError(f"dataset.classes names {name!r}; {did_you_mean(name, VALUES)}")
 
     def image_size(self) -> tuple[int, int]:
         return (SIDE, SIDE)
@@ -76,8 +74,7 @@ class Shapes(Dataset):
         """Draw all images; `raw` is not used."""
         train = self._drawn("train", self.size, 0)
         test = self._drawn("test", self.test, FIRST)
-        known = {"kind": tuple(KINDS), **FACTORS}
-        names = tuple(map(" ".join, product(*(known[name] for name in self.classes))))
+        names = tuple(map(" ".join, product(*(VALUES[name] for name in self.classes))))
         pixels = sha256(train.pixels.numpy().tobytes() + test.pixels.numpy().tobytes())
         checksum = {"shapes": pixels.hexdigest()}
         return Raw(train, test, names, "shapes, drawn by unlabel", checksum, FACTORS)
@@ -91,7 +88,7 @@ class Shapes(Dataset):
         label, known = torch.zeros_like(kind), dict(zip(FACTORS, factor.T, strict=True))
         known["kind"] = kind
         for name in self.classes:
-            label = label * len(KINDS if name == "kind" else FACTORS[name]) + known[name]
+            label = label * len(VALUES[name]) + known[name]
         return Images(torch.arange(first, first + size), image, label, factor)
 
 
@@ -221,3 +218,4 @@ KINDS = {
     "heart": heart,
     "drop": drop,
 }
+VALUES = {"kind": tuple(KINDS), **FACTORS}  # of all that may make the class

@@ -4,7 +4,6 @@ arXiv:2202.03555
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -20,9 +19,6 @@ from unlabel.nn.distributed import gather
 from unlabel.nn.layers import Teacher, cosine
 from unlabel.nn.patches import random_mask
 from unlabel.ranges import Count, PartialShare, Positive, Share
-
-if TYPE_CHECKING:
-    pass
 
 
 class Data2Vec(PatchMethod):

@@ -4,7 +4,6 @@ arXiv:2301.08243
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -22,9 +21,6 @@ from unlabel.nn.draws import integers, uniform
 from unlabel.nn.layers import Teacher, cosine
 from unlabel.nn.patches import PatchDecoder, assemble
 from unlabel.ranges import Count, PartialShare, Share
-
-if TYPE_CHECKING:
-    pass
 
 
 class IJEPA(PatchMethod):

@@ -1,7 +1,6 @@
 """iBOT: Image BERT Pre-Training with Online Tokenizer. arXiv:2111.07832"""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -18,9 +17,6 @@ from unlabel.nn.distributed import average
 from unlabel.nn.layers import Teacher, cosine
 from unlabel.nn.patches import random_mask
 from unlabel.ranges import Count, PartialShare, Positive, Share
-
-if TYPE_CHECKING:
-    pass
 
 
 class IBOT(PatchMethod):

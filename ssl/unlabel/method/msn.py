@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -20,9 +19,6 @@ from unlabel.nn.distributed import gather, local_rows
 from unlabel.nn.draws import uniform
 from unlabel.nn.layers import Prototypes, Teacher, cosine, mlp
 from unlabel.ranges import Count, Natural, NonNegative, PartialShare, Positive, Share
-
-if TYPE_CHECKING:
-    pass
 
 
 class MSN(PatchMethod):

@@ -1,7 +1,6 @@
 """SimMIM: A Simple Framework for Masked Image Modeling. arXiv:2111.09886"""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -14,9 +13,6 @@ from unlabel.method import Batch
 from unlabel.method._patches import PatchMethod, chosen, count_hidden, with_patches
 from unlabel.nn.patches import assemble, patchify, random_mask
 from unlabel.ranges import PartialShare
-
-if TYPE_CHECKING:
-    pass
 
 
 class SimMIM(PatchMethod):

@@ -17,6 +17,7 @@ import yaml
 from unlabel import encoder, files, weights
 from unlabel.analysis.collapse import ADVICE, collapse
 from unlabel.data import images
+from unlabel.data.expected import changed
 from unlabel.data.images import Data, Images
 from unlabel.data.labels import noisy, stratified
 from unlabel.errors import UserError
@@ -171,7 +172,7 @@ def _fitted(settings: dict[str, Any], images: int) -> Fitted:
     fitted = fits.fit(settings, images)
     for key, (planned, made) in fitted.changes.items():
         if launch.leader():
-            said = fits.sentence(key, planned, made, images)
+            said = changed(key, planned, made, images)
             print(f"{settings['run']}: {said}", file=sys.stderr)
     return fitted
 

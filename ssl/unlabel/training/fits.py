@@ -39,8 +39,3 @@ def fit(settings: Mapping[str, Any], images: int) -> Fitted:
         changes[key], made[key] = [every[key], value], value
     changes = {key: both for key, both in changes.items() if both[0] != both[1]}
     return Fitted(training, {**recipe, **made}, changes)
-
-
-def sentence(key: str, planned: int, made: int, images: int) -> str:
-    """What was changed, and why."""
-    return f"{images:,} images to train on, so {key} is {made:,} and not {planned:,}"

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from unlabel.data.expected import Expected
+from unlabel.data.expected import Expected, changed
 from unlabel.errors import UserError
 from unlabel.params import compose
 from unlabel.params.settings import load, target
@@ -133,8 +133,7 @@ def say(planned: Mapping[Run, Changes]) -> Iterator[str]:
     for run, found in planned.items():
         for key, (before, after) in ((k, v) for k, v in found.items() if k != "images"):
             (images,) = found["images"]
-            line = f"{run.dataset}: {images:,} images to train on, so {key} is {after:,} "
-            line += f"and not {before:,}"
+            line = f"{run.dataset}: {changed(key, before, after, images)}"
             methods.setdefault(line, {})[run.method] = None
     every = len({run.method for run in planned})
     for line, names in methods.items():

@@ -62,7 +62,7 @@ def _of_method(content: Mapping[str, Any], method: str) -> dict[str, Any]:
 def made(
     study: Study, budget: str, needed: Mapping[str, bool], runs: PlannedRuns
 ) -> dict[str, tuple[str, list[str]]]:
-    """The digest of the settings of each stage that makes a study's result, and their modules.
+    """The digest of the settings of each stage that makes a study's result, and their targets.
 
     `needed` says which stages are; the settings are without what differs between seeds.
     """
@@ -71,7 +71,7 @@ def made(
     wanted = {"pretrain": True, "features": needed["probe"], **needed}
     for stage in (stage for stage, is_needed in wanted.items() if is_needed):
         parts = [runs.like(run, stage) for run in variants]
-        named = sorted({module for _, modules in parts for module in modules})
+        named = sorted({target for _, targets in parts for target in targets})
         found[stage] = (digest(json.dumps([text for text, _ in parts]).encode()), named)
     claims = [asdict(each) for each in study.claims]
     judged = json.dumps([claims, study.seeds, study.looks, study.margin])
