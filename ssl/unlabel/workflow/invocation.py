@@ -25,12 +25,14 @@ from unlabel.workflow import (
     leftovers,
     lifeline,
     machine,
+    partial_report,
     remote_jobs,
     resources,
     slurm,
 )
 from unlabel.workflow.engine import altered, planned_jobs, provenance
 from unlabel.workflow.engine.corrections import Corrections
+from unlabel.workflow.engine.failed_jobs import Failures
 from unlabel.workflow.plan import ENVIRONMENT, Plan
 from unlabel.workflow.summary import summary
 
@@ -163,6 +165,7 @@ class Invocation:
         """Before the first job."""
         if not self.main:
             return
+        self.failures = Failures(workflow)
         with one_sentence():
             machine.check_folders(
                 str(file) for job in workflow.dag.needrun_jobs() for file in (*job.output, *job.log)
@@ -178,8 +181,15 @@ class Invocation:
 
     def fail(self, workflow: Any) -> None:
         """After a job has failed, or Ctrl-C."""
-        if self.main and workflow.executor_plugin.name == "slurm":
+        if not self.main:
+            return
+        if workflow.executor_plugin.name == "slurm":
             slurm.cancel()
+        wanted = {job.rule.name for job in workflow.dag.needrun_jobs()}
+        if self.failures.any and "report" in wanted:
+            unfinished = self.failures.unfinished()
+            if said := partial_report.write(self.report, self.runs, unfinished):
+                print(said, file=sys.stderr)
 
 
 def params_folder(workflow: Any) -> Path:
