@@ -6,9 +6,7 @@ from unlabel import files
 from unlabel.analysis import arms, frozen_study, tables
 
 
-def run(
-    params: Path, runs: Path, prepared: Path, out: Path, without: Path | None = None
-) -> None:
+def run(params: Path, runs: Path, prepared: Path, out: Path, without: Path | None = None) -> None:
     """Write the report of a study's runs.
 
     Writes results.parquet, metrics.json, plots/leaderboard.csv, plots/training.csv and index.html.
