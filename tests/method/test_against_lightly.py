@@ -182,7 +182,7 @@ def test_losses_and_gradients_are_lightlys(
     print("\n| loss | value | difference | largest gradient | difference |\n|---|---|---|---|---|")
     wrong = []
     for name, pair in pairs(lightly).items():
-        (loss, slope), (loss_, slope_) = map(lambda f: results(f, pair.inputs), pair[:2])
+        (loss, slope), (loss_, slope_) = (results(f, pair.inputs) for f in pair[:2])
         off, off_slope = abs(loss - loss_), float((slope - slope_).abs().max())
         size = float(slope_.abs().max())
         print(f"| {name} | {loss:.6g} | {off:.0e} | {size:.2g} | {off_slope:.0e} |")

@@ -5,6 +5,7 @@ So the full learning rate, which is for batches of up to 512 images, is met with
 """
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -34,10 +35,10 @@ SIZES = ("width", "width_predictor", "width_local", "dim", "dim_local", "latent"
 
 @dataclass(frozen=True)
 class Course:
-    """What became of one training: the mean of each loss in its first and in its last tenth."""
+    """What became of one training: the mean of each loss early on and in its last tenth."""
 
     method: str
-    first: list[float]
+    first: list[float]  # in the first tenth; see `early`
     last: list[float]
     drawn: tuple[float, float] | None  # see `distance`: before and after
     seconds: float
@@ -75,8 +76,18 @@ def course(name: str, hardware: Hardware) -> Course:
     assert len(losses) == STEPS
     after = distance(method, hardware.pixels(images.image))
     drawn = None if before is None or after is None else (before, after)
-    first, last = losses.split(STEPS // 10)[0], losses.split(STEPS // 10)[-1]
+    tenths = losses.split(STEPS // 10)
+    first, last = tenths[early(recipe)], tenths[-1]
     return Course(name, first.mean(0).tolist(), last.mean(0).tolist(), drawn, seconds)
+
+
+def early(recipe: Mapping[str, Any]) -> int:
+    """The tenth of a course that its end is compared with.
+
+    Not the first where a method needs an epoch to begin: a queue is full of noise, which is easily
+    told from keys, or there are no clusters yet.
+    """
+    return 1 if recipe.get("queue") or recipe.get("clusters") else 0
 
 
 def small(recipe: dict[str, Any]) -> dict[str, Any]:
@@ -84,6 +95,8 @@ def small(recipe: dict[str, Any]) -> dict[str, Any]:
     sizes = {key: max(8, recipe[key] // 16) for key in SIZES if recipe.get(key)}
     if "depth" in recipe:  # of a transformer, whose width its heads must divide
         sizes |= {"width": 4 * recipe["heads"], "depth": 2}
+    if "splits" in recipe:  # of a batch of 512, which had 64 images each
+        sizes["splits"] = 2
     if "blocks" in recipe:  # of 16 patches, not 64
         sizes["blocks"] = 2
     return recipe | sizes

@@ -56,6 +56,7 @@ class MethodSummary:
     views: int | None = None  # of each image in a step
     negatives: str = ""
     momentum_encoder: bool = False
+    pictures: str = ""  # what to know of those that it shows
 
     @property
     def sentence(self) -> str:

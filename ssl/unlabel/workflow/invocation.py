@@ -22,6 +22,7 @@ from unlabel.run import Run
 from unlabel.workflow import (
     forecast,
     forkserver,
+    gpu_hours,
     leftovers,
     lifeline,
     machine,
@@ -112,6 +113,9 @@ class Invocation:
                 say("--touch runs no job, it only gives files a new time")
             elif (found := forecast.forecast(self.plan, jobs)).missing or look:
                 say(found.sentence(cores))
+                due = [job for job in jobs if job.reasons and planned_jobs.is_training(job.rule)]
+                if said := gpu_hours.sentence(self.plan, (job.run for job in due if job.run)):
+                    say(said)
                 if more := forecast.possible(self.plan, possible, cores):
                     say(more)
             if look:

@@ -1,6 +1,5 @@
 """The leaderboard of the runs that are finished, where other runs have failed."""
 
-import json
 import os
 import subprocess
 import sys
