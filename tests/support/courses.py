@@ -95,6 +95,8 @@ def small(recipe: dict[str, Any]) -> dict[str, Any]:
     sizes = {key: max(8, recipe[key] // 16) for key in SIZES if recipe.get(key)}
     if "depth" in recipe:  # of a transformer, whose width its heads must divide
         sizes |= {"width": 4 * recipe["heads"], "depth": 2}
+    if recipe.get("queue"):  # in a longer one, of 320 images, a negative would be the image itself
+        sizes["queue"] = 2 * BATCH
     if "splits" in recipe:  # of a batch of 512, which had 64 images each
         sizes["splits"] = 2
     if "blocks" in recipe:  # of 16 patches, not 64

