@@ -333,7 +333,7 @@ def test_a_study_of_settings_says_what_each_method_tried_and_what_is_best(tmp_pa
         write_json(metrics, found | {"validation_linear": best})
     study.make()
     text = study.page.with_suffix(".md").read_text()
-    assert re.search(r"\| simclr +\| 2 +\| 256 +\| 20\.0 +\|", text)
+    assert re.search(r"\| simclr +\| 2 +\| 256 +\| 20\.0 points +\|", text)
     assert re.search(r"\| rotation +\| 2 +\| its recipe +\| none +\|", text)
     assert not re.search(r"\| random +\| 1 ", text)
     tables = Page(study.page.read_text()).all("caption")

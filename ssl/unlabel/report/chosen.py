@@ -46,5 +46,6 @@ def _choices(comparison: Comparison, metric: str) -> Iterator[Choice]:
         if len(tried) < 2 or not base:
             continue
         best, arm = max(tried, key=lambda each: each[0])
-        gain = measure.write(abs(best - base[0])) if best > base[0] else "none"
+        unit = " points" if measure.share else measure.suffix
+        gain = f"{measure.write(best - base[0])}{unit}" if best > base[0] else "none"
         yield Choice(method, len(tried), "its recipe" if arm.label == BASE else arm.label, gain)
