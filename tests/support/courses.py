@@ -85,9 +85,10 @@ def early(recipe: Mapping[str, Any]) -> int:
     """The tenth of a course that its end is compared with.
 
     Not the first where a method needs an epoch to begin: a queue is full of noise, which is easily
-    told from keys, or there are no clusters yet.
+    told from keys, there are no clusters yet, or TiCo's moving average is still near zero.
     """
-    return 1 if recipe.get("queue") or recipe.get("clusters") else 0
+    waits = ("queue", "clusters", "contrast")
+    return 1 if any(recipe.get(key) for key in waits) else 0
 
 
 def small(recipe: dict[str, Any]) -> dict[str, Any]:
