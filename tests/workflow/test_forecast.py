@@ -98,8 +98,8 @@ def test_hours_on_a_gpu_are_arithmetic_and_said_to_be(plan):
     for run in runs:
         plan.add(run)
     shown = 200 * (plan.datasets.expected("cifar10").images or {"train": 50_000})["train"]
-    said = gpu_hours.sentence(plan, runs)
+    said = gpu_hours.sentence(plan, map(training, runs))
     assert said.startswith("by arithmetic, not measured: about ")
     assert f"for {number(shown * (6 + 8) * 1.1108352e9 / 1e15, 0)} PFLOP" in said
-    assert gpu_hours.sentence(plan, RUNS) == ""
+    assert gpu_hours.sentence(plan, map(training, RUNS)) == ""
     assert gpu_hours.views({"views": 2, "momentum_encoder": True}, {"crops": 4}) == (2 + 4) * 4

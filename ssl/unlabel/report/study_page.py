@@ -8,9 +8,9 @@ from unlabel.analysis.frozen_study import BASE, FrozenStudy
 from unlabel.analysis.judged_claim import OPEN
 from unlabel.analysis.judgement import Judgement
 from unlabel.analysis.metric import capital
-from unlabel.report import chosen, html, leaderboard, sections, study_chart, verdict_section
+from unlabel.report import html, leaderboard, sections, study_chart, verdict_section
 from unlabel.report.chart import Chart
-from unlabel.report.chosen import Choice
+from unlabel.report.chosen import HEADINGS, Choice, choices
 from unlabel.report.leaderboard import Cell
 from unlabel.report.sections import Part, markdown, plain
 from unlabel.units import duration, number
@@ -32,7 +32,7 @@ class StudyPart(Part):
     chosen: tuple[Choice, ...]  # if the study asks which settings are best
     table: ArmTable
 
-    headings = chosen.HEADINGS
+    headings = HEADINGS
 
 
 def render(judgement: Judgement) -> str:
@@ -66,9 +66,9 @@ def text(judgement: Judgement) -> str:
             for arm, cells in table.rows
         ]
         lines.append(f"## {plain(comparison.dataset)}\n")
-        if found_best := chosen.choices(comparison, study):
+        if found_best := choices(comparison, study):
             lines.append("Chosen on the validation split:\n")
-            lines.append(markdown(list(chosen.HEADINGS), [list(each.cells) for each in found_best]))
+            lines.append(markdown(list(HEADINGS), [list(each.cells) for each in found_best]))
         lines.append(markdown(["method", *(heading for heading, _ in table.columns)], cells))
     return "\n".join(lines)
 
@@ -81,7 +81,7 @@ def _part(comparison: Comparison, study: FrozenStudy) -> StudyPart:
         sections.measures(comparison),
         sections.settings(comparison),
         tuple(each for each in charts if each is not None),
-        chosen.choices(comparison, study),
+        choices(comparison, study),
         _table(comparison, study),
     )
 

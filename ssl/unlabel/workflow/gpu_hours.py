@@ -11,6 +11,7 @@ from typing import Any
 
 from unlabel.run import Run
 from unlabel.units import duration, number
+from unlabel.workflow.engine.planned_jobs import Job
 from unlabel.workflow.plan import Plan
 
 RATE = 133e12  # operations a second: 20,000 images/s of SimCLR with a ResNet-18 of 32 pixels
@@ -19,8 +20,9 @@ IMAGES = 10_000_000  # shown in all trainings; fewer are no matter for a GPU
 PIXELS, MANY = 32, 50_000  # of images, where that is not known: as in CIFAR-10
 
 
-def sentence(plan: Plan, runs: Iterable[Run]) -> str:
-    """What these trainings would cost; empty if that is too little to speak of."""
+def sentence(plan: Plan, jobs: Iterable[Job]) -> str:
+    """What the trainings among these jobs would cost; empty if that is too little to speak of."""
+    runs = [job.run for job in jobs if job.run and job.trains]
     shown = {run: _shown(plan, run) for run in runs if plan.trains(run)}
     if sum(shown.values()) < IMAGES:
         return ""

@@ -112,12 +112,10 @@ class Invocation:
             if {"-t", "--touch"} & {*sys.argv}:  # Snakemake does not tell that to a dry run
                 say("--touch runs no job, it only gives files a new time")
             elif (found := forecast.forecast(self.plan, jobs)).missing or look:
-                say(found.sentence(cores))
-                due = [job for job in jobs if job.reasons and planned_jobs.is_training(job.rule)]
-                if said := gpu_hours.sentence(self.plan, (job.run for job in due if job.run)):
-                    say(said)
-                if more := forecast.possible(self.plan, possible, cores):
-                    say(more)
+                said = [found.sentence(cores), gpu_hours.sentence(self.plan, jobs)]
+                said.append(forecast.possible(self.plan, possible, cores))
+                for each in filter(None, said):
+                    say(each)
             if look:
                 planned_jobs.say(summary(jobs), of_rules=True)
 
@@ -185,15 +183,11 @@ class Invocation:
 
     def fail(self, workflow: Any) -> None:
         """After a job has failed, or Ctrl-C."""
-        if not self.main:
-            return
-        if workflow.executor_plugin.name == "slurm":
+        if self.main and workflow.executor_plugin.name == "slurm":
             slurm.cancel()
-        wanted = {job.rule.name for job in workflow.dag.needrun_jobs()}
-        if self.failures.any and "report" in wanted:
-            unfinished = self.failures.unfinished()
-            if said := partial_report.write(self.report, self.runs, unfinished):
-                print(said, file=sys.stderr)
+        if self.main:
+            unfinished = self.failures.unfinished("report")
+            partial_report.write(self.report, self.runs, unfinished)
 
 
 def params_folder(workflow: Any) -> Path:

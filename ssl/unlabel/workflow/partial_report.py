@@ -12,18 +12,21 @@ from unlabel.run import Run
 WITHOUT = files.FROZEN / "without.json"  # the runs that it is made without
 
 
-def write(plan: Mapping[str, str], runs: Sequence[Run], unfinished: Mapping[Run, str]) -> str:
+def write(plan: Mapping[str, str], runs: Sequence[Run], unfinished: Mapping[Run, str]) -> None:
     """Write the report of the `runs` that are not `unfinished`, which it names.
 
     `plan` is the parameters of the rule `report`. Snakemake does not know of what is written here,
-    and so makes the report again as soon as it can. Returns what to say; nothing if no run of the
-    report is unfinished.
+    and so makes the report again as soon as it can.
     """
     missing = {run: why for run, why in unfinished.items() if run in runs}
-    if not missing:
-        return ""
+    if missing:
+        print(_write(plan, len(runs), missing), file=sys.stderr)
+
+
+def _write(plan: Mapping[str, str], asked: int, missing: Mapping[Run, str]) -> str:
+    """Write it -> what to say of it."""
     names = ", ".join(dict.fromkeys(run.method for run in missing))
-    if len(missing) == len(runs):
+    if len(missing) == asked:
         return "no run is finished, so there is no leaderboard"
     files.write_json(WITHOUT, {run.folder: why for run, why in missing.items()})
     folders = {"runs": "data/runs", "prepared": "data/prepared", "out": "reports"}

@@ -26,12 +26,18 @@ class Failures(logging.Handler):
         """Take note of a failed job."""
         self.any = self.any or getattr(record, "event", None) in FAILED
 
-    def unfinished(self) -> dict[Run, str]:
-        """The runs with jobs that failed or that wait for those, each with the reason."""
+    def unfinished(self, rule: str) -> dict[Run, str]:
+        """The runs with jobs that failed or that wait for those, each with the reason.
+
+        None unless a job of this rule waits for them.
+        """
         order = {rule.name: number for number, rule in enumerate(self.workflow.rules)}
-        left = [job for job in self.workflow.dag.needrun_jobs() if _about_a_run(job)]
+        left = list(self.workflow.dag.needrun_jobs())
+        if not self.any or rule not in {job.rule.name for job in left}:
+            return {}
         found: dict[Run, str] = {}
-        for job in sorted(left, key=lambda job: order[job.rule.name]):
+        of_runs = filter(_about_a_run, left)
+        for job in sorted(of_runs, key=lambda job: order[job.rule.name]):
             run, why = Run.of(str(job.output[0])), _reason(job)
             found[run] = found.get(run) or why
         return {run: why or "it is not finished" for run, why in found.items()}
