@@ -17,6 +17,7 @@ from unlabel.data.expected import remarks
 from unlabel.files import FROZEN
 from unlabel.fingerprint import fingerprint
 from unlabel.fingerprint.reach import PACKAGE
+from unlabel.params import planned_code
 from unlabel.params.command_line import ChosenDataset
 from unlabel.params.study import Study
 from unlabel.run import Run
@@ -81,6 +82,7 @@ class Plan:
         if not is_main():
             text = Path(os.environ[ENVIRONMENT]).read_bytes()
             return cls(params, frozen, chosen, json.loads(text))
+        planned_code.recall(frozen)
         path = _cache(params, frozen, chosen)
         text = path.read_bytes() if path.exists() else b"{}"
         entries = json.loads(text) if _frozen_plan(frozen, text).exists() else {}
@@ -90,6 +92,7 @@ class Plan:
         """Freeze the plan for this workflow's jobs, and until a recipe or its code changes."""
         if self.main:
             add_code(self.entries)
+            planned_code.keep(self.frozen)
             text = json.dumps(self.entries, sort_keys=True)
             path = _frozen_plan(self.frozen, text.encode()).resolve()
             for each in (_cache(self.params, self.frozen, self.chosen), path):
