@@ -4,7 +4,7 @@ Snakemake runs jobs, or it only looks: `-n`, `--dag`, `--summary`, `--lint`, `--
 A run first puts right what it finds: it ends the jobs that a killed Snakemake left, restores
 records that came with a commit, and has altered outputs made again. A look does none of this. It is
 shown the same corrections from memory, so that it plans the same jobs. It writes nothing but the
-plan, in files that are named by their content.
+plan, in files that are named by their content, and the fingerprints of its code.
 """
 
 import os
