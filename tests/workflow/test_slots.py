@@ -31,6 +31,9 @@ def run(params: Path, train: Path, state: Path, out: Path) -> None:
     noted = {"gpus": os.environ["CUDA_VISIBLE_DEVICES"], "start": time.monotonic()}
     _train_unseen(params, train, state, out)
     Path("noted", f"{os.getpid()}").write_text(json.dumps(noted | {"end": time.monotonic()}))
+
+
+run.__doc__ = _train_unseen.__doc__  # which says what the flags mean
 """
 
 

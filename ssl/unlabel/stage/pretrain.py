@@ -66,14 +66,16 @@ def run(params: Path, train: Path, state: Path, out: Path) -> None:
         flags = {"params": params, "train": train, "state": state, "out": out}
         if nodes.one():
             together = training.nodes, training.processes
-            return nodes.launch_here(*together, state / "nodes", "pretrain", **flags)
+            nodes.launch_here(*together, state / "nodes", "pretrain", **flags)
+            return
         if _done(out, identity):
             print(f"{out} is trained already", file=sys.stderr)
             return
         if training.nodes * training.processes > 1:
             # Here one may wait for hours: the processes that train together wait for minutes.
             with lock.acquire(state / "start", f"trains the run of {state}"):
-                return _together(training, state / "nodes", flags)
+                _together(training, state / "nodes", flags)
+            return
     leader = launch.leader()
     alone = lock.acquire(state / "lock", f"trains the run of {state}")
     with alone if leader else nullcontext():

@@ -20,6 +20,8 @@ from unlabel.training.launch import Failed, Failure
 
 MEETING = "UNLABEL_NODES_MEET"  # where the torchruns meet, HOST:PORT; only srun's processes have it
 
+START = 600  # seconds that a machine may take to load this program, and so the others wait
+
 
 def one() -> bool:
     """Is this the process that starts a torchrun on one of several machines?"""
@@ -61,7 +63,7 @@ def launch_here(nodes: int, processes: int, told: Path, stage: str, **flags: Pat
     first = os.environ["SLURM_PROCID"] == "0"  # on the machine of the process that called srun
     where = ["--nnodes", str(nodes), "--rdzv-backend", "c10d", "--max-restarts", "0"]
     where += ["--rdzv-endpoint", os.environ[MEETING], "--rdzv-id", os.environ["SLURM_JOB_ID"]]
-    where += ["--rdzv-conf", f"is_host={int(first)}"]
+    where += ["--rdzv-conf", f"is_host={int(first)},read_timeout={START}"]
     failures: Sequence[Failure] = ()
     try:
         launch.torchrun(processes, launch.words(stage, flags), where)
