@@ -42,7 +42,8 @@ def over(nodes: int, told: Path, stage: str, **flags: Path) -> None:
     shutil.rmtree(told, ignore_errors=True)  # of an earlier attempt
     told.mkdir(parents=True)
     command = ["srun", f"--nodes={nodes}", f"--ntasks={nodes}", "--ntasks-per-node=1"]
-    command += ["--kill-on-bad-exit=1", "--cpu-bind=quiet", "--input=none", sys.executable]
+    command += ["--kill-on-bad-exit=1", "--input=none", "--quiet", "--cpu-bind=none"]
+    command += [sys.executable]
     with socket.socket() as free:
         free.bind(("", 0))
         meeting = f"{socket.gethostname()}:{free.getsockname()[1]}"
@@ -63,6 +64,7 @@ def launch_here(nodes: int, processes: int, told: Path, stage: str, **flags: Pat
     first = os.environ["SLURM_PROCID"] == "0"  # on the machine of the process that called srun
     where = ["--nnodes", str(nodes), "--rdzv-backend", "c10d", "--max-restarts", "0"]
     where += ["--rdzv-endpoint", os.environ[MEETING], "--rdzv-id", os.environ["SLURM_JOB_ID"]]
+    where += ["--local-addr", socket.gethostname()]  # not localhost, as /etc/hosts may say
     where += ["--rdzv-conf", f"is_host={int(first)},read_timeout={START}"]
     failures: Sequence[Failure] = ()
     try:
