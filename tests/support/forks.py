@@ -184,11 +184,11 @@ def _work(job: socket.socket, streams: Sequence[int], asked: Mapping[str, object
 
 
 def _read_before(environment: Mapping[str, str]) -> dict[str, str]:
-    """What libraries read when they are loaded; PYTHONPATH is set anew in each fork."""
+    """What libraries read when they are loaded; each fork takes these two anew."""
     return {
         name: value
         for name, value in environment.items()
-        if name.startswith(READ_BEFORE) and name != "PYTHONPATH"
+        if name.startswith(READ_BEFORE) and name not in ("PYTHONPATH", "CUDA_VISIBLE_DEVICES")
     }
 
 

@@ -26,6 +26,7 @@ from support.project import (
     snakemake,
 )
 from unlabel.errors import UserError
+from unlabel.workflow import devices
 from unlabel.workflow import slurm as slurm_
 from unlabel.workflow.engine import partitions, records
 
@@ -138,6 +139,63 @@ def test_jobs_cancelled_and_requeued_come_to_the_same_bits(slurm, local, copy):
     assert "TimeLimit=02:00:00 " in probes  # what both need, one after another
     for each in (printed(folder), said):
         assert "has no accounting (Slurm accounting storage is disabled)" in each
+
+
+@needs_slurm
+def test_a_training_on_two_machines_goes_on_to_the_bits_of_one(slurm, tmp_path):
+    folder = project(tmp_path, LONGER)
+    runs = f"data/runs/tiny/digits/rotation/{VARIANT},training.{{}}=2/0"
+    over, alone = (folder / runs.format(each) for each in ("nodes", "processes"))
+    pair = ("--default-resources", "slurm_partition=pair")
+    running = start(folder, *SLURM, *pair, "--", f"{runs.format('nodes')}/run.json")
+
+    def goes_on() -> None:
+        """Wait until a state is saved that was not there before."""
+        path = next(over.glob("state.*/state.safetensors"), None)
+        before = path.stat().st_mtime_ns if path else 0
+        wait_for(
+            lambda: (
+                running.poll() is not None
+                or any(each.stat().st_mtime_ns > before for each in over.glob("state.*/state.saf*"))
+            )
+        )
+        assert running.poll() is None, printed(folder)
+
+    goes_on()
+    number = job("rotation")
+    about = ask("scontrol", "show", "job", number)
+    assert re.search(r"NumNodes=2 NumCPUs=2 NumTasks=2 CPUs/Task=1 ", about)
+    assert "TresPerNode=gres:gpu:1" in about
+    machines = {variables["SLURMD_NODENAME"] for variables in ranks(over)}
+    assert machines == {"gpu1", "gpu2"}
+    assert {variables["LOCAL_RANK"] for variables in ranks(over)} == {"0"}
+    requeue(number)
+    goes_on()
+    assert "going on after step" in log(folder, "rotation")
+    (second,) = [each for each in ranks(over) if each["RANK"] == "1"]
+    os.kill(int(second["pid"]), signal.SIGKILL)
+    assert running.wait(timeout=300) == 0, printed(folder)
+    assert "going on after step" in log(folder, "rotation")
+    jobs = ask("scontrol", "show", "job", "--oneliner").splitlines()
+    assert len([line for line in jobs if "training.nodes=2" in line]) == 2  # the killed, a new one
+    snakemake(folder, "--cores", "2", f"{runs.format('processes')}/run.json")
+    for name in ("encoder.safetensors", "method.safetensors", "log.parquet", "pictures.parquet"):
+        assert (over / name).read_bytes() == (alone / name).read_bytes()
+
+
+def ranks(run: Path) -> list[dict[str, str]]:
+    """The environments of the processes that train a run together, each with its number `pid`."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            text = (entry / "environ").read_bytes().decode(errors="replace")
+            command = (entry / "cmdline").read_bytes().decode(errors="replace")
+        except OSError:
+            continue
+        variables = dict(each.partition("=")[::2] for each in text.split("\0"))
+        if "LOCAL_RANK" in variables and str(run.relative_to(run.parents[6])) in command:
+            found.append(variables | {"pid": entry.name})
+    return found
 
 
 @needs_accounting
@@ -379,7 +437,9 @@ def test_a_cluster_with_commands_of_its_own(local, copy, tmp_path, monkeypatch, 
         monkeypatch.setenv(f"UNLABEL_{name}", str(tmp_path))
     shutil.rmtree(copy / RUN.format("rotation"))
     wanted = ["--profile", f"workflow/profiles/{profile}", *commands]
-    wanted += ["--envvars", "UNLABEL_PLAN", "UNLABEL_CHECKPOINT_SECONDS"]  # the test's own as well
+    monkeypatch.setenv(devices.STAND_INS, str(tmp_path))
+    own = ("UNLABEL_CHECKPOINT_SECONDS", devices.STAND_INS)  # the test's
+    wanted += ["--envvars", "UNLABEL_PLAN", *own]
     wanted += [
         "--seconds-between-status-checks",
         "1",

@@ -17,6 +17,7 @@ from unlabel.params.settings import check, load, nearest_target
 # Overrides are part of a path, so only characters that no shell or file system changes.
 OVERRIDE = re.compile(r"[A-Za-z_][\w./@]*=[\w.+\-\[\],]*")
 SECTIONS = ("dataset", "encoder", "method", "optimizer", "training", "hardware", "features")
+UNSEEN = "placement"  # the section that no stage reads
 
 
 def names(params: Path, group: str) -> list[str]:
@@ -89,6 +90,11 @@ def settings(params: Path, budget: str, dataset: str, method: str, variant: str)
         key = override.split("=")[0]
         if key.split(".")[0] == "hydra":  # which takes settings of its own and ignores them here
             _check_key(override, {*SECTIONS, "finetune", "probe", "transfer"}, where)
+        if key.split(".")[0] == UNSEEN:
+            raise UserError(
+                f"{override!r} cannot be a variant, as no result depends on it; "
+                f"set it in {params / 'budget' / budget}.yaml"
+            )
         if key in ("seed", "budget", "method") or key.split(".")[0] == "dataset":
             raise UserError(
                 f"{override!r} cannot be a variant: a run's path says its {key} already"
@@ -134,7 +140,7 @@ def _check(params: Path, resolved: Mapping[Any, Any], where: str) -> None:
             )
     defaults = load(params / "config.yaml")
     try:
-        for section in SECTIONS:
+        for section in (*SECTIONS, UNSEEN):
             if isinstance(resolved[section], str):  # optimizer=adam
                 default = defaults.get(section, {}).get("_target_", "")
                 raise UserError(

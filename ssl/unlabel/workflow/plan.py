@@ -58,7 +58,7 @@ class Plan:
         self.studies = PlannedStudies(self.datasets, self.runs, self.entries, freezer)
         # What rules ask of the parts
         self.settings, self.trained_by = self.runs.settings, self.runs.trained_by
-        self.trains = self.runs.trains
+        self.trains, self.placement = self.runs.trains, self.runs.placement
         self.of, self.dataset = self.runs.parameters, self.datasets.parameters
         self.study, self.inputs = self.studies.parameters, self.studies.inputs
         self.frozen_study, self.foreseen = self.studies.frozen_study, self.studies.foreseen

@@ -8,7 +8,8 @@ from typing import Any
 from unlabel.data.expected import Expected, changed
 from unlabel.errors import UserError
 from unlabel.params import compose
-from unlabel.params.settings import load, target
+from unlabel.params.placement import Placement
+from unlabel.params.settings import build, load, target
 from unlabel.run import Run
 from unlabel.workflow.freeze import (
     Entries,
@@ -66,6 +67,11 @@ class PlannedRuns:
         """Does a planned run's method train anything? `random` does not."""
         return bool(self.entries[run.folder]["pretrain"]["trains"])
 
+    def placement(self, run: Run) -> Placement:
+        """Where a planned run's jobs compute."""
+        found: Placement = build(self.entries[run.folder]["pretrain"]["placement"], compose.UNSEEN)
+        return found
+
     def trained_by(self, run: Run) -> dict[str, Any]:
         """The settings of a planned run's training, except its seed and its name."""
         alike = replace(run, seed=0).folder
@@ -110,6 +116,7 @@ class PlannedRuns:
             text, named = self._settings_of(stage, run, settings)
             stages[stage] = self.freezer.write(first.get(stage, seed) + text, named)
         # a method without a loss has nothing to train
+        stages["pretrain"]["placement"] = settings[compose.UNSEEN]
         stages["pretrain"]["trains"] = bool(target(settings["method"], "method").logs)
         return stages
 
