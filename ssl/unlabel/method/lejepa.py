@@ -53,7 +53,7 @@ class LeJEPA(Method):
         invariance = (z - z[: self.views].mean(0)).square().mean()
         a = torch.randn(z.shape[2], self.directions, device=z.device)
         normality = sigreg(z, a / a.norm(dim=0), self.knots, self.reach)
-        self.measures = {"invariance": invariance.detach(), "normality": normality.detach()}
+        self.measure(lambda: {"invariance": invariance, "normality": normality})
         yield (1 - self.normality) * invariance + self.normality * normality
 
     def embed(self, h: Tensor) -> Tensor:

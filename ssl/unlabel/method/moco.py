@@ -78,12 +78,15 @@ class MoCo(Method):
         k = local_rows(F.normalize(gather(k)[order.argsort()].float(), dim=1))
         negatives = self.queue if len(self.queue) else None
         logits, target = info_nce(q, k, self.temperature, negatives)
-        found = retrieval(logits, target)
-        _, *kept = self.logged({"queue": len(self.queue)})
-        self.measures = {metric.name: found[metric.name] for metric in kept}
+        self.measure(lambda: self.found(logits, target))
         yield F.cross_entropy(logits, target)  # equation 1
         self.key.follow(self.query, self.momentum, batch.share)  # equation 2
         self.queue = torch.cat([gather(k), self.queue])[: len(self.queue)]  # enqueue, dequeue
+
+    def found(self, logits: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """What is logged of `retrieval`."""
+        (_, *kept), every = self.logged({"queue": len(self.queue)}), retrieval(logits, target)
+        return {metric.name: every[metric.name] for metric in kept}
 
     def embed(self, h: Tensor) -> Tensor:
         return self.project(h)

@@ -65,7 +65,7 @@ class MSN(PatchMethod):
         match = torch.stack([F.cross_entropy(each, target) for each in logits]).mean()
         mean = gather(torch.stack([each.softmax(1) for each in logits], 1)).mean((0, 1))
         entropy = -torch.special.xlogy(mean, mean).sum()
-        self.measures = {"prototypes_used": entropy.detach().exp()}
+        self.measure(lambda: {"prototypes_used": entropy.exp()})
         yield match + self.entropy * (math.log(len(mean)) - entropy)  # equation 1
         self.teacher.follow(self.student, cosine(self.momentum, 1, batch.t), batch.share)
 

@@ -48,6 +48,7 @@ class SwAV(Method):
         self.temperature, self.epsilon, self.iterations = temperature, epsilon, iterations
         self.frozen, self.queue_start = frozen, queue_start
         self.register_buffer("queue", torch.zeros(2, queue, dim))
+        self.room: int | None = None  # empty rows of the queue; None: not known yet
 
     def step(self, batch: Batch) -> Iterator[Tensor]:
         self.prototypes.requires_grad_(batch.t >= self.frozen)
@@ -60,12 +61,15 @@ class SwAV(Method):
         if self.queue.numel() and batch.t >= self.queue_start:
             new = torch.stack([gather(each.detach().float()) for each in z[:2]])
             self.queue = torch.cat([new, self.queue], 1)[:, : self.queue.shape[1]]
+            self.room = max(0, (self.room or 0) - new.shape[1])
 
     @torch.no_grad()
     def codes(self, scores: Tensor, queue: Tensor) -> Tensor:
         """The codes of a view (b, K). A full queue helps to balance them (section 3.1)."""
         every = gather(scores)
-        more = [self.prototypes(queue)] if len(queue) and queue[-1].any() else []
+        if self.room is None:  # counted once, as a GPU waits for it
+            self.room = int((~queue.any(1)).sum())
+        more = [self.prototypes(queue)] if len(queue) and not self.room else []
         balanced = sinkhorn(torch.cat([every, *more]), self.epsilon, self.iterations)
         return local_rows(balanced[: len(every)])
 

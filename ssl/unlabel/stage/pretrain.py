@@ -232,7 +232,8 @@ def _train(
     wait = SECONDS
     lr = settings["optimizer"]["lr"]
     examples = hardware.hold(examples)
-    loop = fit(method, examples, optimizers, training, hardware, settings["seed"], start)
+    seed = settings["seed"]
+    loop = fit(method, examples, optimizers, training, hardware, seed, start, log.due)
     for step, result in enumerate(loop if players else (), start + 1):
         log.add(step, result, lr)
         progress.advance(training.batch, log.last())
