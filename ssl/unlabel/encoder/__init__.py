@@ -28,6 +28,7 @@ class Encoder(nn.Module):
     mean: Tensor
     std: Tensor
     chunk: int | None = None  # images per pass while it trains; see `chunked`
+    compiled = False  # whether its passes in training are compiled; see `compile_passes`
 
     def __init__(self, data: Data):
         super().__init__()
@@ -57,11 +58,23 @@ class Encoder(nn.Module):
 
     def in_chunks(self, function: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
         """Apply an encoder's function to inputs (B, ...), in training `chunk` images at a time."""
+        if self.training and self.compiled:
+            function = torch.compile(function, dynamic=False)  # compiled anew for each size alone
         return in_chunks(self, function, self.chunk if self.training else None, *inputs)
 
     def _pooled(self, x: Tensor) -> Tensor:
         # Channels last, as in memory, so that the gradient has this layout too.
         return self.maps(x).permute(0, 2, 3, 1).flatten(1, 2).mean(1)
+
+
+def compile_passes(module: nn.Module) -> None:
+    """Have torch compile what each encoder in `module` computes in training, when it first does.
+
+    The modules and the names of their weights stay as they are.
+    """
+    for each in module.modules():
+        if isinstance(each, Encoder):
+            each.compiled = True
 
 
 @contextmanager

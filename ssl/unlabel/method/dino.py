@@ -9,7 +9,7 @@ from unlabel.augment import Augment
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
 from unlabel.method import LOSS, Batch, Method
-from unlabel.method._views import compare
+from unlabel.method._views import compare, in_one_pass
 from unlabel.metric import Metric
 from unlabel.nn.distributed import average
 from unlabel.nn.layers import Norm, Prototypes, Teacher, cosine, mlp
@@ -60,8 +60,9 @@ class DINO(Method):
         self.prototypes.requires_grad_(batch.t >= self.frozen)
         views = [self.augment(batch.x), self.augment_(batch.x)]
         t = torch.cat([self.teacher(view) for view in views])  # (2B, K)
-        views += [self.local(batch.x) for _ in range(self.crops)]
+        local = [self.local(batch.x) for _ in range(self.crops)]
         s = [self.student(view) for view in views]  # (B, K) each
+        s += in_one_pass(self.student, local)
         p = ((t - self.centre) / self.temperature_at(batch.t)).softmax(1)
         self.measure(lambda: {"prototypes_used": perplexity(average(p.mean(0)))})
         yield cross_prediction([each / self.temperature for each in s], p.chunk(2))  # equation 3

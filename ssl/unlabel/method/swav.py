@@ -9,7 +9,7 @@ from unlabel.augment import Augment
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
 from unlabel.method import Batch, Method
-from unlabel.method._views import compare
+from unlabel.method._views import compare, in_one_pass
 from unlabel.nn.distributed import gather, local_rows
 from unlabel.nn.layers import Prototypes, mlp
 from unlabel.nn.losses import cross_prediction
@@ -53,8 +53,9 @@ class SwAV(Method):
     def step(self, batch: Batch) -> Iterator[Tensor]:
         self.prototypes.requires_grad_(batch.t >= self.frozen)
         views = [self.augment(batch.x), self.augment(batch.x)]
-        views += [self.local(batch.x) for _ in range(self.crops)]
+        local = [self.local(batch.x) for _ in range(self.crops)]
         z = [self.embed(self.encoder(view)) for view in views]  # (B, d) each
+        z += in_one_pass(lambda x: self.embed(self.encoder(x)), local)
         scores = [self.prototypes(each) for each in z]  # (B, K) each
         codes = [self.codes(s, queue) for s, queue in zip(scores[:2], self.queue, strict=True)]
         yield cross_prediction([s / self.temperature for s in scores], codes)  # equations 1, 2, 6

@@ -64,5 +64,5 @@ def whiten(z: Tensor, shrink: float) -> Tensor:
         one = torch.eye(z.shape[1], dtype=z.dtype, device=z.device)
         covariance = torch.lerp(z.T @ z / (len(z) - 1), one, shrink)
         factor, wrong = torch.linalg.cholesky_ex(covariance)  # without a GPU's wait for `wrong`
-        factor = factor.masked_fill(wrong != 0, torch.nan)
-        return torch.linalg.solve_triangular(factor, z.T, upper=False).T
+        white = torch.linalg.solve_triangular(factor, z.T, upper=False).T
+        return white.where(wrong == 0, torch.nan)

@@ -12,10 +12,11 @@ from unlabel.errors import UserError
 from unlabel.nn.distributed import gather, world
 
 
-class SynchronisedBatchNorm(_BatchNorm):
+class SynchronisedBatchNorm(nn.SyncBatchNorm):
     """Batch norm by the mean and variance over all processes, which have equally many images.
 
-    torch's own version needs GPUs. The parameters have the names they have in `nn.BatchNorm2d`.
+    torch's own version, with its fused kernels, needs GPUs; this one computes on CPUs as well. The
+    parameters have the names they have in `nn.BatchNorm2d`.
     """
 
     apart = False  # use the process's own images alone; see `in_turn`
@@ -36,6 +37,8 @@ class SynchronisedBatchNorm(_BatchNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.apart or world() == 1:
+            return _BatchNorm.forward(self, x)
+        if x.is_cuda:
             return super().forward(x)
         h = x.float()
         others = [d for d in range(x.ndim) if d != 1]

@@ -96,7 +96,7 @@ def fit(
 
     The random draws of a step depend only on the seed and the step. An epoch leaves out the images
     that do not fill a last batch. `logged` says which steps, counted from 1, have measures. If
-    several processes train together, each takes its own rows of every batch, and all yield the same.
+    several processes train together, each takes its own rows of a batch, and all yield the same.
     """
     per_epoch = len(images.id) // training.batch
     steps = training.steps(len(images.id))
