@@ -112,6 +112,7 @@ def main() -> None:
     parser.add_argument("--images", type=Path, help="a folder of train, validation and test.arrow")
     parser.add_argument("--out", type=Path, default=Path("gpu"), help="where results.json goes")
     parser.add_argument("--seconds", type=float, default=540, help="how long it may take")
+    parser.add_argument("--only", default="", help="parts whose names begin so, such as 'step'")
     parser.add_argument("--smoke", action="store_true", help="at a tiny size")
     parser.add_argument("--settings", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--child", choices=("hashes", "small"), help=argparse.SUPPRESS)
@@ -130,7 +131,7 @@ def main() -> None:
     if not CUDA:
         print(NO_GPU, flush=True)
     torch.set_num_threads(1)
-    findings = Findings(told.out, told.seconds)
+    findings = Findings(told.out, told.seconds, told.only)
     with tempfile.TemporaryDirectory() as work:
         check(findings, runs, images, Path(work))
     findings.note("seconds", round(told.seconds - findings.left()))

@@ -11,20 +11,27 @@ from support.joint import made
 from support.loops import close, cos
 from support.models import about, assembled, composed
 from unlabel.errors import UserError
+from unlabel.method._views import in_one_pass
 from unlabel.method.byol import regression
 from unlabel.training import loop
 from unlabel.training.optimizer import sgd
 
 
 @pytest.mark.parametrize("name", ["swav", "dino"])
-def test_multi_crop_adds_local_views(name, digits, batch):
+def test_multi_crop_adds_local_views_in_one_pass(name, digits, batch):
     method = assembled(composed(name, "method.crops=2,method.local.crop.size=12"), about(digits))
     seen = []
-    method.encoder.register_forward_hook(lambda _, x, __: seen.append(tuple(x[0].shape[2:])))
+    method.encoder.register_forward_hook(lambda _, x, __: seen.append(tuple(x[0].shape)))
     assert next(method.step(batch)).isfinite()
-    student = seen if name == "swav" else seen[2:] if len(seen) == 6 else seen
-    assert student == [(16, 16), (16, 16), (12, 12), (12, 12)]
+    assert seen == [(32, 1, 16, 16), (32, 1, 16, 16), (64, 1, 12, 12)]
     assert "a local view" in method.eval().show(batch.x[:4])
+
+
+def test_views_in_one_pass_come_apart_again():
+    views = list(torch.rand(3, 4, 1, 2, 2))
+    parts = in_one_pass(lambda x: 2 * x, views)
+    assert [part.tolist() for part in parts] == [(2 * view).tolist() for view in views]
+    assert in_one_pass(lambda x: x, []) == []
 
 
 @pytest.mark.parametrize("name", ["swav", "dino"])

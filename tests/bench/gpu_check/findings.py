@@ -13,9 +13,10 @@ import torch
 class Findings:
     """Each finding is printed and written to OUT/results.json at once, whatever comes after it."""
 
-    def __init__(self, out: Path, seconds: float):
+    def __init__(self, out: Path, seconds: float, only: str = ""):
         out.mkdir(parents=True, exist_ok=True)
         self.out, self.seconds, self.began = out, seconds, time.monotonic()
+        self.only = only  # how the names of the parts begin that are wanted
         self.found: dict[str, Any] = {}
 
     def left(self) -> float:
@@ -31,6 +32,8 @@ class Findings:
 
     def phase(self, name: str, need: float, function: Callable[..., object], *args: object) -> None:
         """Run a part if it has time; one that fails is noted, and the next one runs."""
+        if not name.startswith(self.only):
+            return
         if self.left() < need:
             self.note(name, f"skipped: {self.left():.0f} s left, {need:.0f} needed")
             return
