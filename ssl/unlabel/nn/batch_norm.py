@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Self
 
 import torch
@@ -92,6 +93,30 @@ def split(x: Tensor, splits: int) -> tuple[Tensor, ...]:
             f"method.splits is {splits}, too many for a batch of {len(x) * world()}; set it lower"
         )
     return x.chunk(parts)
+
+
+def pass_in_parts(network: nn.Module, x: Tensor, splits: int, one_pass: bool) -> Tensor:
+    """Apply a network to images (b, ...), of which batch norm sees `split(x, splits)` in turn.
+
+    With `one_pass`, all else sees them together, which takes fewer operations. The outcome differs
+    by rounding at most.
+    """
+    parts = split(x, splits)
+    if not one_pass or len(parts) == 1:
+        return torch.cat([network(part) for part in parts])
+    norms = [each for each in network.modules() if isinstance(each, _BatchNorm)]
+    for norm in norms:
+        vars(norm)["forward"] = partial(_each_part, norm, len(parts))  # instead of the class's own
+    try:
+        z: Tensor = network(x)
+    finally:
+        for norm in norms:
+            del vars(norm)["forward"]
+    return z
+
+
+def _each_part(norm: _BatchNorm, parts: int, x: Tensor) -> Tensor:
+    return torch.cat([type(norm).forward(norm, part) for part in x.chunk(parts)])
 
 
 @contextmanager
