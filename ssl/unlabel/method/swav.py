@@ -69,7 +69,7 @@ class SwAV(Method):
         """The codes of a view (b, K). A full queue helps to balance them (section 3.1)."""
         every = gather(scores)
         if self.room is None:  # counted once, as a GPU waits for it
-            self.room = int((~queue.any(1)).sum())
+            self.room = int((~queue.any(1)).sum()) if len(queue) else 0
         more = [self.prototypes(queue)] if len(queue) and not self.room else []
         balanced = sinkhorn(torch.cat([every, *more]), self.epsilon, self.iterations)
         return local_rows(balanced[: len(every)])

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Self
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -116,7 +117,20 @@ def pass_in_parts(network: nn.Module, x: Tensor, splits: int, one_pass: bool) ->
 
 
 def _each_part(norm: _BatchNorm, parts: int, x: Tensor) -> Tensor:
-    return torch.cat([type(norm).forward(norm, part) for part in x.chunk(parts)])
+    """What `norm.forward` makes of the parts, in one sum of their gradients and one count."""
+    if not norm.training:
+        return type(norm).forward(norm, x)
+    learned = [
+        [None] * parts if each is None else each.expand(parts, -1).unbind()
+        for each in (norm.weight, norm.bias)
+    ]
+    norm.get_buffer("num_batches_tracked").add_(parts)
+    seen = norm.running_mean, norm.running_var
+    made = [
+        F.batch_norm(part, *seen, weight, bias, True, norm.momentum or 0.0, norm.eps)
+        for part, weight, bias in zip(x.chunk(parts), *learned, strict=True)
+    ]
+    return torch.cat(made)
 
 
 @contextmanager
