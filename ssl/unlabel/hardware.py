@@ -104,7 +104,8 @@ def deterministic() -> None:
     os.environ.setdefault(*WORKSPACE)  # cuBLAS reads it when it is first called
     # What `use_deterministic_algorithms` does, without loading the compiler, which takes a second.
     torch.set_deterministic_debug_mode("error")
-    torch.utils.deterministic.fill_uninitialized_memory = False  # a pass over each new tensor
+    # Filling each new tensor first would be one more pass over it.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 def _device(name: str) -> str:
