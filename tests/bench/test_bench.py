@@ -98,7 +98,7 @@ def test_the_gpus_check_runs_from_one_folder_without_what_composes_settings(tmp_
     found = json.loads((tmp_path / "found/results.json").read_text())
     assert list(found) == ["step moco", "seconds"]
     assert found["step moco"]["images/s"] > 0
-    assert found["step moco"]["encoder passes"] == 16
+    assert found["step moco"]["encoder passes"] == (2 if torch.cuda.is_available() else 9)
     assert ("not measured" in done.stdout) != torch.cuda.is_available()
 
 
