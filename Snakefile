@@ -21,8 +21,9 @@ PLAN, STUDY, RUNS = INVOCATION.plan, INVOCATION.study, INVOCATION.runs
 BUDGET, ASKED, REQUESTS = INVOCATION.budget, INVOCATION.asked, INVOCATION.requests
 RUN = "data/runs/{budget}/{dataset}/{method}/{variant}/{seed}"
 PREPARED = "data/prepared/{dataset}"
-PHASES = "prepare pretrain features probe finetune transfer report method study"
-METRICS = [f"metrics/{probe}.json" for probe in compose.names(PARAMS, "probe")]
+PHASES = "prepare pretrain features probe measure finetune transfer report method study"
+PROBES = sorted([*compose.probes(PARAMS), "finetune", *STUDY.probes])
+METRICS = [f"metrics/{probe}.json" for probe in PROBES]
 
 
 resource_scopes:
@@ -37,6 +38,7 @@ wildcard_constraints:
     seed=r"\d+",
     target="[^/]+",
     study="[^/]+",
+    own="|".join(compose.own_probes(PARAMS)) or "(?!)",
 
 
 for phase in PHASES.split():

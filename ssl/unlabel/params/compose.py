@@ -33,8 +33,25 @@ def choose(params: Path, group: str, name: str) -> str:
 
 
 def probes(params: Path) -> list[str]:
-    """The probes of features. Fine-tuning trains the encoder, and is a stage of its own."""
-    return [name for name in names(params, "probe") if name != "finetune"]
+    """The probes of every run, which one job measures. Fine-tuning is a stage of its own.
+
+    Raises `UserError` for an unknown one.
+    """
+    listed = load(params / "config.yaml").get("probes")
+    if not isinstance(listed, list):
+        raise UserError(f"{params}/config.yaml has no list `probes`; name the probes of every run")
+    return sorted(choose(params, "probe", str(name)) for name in listed)
+
+
+def own_probes(params: Path) -> list[str]:
+    """The other probes. Each is a job of its own, on request."""
+    return sorted({*names(params, "probe")} - {*probes(params), "finetune"})
+
+
+def owner(metric: str, own: Sequence[str]) -> str:
+    """The probe of `own` that measures a metric, whose name begins with the probe's; or empty."""
+    name = metric.removeprefix("validation_")
+    return next((each for each in own if name.startswith(f"{each}_")), "")
 
 
 def split(variant: str) -> list[str]:
@@ -82,13 +99,16 @@ def settings(params: Path, budget: str, dataset: str, method: str, variant: str)
     for group, name in (("budget", budget), ("dataset", dataset), ("method", method)):
         choose(params, group, name)
     chosen = [f"budget={budget}", f"dataset={dataset}", f"method={method}"]
-    chosen += [f"+probe@probe.{probe}={probe}" for probe in probes(params)]
+    every = sorted([*probes(params), *own_probes(params)])
+    chosen += [f"+probe@probe.{probe}={probe}" for probe in every]
     overrides = split(variant)
     where = f"{method} on {dataset} at budget {budget}"
     for override in overrides:
         key = override.split("=")[0]
         if key.split(".")[0] == "hydra":  # which takes settings of its own and ignores them here
             _check_key(override, {*SECTIONS, "finetune", "probe", "transfer"}, where)
+        if key == "probes":
+            raise UserError(f"{override!r} cannot be a variant: ask for probes with --config")
         if key in ("seed", "budget", "method") or key.split(".")[0] == "dataset":
             raise UserError(
                 f"{override!r} cannot be a variant: a run's path says its {key} already"

@@ -56,7 +56,8 @@ class Invocation:
             self.requests = resources.Requests(self.plan, gpus, self.cluster)
             built = study.read(params, names["study"]).first
             self.budget = self.asked or built.budget or names["budget"]
-            self.study = self.plan.for_dataset(built, self.budget)
+            study_ = self.plan.for_dataset(built, self.budget)
+            self.study = self.plan.probes.asked(study_, command_line.probes(config), self.budget)
             self.runs = [run for _, run in self.study.runs(params, self.budget)]
             self.report = self.plan.report(self.study, self.budget)
         if self.main:  # profiles name it before the plan is complete
