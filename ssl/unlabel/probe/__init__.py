@@ -6,6 +6,9 @@ A probe chooses nothing by the labels of the test split: it only measures with t
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+import torch
+from torch import Tensor
+
 from unlabel.errors import UserError
 from unlabel.features.parquet import Features
 from unlabel.metric import Metric
@@ -33,6 +36,19 @@ class Probe:
             f"{type(self).__name__} needs the encoder and not only its features; take it out of "
             "the lists of probes in params/config.yaml, and ask for it with --config probes=NAME"
         )
+
+
+def balanced(right: Tensor, label: Tensor) -> float:
+    """The mean over classes of the share that is right: bool (N,), labels (N,) -> ()."""
+    _, place, count = label.unique(return_inverse=True, return_counts=True)
+    hits = torch.zeros(len(count), dtype=torch.float64, device=right.device)
+    return (hits.index_add_(0, place, right.double()) / count).mean().item()
+
+
+def balanced_accuracy(name: str, title: str) -> Metric:
+    """The `balanced` accuracy on the test split, of the accuracy NAME."""
+    title = f"{title}, mean over classes"
+    return Metric(f"balanced_{name}", title, share=True, better="higher", labels=True)
 
 
 def percent(fraction: float) -> str:

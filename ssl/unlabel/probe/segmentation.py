@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from unlabel.data.images import Images
 from unlabel.data.loader import batches, load
 from unlabel.data.masks import IGNORED
+from unlabel.data.splits import random_subset
 from unlabel.metric import Metric, accuracies
 from unlabel.probe._trained import EncoderProbe, Trained
 from unlabel.progress import Progress
@@ -47,10 +48,10 @@ class Segmentation(EncoderProbe):
     def measure_encoder(self, trained: Trained, seed: int) -> dict[str, float]:
         """`segmentation_miou`, `segmentation_accuracy`, with `validation_`, and the chosen `_lr`.
 
-        Of each split it takes the first `images`.
+        Of each split it takes some `images`, the same for all methods and seeds.
         """
         assert trained.masks is not None
-        train, validation, test = (each.take(slice(self.images)) for each in trained.splits)
+        train, validation, test = (random_subset(each, self.images) for each in trained.splits)
         number = len(trained.masks.classes)
         heads = self._train(trained, train, number, seed)
         found = [self._measure(trained, validation, head, number) for head in heads]
@@ -102,7 +103,10 @@ class Segmentation(EncoderProbe):
             count += maps[:, 0].numel()
         mean = total / count
         norm = nn.BatchNorm2d(len(mean), affine=False).to(trained.hardware.device).eval()
-        norm.running_mean, norm.running_var = mean.float(), (squares / count - mean**2).float()
+        norm.running_mean, norm.running_var = (
+            mean.float(),
+            (squares / count - mean**2).clamp(min=0).float(),
+        )
         return norm
 
     def _batches(

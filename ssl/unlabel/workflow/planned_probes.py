@@ -23,23 +23,24 @@ class PlannedProbes:
     def __init__(self, datasets: PlannedDatasets, runs: PlannedRuns, entries: Entries):
         self.datasets, self.runs, self.entries = datasets, runs, entries
 
-    def asked(self, study: Study, names: Iterable[str], budget: str) -> Study:
+    def asked(self, study: Study, names: Iterable[str], budget: str) -> tuple[Study, list[str]]:
         """The study with more probes: those of these `names`, or with "all" those that can measure.
 
-        Raises `UserError` for an unknown one, and for one that cannot measure a dataset.
+        Also why others cannot. Raises `UserError` for an unknown one, and for one that is named and
+        cannot measure a dataset.
         """
         own, names = compose.own_probes(self.runs.params), list(names)
         every = EVERY in names
         names = [*study.probes, *(own if every else names)]
-        chosen = []
+        chosen, left_out = [], []
         for name in dict.fromkeys(names):
             compose.choose(self.runs.params, "probe", name)
             if name in own:
                 why = next(self._refusals(study, name, budget), "")
                 if why and not every:
                     raise UserError(why)
-                chosen += [] if why else [name]
-        return replace(study, probes=sorted(chosen))
+                (left_out if why else chosen).append(why or name)
+        return replace(study, probes=sorted(chosen)), left_out
 
     def parameters(self, run: Run, probe: str) -> dict[str, str]:
         """The parameters of the rule `measure`."""
