@@ -58,7 +58,7 @@ def search(query: Split, bank: Split, recall: Sequence[int]) -> tuple[float, lis
     precisions, firsts = [], []
     size = max(1, BLOCK // len(unit))
     for h, label in zip(query.h.split(size), query.label.split(size), strict=True):
-        order = (F.normalize(h, dim=1) @ unit.T).argsort(1, descending=True, stable=True)
+        order = (F.normalize(h, dim=1) @ unit.T).argsort(stable=True, dim=1, descending=True)
         right = bank.label[order] == label[:, None]
         precisions.append(average_precision(right))
         firsts.append(right.int().argmax(1).masked_fill(~right.any(1), right.shape[1]))

@@ -79,8 +79,8 @@ class Robustness(EncoderProbe):
         validation = features.validation.labelled()
         turned = axes(train.h)
         known, chosen = (turned(train.h), train.label), (turned(validation.h), validation.label)
-        tuned = (len(features.classes), self.linear.l2, self.linear.tolerance)
-        weight = choose(*known, *chosen, *tuned).weight
+        classes, linear = len(features.classes), self.linear
+        weight = choose(*known, *chosen, classes, linear.l2, linear.tolerance).weight
         bank = (train.h, train.label)
         return {
             "linear": lambda h: (weight @ turned(h)).argmax(0),

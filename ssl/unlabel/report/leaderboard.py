@@ -8,7 +8,6 @@ from unlabel.analysis.estimate import Estimate, estimate
 from unlabel.analysis.metric import Measure
 from unlabel.units import DASH, duration, number, size
 
-
 DETECTION = "detection_"
 ON_REQUEST = (  # group, title and metric of what only some studies measure
     ("5-way, few shots", "1", "fewshot_1"),

@@ -43,7 +43,8 @@ class PlannedDatasets:
         """What is known of a dataset's images."""
         known = self._stages(name)["prepare"]
         size = known["size"] and (known["size"][0], known["size"][1])
-        return Expected(*(known[key] if key != "size" else size for key in Expected._fields))
+        counts, classes = known["images"], known["classes"]
+        return Expected(known["labelled"], size, counts, classes, known["masks"])
 
     def masks(self, name: str) -> dict[str, str]:
         """The parameters of the rule `masks` for a dataset."""

@@ -32,7 +32,7 @@ class PlannedProbes:
         own, names = compose.own_probes(self.runs.params), list(names)
         every = EVERY in names
         names = [*study.probes, *(own if every else names)]
-        chosen, left_out = [], []
+        chosen, left_out = list[str](), list[str]()
         for name in dict.fromkeys(names):
             compose.choose(self.runs.params, "probe", name)
             if name in own:
