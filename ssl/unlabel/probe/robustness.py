@@ -22,6 +22,7 @@ from unlabel.seeds import generator
 BATCH = 500
 SEVERITIES = 5
 CLEAN = "clean"
+EACH = "linear"  # the classifier whose accuracies are all kept, and not their means alone
 
 
 class Robustness(EncoderProbe):
@@ -46,7 +47,7 @@ class Robustness(EncoderProbe):
             for name in CORRUPTIONS:
                 words = name.replace("_", " ")
                 yield _accuracy(f"robustness_{kind}_{name}", f"{title}: {words}")
-                for number in range(1, SEVERITIES + 1):
+                for number in range(1, SEVERITIES + 1) if kind == EACH else ():
                     each = f"robustness_{kind}_{name}_{number}"
                     yield _accuracy(each, f"{title}: {words}, severity {number}")
 
@@ -54,8 +55,8 @@ class Robustness(EncoderProbe):
         """`robustness_linear` and `robustness_knn`, the means over all that follows.
 
         `robustness_linear_SNOW` is the mean of one corruption, `robustness_linear_severity_3` that
-        of a severity, `robustness_linear_SNOW_3` one number; `robustness_linear_clean` that of the
-        same images uncorrupted.
+        of a severity, `robustness_linear_SNOW_3` one number (of the linear classifier alone), and
+        `robustness_linear_clean` that of the same images uncorrupted.
         """
         classifiers = self._classifiers(trained.features, seed)
         test = trained.splits[2]
@@ -70,7 +71,7 @@ class Robustness(EncoderProbe):
         return {
             f"robustness_{kind}{end}": value
             for kind, found in right.items()
-            for end, value in _means(found).items()
+            for end, value in _means(found, kind == EACH).items()
         }
 
     def _classifiers(self, features: Features, seed: int) -> dict:
@@ -101,12 +102,13 @@ def _features(trained: Trained, images: Images, progress: Progress) -> Iterator[
         yield f"_{name}_{number}" if number else f"_{name}", torch.cat(parts)
 
 
-def _means(found: dict[str, float]) -> dict[str, float]:
-    """The accuracies of all conditions, and their means, by the end of their names."""
+def _means(found: dict[str, float], each: bool) -> dict[str, float]:
+    """The means of accuracies by the end of their names; those of `each` condition too, if so."""
     numbers = range(1, SEVERITIES + 1)
     of_names = {f"_{n}": mean(found[f"_{n}_{i}"] for i in numbers) for n in CORRUPTIONS}
     severities = {f"_severity_{i}": mean(found[f"_{n}_{i}"] for n in CORRUPTIONS) for i in numbers}
-    return {"": mean(of_names.values())} | severities | of_names | found
+    kept = found if each else {f"_{CLEAN}": found[f"_{CLEAN}"]}
+    return {"": mean(of_names.values())} | severities | of_names | kept
 
 
 def _accuracy(name: str, title: str) -> Metric:
