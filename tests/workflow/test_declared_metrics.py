@@ -65,7 +65,8 @@ def features(settings: dict, labelled: bool, projector: bool, views: bool = True
 
 
 def measured(settings: dict, probes: list[str], found: Features) -> set[str]:
-    recipes = {name: settings["probe"][name] for name in probes}
+    every = settings["probe"] | settings["measure"]
+    recipes = {name: every[name] for name in probes}
     numbers = [each for _, each in _run.measured(_run.built(recipes), found, 0)]
     assert len({name for each in numbers for name in each}) == sum(map(len, numbers))
     return {name for each in numbers for name in each}
@@ -107,7 +108,7 @@ def test_probes_measure_just_what_they_declare(method, labelled):
     settings["probe"]["information"]["candidates"] = [4, 16]  # no more than there are pairs
     finetuned = {name for name in names(settings, "") if "finetune_" in name}
     assert bool(finetuned) is True
-    probes = _run.built(settings["probe"])
+    probes = _run.built(settings["probe"] | settings["measure"])
     others = {name for name, each in probes.items() if isinstance(each, EncoderProbe)}
     encoded = {metric.name for name in others for metric in probes[name].metrics()}
     assert others == {"detection", "robustness", "segmentation"}

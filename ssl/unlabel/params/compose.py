@@ -99,14 +99,14 @@ def settings(params: Path, budget: str, dataset: str, method: str, variant: str)
     for group, name in (("budget", budget), ("dataset", dataset), ("method", method)):
         choose(params, group, name)
     chosen = [f"budget={budget}", f"dataset={dataset}", f"method={method}"]
-    every = sorted([*probes(params), *own_probes(params)])
-    chosen += [f"+probe@probe.{probe}={probe}" for probe in every]
+    chosen += [f"+probe@probe.{probe}={probe}" for probe in probes(params)]
+    chosen += [f"+probe@measure.{probe}={probe}" for probe in own_probes(params)]
     overrides = split(variant)
     where = f"{method} on {dataset} at budget {budget}"
     for override in overrides:
         key = override.split("=")[0]
         if key.split(".")[0] == "hydra":  # which takes settings of its own and ignores them here
-            _check_key(override, {*SECTIONS, "finetune", "probe", "transfer"}, where)
+            _check_key(override, {*SECTIONS, "finetune", "probe", "measure", "transfer"}, where)
         if key == "probes":
             raise UserError(f"{override!r} cannot be a variant: ask for probes with --config")
         if key in ("seed", "budget", "method") or key.split(".")[0] == "dataset":
@@ -145,7 +145,7 @@ def _check_key(override: str, known: Collection[str], where: str) -> None:
 
 def _check(params: Path, resolved: Mapping[Any, Any], where: str) -> None:
     known = [*OmegaConf.load(params / "config.yaml"), "dataset", "encoder", "method", "probe"]
-    known = [*known, "finetune", "about"]
+    known = [*known, "measure", "finetune", "about"]
     for key in resolved:
         if key not in known:
             raise UserError(
@@ -170,8 +170,9 @@ def _check(params: Path, resolved: Mapping[Any, Any], where: str) -> None:
                 f"{training['epochs']} epochs: the learning rate would never fall; set "
                 "training.warmup lower"
             )
-        for name, probe in resolved["probe"].items():
-            check(probe, f"probe.{name}")
+        for section in ("probe", "measure"):
+            for name, probe in resolved.get(section, {}).items():
+                check(probe, f"{section}.{name}")
         check(resolved["finetune"], "finetune")
         check(resolved["transfer"], "transfer")
         for name in resolved["transfer"]["probes"]:

@@ -12,13 +12,17 @@ from unlabel.probe import Probe
 from unlabel.probe._trained import EncoderProbe, Trained
 
 
-def built(recipes: Mapping[str, Settings]) -> dict[str, Probe]:
-    """The probes of recipes, by name. Raises `UserError` for a recipe of something else."""
+def built(recipes: Mapping[str, Settings], section: str = "probe") -> dict[str, Probe]:
+    """The probes of recipes, by name; `section` is where the settings have them.
+
+    Raises `UserError` for a recipe of something else.
+    """
     probes: dict[str, Probe] = {}
     for name, recipe in recipes.items():
-        probes[name] = build(recipe, f"probe.{name}")
+        where = f"{section}.{name}"
+        probes[name] = build(recipe, where)
         if not isinstance(probes[name], Probe):
-            raise UserError(f"probe.{name}._target_ is {recipe['_target_']}, which is no probe")
+            raise UserError(f"{where}._target_ is {recipe['_target_']}, which is no probe")
     return probes
 
 

@@ -48,7 +48,7 @@ def run(
     settings = load(params)
     hardware: Hardware = build(settings["hardware"], "hardware").resolve()
     hardware.configure()
-    probes = built(settings["probe"])
+    probes = built(settings["measure"], "measure")
     everything = parquet.read(features, views).to(hardware.device)
     trained = None
     if any(isinstance(probe, EncoderProbe) for probe in probes.values()):

@@ -72,7 +72,8 @@ class PlannedProbes:
         """What a run's probe needs, as `Probe` says; kept in the plan."""
         key = f"probe {run.budget}/{run.method}/{run.variant}/{name}"
         if key not in self.entries:
-            probe = build(self.runs.settings(run)["probe"][name], f"probe.{name}")  # loads torch
+            recipe = self.runs.settings(run)[MEASURE][name]
+            probe = build(recipe, f"{MEASURE}.{name}")  # loads torch; a kept plan does not
             facts = {fact: getattr(probe, fact) for fact in ("labels", "classes", "masks")}
             for other in probe.others:
                 compose.choose(self.runs.params, "dataset", other)

@@ -28,7 +28,7 @@ SECTIONS = {  # the settings that each stage reads, or whose code it runs
     "probe": ("hardware", "probe"),
     "transfer": ("hardware", "encoder", "transfer", "probe"),
     "finetune": ("hardware", "encoder", "finetune"),
-    MEASURE: ("hardware", "encoder", "probe"),
+    MEASURE: ("hardware", "encoder", MEASURE),
 }
 
 
@@ -131,10 +131,11 @@ class PlannedRuns:
         if key not in self._shared:
             kind, _, probe = stage.partition(" ")
             shared = {section: settings[section] for section in SECTIONS[kind]}
-            if "probe" in shared:
-                of = {"probe": compose.probes(self.params), MEASURE: [probe]}
-                names = of.get(kind, settings["transfer"]["probes"])
-                shared["probe"] = {name: settings["probe"][name] for name in names}
+            if kind == "transfer":
+                probes = settings["transfer"]["probes"]
+                shared["probe"] = {name: settings["probe"][name] for name in probes}
+            if kind == MEASURE:
+                shared[MEASURE] = {probe: settings[MEASURE][probe]}
             self._shared[key] = as_yaml(shared), targets_of(shared)
         return self._shared[key]
 
