@@ -34,6 +34,7 @@ class Job:
         """From what Snakemake says when a job starts."""
         parts = str(outputs[0]).split("/") if outputs else []
         run = parts[2:7] if parts[:2] == ["data", "runs"] else list(map(str, wildcards.values()))
+        run += [str(wildcards["own"])] if "own" in wildcards else []  # a probe on request
         return cls(kind(rule), "/".join(run), tuple(map(Path, logs)), now)
 
     @property
