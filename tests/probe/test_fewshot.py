@@ -49,13 +49,13 @@ def test_an_episode_is_decided_by_the_nearest_centroid():
 
 
 def test_the_interval_holds_the_mean_of_more_episodes_as_often_as_it_says():
-    every = FewShot(shots=[1], episodes=4000).measure(features(), 0)["fewshot_1"]
-    probe = FewShot(shots=[1], episodes=4000)
+    every = FewShot(shots=[1], episodes=1000).measure(features(), 0)["fewshot_1"]
+    probe = FewShot(shots=[1], episodes=1000)
     known = features().test
     x = torch.nn.functional.normalize(known.h - features().train.h.mean(0), dim=1)
-    rates = probe._episodes(known, x, 1, generator("fewshot", "others")).split(100)
+    rates = probe._episodes(known, x, 1, generator("fewshot", "others")).split(50)
     held = [abs(float(part.mean()) - every) < half_width(part) for part in rates]
-    assert sum(held) >= 34  # of 40, and 38 are expected
+    assert sum(held) >= 16  # of 20, and 19 are expected
 
 
 def test_few_images_of_a_class_give_fewer_queries_and_too_few_classes_a_sentence():

@@ -23,7 +23,9 @@ def test_retrieval_is_the_fields_average_precision_and_recall(monkeypatch):
         for k in first:
             nearest = sorted(range(len(bank.id)), key=lambda i, row=row: -float(row[i]))[:k]
             first[k] += any(bool(right[i]) for i in nearest)
-    assert found["retrieval_map"] == pytest.approx(sum(precisions) / len(precisions), abs=1e-6)
+    assert found["retrieval_map"] == pytest.approx(
+        sum(precisions) / len(precisions), abs=1e-4
+    )  # equal similarities, rounded
     for k, count in first.items():
         assert found[f"retrieval_recall_{k}"] == count / len(query.id)
     assert set(found) == {metric.name for metric in Retrieval(recall=[1, 3]).metrics()}

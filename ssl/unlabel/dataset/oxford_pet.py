@@ -109,6 +109,7 @@ class OxfordPet(Dataset):
 
     def _place(self, raw: Path, file: File) -> Path:
         folder, root = file.name.removesuffix(".tar.gz"), self.root
-        if root and (below := Path(root).expanduser() / FOLDER).is_dir():
-            root = str(below)
+        for place in (raw, Path(root).expanduser()) if root else (raw,):
+            if (place / FOLDER).is_dir():
+                root = str(place / FOLDER)
         return located("Oxford-IIIT Pet", file, folder, raw, root, "oxford_pet")

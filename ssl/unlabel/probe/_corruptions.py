@@ -15,6 +15,7 @@ from torch import Generator, Tensor
 
 from unlabel.probe._image_filters import (
     blurred,
+    boxed,
     filtered,
     grey,
     moved,
@@ -168,8 +169,7 @@ def elastic_transform(x: Tensor, severity: int, draw: Generator) -> Tensor:
 def pixelate(x: Tensor, severity: int, draw: Generator) -> Tensor:
     share = (0.95, 0.9, 0.85, 0.75, 0.65)[severity]
     height, width = x.shape[2:]
-    small = F.interpolate(x, (int(height * share), int(width * share)), mode="area")
-    return F.interpolate(small, (height, width), mode="nearest")
+    return boxed(boxed(x, int(height * share), int(width * share)), height, width)
 
 
 def jpeg_compression(x: Tensor, severity: int, draw: Generator) -> Tensor:

@@ -47,6 +47,20 @@ def blurred(x: Tensor, sigma: float, cut: float = 4) -> Tensor:
     return filtered(filtered(x, kernel[None]), kernel[:, None])
 
 
+def boxed(x: Tensor, height: int, width: int) -> Tensor:
+    """Resized: each new pixel is the mean of those whose centres it covers, as in Pillow's BOX."""
+    return boxes(x.shape[2], height).to(x) @ x @ boxes(x.shape[3], width).to(x).T
+
+
+def boxes(before: int, after: int) -> Tensor:
+    """What each new pixel of a row takes from each old one: (after, before)."""
+    scale = before / after
+    centre = (torch.arange(after, dtype=torch.float64)[:, None] + 0.5) * scale
+    distance = (torch.arange(before) + 0.5 - centre) / max(scale, 1)
+    weight = ((distance > -0.5) & (distance <= 0.5)).float()
+    return weight / weight.sum(1, keepdim=True)
+
+
 def sampled(x: Tensor, grid: Tensor, border: str = "reflection") -> Tensor:
     return F.grid_sample(x, grid, padding_mode=border, align_corners=False)
 
