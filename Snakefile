@@ -22,8 +22,7 @@ BUDGET, ASKED, REQUESTS = INVOCATION.budget, INVOCATION.asked, INVOCATION.reques
 RUN = "data/runs/{budget}/{dataset}/{method}/{variant}/{seed}"
 PREPARED = "data/prepared/{dataset}"
 PHASES = "prepare pretrain features probe measure finetune transfer report method study"
-PROBES = sorted([*compose.probes(PARAMS), "finetune", *STUDY.probes])
-METRICS = [f"metrics/{probe}.json" for probe in PROBES]
+METRICS = [f"metrics/{name}.json" for name in compose.measured(PARAMS, STUDY.probes)]
 
 
 resource_scopes:
@@ -38,7 +37,6 @@ wildcard_constraints:
     seed=r"\d+",
     target="[^/]+",
     study="[^/]+",
-    own="|".join(compose.own_probes(PARAMS)) or "(?!)",
 
 
 for phase in PHASES.split():

@@ -13,6 +13,8 @@ rule measure:
         f"{RUN}/metrics/{{own}}.json",
     log:
         "logs/measure/{budget}-{dataset}-{method}-{variant}-{seed}-{own}.log",
+    wildcard_constraints:
+        own="|".join(compose.own_probes(PARAMS)) or "(?!)",
     threads: 1
     resources:
         in_turn=1,

@@ -48,6 +48,11 @@ def own_probes(params: Path) -> list[str]:
     return sorted({*names(params, "probe")} - {*probes(params), "finetune"})
 
 
+def measured(params: Path, own: Sequence[str]) -> list[str]:
+    """All probes of a study that asks for the probes `own`, fine-tuning among them."""
+    return sorted([*probes(params), "finetune", *own])
+
+
 def owner(metric: str, own: Sequence[str]) -> str:
     """The probe of `own` that measures a metric, whose name begins with the probe's; or empty."""
     name = metric.removeprefix("validation_")
