@@ -158,7 +158,7 @@ def test_a_probe_on_request_measures_the_encoder_or_its_features(trained):
     own = settings["measure"]
     assert set(own) == set(compose.own_probes(PARAMS))
     own["robustness"] |= {"images": 20}
-    own["detection"] |= {"others": ["digits"], "k": 5}
+    own["detection"] |= {"others": ["test"], "k": 5}  # what the file calls itself
     for name in ("fewshot", "detection", "robustness"):
         frozen = settings | {"measure": {name: own[name]}}
         (trained / "params.yaml").write_text(yaml.safe_dump(frozen))
