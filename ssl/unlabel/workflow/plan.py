@@ -31,6 +31,7 @@ from unlabel.workflow.freeze import (
     without_code,
 )
 from unlabel.workflow.planned_datasets import PlannedDatasets
+from unlabel.workflow.planned_probes import PlannedProbes
 from unlabel.workflow.planned_runs import PlannedRuns, say
 from unlabel.workflow.planned_statements import PlannedStatements
 from unlabel.workflow.planned_studies import PlannedStudies
@@ -60,6 +61,8 @@ class Plan:
         self.settings, self.trained_by = self.runs.settings, self.runs.trained_by
         self.trains, self.placement = self.runs.trains, self.runs.placement
         self.of, self.dataset = self.runs.parameters, self.datasets.parameters
+        self.masks = self.datasets.masks
+        self.probes = PlannedProbes(self.datasets, self.runs, self.entries)
         self.study, self.inputs = self.studies.parameters, self.studies.inputs
         self.frozen_study, self.foreseen = self.studies.frozen_study, self.studies.foreseen
         statements = PlannedStatements(self.studies, self.entries, freezer)
@@ -129,6 +132,14 @@ class Plan:
         Snakemake reruns for a changed parameter only if it is a function of wildcards alone.
         """
         return lambda wildcards: self.runs.parameters(run_of(wildcards, known), stage)
+
+    def measure(self, wildcards: Any) -> dict[str, str]:
+        """The parameters of the rule `measure`."""
+        return self.probes.parameters(run_of(wildcards, {}), wildcards["own"])
+
+    def measured(self, kind: str) -> Callable[[Any], list[str]]:
+        """What a probe on request reads beside its run, as a function of the wildcards."""
+        return lambda wildcards: self.probes.inputs(run_of(wildcards, {}), wildcards["own"])[kind]
 
     def state(self, **known: str) -> Callable[[Any], str]:
         """The folder of a run's training state, as a function of the wildcards not `known`.
