@@ -30,7 +30,7 @@ from unlabel.nn.distributed import any_process
 from unlabel.params.settings import build, load, target
 from unlabel.progress import Progress
 from unlabel.seeds import derive, generator
-from unlabel.training import checkpoint, environment, fits, launch, pictures
+from unlabel.training import checkpoint, environment, fits, launch, nodes, pictures
 from unlabel.training.fits import Fitted
 from unlabel.training.log import Log
 from unlabel.training.loop import Training, fit
@@ -46,8 +46,8 @@ def run(params: Path, train: Path, state: Path, out: Path) -> None:
 
     Writes params.yaml, encoder.safetensors, method.safetensors (what else the method has learned),
     log.parquet, pictures.parquet and run.json. A training that was stopped or killed goes on from
-    its last state. If training.processes is above 1, torchrun starts that many processes, and the
-    first one writes.
+    its last state. If training.processes is above 1, torchrun starts that many processes, on each
+    of training.nodes machines, and the first one writes.
 
     Args:
         params: the run's settings, a YAML file
@@ -63,12 +63,18 @@ def run(params: Path, train: Path, state: Path, out: Path) -> None:
     code = fingerprint("unlabel.stage.pretrain", *targets(settings))
     identity = {"settings": settings, "code": code, "torch": torch.__version__}
     if not launch.launched():
+        flags = {"params": params, "train": train, "state": state, "out": out}
+        if nodes.one():
+            together = training.nodes, training.processes
+            nodes.launch_here(*together, state / "nodes", "pretrain", **flags)
+            return
         if _done(out, identity):
             print(f"{out} is trained already", file=sys.stderr)
             return
-        if training.processes > 1:
-            flags = {"params": params, "train": train, "state": state, "out": out}
-            launch.launch(training.processes, "pretrain", **flags)
+        if training.nodes * training.processes > 1:
+            # Here one may wait for hours: the processes that train together wait for minutes.
+            with lock.acquire(state / "start", f"trains the run of {state}"):
+                _together(training, state / "nodes", flags)
             return
     leader = launch.leader()
     alone = lock.acquire(state / "lock", f"trains the run of {state}")
@@ -76,6 +82,13 @@ def run(params: Path, train: Path, state: Path, out: Path) -> None:
         _run(settings, training, identity, train, state, out)
         if leader:
             shutil.rmtree(state)
+
+
+def _together(training: Training, told: Path, flags: dict[str, Path]) -> None:
+    if training.nodes > 1:
+        nodes.over(training.nodes, told, "pretrain", **flags)
+    else:
+        launch.launch(training.processes, "pretrain", **flags)
 
 
 def _run(
@@ -86,7 +99,7 @@ def _run(
     state: Path,
     out: Path,
 ) -> None:
-    with launch.member(training.processes):
+    with launch.member(training.nodes * training.processes):
         done = _done(out, identity)  # the lock's last holder may have finished it
         if not done and launch.leader():
             done = checkpoint.take_back(out, identity)
@@ -97,9 +110,12 @@ def _run(
         examples, data = _examples(train, training, settings)
         training, recipe, changes = _fitted(settings, data.size)
         method = _method(settings | {"method": recipe}, data, hardware)
-        # Neither another kind of device nor another precision comes to the same bits.
-        kind = torch.device(hardware.device).type
-        on = {"hardware.device": kind, "hardware.precision": hardware.precision}
+        # Another kind of device, another precision or a compiled encoder comes to other bits.
+        on = {
+            "hardware.device": torch.device(hardware.device).type,
+            "hardware.precision": hardware.precision,
+            "hardware.compile": hardware.compile,
+        }
         log, seconds = _train(method, examples, settings, training, hardware, state, identity | on)
     if not launch.leader():
         return
@@ -116,6 +132,7 @@ def _run(
     del about["settings"]  # these are in params.yaml
     about |= {
         "precision": hardware.precision,
+        "compiled": hardware.compile,
         "images": len(examples.id),
         "parameters": sum(p.numel() for p in method.encoder.parameters()),
         "labels": method.labels,
@@ -197,6 +214,8 @@ def _method(settings: dict[str, Any], data: Data, hardware: Hardware) -> Method:
     method: Method = build(settings["method"], "method", encoder=backbone, data=data)
     synchronise(method)
     hardware.move(method)
+    if hardware.compile:
+        encoder.compile_passes(method)
     return method
 
 
@@ -232,7 +251,8 @@ def _train(
     wait = SECONDS
     lr = settings["optimizer"]["lr"]
     examples = hardware.hold(examples)
-    loop = fit(method, examples, optimizers, training, hardware, settings["seed"], start)
+    seed = settings["seed"]
+    loop = fit(method, examples, optimizers, training, hardware, seed, start, log.due)
     for step, result in enumerate(loop if players else (), start + 1):
         log.add(step, result, lr)
         progress.advance(training.batch, log.last())

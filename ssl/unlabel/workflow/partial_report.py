@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from unlabel import files
 from unlabel.params import planned_code
 from unlabel.run import Run
+from unlabel.workflow.plan import ENVIRONMENT
 
 WITHOUT = files.FROZEN / "without.json"  # the runs that it is made without
 
@@ -32,9 +33,11 @@ def _write(plan: Mapping[str, str], asked: int, missing: Mapping[Run, str]) -> s
     folders = {"runs": "data/runs", "prepared": "data/prepared", "out": "reports"}
     flags = {"params": plan["settings"], **folders, "without": str(WITHOUT)}
     words = [word for name, value in flags.items() for word in (f"--{name}", value)]
+    environment = os.environ | {planned_code.ENVIRONMENT: plan["code"]}
+    del environment[ENVIRONMENT]  # no job of the workflow: it may write what another job has made
     done = subprocess.run(
         [sys.executable, "-m", "unlabel", "report", *words],
-        env=os.environ | {planned_code.ENVIRONMENT: plan["code"]},
+        env=environment,
         capture_output=True,
         text=True,
     )
