@@ -18,7 +18,7 @@ def rate(name: str) -> float:
     """The learning rate of a method at `quick`."""
     own = PARAMS / f"method/quick/{name}.yaml"
     optimizer = load(own)["optimizer"] if own.exists() else {}
-    return optimizer.get("lr") or load(PARAMS / "budget/quick.yaml")["optimizer"]["lr"]
+    return float(optimizer.get("lr") or load(PARAMS / "budget/quick.yaml")["optimizer"]["lr"])
 
 
 def setting(recipe: dict[str, Any], key: str) -> Any:
