@@ -65,8 +65,8 @@ def run(params: Path, train: Path, state: Path, out: Path) -> None:
     if not launch.launched():
         flags = {"params": params, "train": train, "state": state, "out": out}
         if nodes.one():
-            together = training.nodes, training.processes
-            nodes.launch_here(*together, state / "nodes", "pretrain", **flags)
+            per_node, told = training.processes, state / "nodes"
+            nodes.launch_here(training.nodes, per_node, told, "pretrain", **flags)
             return
         if _done(out, identity):
             print(f"{out} is trained already", file=sys.stderr)
