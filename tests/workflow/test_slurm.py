@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from snakemake_executor_plugin_slurm import ExecutorSettings
 
+from support import forks
 from support.cluster import PATH, needs_accounting, needs_slurm, running
 from support.project import (
     LONGER,
@@ -106,9 +107,11 @@ def wait_for(what: Callable[[], bool], seconds: float = 300) -> None:
 
 
 @needs_slurm
-def test_jobs_cancelled_and_requeued_come_to_the_same_bits(slurm, local, tmp_path):
-    folder = project(tmp_path, LONGER)
-    running = start(folder, *SLURM)
+def test_jobs_cancelled_and_requeued_come_to_the_same_bits(slurm, local, copy):
+    folder, trainings = copy, [RUN.format(method) for method in ("simclr", "rotation")]
+    for made in [*trainings, "reports"]:
+        shutil.rmtree(folder / made)
+    running = start(folder, *SLURM, *[f"{run}/run.json" for run in trainings])
     todo = {"simclr": lambda number: ask("scancel", number), "rotation": requeue}
 
     def disturbed() -> bool:
@@ -119,10 +122,12 @@ def test_jobs_cancelled_and_requeued_come_to_the_same_bits(slurm, local, tmp_pat
 
     wait_for(disturbed)
     assert running.wait(timeout=900) == 0, printed(folder)
-    assert digests(folder) == digests(local)
     for method in ("simclr", "rotation"):
         assert "going on after step" in log(folder, method)
-    jobs = ask("scontrol", "show", "job", "--oneliner").splitlines()
+    said = snakemake(folder, *SLURM)  # all the rest
+    assert digests(folder) == digests(local)
+    all_jobs = ask("scontrol", "show", "job", "--oneliner").splitlines()
+    jobs = [line for line in all_jobs if f"WorkDir={folder} " in line]
     assert all(re.match(r"JobId=\d+ JobName=unlabel-[0-9a-f]{8}_", line) for line in jobs)
     tries = [line for line in jobs if "pretrain_simclr_wildcards" in line]
     assert [re.search(r"MinMemoryNode=(\w+)", line)[1] for line in tries] == ["8000M", "16000M"]
@@ -132,7 +137,8 @@ def test_jobs_cancelled_and_requeued_come_to_the_same_bits(slurm, local, tmp_pat
     (probes,) = [line for line in jobs if "rule_probes_probe" in line]  # of both runs
     assert re.search("NumCPUs=1 .*MinMemoryNode=8000M ", probes)  # what one of them needs
     assert "TimeLimit=02:00:00 " in probes  # what both need, one after another
-    assert "has no accounting (Slurm accounting storage is disabled)" in printed(folder)
+    for each in (printed(folder), said):
+        assert "has no accounting (Slurm accounting storage is disabled)" in each
 
 
 @needs_slurm
@@ -221,9 +227,9 @@ def test_without_accounting_slurm_must_remember_jobs_until_it_is_asked(slurm, ca
 
 @needs_slurm
 def test_interrupted_it_cancels_also_a_job_whose_state_it_is_asking_for(
-    slurm, tmp_path, monkeypatch
+    slurm, copy, tmp_path, monkeypatch
 ):
-    folder = project(tmp_path / "project", LONGER)
+    folder = copy
     long = "data/runs/tiny/digits/rotation/training.epochs=8000/0"
     slow, asked, squeue = (tmp_path / name for name in ("slow", "asked", "squeue"))
     wait = f"if [ -e {slow} ]; then touch {asked}; while [ -e {slow} ]; do sleep 0.1; done; fi"
@@ -246,9 +252,11 @@ def test_interrupted_it_cancels_also_a_job_whose_state_it_is_asking_for(
 
 
 @needs_slurm
-def test_what_a_killed_snakemake_left_ends_before_it_starts_anew(slurm, local, tmp_path):
-    folder = project(tmp_path, LONGER)
+def test_what_a_killed_snakemake_left_ends_before_it_starts_anew(slurm, local, copy):
+    folder = copy
     wanted = (*SLURM, *[f"{RUN.format(method)}/run.json" for method in ("simclr", "rotation")])
+    for method in ("simclr", "rotation"):
+        shutil.rmtree(folder / RUN.format(method))
     running = start(folder, *wanted)
     jobs = {}
 
@@ -282,8 +290,8 @@ def test_what_a_killed_snakemake_left_ends_before_it_starts_anew(slurm, local, t
 
 
 @needs_slurm
-def test_a_look_leaves_the_jobs_in_slurm_and_their_marks_alone(slurm, tmp_path):
-    folder = project(tmp_path, LONGER)
+def test_a_look_leaves_the_jobs_in_slurm_and_their_marks_alone(slurm, copy):
+    folder = copy
     long = "data/runs/tiny/digits/rotation/training.epochs=8000/0"
     running = start(folder, *SLURM, f"{long}/run.json")
     wait_for(lambda: any((folder / long).glob("state.*/*")) or running.poll() is not None)
@@ -450,6 +458,8 @@ def test_a_cluster_with_commands_of_its_own(local, copy, tmp_path, monkeypatch, 
         # Snakemake itself misses a job if it was just asking for its status.
         subprocess.run([QUEUE / "cancel", session.parent.name], check=True)
     assert not (copy / RUN.format("rotation") / "run.json").exists()
+    place = wanted.index("--envvars") + 1
+    wanted[place:place] = ["PYTHONPATH", forks.ENVIRONMENT]  # jobs may be forks from now on
     snakemake(copy, *wanted)
     assert "going on after step" in log(copy, "rotation")
     assert digests(copy).items() <= digests(local).items()

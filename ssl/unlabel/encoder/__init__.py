@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache, partial
+from inspect import ismethod
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -28,6 +30,7 @@ class Encoder(nn.Module):
     mean: Tensor
     std: Tensor
     chunk: int | None = None  # images per pass while it trains; see `chunked`
+    compiled = False  # whether its passes in training are compiled; see `compile_passes`
 
     def __init__(self, data: Data):
         super().__init__()
@@ -57,11 +60,29 @@ class Encoder(nn.Module):
 
     def in_chunks(self, function: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
         """Apply an encoder's function to inputs (B, ...), in training `chunk` images at a time."""
+        if self.training and self.compiled and ismethod(function):
+            function = partial(_compiled(function.__func__), function.__self__)
         return in_chunks(self, function, self.chunk if self.training else None, *inputs)
 
     def _pooled(self, x: Tensor) -> Tensor:
         # Channels last, as in memory, so that the gradient has this layout too.
         return self.maps(x).permute(0, 2, 3, 1).flatten(1, 2).mean(1)
+
+
+@cache
+def _compiled(method: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    return torch.compile(method, dynamic=False)  # for each size of images apart
+
+
+def compile_passes(module: nn.Module) -> None:
+    """Have torch compile what each encoder in `module` computes in training, when it first does.
+
+    The modules and the names of their weights stay as they are. Passes that put a token in the
+    place of patches (`ViT.masked`) are not compiled.
+    """
+    for each in module.modules():
+        if isinstance(each, Encoder):
+            each.compiled = True
 
 
 @contextmanager

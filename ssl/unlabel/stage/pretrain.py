@@ -110,9 +110,12 @@ def _run(
         examples, data = _examples(train, training, settings)
         training, recipe, changes = _fitted(settings, data.size)
         method = _method(settings | {"method": recipe}, data, hardware)
-        # Neither another kind of device nor another precision comes to the same bits.
-        kind = torch.device(hardware.device).type
-        on = {"hardware.device": kind, "hardware.precision": hardware.precision}
+        # Another kind of device, another precision or a compiled encoder comes to other bits.
+        on = {
+            "hardware.device": torch.device(hardware.device).type,
+            "hardware.precision": hardware.precision,
+            "hardware.compile": hardware.compile,
+        }
         log, seconds = _train(method, examples, settings, training, hardware, state, identity | on)
     if not launch.leader():
         return
@@ -129,6 +132,7 @@ def _run(
     del about["settings"]  # these are in params.yaml
     about |= {
         "precision": hardware.precision,
+        "compiled": hardware.compile,
         "images": len(examples.id),
         "parameters": sum(p.numel() for p in method.encoder.parameters()),
         "labels": method.labels,
@@ -210,6 +214,8 @@ def _method(settings: dict[str, Any], data: Data, hardware: Hardware) -> Method:
     method: Method = build(settings["method"], "method", encoder=backbone, data=data)
     synchronise(method)
     hardware.move(method)
+    if hardware.compile:
+        encoder.compile_passes(method)
     return method
 
 
@@ -245,7 +251,8 @@ def _train(
     wait = SECONDS
     lr = settings["optimizer"]["lr"]
     examples = hardware.hold(examples)
-    loop = fit(method, examples, optimizers, training, hardware, settings["seed"], start)
+    seed = settings["seed"]
+    loop = fit(method, examples, optimizers, training, hardware, seed, start, log.due)
     for step, result in enumerate(loop if players else (), start + 1):
         log.add(step, result, lr)
         progress.advance(training.batch, log.last())

@@ -1,7 +1,7 @@
 """The training loop."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import NamedTuple
@@ -73,7 +73,7 @@ class Step(NamedTuple):
     """The outcome of one training step."""
 
     losses: list[Tensor]
-    measures: Mapping[str, Tensor]
+    measures: Mapping[str, Tensor]  # none in a step that is not logged
     rate: float  # the learning rate, as a share of its full value
 
 
@@ -92,12 +92,13 @@ def fit(
     hardware: Hardware,
     seed: int,
     start: int = 0,
+    logged: Callable[[int], bool] = lambda number: True,
 ) -> Iterator[Step]:
     """Train `method` on `images`, one optimizer per player, from step `start`; yield each step.
 
     The random draws of a step depend only on the seed and the step. An epoch leaves out the images
-    that do not fill a last batch. If several processes train together, each takes its own rows of
-    every batch, and all yield the same.
+    that do not fill a last batch. `logged` says which steps, counted from 1, have measures. If
+    several processes train together, each takes its own rows of a batch, and all yield the same.
     """
     per_epoch = len(images.id) // training.batch
     steps = training.steps(len(images.id))
@@ -115,9 +116,11 @@ def fit(
                 _batch(part, index, hardware, step / steps)
                 for index, part in islice(loaded, training.accumulate)
             ]
+            method.logging = logged(step + 1)
             losses = update(method, batches, optimizers, hardware, training.clip)
-            measures = {name: average(value) for name, value in method.measures.items()}
-            yield Step([average(loss) for loss in losses], measures, rate)
+            measures = method.measures if method.logging else {}
+            averaged = {name: average(value) for name, value in measures.items()}
+            yield Step([average(loss) for loss in losses], averaged, rate)
 
 
 def _parts(images: Images, training: Training, seed: int, steps: range) -> Iterator[Tensor]:

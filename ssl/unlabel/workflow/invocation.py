@@ -4,7 +4,7 @@ Snakemake runs jobs, or it only looks: `-n`, `--dag`, `--summary`, `--lint`, `--
 A run first puts right what it finds: it ends the jobs that a killed Snakemake left, restores
 records that came with a commit, and has altered outputs made again. A look does none of this. It is
 shown the same corrections from memory, so that it plans the same jobs. It writes nothing but the
-plan, in files that are named by their content.
+plan, in files that are named by their content, and the fingerprints of its code.
 """
 
 import os
@@ -59,7 +59,10 @@ class Invocation:
             self.requests = resources.Requests(self.plan, gpus, self.cluster)
             built = study.read(params, names["study"]).first
             self.budget = self.asked or built.budget or names["budget"]
-            self.study = self.plan.for_dataset(built, self.budget)
+            built, asked = self.plan.for_dataset(built, self.budget), command_line.probes(config)
+            self.study, left_out = self.plan.probes.asked(built, asked, self.budget)
+            for why in left_out if self.main else ():
+                print(f"left out: {why}", file=sys.stderr)
             self.runs = [run for _, run in self.study.runs(params, self.budget)]
             self.report = self.plan.report(self.study, self.budget)
         if self.main and not self.cluster and "gpu_slots" not in workflow.global_resources:

@@ -22,12 +22,14 @@ from unlabel.workflow.freeze import (
 )
 
 Changes = dict[str, list[Any]]  # see `image_fit`
+MEASURE = "measure"  # the stage of a probe on request; its name follows
 SECTIONS = {  # the settings that each stage reads, or whose code it runs
     "pretrain": ("hardware", "training", "optimizer", "encoder", "method"),
     "features": ("hardware", "encoder", "method", "features"),
     "probe": ("hardware", "probe"),
     "transfer": ("hardware", "encoder", "transfer", "probe"),
     "finetune": ("hardware", "encoder", "finetune"),
+    MEASURE: ("hardware", "encoder", MEASURE),
 }
 
 
@@ -53,6 +55,14 @@ class PlannedRuns:
     def parameters(self, run: Run, stage: str) -> dict[str, str]:
         """The parameters of the rule of a planned run's stage."""
         return parameters(self.entries[run.folder], stage)
+
+    def measure(self, run: Run, probe: str) -> Stage:
+        """The stage of a probe on request, for a planned run."""
+        stages, stage = self.entries[run.folder], f"{MEASURE} {probe}"
+        if stage not in stages:
+            text, named = self._settings_of(stage, run, self.settings(run))
+            stages[stage] = self.freezer.write(as_yaml({"seed": run.seed}) + text, named)
+        return stages[stage]
 
     def like(self, run: Run, stage: str) -> tuple[str, list[str]]:
         """The digest of what a stage's settings share between seeds; the targets they name."""
@@ -112,7 +122,7 @@ class PlannedRuns:
         seed = as_yaml({"seed": run.seed})
         first = {"pretrain": as_yaml({"run": run.folder}) + seed, "features": ""}
         stages = {}
-        for stage in SECTIONS:
+        for stage in (each for each in SECTIONS if each != MEASURE):
             text, named = self._settings_of(stage, run, settings)
             stages[stage] = self.freezer.write(first.get(stage, seed) + text, named)
         # a method without a loss has nothing to train
@@ -126,10 +136,13 @@ class PlannedRuns:
         """A stage's settings as YAML, without what differs between seeds; the targets they name."""
         key = (replace(run, seed=0).folder, stage)
         if key not in self._shared:
-            shared = {section: settings[section] for section in SECTIONS[stage]}
-            if stage == "transfer":
+            kind, _, probe = stage.partition(" ")
+            shared = {section: settings[section] for section in SECTIONS[kind]}
+            if kind == "transfer":
                 probes = settings["transfer"]["probes"]
                 shared["probe"] = {name: settings["probe"][name] for name in probes}
+            if kind == MEASURE:
+                shared[MEASURE] = {probe: settings[MEASURE][probe]}
             self._shared[key] = as_yaml(shared), targets_of(shared)
         return self._shared[key]
 
