@@ -33,6 +33,7 @@ class Method(nn.Module):
     """
 
     labels = False  # whether the method uses labels
+    needs_weights = False  # whether its encoder must start from some
     logs: Sequence[Metric] = (LOSS,)
 
     def __init__(self, encoder: Encoder, data: Data):
