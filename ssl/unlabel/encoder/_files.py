@@ -1,7 +1,6 @@
 """Tensors read from files that other programs have written. Nothing in them is run."""
 
 import json
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from unlabel.errors import UserError, damage
+from unlabel.errors import UserError, damage, reason
 
 # Training programs wrap the tensors in these, sometimes in several.
 WRAPPERS = ("teacher", "target_encoder", "state_dict", "model", "encoder", "backbone", "net")
@@ -30,10 +29,8 @@ def read(path: Path) -> tuple[Tensors, dict[str, Any]]:
             return {name: file.get_tensor(name) for name in file.keys()}, about  # noqa: SIM118
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise UserError(_refused(path, str(error))) from error
-    except Exception as error:
-        raise UserError(f"{path} cannot be read as weights ({_first(error)}); {MEND}") from error
+    except Exception as error:  # of its unpickler, of zip files or of the system
+        raise UserError(_refused(path, error)) from error
     return unwrapped(content, path), {}
 
 
@@ -53,17 +50,13 @@ def unwrapped(content: Any, path: Path) -> Tensors:
     raise UserError(f"{path} has no tensors by name; {MEND}")
 
 
-def _refused(path: Path, error: str) -> str:
-    """What to say of a pickle that torch does not load."""
-    named = error.partition("GLOBAL ")[2].split()
-    if named:
+def _refused(path: Path, error: Exception) -> str:
+    """What to say of a file that torch does not load."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"cannot read {path}: {error.strerror}; {MEND}"
+    if named := str(error).partition("GLOBAL ")[2].split():  # as torch's unpickler puts it
         return (
-            f"{path} has code in it ({named[0]}), which is not run; save its tensors alone, as with "
-            "safetensors.torch.save_file"
+            f"{path} has code in it ({named[0]}), which is not run; save its tensors alone, as "
+            "with safetensors.torch.save_file"
         )
-    return f"{path} is no whole file of tensors; {MEND}"
-
-
-def _first(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    return f"{path} is no whole file of tensors ({reason(error)[:80]}); {MEND}"

@@ -18,9 +18,9 @@ def resized(name: str, tensor: Tensor, shape: Sequence[int]) -> Tensor | None:
         return tensor
     if name.endswith(POSITIONS) and tensor.ndim == len(shape) == 3:
         return _positions(tensor, shape)
-    if name.endswith(PATCHES) and tensor.ndim == len(shape) == 4:
-        if tensor.shape[:2] == torch.Size(shape[:2]):
-            return patches(tensor, (shape[2], shape[3]))
+    same = tensor.shape[:2] == torch.Size(shape[:2])
+    if name.endswith(PATCHES) and tensor.ndim == len(shape) == 4 and same:
+        return patches(tensor, (shape[2], shape[3]))
     return None
 
 

@@ -89,9 +89,8 @@ class Start:
         """Raise `UserError` for what does not fit and is not allowed."""
         if not match.tensors:
             raise UserError(
-                f"{where} has the weights of another network: none of them fits "
-                f"{type(encoder).__name__}, which needs {some(match.missing or match.shape)}, while "
-                f"the file has {some(match.unused or match.shape)}"
+                f"{where} has the weights of another network than {type(encoder).__name__}: it has "
+                f"{some(match.unused or match.shape)}, but not {some(match.missing)}"
             )
         problems: dict[Kind, tuple[str, list[str]]] = {
             "missing": ("lacks", match.missing),

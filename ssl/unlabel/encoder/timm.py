@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from unlabel.augment import Size
 from unlabel.data.images import Data
-from unlabel.encoder import Encoder, Moments
+from unlabel.encoder import Moments
 from unlabel.encoder._network import Network, resized
 from unlabel.errors import UserError, did_you_mean, reason
 from unlabel.ranges import Count
@@ -22,7 +22,7 @@ class Timm(Network):
     def __init__(self, data: Data, model: str | None = None, resize: Count | None = None):
         size = resized((data.shape[1], data.shape[2]), resize)
         net = _made(_named(model), len(data.mean), size)
-        super().__init__(data, net, net.num_features, resize)
+        super().__init__(data, net, int(net.num_features), resize)
         self.pools = getattr(net, "head_hidden_size", self.dim) == self.dim
 
     @classmethod
@@ -54,7 +54,7 @@ class Timm(Network):
 
     def maps(self, x: Tensor) -> Tensor:
         x = self.normalise(x)
-        h: Tensor = self.net.forward_features(x)
+        h: Tensor = self.net.forward_features(x)  # type: ignore[operator]
         if h.ndim == 4:
             return h if h.shape[1] == self.dim else h.permute(0, 3, 1, 2)
         if h.ndim != 3:
@@ -83,13 +83,12 @@ def _named(model: str | None) -> str:
     return model
 
 
-def _made(model: str, channels: int, size: Size) -> nn.Module:
+def _made(model: str, channels: int, size: Size) -> Any:
     """The network for images of a size, if its family must know that, and of other sizes."""
     options: dict[str, Any] = {"num_classes": 0, "in_chans": channels}
     for sized in ({"img_size": size, "dynamic_img_size": True}, {"img_size": size}, {}):
         try:
-            net: nn.Module = _library().create_model(model, **options, **sized)
-            return net
+            return _library().create_model(model, **options, **sized)
         except TypeError:  # it does not take these
             if not sized:
                 raise

@@ -142,7 +142,7 @@ class Plan:
         return folder
 
     def weights(self, **known: str) -> Callable[[Any], list[str]]:
-        """The encoders of other runs that a run needs, as a function of the wildcards not `known`."""
+        """The encoders that a run needs of others, as a function of the wildcards not `known`."""
         return lambda wildcards: self.runs.weights(run_of(wildcards, known))
 
     def for_dataset(self, study: Study, budget: str) -> Study:

@@ -1,4 +1,4 @@
-"""The files of weights and of code that planned runs are made from, and whether they have changed."""
+"""The files of weights and code that planned runs are made from."""
 
 from collections.abc import Mapping
 from hashlib import sha256
