@@ -7,7 +7,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from support.models import METHODS, PARAMS, about, assembled, composed, encoder_of, noise
+from support.models import METHODS, PARAMS, TRAINED, about, assembled, composed, encoder_of, noise
 from unlabel.errors import UserError
 from unlabel.hardware import Hardware
 from unlabel.params.settings import build
@@ -16,7 +16,6 @@ from unlabel.training.loop import Training, fit
 
 # Tests that compare with one training of a method are run by one worker, which trains it once.
 compares_with_whole = pytest.mark.xdist_group("whole trainings")
-TRAINED = [name for name in METHODS if name != "random"]
 TRAINING = Training(epochs=2, batch=16)
 
 

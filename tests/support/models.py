@@ -15,6 +15,7 @@ from unlabel.seeds import derive
 
 PARAMS = ROOT / "params"
 METHODS = compose.names(PARAMS, "method")
+TRAINED = [name for name in METHODS if name not in ("random", "imported")]
 PRETRAIN = ("seed", "hardware", "training", "optimizer", "encoder", "method")  # what it is told
 
 

@@ -25,7 +25,13 @@ class Torchvision(Network):
         size = resized((data.shape[1], data.shape[2]), resize)
         sized = {"image_size": size[0]} if model.startswith("vit_") else {}
         net = models.get_model(_named(model), weights=None, **sized)
-        name, last = [(n, m) for n, m in net.named_modules() if isinstance(m, nn.Linear)][-1]
+        layers = [(n, m) for n, m in net.named_modules() if isinstance(m, nn.Linear)]
+        if not layers:
+            raise UserError(
+                f"torchvision's {model} does not end in a linear layer, before which its features "
+                "are; choose another encoder.model"
+            )
+        name, last = layers[-1]
         net.set_submodule(name, nn.Identity())
         first_layer(net, len(data.mean))
         super().__init__(data, net, last.in_features, resize)

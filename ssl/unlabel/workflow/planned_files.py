@@ -44,11 +44,11 @@ def unchanged(entries: Mapping[str, Mapping[str, Mapping[str, Any]]], cache: Pat
 
 
 def _digest(path: Path, cache: Path) -> str:
-    """The sha256 of a file, which is read again only if its size or its time have changed."""
+    """The sha256 of a file, which is read again only if its size or a time of it has changed."""
     if not path.exists():
         return start.digest(path)  # says so
     about = path.stat()
-    state = f"{path.absolute()} {about.st_size} {about.st_mtime_ns} {about.st_ino}"
+    state = f"{path.absolute()} {about.st_size} {about.st_mtime_ns} {about.st_ctime_ns}"
     kept = cache / f"weights-{sha256(state.encode()).hexdigest()[:16]}"
     if not kept.exists() or len(kept.read_text(encoding="utf-8")) != DIGITS:
         files.write_text(kept, start.digest(path), durable=False)
