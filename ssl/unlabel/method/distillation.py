@@ -1,8 +1,8 @@
 """A student learns the features of a frozen teacher, by one of several losses."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -12,11 +12,10 @@ from unlabel.augment import Augment
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
 from unlabel.method import Batch, Method
+from unlabel.method._frozen import Recipe, dim_of, frozen
 from unlabel.nn.distributed import gather
 from unlabel.nn.relations import relational, similar
-from unlabel.params.settings import build
 from unlabel.ranges import NonNegative
-from unlabel.seeds import derive
 
 
 class Distillation(Method):
@@ -37,7 +36,7 @@ class Distillation(Method):
         encoder: Encoder,
         data: Data,
         augment: Augment,
-        teacher: Mapping[str, Any],  # `encoder`, its settings, and `start`, those of its weights
+        teacher: Recipe,
         loss: Literal["cosine", "mse", "relational", "similar"] = "cosine",
         distance: NonNegative = 25.0,  # weights of the relational losses
         angle: NonNegative = 50.0,
@@ -46,8 +45,7 @@ class Distillation(Method):
         super().__init__(encoder, data)
         self.augment, self.settings, self.data = augment, teacher, data
         self.loss, self.distance, self.angle = loss, distance, angle
-        with torch.device("meta"):  # its shape alone
-            dim: int = build(teacher["encoder"], "method.teacher", data=data).dim
+        dim = dim_of(teacher, data)
         self.project = nn.Linear(encoder.dim, dim) if loss in ("cosine", "mse") else None
         size = data.size if cached else 0
         self.register_buffer("target", torch.zeros(size, dim))
@@ -56,14 +54,7 @@ class Distillation(Method):
     @cached_property
     def teacher(self) -> Encoder:
         """Made in the first step: a trained student needs none, and its file may be gone."""
-        network, start = self.settings["encoder"], self.settings["start"]
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derive("teacher"))
-            if start:
-                made: Encoder = build(start, "method.teacher").encoder(network, self.data)
-            else:
-                made = build(network, "method.teacher", data=self.data)
-        return made.eval().requires_grad_(False)
+        return frozen(self.settings, self.data)
 
     def step(self, batch: Batch) -> Iterator[Tensor]:
         x = self.augment(batch.x)
