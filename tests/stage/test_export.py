@@ -66,10 +66,7 @@ SHAPES = [
     for name in compose.names(PARAMS, "encoder")
     if name != "own" and find_spec(name if name == "timm" else "torch")
 ]
-SMALL = {
-    "timm": "encoder.model=test_efficientnet,",
-    "torchvision": "encoder.model=mobilenet_v3_small,",
-}
+SMALL = {"timm": "encoder.model=test_efficientnet,"}
 
 
 @pytest.mark.parametrize(("name", "channels", "repeat"), SHAPES)

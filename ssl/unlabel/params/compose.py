@@ -161,9 +161,6 @@ def _check(params: Path, resolved: Mapping[Any, Any], where: str) -> None:
             check(resolved[section], section)
         for each in start.naming(resolved):
             check(each, "encoder")
-        teacher = resolved["method"].get("teacher")
-        if isinstance(teacher, Mapping):
-            check(teacher["encoder"], "method.teacher")
         training = resolved["training"]
         if training.get("warmup", 0) >= training["epochs"]:
             raise UserError(
