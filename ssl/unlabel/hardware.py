@@ -16,6 +16,8 @@ from unlabel.data.images import Images
 from unlabel.errors import UserError, reason
 from unlabel.ranges import Count, Natural
 
+GPUS = "UNLABEL_GPUS"  # as in `unlabel.workflow.slots`
+STAND_INS = "UNLABEL_STAND_IN_GPUS"  # as in `unlabel.workflow.devices`
 WORKSPACE = ("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # buffers of a fixed size for cuBLAS's sums
 
 
@@ -113,9 +115,12 @@ def _device(name: str) -> str:
     device = name
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        if device == "cpu" and os.environ.get("SLURM_JOB_GPUS"):
-            said = "Slurm gave this job a GPU, but torch finds none: it computes on the CPU"
-            print(said, file=sys.stderr)
+        if device == "cpu" and _given_a_gpu():
+            raise UserError(
+                "this job was given a GPU, but torch finds none; mend the driver (nvidia-smi shows "
+                "whether it works) or this Python's torch (is it built for CUDA?), or compute on "
+                "the CPU: --config gpu=0 for a workflow, hardware.device=cpu for a run"
+            )
     if device == "cuda" and "LOCAL_RANK" in os.environ:  # one of several processes
         device = f"cuda:{os.environ['LOCAL_RANK']}"
     try:
@@ -126,6 +131,12 @@ def _device(name: str) -> str:
             "set it to auto or cpu"
         ) from error
     return device
+
+
+def _given_a_gpu() -> bool:
+    """Has a workflow or Slurm given this job a GPU, and not a test a stand-in for one?"""
+    given = os.environ.get(GPUS, os.environ.get("SLURM_JOB_GPUS", "0"))
+    return given != "0" and STAND_INS not in os.environ
 
 
 def compiler(device: str) -> str | None:

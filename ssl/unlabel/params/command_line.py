@@ -54,6 +54,18 @@ def asked(config: Mapping[str, Any], params: Path, typed: Sequence[str] = ()) ->
     return ChosenDataset(own or name, values, name)
 
 
+def probes(config: Mapping[str, Any]) -> list[str]:
+    """The probes of `--config probes=NAME,NAME`, of a list of names, or of `all`.
+
+    Raises `UserError` if they are none of these.
+    """
+    asked = config.get("probes") or []
+    asked = asked.split(",") if isinstance(asked, str) else asked
+    if not isinstance(asked, list) or not all(isinstance(each, str) for each in asked):
+        raise UserError(f"--config probes={asked} is no name and no list of names of params/probe")
+    return [name for each in asked if (name := each.strip())]
+
+
 def names(config: Mapping[str, Any]) -> dict[str, str]:
     """The names in `config` as texts: Snakemake makes a number of the study 2024."""
     return {

@@ -30,7 +30,7 @@ from unlabel.nn.distributed import any_process
 from unlabel.params.settings import build, load, target
 from unlabel.progress import Progress
 from unlabel.seeds import derive, generator
-from unlabel.training import checkpoint, environment, fits, launch, pictures
+from unlabel.training import checkpoint, environment, fits, launch, nodes, pictures
 from unlabel.training.fits import Fitted
 from unlabel.training.log import Log
 from unlabel.training.loop import Training, fit
@@ -46,8 +46,8 @@ def run(params: Path, train: Path, state: Path, out: Path) -> None:
 
     Writes params.yaml, encoder.safetensors, method.safetensors (what else the method has learned),
     log.parquet, pictures.parquet and run.json. A training that was stopped or killed goes on from
-    its last state. If training.processes is above 1, torchrun starts that many processes, and the
-    first one writes.
+    its last state. If training.processes is above 1, torchrun starts that many processes, on each
+    of training.nodes machines, and the first one writes.
 
     Args:
         params: the run's settings, a YAML file
@@ -63,12 +63,18 @@ def run(params: Path, train: Path, state: Path, out: Path) -> None:
     code = fingerprint("unlabel.stage.pretrain", *targets(settings))
     identity = {"settings": settings, "code": code, "torch": torch.__version__}
     if not launch.launched():
+        flags = {"params": params, "train": train, "state": state, "out": out}
+        if nodes.one():
+            together = training.nodes, training.processes
+            nodes.launch_here(*together, state / "nodes", "pretrain", **flags)
+            return
         if _done(out, identity):
             print(f"{out} is trained already", file=sys.stderr)
             return
-        if training.processes > 1:
-            flags = {"params": params, "train": train, "state": state, "out": out}
-            launch.launch(training.processes, "pretrain", **flags)
+        if training.nodes * training.processes > 1:
+            # Here one may wait for hours: the processes that train together wait for minutes.
+            with lock.acquire(state / "start", f"trains the run of {state}"):
+                _together(training, state / "nodes", flags)
             return
     leader = launch.leader()
     alone = lock.acquire(state / "lock", f"trains the run of {state}")
@@ -76,6 +82,13 @@ def run(params: Path, train: Path, state: Path, out: Path) -> None:
         _run(settings, training, identity, train, state, out)
         if leader:
             shutil.rmtree(state)
+
+
+def _together(training: Training, told: Path, flags: dict[str, Path]) -> None:
+    if training.nodes > 1:
+        nodes.over(training.nodes, told, "pretrain", **flags)
+    else:
+        launch.launch(training.processes, "pretrain", **flags)
 
 
 def _run(
@@ -86,7 +99,7 @@ def _run(
     state: Path,
     out: Path,
 ) -> None:
-    with launch.member(training.processes):
+    with launch.member(training.nodes * training.processes):
         done = _done(out, identity)  # the lock's last holder may have finished it
         if not done and launch.leader():
             done = checkpoint.take_back(out, identity)

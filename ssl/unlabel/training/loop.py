@@ -32,13 +32,14 @@ class Training:
     accumulate: Count = 1  # the number of parts that a step takes its batch in, each with its loss
     chunk: Count | None = None  # the encoder sees this many images at a time; null is all
     processes: Count = 1  # processes that share each batch, each on its own GPU
+    nodes: Count = 1  # machines that share each batch, each with so many processes
     clip: Positive | None = None  # the largest norm that a gradient may have
     labels: PositiveShare = 1.0  # the share of each class's images that keep their label
     label_noise: Share = 0.0  # the share of these labels that are replaced by a wrong class
 
     def fitted(self, images: int) -> "Training":
         """The same with a batch of at most so many images, divided as before."""
-        parts = self.accumulate * self.processes
+        parts = self.accumulate * self.processes * self.nodes
         if images >= self.batch or images < parts:
             return self
         return replace(self, batch=images // parts * parts)
@@ -58,11 +59,12 @@ class Training:
                 f"training.warmup is {self.warmup}, but there are only {self.epochs} epochs: the "
                 "learning rate would never fall; set training.warmup lower"
             )
-        if self.batch % (self.accumulate * self.processes):
+        if self.batch % (self.accumulate * self.processes * self.nodes):
             raise UserError(
                 f"training.batch ({self.batch}) does not divide into training.accumulate "
                 f"({self.accumulate}) equal parts with an equal share for each of "
-                f"training.processes ({self.processes}); choose numbers that divide"
+                f"training.processes ({self.processes}) on each of training.nodes ({self.nodes}); "
+                "choose numbers that divide"
             )
         return self.epochs * (images // self.batch)
 

@@ -4,7 +4,7 @@ Snakemake runs jobs, or it only looks: `-n`, `--dag`, `--summary`, `--lint`, `--
 A run first puts right what it finds: it ends the jobs that a killed Snakemake left, restores
 records that came with a commit, and has altered outputs made again. A look does none of this. It is
 shown the same corrections from memory, so that it plans the same jobs. It writes nothing but the
-plan, in files that are named by their content.
+plan, in files that are named by their content, and the fingerprints of its code.
 """
 
 import os
@@ -18,8 +18,10 @@ from typing import Any
 
 from unlabel.errors import UserError, of_machine
 from unlabel.params import command_line, study
+from unlabel.params.placement import SLOTS
 from unlabel.run import Run
 from unlabel.workflow import (
+    devices,
     forecast,
     forkserver,
     leftovers,
@@ -52,13 +54,19 @@ class Invocation:
             self._meet(workflow)
             chosen = command_line.asked(config, params, _typed(workflow, config))
             self.plan = Plan.current(params, chosen=chosen)
-            gpus = resources.gpus(config["gpu"], self.cluster, self.main)
+            here = len(devices.shared())
+            gpus = resources.gpus(config["gpu"], self.cluster or not self.main, here)
             self.requests = resources.Requests(self.plan, gpus, self.cluster)
             built = study.read(params, names["study"]).first
             self.budget = self.asked or built.budget or names["budget"]
-            self.study = self.plan.for_dataset(built, self.budget)
+            built, asked = self.plan.for_dataset(built, self.budget), command_line.probes(config)
+            self.study, left_out = self.plan.probes.asked(built, asked, self.budget)
+            for why in left_out if self.main else ():
+                print(f"left out: {why}", file=sys.stderr)
             self.runs = [run for _, run in self.study.runs(params, self.budget)]
             self.report = self.plan.report(self.study, self.budget)
+        if self.main and not self.cluster and "gpu_slots" not in workflow.global_resources:
+            workflow.register_resource("gpu_slots", SLOTS * here)
         if self.main:  # profiles name it before the plan is complete
             os.environ[ENVIRONMENT] = ""
 

@@ -8,7 +8,8 @@ from typing import Any
 from unlabel.data.expected import Expected, changed
 from unlabel.errors import UserError
 from unlabel.params import compose
-from unlabel.params.settings import load, target
+from unlabel.params.placement import Placement
+from unlabel.params.settings import build, load, target
 from unlabel.run import Run
 from unlabel.workflow.freeze import (
     Entries,
@@ -21,12 +22,14 @@ from unlabel.workflow.freeze import (
 )
 
 Changes = dict[str, list[Any]]  # see `image_fit`
+MEASURE = "measure"  # the stage of a probe on request; its name follows
 SECTIONS = {  # the settings that each stage reads, or whose code it runs
     "pretrain": ("hardware", "training", "optimizer", "encoder", "method"),
     "features": ("hardware", "encoder", "method", "features"),
     "probe": ("hardware", "probe"),
     "transfer": ("hardware", "encoder", "transfer", "probe"),
     "finetune": ("hardware", "encoder", "finetune"),
+    MEASURE: ("hardware", "encoder", MEASURE),
 }
 
 
@@ -53,6 +56,14 @@ class PlannedRuns:
         """The parameters of the rule of a planned run's stage."""
         return parameters(self.entries[run.folder], stage)
 
+    def measure(self, run: Run, probe: str) -> Stage:
+        """The stage of a probe on request, for a planned run."""
+        stages, stage = self.entries[run.folder], f"{MEASURE} {probe}"
+        if stage not in stages:
+            text, named = self._settings_of(stage, run, self.settings(run))
+            stages[stage] = self.freezer.write(as_yaml({"seed": run.seed}) + text, named)
+        return stages[stage]
+
     def like(self, run: Run, stage: str) -> tuple[str, list[str]]:
         """The digest of what a stage's settings share between seeds; the targets they name."""
         text, named = self._settings_of(stage, run, self.settings(run))
@@ -65,6 +76,11 @@ class PlannedRuns:
     def trains(self, run: Run) -> bool:
         """Does a planned run's method train anything? `random` does not."""
         return bool(self.entries[run.folder]["pretrain"]["trains"])
+
+    def placement(self, run: Run) -> Placement:
+        """Where a planned run's jobs compute."""
+        found: Placement = build(self.entries[run.folder]["pretrain"]["placement"], compose.UNSEEN)
+        return found
 
     def trained_by(self, run: Run) -> dict[str, Any]:
         """The settings of a planned run's training, except its seed and its name."""
@@ -106,10 +122,11 @@ class PlannedRuns:
         seed = as_yaml({"seed": run.seed})
         first = {"pretrain": as_yaml({"run": run.folder}) + seed, "features": ""}
         stages = {}
-        for stage in SECTIONS:
+        for stage in (each for each in SECTIONS if each != MEASURE):
             text, named = self._settings_of(stage, run, settings)
             stages[stage] = self.freezer.write(first.get(stage, seed) + text, named)
         # a method without a loss has nothing to train
+        stages["pretrain"]["placement"] = settings[compose.UNSEEN]
         stages["pretrain"]["trains"] = bool(target(settings["method"], "method").logs)
         return stages
 
@@ -119,10 +136,13 @@ class PlannedRuns:
         """A stage's settings as YAML, without what differs between seeds; the targets they name."""
         key = (replace(run, seed=0).folder, stage)
         if key not in self._shared:
-            shared = {section: settings[section] for section in SECTIONS[stage]}
-            if stage == "transfer":
+            kind, _, probe = stage.partition(" ")
+            shared = {section: settings[section] for section in SECTIONS[kind]}
+            if kind == "transfer":
                 probes = settings["transfer"]["probes"]
                 shared["probe"] = {name: settings["probe"][name] for name in probes}
+            if kind == MEASURE:
+                shared[MEASURE] = {probe: settings[MEASURE][probe]}
             self._shared[key] = as_yaml(shared), targets_of(shared)
         return self._shared[key]
 
