@@ -19,6 +19,7 @@ from unlabel.seeds import derive
 
 PARAMS = ROOT / "params"
 METHODS = compose.names(PARAMS, "method")
+TRAINED = [name for name in METHODS if name not in ("random", "imported")]
 PRETRAIN = ("seed", "hardware", "training", "optimizer", "encoder", "method")  # what it is told
 
 

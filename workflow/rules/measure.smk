@@ -15,15 +15,18 @@ rule measure:
         "logs/measure/{budget}-{dataset}-{method}-{variant}-{seed}-{own}.log",
     wildcard_constraints:
         own="|".join(compose.own_probes(PARAMS)) or "(?!)",
-    threads: 1
+    threads: REQUESTS.threads("measure")
     resources:
         in_turn=1,
-        gpu=REQUESTS.gpu(),
+        gpu=REQUESTS.gpu("measure"),
+        node_gpus=REQUESTS.node_gpus("measure"),
+        gpu_slots=REQUESTS.gpu_slots("measure"),
         mem_mb=doubled(8000),
         runtime=doubled(120),
     params:
         plan=PLAN.measure,
     shell:
+        "UNLABEL_GPUS={resources.node_gpus} UNLABEL_GPU_SLOTS={resources.gpu_slots} "
         "UNLABEL_CODE={params.plan[code]:q} python -m unlabel measure"
         " --params {params.plan[settings]:q} --encoder {input.encoder:q}"
         " --features {input.features:q} --views {input.views:q} --train {input.train:q}"

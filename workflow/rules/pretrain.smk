@@ -7,6 +7,7 @@ for method in compose.names(PARAMS, "method"):
             f"pretrain_{method}"
         input:
             train=f"{PREPARED}/train.arrow",
+            weights=PLAN.weights(method=method),
         output:
             params=f"{folder}/params.yaml",
             encoder=f"{folder}/encoder.safetensors",

@@ -17,11 +17,14 @@ from unlabel.errors import UserError, damage
 from unlabel.nn.gradient_cache import in_chunks
 from unlabel.params.settings import build
 
+Moments = tuple[tuple[float, ...], tuple[float, ...]]  # the mean and deviation of each channel
+
 
 class Encoder(nn.Module):
     """Maps images in [0, 1] to features, after normalising by the dataset's mean and deviation.
 
-    A subclass sets `dim`, the length of a feature vector, and defines `maps`. The mean and the
+    A subclass sets `dim`, the length of a feature vector, and defines `maps`. Its network sees as
+    many channels as there are means; with several, grey images are made colour. The mean and the
     deviation are no part of the weights, so a torchvision model keeps torchvision's names.
     """
 
@@ -46,8 +49,24 @@ class Encoder(nn.Module):
         method shows it. Convolutions see any image.
         """
 
+    @classmethod
+    def recorded(cls, settings: Mapping[str, Any]) -> Moments | None:
+        """How images are normalised for weights of this network; None if nobody says."""
+        return None
+
+    @classmethod
+    def published(cls, settings: Mapping[str, Any]) -> tuple[dict[str, Tensor], Moments | None]:
+        """Its published weights, and how images are normalised for them.
+
+        Raises `UserError` if there are none, or they cannot be fetched.
+        """
+        raise UserError(
+            f"no weights of {cls.__name__} are published; choose encoder=torchvision or "
+            "encoder=timm, or name a file with encoder.weights"
+        )
+
     def normalise(self, x: Tensor) -> Tensor:
-        """Scale images in [0, 1] to mean 0 and deviation 1 over the dataset: (B, C, H, W)."""
+        """Scale images in [0, 1] by the mean and the deviation: (B, C, H, W)."""
         return (x - self.mean) / self.std
 
     def maps(self, x: Tensor) -> Tensor:

@@ -37,7 +37,7 @@ class ViT(Encoder):
         heads: Count = 3,
     ):
         super().__init__(data)
-        channels, height, width = data.shape
+        channels, (_, height, width) = len(data.mean), data.shape
         patch = patch_of((height, width), patch)
         self.dim, self.patch, self.grid = dim, patch, height // patch
         net = VisionTransformer(

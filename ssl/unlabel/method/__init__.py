@@ -34,6 +34,7 @@ class Method(nn.Module):
     """
 
     labels = False  # whether the method uses labels
+    needs_weights = False  # whether its encoder must start from some
     logs: Sequence[Metric] = (LOSS,)
     logging = True  # whether the next step is logged
 

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from unlabel.errors import UserError, did_you_mean
+from unlabel.params import start
 from unlabel.params.settings import check, load, nearest_target
 
 # Overrides are part of a path, so only characters that no shell or file system changes.
@@ -130,8 +131,23 @@ def settings(params: Path, budget: str, dataset: str, method: str, variant: str)
     except OmegaConfBaseException as error:
         raise UserError(f"the settings of {where} do not resolve: {_line(error)}") from error
     assert isinstance(resolved, dict)
+    _separate(resolved, where)
     _check(params, resolved, where)
     return {str(key): value for key, value in resolved.items()}
+
+
+def _separate(resolved: dict[Any, Any], where: str) -> None:
+    """Move what is about weights out of the settings of networks, into sections of their own."""
+    try:
+        if isinstance(resolved["encoder"], Mapping):
+            resolved["encoder"], found = start.separate(resolved["encoder"])
+            resolved |= {"start": found} if found else {}
+        method = resolved["method"]
+        if isinstance(method, dict) and isinstance(method.get("teacher"), Mapping):
+            network, found = start.separate(method["teacher"], "method.teacher")
+            method["teacher"] = {"encoder": network, "start": found or None}
+    except UserError as error:
+        raise UserError(f"in the settings of {where}: {error}") from error
 
 
 def _hydra(params: Path, chosen: Sequence[str], overrides: Sequence[str], where: str) -> DictConfig:
@@ -156,7 +172,7 @@ def _check_key(override: str, known: Collection[str], where: str) -> None:
 
 def _check(params: Path, resolved: Mapping[Any, Any], where: str) -> None:
     known = [*OmegaConf.load(params / "config.yaml"), "dataset", "encoder", "method", "probe"]
-    known = [*known, "measure", "finetune", "about"]
+    known = [*known, "measure", "finetune", "about", "start"]
     for key in resolved:
         if key not in known:
             raise UserError(
@@ -174,6 +190,8 @@ def _check(params: Path, resolved: Mapping[Any, Any], where: str) -> None:
                     + (f"; {nearest_target(default, resolved[section])}" if default else "")
                 )
             check(resolved[section], section)
+        for each in start.naming(resolved):
+            check(each, "encoder")
         training = resolved["training"]
         if training.get("warmup", 0) >= training["epochs"]:
             raise UserError(

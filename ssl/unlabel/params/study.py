@@ -243,6 +243,8 @@ def _arm(label: str, content: Any, crossed: list[str] | str, settings: list[str]
             raise UserError(f"{where} has the {what} {value!r}, but they must be a list of texts")
     if "]" in label or "[" in label:
         raise UserError(f"{where} has a bracket in its label, which claims could not name")
+    if any(override.startswith("encoder=") for override in overrides):
+        settings = [override for override in settings if not override.startswith("encoder")]
     # An arm's override replaces the study's override of the same key.
     keys = {override.split("=")[0]: override for override in [*settings, *overrides]}
     return Arm(label, tuple(methods), tuple(keys.values()), plain=not overrides)

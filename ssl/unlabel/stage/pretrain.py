@@ -27,6 +27,7 @@ from unlabel.hardware import Hardware
 from unlabel.method import Method
 from unlabel.nn.batch_norm import synchronise
 from unlabel.nn.distributed import any_process
+from unlabel.params import start
 from unlabel.params.settings import build, load, target
 from unlabel.progress import Progress
 from unlabel.seeds import derive, generator
@@ -62,11 +63,13 @@ def run(params: Path, train: Path, state: Path, out: Path) -> None:
     training: Training = build(settings["training"], "training")
     code = fingerprint("unlabel.stage.pretrain", *targets(settings))
     identity = {"settings": settings, "code": code, "torch": torch.__version__}
+    if files_read := start.digests(settings):
+        identity |= {"files": files_read}
     if not launch.launched():
         flags = {"params": params, "train": train, "state": state, "out": out}
         if nodes.one():
-            together = training.nodes, training.processes
-            nodes.launch_here(*together, state / "nodes", "pretrain", **flags)
+            per_node, told = training.processes, state / "nodes"
+            nodes.launch_here(training.nodes, per_node, told, "pretrain", **flags)
             return
         if _done(out, identity):
             print(f"{out} is trained already", file=sys.stderr)
@@ -210,7 +213,12 @@ def _labelled(examples: Images, training: Training, data: Data, settings: dict[s
 
 def _method(settings: dict[str, Any], data: Data, hardware: Hardware) -> Method:
     torch.manual_seed(derive(settings["seed"], "weights"))
-    backbone = build(settings["encoder"], "encoder", data=data)
+    if found := settings.get("start"):
+        backbone = build(found, "start").encoder(settings["encoder"], data)
+    elif target(settings["method"], "method").needs_weights:
+        raise UserError("imported has nothing to import; the settings have no section `start`")
+    else:
+        backbone = build(settings["encoder"], "encoder", data=data)
     method: Method = build(settings["method"], "method", encoder=backbone, data=data)
     synchronise(method)
     hardware.move(method)

@@ -24,15 +24,18 @@ from unlabel.workflow import (
     devices,
     forecast,
     forkserver,
+    gpu_hours,
     leftovers,
     lifeline,
     machine,
+    partial_report,
     remote_jobs,
     resources,
     slurm,
 )
 from unlabel.workflow.engine import altered, planned_jobs, provenance
 from unlabel.workflow.engine.corrections import Corrections
+from unlabel.workflow.engine.failed_jobs import Failures
 from unlabel.workflow.plan import ENVIRONMENT, Plan
 from unlabel.workflow.summary import summary
 
@@ -101,27 +104,14 @@ class Invocation:
             self.plan.keep()
             if workflow.dryrun or needed:  # nobody waits for hours unasked
                 cores = workflow.resource_settings.nodes or workflow.resource_settings.cores
-                foretell = partial(self._foretell, workflow.dryrun, possible, max(1, cores or 1))
+                foretell = partial(
+                    _foretell, self.plan, workflow.dryrun, possible, max(1, cores or 1)
+                )
                 planned_jobs.expect(workflow, foretell)
             if workflow.executor_plugin is None or workflow.dryrun:
                 return self._look()
             self._correct(workflow)
             return Corrections()
-
-    def _foretell(
-        self, look: bool, possible: list[Run], cores: int, jobs: list[planned_jobs.Job]
-    ) -> None:
-        """Say what the chosen jobs will do, and of those that are only looked at, why."""
-        say = planned_jobs.say if look else partial(print, file=sys.stderr)
-        with one_sentence():
-            if {"-t", "--touch"} & {*sys.argv}:  # Snakemake does not tell that to a dry run
-                say("--touch runs no job, it only gives files a new time")
-            elif (found := forecast.forecast(self.plan, jobs)).missing or look:
-                say(found.sentence(cores))
-                if more := forecast.possible(self.plan, possible, cores):
-                    say(more)
-            if look:
-                planned_jobs.say(summary(jobs), of_rules=True)
 
     def _add(self, targets: Iterable[str]) -> tuple[list[Run], list[Run]]:
         """Plan the runs that `targets` are about; they may belong to no study.
@@ -171,6 +161,7 @@ class Invocation:
         """Before the first job."""
         if not self.main:
             return
+        self.failures = Failures(workflow)
         with one_sentence():
             machine.check_folders(
                 str(file) for job in workflow.dag.needrun_jobs() for file in (*job.output, *job.log)
@@ -188,6 +179,26 @@ class Invocation:
         """After a job has failed, or Ctrl-C."""
         if self.main and workflow.executor_plugin.name == "slurm":
             slurm.cancel()
+        if self.main:
+            unfinished = self.failures.unfinished("report")
+            partial_report.write(self.report, self.runs, unfinished)
+
+
+def _foretell(
+    plan: Plan, look: bool, possible: list[Run], cores: int, jobs: list[planned_jobs.Job]
+) -> None:
+    """Say what the chosen jobs will do, and of those that are only looked at, why."""
+    say = planned_jobs.say if look else partial(print, file=sys.stderr)
+    with one_sentence():
+        if {"-t", "--touch"} & {*sys.argv}:  # Snakemake does not tell that to a dry run
+            say("--touch runs no job, it only gives files a new time")
+        elif (found := forecast.forecast(plan, jobs)).missing or look:
+            said = [found.sentence(cores), gpu_hours.sentence(plan, jobs)]
+            said.append(forecast.possible(plan, possible, cores))
+            for each in filter(None, said):
+                say(each)
+        if look:
+            planned_jobs.say(summary(jobs), of_rules=True)
 
 
 def params_folder(workflow: Any) -> Path:

@@ -21,6 +21,7 @@ from unlabel.params import planned_code
 from unlabel.params.command_line import ChosenDataset
 from unlabel.params.study import Study
 from unlabel.run import Run
+from unlabel.workflow import planned_files
 from unlabel.workflow.freeze import (
     Entries,
     Freezer,
@@ -89,7 +90,8 @@ class Plan:
         path = _cache(params, frozen, chosen)
         text = path.read_bytes() if path.exists() else b"{}"
         entries = json.loads(text) if _frozen_plan(frozen, text).exists() else {}
-        return cls(params, frozen, chosen, without_code(entries) if all_whole(entries) else {})
+        kept = all_whole(entries) and planned_files.unchanged(entries, frozen)
+        return cls(params, frozen, chosen, without_code(entries) if kept else {})
 
     def keep(self) -> None:
         """Freeze the plan for this workflow's jobs, and until a recipe or its code changes."""
@@ -152,6 +154,10 @@ class Plan:
             return f"data/runs/{run.folder}/state.{self.runs.frozen(run).stem}"
 
         return folder
+
+    def weights(self, **known: str) -> Callable[[Any], list[str]]:
+        """The encoders that a run needs of others, as a function of the wildcards not `known`."""
+        return lambda wildcards: self.runs.weights(run_of(wildcards, known))
 
     def for_dataset(self, study: Study, budget: str) -> Study:
         """The study on the dataset that the user asks for, as far as that has labels."""

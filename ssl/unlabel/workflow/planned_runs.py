@@ -7,10 +7,11 @@ from typing import Any
 
 from unlabel.data.expected import Expected, changed
 from unlabel.errors import UserError
-from unlabel.params import compose
+from unlabel.params import compose, start
 from unlabel.params.placement import Placement
 from unlabel.params.settings import build, load, target
 from unlabel.run import Run
+from unlabel.workflow import planned_files
 from unlabel.workflow.freeze import (
     Entries,
     Freezer,
@@ -42,15 +43,21 @@ class PlannedRuns:
         self.params, self.entries, self.freezer = params, entries, freezer
         self.origin = origin  # the recipe's name of a dataset
         self._composed: dict[tuple[str, str, str, str], dict[str, Any]] = {}
+        self._files: dict[tuple[str, str, str, str], dict[str, str]] = {}
         # Both by the folder of seed 0.
         self._shared: dict[tuple[str, str], tuple[str, list[str]]] = {}
         self._trained: dict[str, dict[str, Any]] = {}
         self._fits: dict[tuple[str, str], Changes] = {}
 
     def add(self, run: Run) -> None:
-        """Plan a run. Raises `UserError` if there is no such run."""
+        """Plan a run, and those whose encoders it starts from.
+
+        Raises `UserError` if there is no such run.
+        """
         if run.folder not in self.entries:
             self.entries[run.folder] = self._stages(run)
+        for path in self.weights(run):
+            self.add(Run.of(path))
 
     def parameters(self, run: Run, stage: str) -> dict[str, str]:
         """The parameters of the rule of a planned run's stage."""
@@ -73,6 +80,10 @@ class PlannedRuns:
         """The frozen settings of a planned run's training."""
         return Path(self.entries[run.folder]["pretrain"]["settings"])
 
+    def weights(self, run: Run) -> list[str]:
+        """The encoders of other runs that a planned run starts from, or learns from."""
+        return list(self.entries[run.folder]["pretrain"].get("weights", ()))
+
     def trains(self, run: Run) -> bool:
         """Does a planned run's method train anything? `random` does not."""
         return bool(self.entries[run.folder]["pretrain"]["trains"])
@@ -91,10 +102,14 @@ class PlannedRuns:
 
     def settings(self, run: Run) -> dict[str, Any]:
         """All settings of a run, resolved and checked. Raises `UserError` for a wrong one."""
-        key = (run.budget, self.origin(run.dataset), run.method, run.variant)
+        key = self._key(run)
         if key not in self._composed:
             self._composed[key] = compose.settings(self.params, *key)
+            self._files[key] = planned_files.seal(self._composed[key], run, self.freezer.folder)
         return {**self._composed[key], "seed": run.seed}
+
+    def _key(self, run: Run) -> tuple[str, str, str, str]:
+        return (run.budget, self.origin(run.dataset), run.method, run.variant)
 
     def fit(self, run: Run, known: Expected) -> Changes:
         """What a planned run will change in its settings to fit the images of its dataset.
@@ -125,6 +140,10 @@ class PlannedRuns:
         for stage in (each for each in SECTIONS if each != MEASURE):
             text, named = self._settings_of(stage, run, settings)
             stages[stage] = self.freezer.write(first.get(stage, seed) + text, named)
+        if files := self._files[self._key(run)]:
+            stages["pretrain"]["files"] = files
+        if weights := start.of_runs(settings):
+            stages["pretrain"]["weights"] = weights
         # a method without a loss has nothing to train
         stages["pretrain"]["placement"] = settings[compose.UNSEEN]
         stages["pretrain"]["trains"] = bool(target(settings["method"], "method").logs)
@@ -137,7 +156,8 @@ class PlannedRuns:
         key = (replace(run, seed=0).folder, stage)
         if key not in self._shared:
             kind, _, probe = stage.partition(" ")
-            shared = {section: settings[section] for section in SECTIONS[kind]}
+            named = [*SECTIONS[kind], *(["start"] if stage == "pretrain" else [])]
+            shared = {section: settings[section] for section in named if section in settings}
             if kind == "transfer":
                 probes = settings["transfer"]["probes"]
                 shared["probe"] = {name: settings["probe"][name] for name in probes}
