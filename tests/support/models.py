@@ -15,7 +15,15 @@ from unlabel.seeds import derive
 
 PARAMS = ROOT / "params"
 METHODS = compose.names(PARAMS, "method")
-PRETRAIN = ("seed", "hardware", "training", "optimizer", "encoder", "method")  # what it is told
+PRETRAIN = (
+    "seed",
+    "hardware",
+    "training",
+    "monitor",
+    "optimizer",
+    "encoder",
+    "method",
+)  # what it is told
 
 
 def about(images: Images) -> Data:

@@ -16,7 +16,10 @@ from unlabel.params.settings import check, load, nearest_target
 
 # Overrides are part of a path, so only characters that no shell or file system changes.
 OVERRIDE = re.compile(r"[A-Za-z_][\w./@]*=[\w.+\-\[\],]*")
-SECTIONS = ("dataset", "encoder", "method", "optimizer", "training", "hardware", "features")
+SECTIONS = (
+    *("dataset", "encoder", "method", "optimizer", "training", "monitor", "hardware"),
+    "features",
+)
 
 
 def names(params: Path, group: str) -> list[str]:

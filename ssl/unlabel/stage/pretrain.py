@@ -7,9 +7,10 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import yaml
@@ -30,10 +31,12 @@ from unlabel.nn.distributed import any_process
 from unlabel.params.settings import build, load, target
 from unlabel.progress import Progress
 from unlabel.seeds import derive, generator
-from unlabel.training import checkpoint, environment, fits, launch, pictures
+from unlabel.training import checkpoint, environment, fits, launch, monitor, pictures
 from unlabel.training.fits import Fitted
+from unlabel.training.followers import Followers
 from unlabel.training.log import Log
 from unlabel.training.loop import Training, fit
+from unlabel.training.monitor import Accuracy, Monitor
 
 SECONDS = float(
     os.environ.get("UNLABEL_CHECKPOINT_SECONDS", "10")
@@ -41,7 +44,15 @@ SECONDS = float(
 SHARE = 0.02  # at most, of the time that saving takes
 
 
-def run(params: Path, train: Path, state: Path, out: Path) -> None:
+def run(
+    params: Path,
+    train: Path,
+    state: Path,
+    out: Path,
+    validation: Path | None = None,
+    loggers: list[str] | None = None,
+    logs: Path = Path("logs"),
+) -> None:
     """Train a method on the images of a dataset, without their labels unless the method needs them.
 
     Writes params.yaml, encoder.safetensors, method.safetensors (what else the method has learned),
@@ -54,6 +65,10 @@ def run(params: Path, train: Path, state: Path, out: Path) -> None:
         train: the prepared training split, an Arrow file
         state: the folder of the training's state, removed at the end
         out: the folder to write the run into
+        validation: the prepared validation split, an Arrow file, on which monitor.every measures
+            the kNN accuracy; without it, or without labels, nobody knows it
+        loggers: the programs that get the log as it grows
+        logs: the folder that they write to
 
     Raises:
         UserError: if the settings are wrong, or `state` or `out` hold another run
@@ -67,15 +82,24 @@ def run(params: Path, train: Path, state: Path, out: Path) -> None:
             print(f"{out} is trained already", file=sys.stderr)
             return
         if training.processes > 1:
-            flags = {"params": params, "train": train, "state": state, "out": out}
-            launch.launch(training.processes, "pretrain", **flags)
+            files_ = {"params": params, "train": train, "state": state, "out": out}
+            more = {"validation": validation, "loggers": loggers, "logs": logs}
+            launch.launch(training.processes, "pretrain", **files_, **more)
             return
     leader = launch.leader()
     alone = lock.acquire(state / "lock", f"trains the run of {state}")
     with alone if leader else nullcontext():
-        _run(settings, training, identity, train, state, out)
+        _run(settings, training, identity, train, state, out, Seen(validation, loggers or [], logs))
         if leader:
             shutil.rmtree(state)
+
+
+class Seen(NamedTuple):
+    """What people see a training by, and where."""
+
+    validation: Path | None
+    loggers: Sequence[str]
+    logs: Path
 
 
 def _run(
@@ -85,6 +109,7 @@ def _run(
     train: Path,
     state: Path,
     out: Path,
+    seen: Seen,
 ) -> None:
     with launch.member(training.processes):
         done = _done(out, identity)  # the lock's last holder may have finished it
@@ -94,13 +119,17 @@ def _run(
             return
         hardware: Hardware = build(settings["hardware"], "hardware").resolve()
         hardware.configure()
-        examples, data = _examples(train, training, settings)
+        every = images.read(train)
+        examples, data = _examples(every, train, training, settings)
         training, recipe, changes = _fitted(settings, data.size)
         method = _method(settings | {"method": recipe}, data, hardware)
         # Neither another kind of device nor another precision comes to the same bits.
         kind = torch.device(hardware.device).type
         on = {"hardware.device": kind, "hardware.precision": hardware.precision}
-        log, seconds = _train(method, examples, settings, training, hardware, state, identity | on)
+        watch: Monitor = build(settings["monitor"], "monitor")
+        measured = monitor.accuracy(watch, every[0], seen.validation, hardware)
+        done_by = (settings, training, hardware, state, identity | on, measured, seen)
+        log, seconds = _train(method, examples, *done_by)
     if not launch.leader():
         return
     out.mkdir(parents=True, exist_ok=True)
@@ -139,15 +168,17 @@ def _done(out: Path, identity: dict[str, Any]) -> bool:
     return True
 
 
-def _examples(train: Path, training: Training, settings: dict[str, Any]) -> tuple[Images, Data]:
-    """The images to train on: all, or a random subset that depends only on the seed.
+def _examples(
+    every: tuple[Images, Data], train: Path, training: Training, settings: dict[str, Any]
+) -> tuple[Images, Data]:
+    """The images to train on: `every` one of the file `train`, or a random subset by the seed.
 
     If there are fewer than a budget asks for, all are used; if there are fewer than a variant asks
     for, that is an error. A method that learns from labels gets only the images whose labels it may
     see.
     """
     seed = settings["seed"]
-    examples, data = images.read(train)
+    examples, data = every
     size = len(examples.id)
     if training.images is not None:
         # A budget has time for this many at most; a variant is about exactly this many.
@@ -208,15 +239,15 @@ def _train(
     hardware: Hardware,
     folder: Path,
     identity: dict[str, Any],
+    accuracy: Accuracy | None,
+    seen: Seen,
 ) -> tuple[Log, float]:
     """Train, from the saved state if there is one -> the log, and the seconds it took."""
     players = method.players()
     optimizers = [build(settings["optimizer"], "optimizer", module=each) for each in players]
     steps = training.steps(len(examples.id)) if players else 0
-    log, path = (
-        Log(method, examples, steps, training.epochs, hardware),
-        folder / "state.safetensors",
-    )
+    log = Log(method, examples, steps, training.epochs, hardware, accuracy if players else None)
+    path = folder / "state.safetensors"
     start, before = 0, 0.0
     if path.exists():
         about = checkpoint.load(path, method, optimizers, identity)
@@ -228,6 +259,10 @@ def _train(
     terminated = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: terminated.set())
     progress = Progress(settings["run"], steps * training.batch, start * training.batch)
+    followers = Followers(settings["run"], folder, log, progress)
+    if launch.leader() and players:
+        followers.open(seen.loggers, seen.logs, settings, resumed=start > 0)
+        followers.tell(start)
     began = saved = time.monotonic()
     wait = SECONDS
     lr = settings["optimizer"]["lr"]
@@ -236,6 +271,8 @@ def _train(
     for step, result in enumerate(loop if players else (), start + 1):
         log.add(step, result, lr)
         progress.advance(training.batch, log.last())
+        if launch.leader():
+            followers.tell(step)
         now = time.monotonic()
         stop = step < steps and any_process(terminated.is_set())
         if launch.leader() and step < steps and (stop or now - saved > wait):
@@ -245,9 +282,11 @@ def _train(
             wait = max(SECONDS, (saved - now) / SHARE)
         if stop:
             any_process(stop)  # waits for the process that saves
+            followers.close(finished=False)
             print(f"stopped after step {step}; start again to go on from there", file=sys.stderr)
             raise SystemExit(128 + signal.SIGTERM)
     progress.close()
+    followers.close(finished=True)
     if players and (why := collapse(log.rows[-1])):
         print(f"{settings['run']} collapsed: {why}. {ADVICE}", file=sys.stderr)
     return log, before + time.monotonic() - began

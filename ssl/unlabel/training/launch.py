@@ -34,7 +34,7 @@ def leader() -> bool:
     return not launched() or os.environ["RANK"] == "0"
 
 
-def launch(processes: int, stage: str, **flags: Path) -> None:
+def launch(processes: int, stage: str, **flags: Path | list[str] | None) -> None:
     """Run a stage in several processes. They end when this one does, and all end if one fails.
 
     Raises `UserError` if one of them raises it, or is killed.
@@ -43,7 +43,10 @@ def launch(processes: int, stage: str, **flags: Path) -> None:
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
-    words = [word for name, path in flags.items() for word in (f"--{name}", str(path))]
+    words = []
+    for name, value in flags.items():
+        if value:
+            words += [f"--{name}", *(value if isinstance(value, list) else [str(value)])]
     command = ["--standalone", "--nproc-per-node", str(processes), "-m", "unlabel", stage, *words]
     logging.disable()  # torchrun logs a lot; what matters is said below
     try:

@@ -7,6 +7,7 @@ reruns nothing, and a running workflow keeps the settings it started with.
 
 import json
 import os
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -138,6 +139,29 @@ class Plan:
             return f"data/runs/{run.folder}/state.{self.runs.frozen(run).stem}"
 
         return folder
+
+    def monitored(self, **known: str) -> Callable[[Any], list[str]]:
+        """The images on which a training's kNN accuracy is measured; none where it is not.
+
+        A function of the wildcards that are not `known`.
+        """
+
+        def images(wildcards: Any) -> list[str]:
+            run = run_of(wildcards, known)
+            on = self.runs.monitored(run) and self.datasets.labelled(run.dataset)
+            return [f"data/prepared/{run.dataset}/validation.arrow"] if on else []
+
+        return images
+
+    def seen(self, **known: str) -> Callable[[Any, Any], str]:
+        """The flags of a training for those who follow it, by its wildcards and its input."""
+
+        def flags(wildcards: Any, input: Any) -> str:
+            loggers = self.runs.loggers(run_of(wildcards, known))
+            found = ["--validation", *input.validation] if input.validation else []
+            return shlex.join([*found, *(["--loggers", *loggers] if loggers else [])])
+
+        return flags
 
     def for_dataset(self, study: Study, budget: str) -> Study:
         """The study on the dataset that the user asks for, as far as that has labels."""

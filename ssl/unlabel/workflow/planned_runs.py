@@ -22,7 +22,7 @@ from unlabel.workflow.freeze import (
 
 Changes = dict[str, list[Any]]  # see `image_fit`
 SECTIONS = {  # the settings that each stage reads, or whose code it runs
-    "pretrain": ("hardware", "training", "optimizer", "encoder", "method"),
+    "pretrain": ("hardware", "training", "monitor", "optimizer", "encoder", "method"),
     "features": ("hardware", "encoder", "method", "features"),
     "probe": ("hardware", "probe"),
     "transfer": ("hardware", "encoder", "transfer", "probe"),
@@ -65,6 +65,14 @@ class PlannedRuns:
     def trains(self, run: Run) -> bool:
         """Does a planned run's method train anything? `random` does not."""
         return bool(self.entries[run.folder]["pretrain"]["trains"])
+
+    def monitored(self, run: Run) -> bool:
+        """Is a planned run's kNN accuracy measured while it trains?"""
+        return bool(self.entries[run.folder]["pretrain"].get("monitored"))
+
+    def loggers(self, run: Run) -> list[str]:
+        """What gets a planned run's log as it grows."""
+        return list(self.entries[run.folder]["pretrain"].get("loggers", ()))
 
     def trained_by(self, run: Run) -> dict[str, Any]:
         """The settings of a planned run's training, except its seed and its name."""
@@ -110,7 +118,10 @@ class PlannedRuns:
             text, named = self._settings_of(stage, run, settings)
             stages[stage] = self.freezer.write(first.get(stage, seed) + text, named)
         # a method without a loss has nothing to train
-        stages["pretrain"]["trains"] = bool(target(settings["method"], "method").logs)
+        trains = bool(target(settings["method"], "method").logs)
+        seen = {"monitored": settings["monitor"].get("every") is not None}
+        seen["loggers"] = settings["monitor"].get("loggers", [])
+        stages["pretrain"] |= {"trains": trains} | (seen if trains else {})
         return stages
 
     def _settings_of(
@@ -120,6 +131,10 @@ class PlannedRuns:
         key = (replace(run, seed=0).folder, stage)
         if key not in self._shared:
             shared = {section: settings[section] for section in SECTIONS[stage]}
+            if stage == "pretrain":  # nothing that is made depends on who gets the log
+                rest = {**settings["monitor"]}
+                rest.pop("loggers", None)
+                shared["monitor"] = rest
             if stage == "transfer":
                 probes = settings["transfer"]["probes"]
                 shared["probe"] = {name: settings["probe"][name] for name in probes}
