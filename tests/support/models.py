@@ -15,15 +15,8 @@ from unlabel.seeds import derive
 
 PARAMS = ROOT / "params"
 METHODS = compose.names(PARAMS, "method")
-PRETRAIN = (
-    "seed",
-    "hardware",
-    "training",
-    "monitor",
-    "optimizer",
-    "encoder",
-    "method",
-)  # what it is told
+# what `pretrain` is told
+PRETRAIN = ("seed", "hardware", "training", "monitor", "optimizer", "encoder", "method")
 
 
 def about(images: Images) -> Data:

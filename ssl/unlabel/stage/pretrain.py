@@ -126,8 +126,8 @@ def _run(
         # Neither another kind of device nor another precision comes to the same bits.
         kind = torch.device(hardware.device).type
         on = {"hardware.device": kind, "hardware.precision": hardware.precision}
-        watch: Monitor = build(settings["monitor"], "monitor")
-        measured = monitor.accuracy(watch, every[0], seen.validation, hardware)
+        asked = build(settings["monitor"], "monitor") if "monitor" in settings else Monitor()
+        measured = monitor.accuracy(asked, every[0], seen.validation, hardware)
         done_by = (settings, training, hardware, state, identity | on, measured, seen)
         log, seconds = _train(method, examples, *done_by)
     if not launch.leader():

@@ -16,7 +16,7 @@ from unlabel.nn.nearest import vote
 from unlabel.ranges import Count
 
 K, TEMPERATURE = 20, 0.07  # as the probe `knn`
-BATCH = 500  # images that the encoder sees at a time
+BATCH = 250  # images that the encoder sees at a time: their maps should fit a processor's cache
 
 
 @dataclass(frozen=True)

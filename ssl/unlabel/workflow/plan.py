@@ -21,6 +21,7 @@ from unlabel.fingerprint.reach import PACKAGE
 from unlabel.params.command_line import ChosenDataset
 from unlabel.params.study import Study
 from unlabel.run import Run
+from unlabel.training import loggers
 from unlabel.workflow.freeze import (
     Entries,
     Freezer,
@@ -109,8 +110,12 @@ class Plan:
     def fits(self, runs: Iterable[Run]) -> Iterator[str]:
         """What few images mean for planned runs: what is left out, and what will be changed.
 
-        Raises `UserError` if one cannot work with its images.
+        Raises `UserError` if one cannot work with its images, or asks for a logger that is not
+        installed.
         """
+        runs = list(runs)
+        for name in sorted({name for run in runs for name in self.runs.loggers(run)}):
+            loggers.check(name)
         found = {run: self.runs.fit(run, self.datasets.expected(run.dataset)) for run in runs}
         for name in dict.fromkeys(run.dataset for run in found):
             for remark in remarks(self.datasets.expected(name).images or {}):
