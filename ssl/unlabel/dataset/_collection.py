@@ -93,6 +93,10 @@ class Collection(Dataset):
         """All images. Raises `UserError` as `listing` does."""
         return self.listing().examples
 
+    def copies(self, found: Decoded) -> list[str]:
+        """The names of images that are left out, as they are there for another purpose too."""
+        return []
+
     def sketch(self) -> list[Example]:
         """The split and the label of all images, in any order, and quickly."""
         return self.examples()
@@ -124,20 +128,27 @@ class Collection(Dataset):
         names = [example.name for example in found.examples]
         classes = classes_of([example.label for example in found.examples])
         split = self._split(found, classes.label, classes.names)
-        same = duplicates.find(found.pixels, names, split, SPLITS)
+        copies = self.copies(found)
+        rest = [at for at, name in enumerate(names) if name not in {*copies}]
+        pixels, kept = [found.pixels[at] for at in rest], [names[at] for at in rest]
+        same = duplicates.find(pixels, kept, split[rest], SPLITS)
         dropped = set(duplicates.leaks(same.across)) if self.duplicates == "drop" else set()
-        keep = [at for at, name in enumerate(names) if name not in dropped]
+        keep = [at for at in rest if names[at] not in dropped]
         id = torch.tensor([derive("image", name) for name in names])
         # In the order of their ids, so that the first images are not all of one class.
         order = torch.tensor(sorted(keep, key=lambda at: int(id[at])), dtype=torch.int64)
         every = Images.of(id, found.image, classes.label)
         train, validation, test = (every.take(order[split[order] == at]) for at in range(3))
         said = {example.split for example in found.examples}
-        unlabelled = int((classes.label < 0).sum())
+        unlabelled = int((classes.label[rest] < 0).sum())
         summary = [describe(classes.names, [s for s in SPLITS if s in said], unlabelled)]
         summary += [*listing.remarks, *classes.remarks, *say(listing.skipped)]
         summary += _summary(found, same, len(dropped))
-        copies: dict[str, Any] = {"across splits": same.across, "within splits": same.within}
+        if copies:
+            summary.append(f"{len(copies)} left out, also in probe_path: {few(copies)}")
+        alike: dict[str, Any] = {"across splits": same.across, "within splits": same.within}
+        alike |= {"dropped": sorted(dropped)} if dropped else {}
+        alike |= {"in probe_path": sorted(copies)} if copies else {}
         return Raw(
             train,
             test,
@@ -151,7 +162,7 @@ class Collection(Dataset):
                 "unreadable": found.unreadable,
                 "one colour": found.plain,
                 "range": found.limits,
-                "duplicates": copies | ({"dropped": sorted(dropped)} if dropped else {}),
+                "duplicates": alike,
                 "files": digest((listing.files | found.files).items()),
             },
             preprocessing=self._preprocessing(found).record(),
