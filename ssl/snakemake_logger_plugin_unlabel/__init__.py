@@ -51,6 +51,7 @@ class LogHandler(LogHandlerBase):
         self.guard = RLock()
         self.events: dict[Any, Callable[[Any], None]] = {
             LogEvent.RUN_INFO: self._plan,
+            LogEvent.PROGRESS: lambda record: self.jobs.grow(record.total),
             LogEvent.JOB_INFO: self._start,
             LogEvent.JOB_FINISHED: self._finish,
             LogEvent.JOB_ERROR: self._fail,
@@ -92,7 +93,8 @@ class LogHandler(LogHandlerBase):
             if self.jobs.done:
                 took = _duration(time.monotonic() - self.began)
                 if not self.jobs.failed and not self.held:
-                    self._say(f"{self.jobs.done} of {self.jobs.total} done in {took}")
+                    page = f" · see {self.jobs.page}" if self.jobs.page else ""
+                    self._say(f"{self.jobs.done} of {self.jobs.total} done in {took}{page}")
 
     def _look(self, event: Any, text: str, formatted: str) -> None:
         settings = self.common_settings

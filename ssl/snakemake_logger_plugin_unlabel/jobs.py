@@ -11,6 +11,7 @@ TAIL = 2000  # bytes of a log that are read for its last line
 NOTES = 20_000  # and for its notes
 PROGRESS = re.compile(r"(\d+)% · ([\d,]+ images/s) · (\d+) s left")  # as a training logs it
 LINES = 15  # of a log without an error sentence
+ADDED = "other"  # jobs that a checkpoint has added, until they start
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Job:
     about: str  # its run, or what else tells it from others of the rule
     logs: tuple[Path, ...]
     began: float  # seconds
+    page: str = ""  # that it makes
 
     @classmethod
     def of(
@@ -34,7 +36,8 @@ class Job:
         """From what Snakemake says when a job starts."""
         parts = str(outputs[0]).split("/") if outputs else []
         run = parts[2:7] if parts[:2] == ["data", "runs"] else list(map(str, wildcards.values()))
-        return cls(kind(rule), "/".join(run), tuple(map(Path, logs)), now)
+        pages = [str(each) for each in outputs if str(each).endswith(".html")]
+        return cls(kind(rule), "/".join(run), tuple(map(Path, logs)), now, *pages[:1])
 
     @property
     def name(self) -> str:
@@ -71,16 +74,28 @@ class Jobs:
     running: dict[int, Job] = field(default_factory=dict)
     failed: dict[int, Job] = field(default_factory=dict)
     took: dict[str, list[float]] = field(default_factory=dict)  # seconds, by kind
+    page: str = ""  # the one that was made last
+    said: int = 0  # Snakemake's count of all jobs
 
     def plan(self, counts: Mapping[str, int]) -> None:
         """Snakemake's count of jobs by rule; `all` is no work."""
         for rule, count in counts.items():
             if rule not in ("all", "total"):
                 self.planned[kind(rule)] += count
+        self.said += counts.get("total", 0)
+
+    def grow(self, total: int) -> None:
+        """Snakemake's count of all jobs, which a checkpoint makes larger."""
+        self.planned[ADDED] += max(0, total - self.said)
+        self.said = max(total, self.said)
 
     def start(self, number: int, job: Job) -> None:
         """A job is started or submitted."""
         self.running[number] = job
+        here = sum(each.rule == job.rule for each in self.running.values())
+        if here + len(self.took.get(job.rule, ())) > self.planned[job.rule] and self.planned[ADDED]:
+            self.planned[ADDED] -= 1
+            self.planned[job.rule] += 1
 
     def finish(self, number: int, now: float) -> tuple[Job, float] | None:
         """A job has ended well: it, and the seconds it took; None for one that is no work."""
@@ -89,6 +104,7 @@ class Jobs:
         if job is None or job.rule == "all":
             return None
         self.took.setdefault(job.rule, []).append(now - job.began)
+        self.page = job.page or self.page
         return job, now - job.began
 
     def fail(self, number: int, job: Job) -> None:

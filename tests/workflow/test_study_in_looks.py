@@ -41,6 +41,11 @@ def test_only_open_claims_get_more_seeds_and_nothing_is_made_twice(tmp_path):
     printed = snakemake(folder, "--cores", "2", PAGE)
     assert "6 runs, 6 of them to be trained" in printed
     assert "claims that stay open may need up to 4 more runs" in printed
+    last = printed.splitlines()[-1]  # also of the jobs that the looks have added
+    ended = re.fullmatch(r"(\d+) of (\d+) done in .* · see (.*)", last)
+    assert ended
+    assert ended[1] == ended[2]
+    assert ended[3] == PAGE
     runs = folder / "data/runs/tiny/digits"
     seeds = {m: sorted(p.name for p in (runs / m / "base").iterdir()) for m in LOOKED["methods"]}
     assert seeds == {"simclr": ["0", "1", "2"], "rotation": ["0", "1", "2", "3", "4"]}

@@ -35,6 +35,22 @@ def test_the_time_left_is_that_of_jobs_of_the_same_kind():
     assert jobs.finish(9, now=11) is None
 
 
+def test_jobs_that_a_checkpoint_adds_are_counted():
+    jobs = Jobs()
+    jobs.plan({"look": 1, "study": 1, "all": 1, "total": 3})
+    jobs.start(1, job("look", began=0))
+    jobs.finish(1, now=2)
+    jobs.grow(3)
+    assert (jobs.done, jobs.total) == (1, 2)
+    jobs.grow(5)
+    assert (jobs.done, jobs.total, jobs.left(2)) == (1, 4, 3 * 2)
+    jobs.start(2, job("pretrain_byol", began=2))
+    jobs.finish(2, now=6)
+    jobs.grow(5)
+    # a study, of which none is known, and another job that was added
+    assert (jobs.done, jobs.total, jobs.left(6)) == (2, 4, 2 * 3)
+
+
 def test_a_training_says_how_far_it_is(tmp_path):
     log = tmp_path / "log"
     log.write_text("simclr:  40% · 1,234 images/s · 12 s left · loss 5\n")

@@ -20,6 +20,5 @@ def run(params: Path, runs: Path, seeds: int, out: Path) -> None:
         UserError: if a run is missing or damaged
     """
     found = judge_in_turn(frozen_study.read(params), runs, until=seeds)
-    words = {each.claim.says: each.word for each in found.judgement.claims}
     following = dict.fromkeys(each.run.folder for each in found.following)
-    files.write_json(out, {"claims": words, "following": list(following)})
+    files.write_json(out, {"following": list(following)})
