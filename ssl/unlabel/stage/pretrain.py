@@ -1,6 +1,5 @@
 """Train a method's encoder."""
 
-import dataclasses
 import os
 import shutil
 import signal
@@ -20,7 +19,6 @@ from unlabel.analysis.collapse import ADVICE, collapse
 from unlabel.data import images
 from unlabel.data.expected import changed
 from unlabel.data.images import Data, Images
-from unlabel.data.labels import noisy, stratified
 from unlabel.errors import UserError
 from unlabel.files import lock
 from unlabel.fingerprint import fingerprint, targets
@@ -28,10 +26,10 @@ from unlabel.hardware import Hardware
 from unlabel.method import Method
 from unlabel.nn.batch_norm import synchronise
 from unlabel.nn.distributed import any_process
-from unlabel.params.settings import build, load, target
+from unlabel.params.settings import build, load
 from unlabel.progress import Progress
-from unlabel.seeds import derive, generator
-from unlabel.training import checkpoint, environment, fits, launch, monitor, pictures
+from unlabel.seeds import derive
+from unlabel.training import checkpoint, environment, examples, fits, launch, monitor, pictures
 from unlabel.training.fits import Fitted
 from unlabel.training.followers import Followers
 from unlabel.training.log import Log
@@ -120,7 +118,7 @@ def _run(
         hardware: Hardware = build(settings["hardware"], "hardware").resolve()
         hardware.configure()
         every = images.read(train)
-        examples, data = _examples(every, train, training, settings)
+        chosen, data = examples.choose(every, train, training, settings)
         training, recipe, changes = _fitted(settings, data.size)
         method = _method(settings | {"method": recipe}, data, hardware)
         # Neither another kind of device nor another precision comes to the same bits.
@@ -129,7 +127,7 @@ def _run(
         asked = build(settings["monitor"], "monitor") if "monitor" in settings else Monitor()
         measured = monitor.accuracy(asked, every[0], seen.validation, hardware)
         done_by = (settings, training, hardware, state, identity | on, measured, seen)
-        log, seconds = _train(method, examples, *done_by)
+        log, seconds = _train(method, chosen, *done_by)
     if not launch.leader():
         return
     out.mkdir(parents=True, exist_ok=True)
@@ -139,13 +137,13 @@ def _run(
     made = {} if recipe == settings["method"] else {"fitted": recipe}
     weights.write(out / "method.safetensors", rest, {"method": settings["method"], **made})
     files.write_table(out / "log.parquet", log.rows)
-    pictures.draw(out / "pictures.parquet", method, examples, hardware, settings["seed"])
+    pictures.draw(out / "pictures.parquet", method, chosen, hardware, settings["seed"])
     trained = log.steps * training.batch
     about: dict[str, Any] = {**identity, **environment.describe(hardware.device)}
     del about["settings"]  # these are in params.yaml
     about |= {
         "precision": hardware.precision,
-        "images": len(examples.id),
+        "images": len(chosen.id),
         "parameters": sum(p.numel() for p in method.encoder.parameters()),
         "labels": method.labels,
         "seconds": round(seconds, 3),
@@ -168,36 +166,6 @@ def _done(out: Path, identity: dict[str, Any]) -> bool:
     return True
 
 
-def _examples(
-    every: tuple[Images, Data], train: Path, training: Training, settings: dict[str, Any]
-) -> tuple[Images, Data]:
-    """The images to train on: `every` one of the file `train`, or a random subset by the seed.
-
-    If there are fewer than a budget asks for, all are used; if there are fewer than a variant asks
-    for, that is an error. A method that learns from labels gets only the images whose labels it may
-    see.
-    """
-    seed = settings["seed"]
-    examples, data = every
-    size = len(examples.id)
-    if training.images is not None:
-        # A budget has time for this many at most; a variant is about exactly this many.
-        if training.images > size and "training.images=" in settings["run"]:
-            raise UserError(
-                f"training.images is {training.images}, but {train} has only {size}; "
-                "set it lower, or to null for all"
-            )
-        if training.images > size:
-            print(f"{settings['run']}: {train} has {size} images; all are used", file=sys.stderr)
-        size = min(training.images, size)
-        order = torch.randperm(len(examples.id), generator=generator(seed, "subset"))
-        examples = examples.take(order[:size].sort().values)
-    if target(settings["method"], "method").labels:
-        examples = _labelled(examples, training, data, settings)
-        size = len(examples.id)
-    return examples, dataclasses.replace(data, size=size)
-
-
 def _fitted(settings: dict[str, Any], images: int) -> Fitted:
     """The training and the method that fit so many images; says what was changed."""
     fitted = fits.fit(settings, images)
@@ -206,20 +174,6 @@ def _fitted(settings: dict[str, Any], images: int) -> Fitted:
             said = changed(key, planned, made, images)
             print(f"{settings['run']}: {said}", file=sys.stderr)
     return fitted
-
-
-def _labelled(examples: Images, training: Training, data: Data, settings: dict[str, Any]) -> Images:
-    """The images with labels that a method may learn from, some of them wrong on purpose."""
-    if not (examples.label >= 0).any():
-        raise UserError(
-            f"{settings['method']['_target_']} learns from labels, but no image of {data.name} "
-            "has one; choose a method that needs none"
-        )
-    seed = settings["seed"]
-    if training.labels < 1:
-        examples = examples.take(stratified(examples.label, training.labels, seed))
-    label = noisy(examples.label, training.label_noise, len(data.classes), seed)
-    return examples._replace(label=label)
 
 
 def _method(settings: dict[str, Any], data: Data, hardware: Hardware) -> Method:
@@ -233,7 +187,7 @@ def _method(settings: dict[str, Any], data: Data, hardware: Hardware) -> Method:
 
 def _train(
     method: Method,
-    examples: Images,
+    chosen: Images,
     settings: dict[str, Any],
     training: Training,
     hardware: Hardware,
@@ -245,8 +199,8 @@ def _train(
     """Train, from the saved state if there is one -> the log, and the seconds it took."""
     players = method.players()
     optimizers = [build(settings["optimizer"], "optimizer", module=each) for each in players]
-    steps = training.steps(len(examples.id)) if players else 0
-    log = Log(method, examples, steps, training.epochs, hardware, accuracy if players else None)
+    steps = training.steps(len(chosen.id)) if players else 0
+    log = Log(method, chosen, steps, training.epochs, hardware, accuracy if players else None)
     path = folder / "state.safetensors"
     start, before = 0, 0.0
     if path.exists():
@@ -266,8 +220,8 @@ def _train(
     began = saved = time.monotonic()
     wait = SECONDS
     lr = settings["optimizer"]["lr"]
-    examples = hardware.hold(examples)
-    loop = fit(method, examples, optimizers, training, hardware, settings["seed"], start)
+    chosen = hardware.hold(chosen)
+    loop = fit(method, chosen, optimizers, training, hardware, settings["seed"], start)
     for step, result in enumerate(loop if players else (), start + 1):
         log.add(step, result, lr)
         progress.advance(training.batch, log.last())
