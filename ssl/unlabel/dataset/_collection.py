@@ -137,8 +137,7 @@ class Collection(Dataset):
         said = {example.split for example in found.examples}
         unlabelled = int((classes.label[alike.rest] < 0).sum())
         summary = [describe(classes.names, [s for s in SPLITS if s in said], unlabelled)]
-        summary += [*listing.remarks, *classes.remarks, *say(listing.skipped)]
-        summary += [*_summary(found), *alike.summary]
+        summary += [*listing.remarks, *classes.remarks, *say(listing.skipped), *_summary(found)]
         return Raw(
             train,
             test,
@@ -147,7 +146,7 @@ class Collection(Dataset):
             sha256={"images": digest(zip(names, found.content, strict=True))},
             validation=validation,
             notes={
-                "summary": summary,
+                "summary": [*summary, *alike.summary],
                 "skipped": shortened(listing.skipped),
                 "unreadable": found.unreadable,
                 "one colour": found.plain,
