@@ -94,7 +94,7 @@ def test_dvclive_has_each_step_once_after_a_kill(killed):
 
 def test_a_logger_that_fails_does_not_end_the_training(killed, monkeypatch, capsys):
     class Full(loggers.Logger):
-        def __init__(self, folder, run, settings, resumed):
+        def __init__(self, folder, run, settings):
             pass
 
         def add(self, row):

@@ -215,7 +215,7 @@ def _train(
     progress = Progress(settings["run"], steps * training.batch, start * training.batch)
     followers = Followers(settings["run"], folder, log, progress)
     if launch.leader() and players:
-        followers.open(seen.loggers, seen.logs, settings, resumed=start > 0)
+        followers.open(seen.loggers, seen.logs, settings)
         followers.tell(start)
     began = saved = time.monotonic()
     wait = SECONDS

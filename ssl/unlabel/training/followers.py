@@ -26,16 +26,14 @@ class Followers:
         self.loggers: dict[str, Any] = {}
         self.told, self.said = 0, -SECONDS
 
-    def open(
-        self, names: Sequence[str], logs: Path, settings: Mapping[str, Any], resumed: bool
-    ) -> None:
+    def open(self, names: Sequence[str], logs: Path, settings: Mapping[str, Any]) -> None:
         """Start loggers that write into `logs`. Raises `UserError` if one is not installed."""
         if not names:
             return
         # By a name that does not count in fingerprints: no result depends on loggers.
         loggers = import_module("unlabel.training.loggers")
         for name in names:
-            start = lambda: loggers.opened(name, logs, self.run, settings, resumed)  # noqa: E731, B023
+            start = lambda: loggers.opened(name, logs, self.run, settings)  # noqa: E731, B023
             if opened := self._try(name, start):
                 self.loggers[name] = opened
 

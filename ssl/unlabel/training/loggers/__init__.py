@@ -20,10 +20,10 @@ class Logger:
     """Gets each row of a log once, in order.
 
     A training that goes on after a kill opens it anew and hands it all rows from the start. So it
-    begins afresh, and there is no gap and nothing twice; or it adds only what is not there yet.
+    begins afresh, and there is no gap and nothing twice.
     """
 
-    def __init__(self, folder: Path, run: str, settings: Mapping[str, Any], resumed: bool):
+    def __init__(self, folder: Path, run: str, settings: Mapping[str, Any]):
         raise NotImplementedError
 
     def add(self, row: Row) -> None:
@@ -46,11 +46,11 @@ def check(name: str) -> None:
         )
 
 
-def opened(name: str, folder: Path, run: str, settings: Mapping[str, Any], resumed: bool) -> Logger:
+def opened(name: str, folder: Path, run: str, settings: Mapping[str, Any]) -> Logger:
     """A logger that writes to `folder/name`. Raises `UserError` as `check` does."""
     check(name)
     writer: type[Logger] = import_module(f"{__name__}.{name}").Writer
-    return writer(folder / name, run, settings, resumed)
+    return writer(folder / name, run, settings)
 
 
 def numbers(row: Row) -> dict[str, float]:

@@ -15,7 +15,7 @@ class Writer(Logger):
     It makes no experiment of DVC and no dvc.yaml: those of the repository are about results.
     """
 
-    def __init__(self, folder: Path, run: str, settings: Mapping[str, Any], resumed: bool):
+    def __init__(self, folder: Path, run: str, settings: Mapping[str, Any]):
         self.live = Live(
             str(folder / run), report=None, save_dvc_exp=False, dvcyaml=None, monitor_system=False
         )

@@ -14,7 +14,7 @@ SECONDS = 10  # after at most so many, what was added is in the file
 class Writer(Logger):
     """Begins afresh: the event files of an earlier attempt go."""
 
-    def __init__(self, folder: Path, run: str, settings: Mapping[str, Any], resumed: bool):
+    def __init__(self, folder: Path, run: str, settings: Mapping[str, Any]):
         for path in (folder / run).glob("events.out.tfevents.*"):
             path.unlink()
         # A TensorBoard that has read them forgets what they said from step 0 on.

@@ -17,7 +17,7 @@ PROJECT = "unlabel"
 class Writer(Logger):
     """Begins afresh: the folders of an earlier attempt go. WANDB_MODE=online sends at once."""
 
-    def __init__(self, folder: Path, run: str, settings: Mapping[str, Any], resumed: bool):
+    def __init__(self, folder: Path, run: str, settings: Mapping[str, Any]):
         id = sha256(run.encode()).hexdigest()[:12]
         for path in (folder / "wandb").glob(f"offline-run-*-{id}"):
             shutil.rmtree(path)
