@@ -21,8 +21,8 @@ PLAN, STUDY, RUNS = INVOCATION.plan, INVOCATION.study, INVOCATION.runs
 BUDGET, ASKED, REQUESTS = INVOCATION.budget, INVOCATION.asked, INVOCATION.requests
 RUN = "data/runs/{budget}/{dataset}/{method}/{variant}/{seed}"
 PREPARED = "data/prepared/{dataset}"
-PHASES = "prepare pretrain features probe finetune transfer report method study"
-METRICS = [f"metrics/{probe}.json" for probe in compose.names(PARAMS, "probe")]
+PHASES = "prepare pretrain features probe measure finetune transfer report method study"
+METRICS = [f"metrics/{name}.json" for name in compose.measured(PARAMS, STUDY.probes)]
 
 
 resource_scopes:

@@ -36,7 +36,8 @@ def pytest_xdist_auto_num_workers() -> int:
     return len(os.sched_getaffinity(0)) + 1
 
 
-WAITING = {"slurm", "longer", "together"}  # fixtures of the tests that take the longest
+WAITING = {"slurm", "longer", "together", "clean"}  # fixtures of the tests that take the longest
+LONG = {"workflow", "faults"}  # folders of those that come next
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -47,7 +48,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             name = item.path.name if shared else f"{item.path.name}:{item.originalname}"
             item.add_marker(pytest.mark.xdist_group(name))
     items.sort(
-        key=lambda item: (not WAITING & set(item.fixturenames), "workflow" not in str(item.path))
+        key=lambda item: (not WAITING & set(item.fixturenames), not LONG & set(item.path.parts))
     )
 
 

@@ -1,12 +1,13 @@
 """Hardware describes; only `configure` changes torch, for the whole process."""
 
+import os
 from dataclasses import asdict
 
 import pytest
 import torch
 
 from unlabel.errors import UserError
-from unlabel.hardware import Hardware
+from unlabel.hardware import Hardware, deterministic
 
 
 def switches() -> tuple:
@@ -53,3 +54,27 @@ def test_a_device_that_is_not_there_is_explained():
     hardware = Hardware(device="cuda:7")
     with pytest.raises(UserError, match=r"hardware.device is 'cuda:7'.*set it to auto or cpu"):
         hardware.resolve()
+
+
+def test_only_reproducible_operations_are_allowed_on_a_gpu(monkeypatch):
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    fills = torch.utils.deterministic.fill_uninitialized_memory
+    try:
+        deterministic()
+        assert torch.are_deterministic_algorithms_enabled()
+        assert not torch.is_deterministic_algorithms_warn_only_enabled()
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+    finally:
+        torch.set_deterministic_debug_mode("default")
+        torch.utils.deterministic.fill_uninitialized_memory = fills
+
+
+def test_an_encoder_is_compiled_where_it_is_asked_for_and_can_be(monkeypatch):
+    assert Hardware(device="cpu").resolve().compile is False
+    assert Hardware(device="cpu", compile=None).resolve().compile is False
+    monkeypatch.setenv("CXX", "python3")
+    assert Hardware(device="cpu", compile=True).resolve().compile is True
+    monkeypatch.delenv("CXX")
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(UserError, match=r"hardware.compile is true.*install g\+\+, or set it"):
+        Hardware(device="cpu", compile=True).resolve()

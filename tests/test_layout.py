@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from support import forks
 from support.imports import circle, graph, imported, modules
+from support.project import environment
 
 ROOT = Path(__file__).parents[1]
 GROUPS = ("dataset", "encoder", "method", "probe")
@@ -187,8 +189,6 @@ def test_a_method_reads_like_its_algorithm():
 
 def test_snakemakes_lint_finds_nothing_to_mend():
     """But for an environment of each rule's own: here one lock makes the environment of all."""
-    done = subprocess.run(
-        [sys.executable, "-m", "snakemake", "--lint"], cwd=ROOT, capture_output=True, text=True
-    )
+    done = forks.run("snakemake", "--lint", folder=ROOT, environment=environment())
     lints = set(re.findall(r"^    \* (.*?):?$", done.stdout + done.stderr, re.MULTILINE))
     assert lints == {"Specify a conda environment or container for each rule."}

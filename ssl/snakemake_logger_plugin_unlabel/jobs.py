@@ -36,6 +36,7 @@ class Job:
         """From what Snakemake says when a job starts."""
         parts = str(outputs[0]).split("/") if outputs else []
         run = parts[2:7] if parts[:2] == ["data", "runs"] else list(map(str, wildcards.values()))
+        run += [str(wildcards["own"])] if "own" in wildcards else []  # a probe on request
         pages = [str(each) for each in outputs if str(each).endswith(".html")]
         return cls(kind(rule), "/".join(run), tuple(map(Path, logs)), now, *pages[:1])
 

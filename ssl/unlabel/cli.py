@@ -148,7 +148,8 @@ def _flag(name: str) -> str:
 def _options(kind: Any) -> dict[str, Any]:
     """What argparse needs to know of a type; for list[X] and X | None, that of X and more."""
     if get_origin(kind) is UnionType:
-        return _options(next(each for each in get_args(kind) if each is not NoneType))
+        options = _options(next(each for each in get_args(kind) if each is not NoneType))
+        return options | ({"nargs": "*"} if "nargs" in options else {})
     if get_origin(kind) is list:
         return {"nargs": "+", **_options(get_args(kind)[0])}
     if get_origin(kind) is Literal:

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import shutil
 import sys
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -15,6 +16,10 @@ from unlabel.data.images import Images
 from unlabel.errors import UserError, reason
 from unlabel.ranges import Count, Natural
 
+GPUS = "UNLABEL_GPUS"  # as in `unlabel.workflow.slots`
+STAND_INS = "UNLABEL_STAND_IN_GPUS"  # as in `unlabel.workflow.devices`
+WORKSPACE = ("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # buffers of a fixed size for cuBLAS's sums
+
 
 @dataclass(frozen=True)
 class Hardware:
@@ -22,30 +27,46 @@ class Hardware:
 
     The number of threads is a setting, whatever the scheduler gives a job, because sums depend on
     it. `auto` is the GPU if there is one, and bfloat16 if the device computes in it; `resolve`
-    decides. `workers` threads decode compressed images ahead of the training; with none, each step
-    waits for its own images.
+    decides. A compiled encoder takes a while to begin, and rounds differently. `workers` threads
+    decode compressed images ahead of the training; with none, each step waits for its own images.
     """
 
     device: str = "auto"
     threads: Count = 1
     workers: Natural = 0
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    compile: bool | None = False  # compile the encoder; None: on a GPU, where there is a compiler
 
     def resolve(self) -> Self:
-        """The same on this machine, with a device and a precision in place of each `auto`.
+        """The same on this machine, with a device, a precision and a choice for `compile`.
 
-        Raises `UserError` if this machine does not have the device.
+        Raises `UserError` if this machine does not have the device, or cannot compile.
         """
         device = _device(self.device)
+        compiles = self.compile
+        if compiles is None:
+            compiles = device.startswith("cuda") and compiler(device) is not None
+        elif compiles and compiler(device) is None:
+            raise UserError(
+                "hardware.compile is true, but this machine has no C++ compiler; "
+                "install g++, or set it to false"
+            )
         precision = self.precision
         if precision == "auto":
             precision = "bfloat16" if _has_bfloat16(device) else "float32"
-        return replace(self, device=device, precision=precision)
+        return replace(self, device=device, precision=precision, compile=compiles)
 
     def configure(self) -> None:
-        """Set torch's switches for this process: threads, true float32, reproducible kernels."""
+        """Set torch's switches for this process: threads, true float32, reproducible kernels.
+
+        On a GPU, an operation whose bits would differ from run to run is an error.
+        """
         if self.device.startswith("cuda:"):
             torch.cuda.set_device(self.device)  # NCCL sends from and to the current device
+        if self.device.startswith("cuda"):
+            deterministic()
+            if self.compile:  # tell the compiler too, which this loads
+                torch.use_deterministic_algorithms(True)
         torch.set_num_threads(self.threads)
         # float32 is float32: TF32 would round the factors of a product to 10 bits.
         torch.backends.cuda.matmul.allow_tf32 = False
@@ -80,14 +101,26 @@ class Hardware:
         return image.to(self.device, non_blocking=True).to(torch.float32) / 255
 
 
+def deterministic() -> None:
+    """Have torch compute with reproducible operations alone, or raise `RuntimeError`."""
+    os.environ.setdefault(*WORKSPACE)  # cuBLAS reads it when it is first called
+    # What `use_deterministic_algorithms` does, without loading the compiler, which takes a second.
+    torch.set_deterministic_debug_mode("error")
+    # Filling each new tensor first would be one more pass over it.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
 def _device(name: str) -> str:
     """The device that a setting names. Raises `UserError` if this machine does not have it."""
     device = name
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        if device == "cpu" and os.environ.get("SLURM_JOB_GPUS"):
-            said = "Slurm gave this job a GPU, but torch finds none: it computes on the CPU"
-            print(said, file=sys.stderr)
+        if device == "cpu" and _given_a_gpu():
+            raise UserError(
+                "this job was given a GPU, but torch finds none; mend the driver (nvidia-smi shows "
+                "whether it works) or this Python's torch (is it built for CUDA?), or compute on "
+                "the CPU: --config gpu=0 for a workflow, hardware.device=cpu for a run"
+            )
     if device == "cuda" and "LOCAL_RANK" in os.environ:  # one of several processes
         device = f"cuda:{os.environ['LOCAL_RANK']}"
     try:
@@ -98,6 +131,19 @@ def _device(name: str) -> str:
             "set it to auto or cpu"
         ) from error
     return device
+
+
+def _given_a_gpu() -> bool:
+    """Has a workflow or Slurm given this job a GPU, and not a test a stand-in for one?"""
+    given = os.environ.get(GPUS, os.environ.get("SLURM_JOB_GPUS", "0"))
+    return given != "0" and STAND_INS not in os.environ
+
+
+def compiler(device: str) -> str | None:
+    """The path of what torch's compiler needs besides itself: a C++ or, for a GPU, a C compiler."""
+    asked = os.environ.get("CC" if device.startswith("cuda") else "CXX")
+    usual = ("gcc", "clang", "cc") if device.startswith("cuda") else ("g++", "clang++", "c++")
+    return next(filter(None, map(shutil.which, (asked or "", *usual))), None)
 
 
 def _has_bfloat16(device: str) -> bool:

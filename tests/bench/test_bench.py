@@ -1,11 +1,14 @@
 """The benchmarks measure what they say; their page shows it."""
 
 import json
+import os
 import runpy
+import subprocess
 import sys
 from contextlib import contextmanager
 
 import pytest
+import torch
 
 from support.project import ROOT
 from unlabel.errors import UserError
@@ -76,16 +79,46 @@ def test_each_benchmark_is_found_and_has_a_title():
         assert "\nTITLE = " in (HERE / f"{name}.py").read_text(), name
 
 
-def test_the_gpus_benchmark_runs_on_a_cpu_and_then_says_nothing(capsys):
+def test_the_gpus_check_runs_from_one_folder_without_what_composes_settings(tmp_path):
     import gpu
-    import torch
 
-    rows = list(gpu.step(16, "resnet_mini", 1))
-    assert all(each.ours > 0 for each in rows[:1])
-    assert len(rows) == 3
-    if not torch.cuda.is_available():
-        assert list(gpu.measure()) == []
-        assert "not measured" in capsys.readouterr().out
+    gpu.prepare(tmp_path / "carried", None)
+    for name in ("hydra", "omegaconf", "snakemake", "dvc"):
+        (tmp_path / "none").mkdir(exist_ok=True)
+        (tmp_path / "none" / f"{name}.py").write_text("raise ImportError('it is not installed')")
+    out = ("--out", "found", "--only", "step moco", "--smoke")
+    done = subprocess.run(
+        [sys.executable, tmp_path / "carried/gpu.py", *out],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(tmp_path / "none"), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "found/results.json").read_text())
+    assert list(found) == ["step moco", "seconds"]
+    assert found["step moco"]["images/s"] > 0
+    assert found["step moco"]["encoder passes"] == (2 if torch.cuda.is_available() else 9)
+    assert ("not measured" in done.stdout) != torch.cuda.is_available()
+
+
+def test_a_part_of_the_gpus_check_that_fails_ends_no_other(tmp_path, capsys):
+    from gpu_check.findings import Findings
+
+    def fails():
+        raise RuntimeError("a kernel is missing")
+
+    findings = Findings(tmp_path, 100)
+    findings.phase("one", 5, fails)
+    findings.phase("two", 200, fails)
+    findings.phase("three", 5, lambda: findings.note("three", 3))
+    found = json.loads((tmp_path / "results.json").read_text())
+    assert found["one"].startswith("FAILED")
+    assert "a kernel is missing" in found["one"]
+    assert found["two"] == "skipped: 100 s left, 200 needed"
+    assert found["three"] == 3
+    assert findings.failed() == ["one"]
+    assert "three: 3" in capsys.readouterr().out
 
 
 def test_the_probes_of_the_benchmark_agree_with_scikit_learns(monkeypatch):

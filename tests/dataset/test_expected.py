@@ -93,6 +93,7 @@ def test_every_recipe_knows_the_size_of_its_images() -> None:
         "imagenette": (160, 160),
         "kmnist": (28, 28),
         "mnist": (28, 28),
+        "oxford_pet": (64, 64),
         "shapes": (32, 32),
         "shapes_hue_position": (32, 32),
         "stl10": (96, 96),

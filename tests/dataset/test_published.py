@@ -110,7 +110,7 @@ def test_a_damaged_copy_is_one_sentence_and_left_alone(
             changed[len(content) // 2] ^= 1
             file.write_bytes(content[: len(content) // 2] if damage == "cut short" else changed)
             before = everything(root)
-            unchecked = name in ("imagenette", "tiny_imagenet") and form == "folder"
+            unchecked = form == "folder" and name in ("imagenette", "tiny_imagenet", "oxford_pet")
             if unchecked and damage == "changed":
                 continue  # nobody published the checksums of unpacked images
             with pytest.raises(UserError) as caught:
@@ -187,6 +187,46 @@ def test_imagenette_is_what_torchvision_reads(small: Callable, tmp_path: Path) -
             pixels = decode(Path(path).read_bytes(), (3, 96, 96))
             assert torch.equal(split.image[row], torch.from_numpy(pixels))
     assert ours.train.image.shape == (40, 3, 96, 96)
+
+
+def test_oxford_pets_images_and_masks_are_those_torchvision_reads(
+    small: Callable, tmp_path: Path
+) -> None:
+    made = small("oxford_pet")
+    root = write_folder(tmp_path / "root", made.forms["torchvision's"])
+    ours = made.kind(root=str(root), size=48)
+    raw, masks = ours.load(tmp_path / "raw"), ours.masks(tmp_path / "raw")
+    assert masks.classes == ("pet", "background", "border")
+    for split, name in ((raw.train, "trainval"), (raw.test, "test")):
+        kinds = ["category", "binary-category", "segmentation"]
+        theirs = torchvision.datasets.OxfordIIITPet(root, name, kinds)
+        assert theirs.classes == [each.title() for each in raw.classes]
+        for row, (_, (breed, species, trimap)) in enumerate(theirs):
+            assert (split.label[row], split.factor[row, 0]) == (breed, species)
+            pixels = decode(theirs._images[row].read_bytes(), (3, 48, 48))
+            assert torch.equal(split.image[row], torch.from_numpy(pixels))
+            side = min(trimap.size)  # the middle is as large in the mask as in the image
+            left, top = ((each - side) // 2 for each in trimap.size)
+            middle = np.asarray(trimap.crop((left, top, left + side, top + side)))
+            mask = masks.of(split.id[row : row + 1])[0] + 1
+            for value in (1, 2, 3):
+                share = float((mask == value).double().mean())
+                assert share == pytest.approx((middle == value).mean(), abs=0.02)
+
+
+def test_an_oxford_pet_copy_without_a_mask_or_an_image_is_named(
+    small: Callable, tmp_path: Path
+) -> None:
+    made = small("oxford_pet")
+    files = made.forms["folder"]
+    lacking = [name for name in files if re.search(r"(images|trimaps)/pug_", name)]
+    assert len({Path(name).parent for name in lacking}) == 2
+    kept = {name: content for name, content in files.items() if name not in lacking}
+    root = write_folder(tmp_path / "root", kept)
+    ours = made.kind(root=str(root))
+    for read, what in ((ours.load, r"images has no pug_\d+\.jpg"), (ours.masks, r"no trimaps/pug")):
+        with pytest.raises(UserError, match=what):
+            read(tmp_path / "raw")
 
 
 def test_imagenette_takes_the_archive_that_is_large_enough(small: Callable, tmp_path: Path) -> None:

@@ -1,11 +1,17 @@
 """Encoders obey one interface, and their files load into plain torchvision."""
 
+import copy
+
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from support.models import about, assembled, composed
-from unlabel.encoder import load, save
+from unlabel.data.images import Data
+from unlabel.encoder import Encoder, compile_passes, load, save
+from unlabel.encoder.vit import ViT
+from unlabel.hardware import compiler
 
 
 @pytest.mark.parametrize("name", ["resnet_mini", "resnet18", "resnet50", "vit_tiny", "vit_small"])
@@ -64,3 +70,47 @@ def test_tokens_of_some_patches_alone(digits):
     assert every.shape == (2, 17, 192)
     assert torch.allclose(every, same, atol=1e-5)
     assert some.shape == (2, 3, 192)
+
+
+@pytest.mark.parametrize("size", [(16, 16), (20, 12), (48, 32)], ids=str)
+def test_positions_are_resized_as_bicubic_interpolation_does(size):
+    data = Data("t", (1, 32, 32), (0.5,), (0.3,), ("a",), 1, "", {})
+    encoder = ViT(data, patch=4, dim=24, depth=1, heads=2)
+    position = torch.randn(1, 64, 24, requires_grad=True)
+    grid = position.mT.unflatten(2, (8, 8))
+    expected = F.interpolate(grid, (size[0] // 4, size[1] // 4), mode="bicubic").flatten(2).mT
+    found = encoder._resized(position, torch.zeros(2, 1, *size))
+    assert torch.allclose(found, expected, atol=1e-5)
+    weight = torch.randn_like(found)
+    slopes = [torch.autograd.grad((x * weight).sum(), position)[0] for x in (found, expected)]
+    assert torch.allclose(*slopes, atol=1e-4)
+
+
+class Small(Encoder):
+    """One convolution with batch norm."""
+
+    def __init__(self, data: Data):
+        super().__init__(data)
+        self.dim = 4
+        self.stem = nn.Sequential(nn.Conv2d(1, 4, 3, bias=False), nn.BatchNorm2d(4), nn.ReLU())
+
+    def maps(self, x: torch.Tensor) -> torch.Tensor:
+        return self.stem(self.normalise(x))
+
+
+@pytest.mark.skipif(compiler("cpu") is None, reason="needs a C++ compiler")
+def test_a_compiled_encoder_sees_alike_and_has_the_same_names():
+    data = Data("t", (1, 8, 8), (0.5,), (0.3,), ("a",), 1, "", {})
+    plain = Small(data)
+    compiled = copy.deepcopy(plain)
+    compile_passes(nn.Sequential(compiled, nn.Linear(4, 2)))
+    x = torch.rand(6, 1, 8, 8)
+    made = torch._dynamo.utils.counters["stats"]["unique_graphs"]
+    with torch.no_grad():  # a backward pass would take the compiler as long again
+        assert torch.allclose(plain(x), compiled(x), atol=1e-6)
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == made + 1
+    state, other = plain.state_dict(), compiled.state_dict()
+    assert state.keys() == other.keys()
+    assert all(torch.allclose(state[key], other[key], atol=1e-6) for key in state)
+    assert torch.allclose(plain.eval()(x), compiled.eval()(x), atol=1e-6)  # neither is compiled
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == made + 1

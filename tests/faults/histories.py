@@ -20,7 +20,7 @@ from processes import end_all
 from trial import Row, end, start, work
 
 from support import forks
-from support.project import STUDY, digests, forked, project
+from support.project import STAND_IN, STUDY, digests, forked, project, snakemake
 from support.versions import replace
 from unlabel.workflow.engine import records
 from unlabel.workflow.engine.records import RECORDS
@@ -187,8 +187,8 @@ def smallest(folder: Path, version: Version = FIRST) -> Path:
 
 
 def served() -> dict[str, str]:
-    """What a workflow is given, so that its jobs are forks of this session's server."""
-    return {k: v for k, v in forked().items() if k == "UNLABEL_FORK_SERVER"}
+    """What a workflow is given, so that it and its jobs are forks of this session's server."""
+    return {k: v for k, v in forked().items() if k == "UNLABEL_FORK_SERVER"} | STAND_IN
 
 
 def run(folder: Path, *words: str) -> tuple[int, str]:
@@ -198,11 +198,12 @@ def run(folder: Path, *words: str) -> tuple[int, str]:
 
 
 class Clean:
-    """First builds of versions; that of the first one is kept."""
+    """First builds of versions; that of the first one is kept, in a folder that may have it."""
 
     def __init__(self, folder: Path):
         self.folder = folder
-        self.known: dict[Version, Bits] = {FIRST: self._built(folder, FIRST)}
+        first = digests(folder) if folder.exists() else self._built(folder, FIRST)
+        self.known: dict[Version, Bits] = {FIRST: first}
 
     def bits(self, version: Version) -> Bits:
         """Of a version's results."""
@@ -217,8 +218,7 @@ class Clean:
 
     @staticmethod
     def _built(folder: Path, version: Version) -> Bits:
-        status, said = run(smallest(folder, version), "--cores", "2", "all")
-        assert status == 0, said
+        snakemake(smallest(folder, version), "--cores", "2", "all")
         return digests(folder)
 
 

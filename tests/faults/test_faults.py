@@ -14,7 +14,8 @@ import pytest
 import torch
 
 from support.models import about
-from support.project import ROOT, command, environment, planned, snakemake
+from support.once import once
+from support.project import ROOT, STAND_IN, command, forked, planned, snakemake
 from unlabel import files
 from unlabel.data import images
 from unlabel.data.compressed import CompressedImages, encode, spool
@@ -76,7 +77,8 @@ def test_what_a_damaged_record_is_of_is_made_again(copy, content):
 
 
 def test_a_damaged_plan_is_made_anew(copy):
-    kept = {path: path.read_bytes() for path in (copy / files.FROZEN).glob("*-*.json")}
+    kept = {path: path.read_bytes() for path in (copy / files.FROZEN).glob("*-*.*")}
+    assert any(path.suffix == ".txt" for path in kept)  # fingerprints
     frozen = {path: path.read_bytes() for path in (copy / files.FROZEN).glob("*.yaml")}
     for damaged in (kept, frozen):
         for path in damaged:
@@ -207,7 +209,7 @@ def test_short_memory_is_one_sentence_and_other_errors_are_not():
 def test_a_second_snakemake_is_told_of_the_first(copy):
     words = command("--cores", "1", "--forcerun", "probe")
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    first = subprocess.Popen(words, cwd=copy, env=environment(), **quiet)
+    first = subprocess.Popen(words, cwd=copy, env=forked(**STAND_IN), **quiet)
     while not list((copy / ".snakemake/locks").glob("*.lock")):
         assert first.poll() is None
         time.sleep(0.05)
@@ -227,16 +229,20 @@ def kinds():
 
 @pytest.fixture(scope="module")
 def clean(kinds, tmp_path_factory):
-    """A small project that was built, in a folder where trials take place."""
+    """A small project that was built once, and a folder where trials take place."""
     from histories import Clean
 
-    folder = tmp_path_factory.mktemp("histories")
+    built = once(tmp_path_factory, "histories", Clean)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("UNLABEL_FAULTS", str(folder))
-        yield Clean(folder / "built")
+        patch.setenv("UNLABEL_FAULTS", str(tmp_path_factory.mktemp("histories")))
+        yield Clean(built)
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+# Each of these takes a while, and so they need not have the same worker.
+SEEDS = [pytest.param(n, marks=pytest.mark.xdist_group(f"history {n}")) for n in (0, 1)]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_a_random_history_ends_in_the_bits_of_a_clean_build(clean, tmp_path, seed):
     """More of them, which end in other versions: `make faults ONLY=histories`."""
     from histories import History, unlike
@@ -249,6 +255,7 @@ def test_a_random_history_ends_in_the_bits_of_a_clean_build(clean, tmp_path, see
     assert wrong == [], history.steps
 
 
+@pytest.mark.xdist_group("second build")
 def test_killed_in_a_second_build_it_ends_with_the_same_bits(clean, tmp_path):
     """And so does the third, in which the recipe is what it was."""
     from histories import FIRST, served, unlike

@@ -9,7 +9,18 @@ import pytest
 
 from support.models import composed
 from unlabel.errors import UserError
-from unlabel.fingerprint import closure, fingerprint, newest, others, reach, targets
+from unlabel.fingerprint import (
+    closure,
+    content,
+    fingerprint,
+    found,
+    learn,
+    newest,
+    others,
+    reach,
+    targets,
+    tell,
+)
 from unlabel.fingerprint.source import Source
 from unlabel.workflow.planned_runs import SECTIONS
 
@@ -57,8 +68,10 @@ def package(copied: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def forget() -> None:
-    for each in (reach.file_of, reach.source_of, reach.reached, others, fingerprint):
+    for each in (reach.file_of, reach.source_of, reach.reached, others, content.read):
         each.cache_clear()
+    content.digest.cache_clear()
+    found.clear()
 
 
 def now(*names: str) -> str:
@@ -312,3 +325,23 @@ def test_the_newest_file_is_among_those_that_are_imported(package):
     assert closure(["torch.nn"]) == set()
     (package / LOSSES).touch()
     assert newest(["unlabel.method.simclr.SimCLR"]) == package / LOSSES
+
+
+def test_what_another_process_has_found_is_believed_of_just_this_code(package, monkeypatch):
+    expected, modules = of("simclr"), closure(names("simclr"))
+    told = tell()
+    forget()
+    with monkeypatch.context() as patch:
+        patch.setattr(reach, "Source", None)  # nothing need be followed
+        learn(told)
+        assert of("simclr") == expected
+        assert closure(reversed(names("simclr"))) == modules
+    forget()
+    learn(told.replace(expected, expected[::-1]))
+    learn(told[:-9])
+    assert found == {}
+    edit(package, (LOSSES, "", "\n# A comment\n"))
+    forget()
+    learn(told)
+    assert found == {}
+    assert of("simclr") == expected  # but it is followed again

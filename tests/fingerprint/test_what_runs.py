@@ -13,7 +13,7 @@ from unlabel.data.images import Images
 from unlabel.fingerprint import counted, targets
 from unlabel.fingerprint.reach import PACKAGE, source_of
 from unlabel.params.settings import load
-from unlabel.stage import features, finetune, pretrain, probe
+from unlabel.stage import features, finetune, measure, pretrain, probe
 from unlabel.workflow.planned_runs import SECTIONS
 
 METHODS = ("dino", "gan", "mae", "moco", "random")
@@ -82,8 +82,11 @@ def test_all_that_the_later_stages_run_counts(trained):
         ("features", features.run, [*weights, *splits, *vectors]),
         ("probe", probe.run, [*vectors, "metrics"]),
         ("finetune", finetune.run, [weights[0], *splits, "finetune.json"]),
+        ("measure", measure.run, [weights[0], *vectors, *splits, "measure.json"]),
     ):
         needed = {name: settings[name] for name in SECTIONS[stage]}
+        if stage == "measure":
+            needed["measure"] = {"robustness": settings["measure"]["robustness"] | {"images": 9}}
         (trained / "stage.yaml").write_text(yaml.safe_dump(needed | {"seed": 0}))
         with Trace() as trace:
             run(trained / "stage.yaml", *(trained / name for name in files))

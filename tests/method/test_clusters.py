@@ -7,10 +7,13 @@ import torch.nn.functional as F
 
 from support.joint import made, stepped
 from support.loops import QUEUE, A, B, close, cos, softmax
+from support.waits import Waits
 from unlabel.method.deepcluster_v2 import UNSEEN, predict
 from unlabel.method.msn import targets
 from unlabel.method.ressl import relations
 from unlabel.nn.clusters import k_means
+from unlabel.training import loop
+from unlabel.training.optimizer import sgd
 
 
 def test_relations_are_equations_3_and_4_of_ressl():
@@ -80,6 +83,16 @@ def test_deepcluster_clusters_what_it_has_seen_each_half_epoch(digits, batch, ha
     assert torch.allclose(method.bank[:, batch.i], z.expand(2, -1, -1), atol=1e-5)
     assert int(method.waiting) == 32
     assert not torch.equal(method.centroids[0], states[2].centroids[0])
+
+
+def test_deepcluster_waits_for_no_gpu_until_it_clusters(digits, batch, hardware):
+    method = made("deepcluster_v2", digits, "method.every=5")
+    optimizer = sgd(method, lr=0.1)
+    loop.update(method, [batch], [optimizer], hardware)
+    with Waits() as waits:
+        loop.update(method, [batch], [optimizer], hardware)
+    assert not waits.found
+    assert int(method.waiting) == method.since == 64
 
 
 def test_targets_of_msn_are_sharpened_and_evened_out():

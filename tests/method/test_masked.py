@@ -10,6 +10,7 @@ from support.joint import made
 from support.loops import A, close, softmax
 from support.models import about, assembled, composed
 from unlabel.errors import UserError
+from unlabel.method._patches import chosen
 from unlabel.method.data2vec import average_layers
 from unlabel.method.dinov2 import koleo
 from unlabel.nn.patches import patchify, random_mask
@@ -33,6 +34,13 @@ def test_a_mask_hides_equally_many_patches_at_random():
     masks = random_mask(torch.zeros(2000, 1), 16, 5)
     assert (masks.sum(1) == 5).all()
     assert ((masks.float().mean(0) - 5 / 16).abs() < 0.05).all()
+
+
+def test_the_tokens_in_a_mask_are_in_reading_order():
+    tokens = torch.randn(6, 16, 3)
+    mask = random_mask(tokens, 16, 5)
+    expected = torch.stack([each[hidden] for each, hidden in zip(tokens, mask, strict=True)])
+    assert torch.equal(chosen(tokens, mask, 5), expected)
 
 
 def test_what_is_under_a_mask_is_not_seen(digits, batch):

@@ -11,20 +11,28 @@ from support.joint import made
 from support.loops import close, cos
 from support.models import about, assembled, composed
 from unlabel.errors import UserError
+from unlabel.method._views import in_one_pass
 from unlabel.method.byol import regression
+from unlabel.nn.batch_norm import pass_in_parts
 from unlabel.training import loop
 from unlabel.training.optimizer import sgd
 
 
 @pytest.mark.parametrize("name", ["swav", "dino"])
-def test_multi_crop_adds_local_views(name, digits, batch):
+def test_multi_crop_adds_local_views_in_one_pass(name, digits, batch):
     method = assembled(composed(name, "method.crops=2,method.local.crop.size=12"), about(digits))
     seen = []
-    method.encoder.register_forward_hook(lambda _, x, __: seen.append(tuple(x[0].shape[2:])))
+    method.encoder.register_forward_hook(lambda _, x, __: seen.append(tuple(x[0].shape)))
     assert next(method.step(batch)).isfinite()
-    student = seen if name == "swav" else seen[2:] if len(seen) == 6 else seen
-    assert student == [(16, 16), (16, 16), (12, 12), (12, 12)]
+    assert seen == [(32, 1, 16, 16), (32, 1, 16, 16), (64, 1, 12, 12)]
     assert "a local view" in method.eval().show(batch.x[:4])
+
+
+def test_views_in_one_pass_come_apart_again():
+    views = list(torch.rand(3, 4, 1, 2, 2))
+    parts = in_one_pass(lambda x: 2 * x, views)
+    assert [part.tolist() for part in parts] == [(2 * view).tolist() for view in views]
+    assert in_one_pass(lambda x: x, []) == []
 
 
 @pytest.mark.parametrize("name", ["swav", "dino"])
@@ -55,6 +63,21 @@ def test_split_batch_norm_sees_parts_and_shuffling_mixes_them(digits, batch):
     mixed.load_state_dict(twin.state_dict())
     whole.load_state_dict(twin.state_dict())
     assert torch.allclose(enqueued(mixed), enqueued(whole), atol=1e-6)  # each in its own place
+
+
+def test_parts_in_one_pass_come_to_what_parts_in_turn_come_to(digits, batch):
+    apart = made("moco", digits).query
+    together = copy.deepcopy(apart)
+    passes = [(apart, False), (together, True)]
+    z, other = (pass_in_parts(query, batch.x, 4, one_pass) for query, one_pass in passes)
+    assert torch.allclose(z, other, atol=1e-5)
+    z.square().sum().backward()
+    other.square().sum().backward()
+    slopes = zip(apart.parameters(), together.parameters(), strict=True)
+    assert all(torch.allclose(a.grad, b.grad, rtol=1e-3, atol=1e-4) for a, b in slopes)
+    state, later = apart.state_dict(), together.state_dict()
+    assert all(torch.allclose(state[key], later[key], atol=1e-5) for key in state)
+    assert torch.allclose(apart(batch.x), together(batch.x), atol=1e-5)  # undivided again
 
 
 def test_too_many_splits_are_explained(digits, batch):

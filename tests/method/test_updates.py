@@ -126,7 +126,10 @@ def test_swavs_queue_helps_to_balance_once_it_is_full(digits, batch, hardware):
     assert torch.allclose(method.queue[0], torch.cat(seen)[:48], atol=1e-6)
     twin = copy.deepcopy(method)
     scores = twin.prototypes(twin.embed(twin.encoder(batch.x)))
+    again = made("swav", digits, "method.queue=48,method.queue_start=0.2")
+    again.load_state_dict(method.state_dict())  # as a run that goes on does
     loss = next(method.step(batch))
+    assert torch.equal(next(again.step(batch)), loss)
     every = torch.cat([scores, twin.prototypes(twin.queue[0])])
     codes = sinkhorn(every, twin.epsilon, twin.iterations)[: len(scores)]
     total = 0.0

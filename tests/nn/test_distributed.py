@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from support.together import CASES
 from unlabel import weights
 from unlabel.data.images import write
 from unlabel.errors import UserError
+from unlabel.training import launch
 from unlabel.training.loop import Training
 
 ENVIRONMENT = os.environ | {
@@ -159,6 +161,45 @@ def test_ended_in_any_way_it_goes_on_to_the_same_bits(folder):
     for name in ("encoder.safetensors", "method.safetensors", "log.parquet", "pictures.parquet"):
         assert (folder / "run" / name).read_bytes() == (folder / "straight" / name).read_bytes()
     assert not (folder / "run.state").exists()
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="needs /proc to find the processes")
+def test_a_process_that_hangs_ends_them_all(folder, monkeypatch):
+    assert timedelta(minutes=1) < launch.PATIENCE <= timedelta(minutes=30)
+    monkeypatch.setitem(ENVIRONMENT, "UNLABEL_PATIENCE_SECONDS", "3")
+    monkeypatch.setitem(ENVIRONMENT, "TORCH_ELASTIC_SHUTDOWN_TIMEOUT", "1")  # it hears no SIGTERM
+    process = job(folder)
+    goes_on(process, folder)
+    os.kill(workers(folder)[1], signal.SIGSTOP)
+    assert process.wait(timeout=60) == 1
+    said = (folder / "said").read_text().splitlines()[-1]
+    assert said.startswith("error: a process did not answer the others for 0.05 minutes, so all")
+    assert workers(folder) == []
+
+
+def test_who_waits_for_another_training_of_the_run_starts_no_processes(folder):
+    first = job(folder)
+    goes_on(first, folder)
+    text = (folder / "said").read_text()
+    second = job(folder)
+    wait_for(lambda: "waiting for another process" in (folder / "said").read_text())
+    assert len(workers(folder)) == 2, text
+    second.kill()
+    second.wait()
+    first.kill()
+    first.wait()
+    wait_for(lambda: not workers(folder))
+
+
+def test_several_machines_need_slurm(folder, monkeypatch):
+    for name in [name for name in ENVIRONMENT if name.startswith("SLURM")]:
+        monkeypatch.delitem(ENVIRONMENT, name)
+    settings = yaml.safe_load((folder / "params.yaml").read_text())
+    settings["training"]["nodes"] = 2
+    (folder / "params.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
+    assert job(folder).wait() == 1
+    said = (folder / "said").read_text()
+    assert said.startswith("error: training.nodes is 2, but this is no job of Slurm; start the wor")
 
 
 def test_what_one_process_finds_wrong_is_said_once(folder):

@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from support.models import METHODS, about, assembled, composed, encoder_of, noise
+from support.models import METHODS, TRAINED, about, assembled, composed, encoder_of, noise
 from support.project import ROOT
 from unlabel.hardware import Hardware
 from unlabel.training.loop import Training, fit
@@ -25,7 +25,7 @@ def train(name, chunk, hardware):
     return torch.stack(losses), method
 
 
-@pytest.mark.parametrize("name", [name for name in METHODS if name != "random"])
+@pytest.mark.parametrize("name", TRAINED)
 def test_in_chunks_the_gradient_is_that_of_the_whole_batch(name, hardware):
     before = assembled(composed(name, NORM_FREE[name]), about(DATA)).state_dict()
     expected, whole = train(name, None, hardware)

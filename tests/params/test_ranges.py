@@ -109,7 +109,8 @@ def test_what_a_method_takes_trains_and_all_else_is_refused(name, hardware):
 def test_no_section_takes_a_number_out_of_its_range(budget):
     settings = composed("moco", budget=budget)
     parts = {name: settings[name] for name in SECTIONS} | {"finetune": settings["finetune"]}
-    parts |= {f"probe.{name}": probe for name, probe in settings["probe"].items()}
+    for section in ("probe", "measure"):
+        parts |= {f"{section}.{name}": probe for name, probe in settings[section].items()}
     for name, part in parts.items():
         assert all(value == 0 for _, value in taken(part, name))
 

@@ -18,14 +18,16 @@ from support.models import PARAMS, composed
 from unlabel.cli import main
 from unlabel.data import images
 from unlabel.data.images import Images
+from unlabel.errors import UserError
 from unlabel.features.parquet import Features, Views
 from unlabel.params import compose
-from unlabel.probe import linear
+from unlabel.probe import balanced, linear
 from unlabel.probe._run import built, measured
+from unlabel.probe.detection import Detection
 from unlabel.probe.factors import Factors
 from unlabel.probe.information import Information
 from unlabel.probe.invariance import Invariance
-from unlabel.probe.knn import KNN
+from unlabel.probe.knn import KNN, vote
 from unlabel.probe.linear import Linear
 from unlabel.probe.lowshot import LowShot
 from unlabel.probe.spectrum import Spectrum
@@ -148,3 +150,44 @@ def test_probes_do_not_import_what_takes_seconds():
     command = [sys.executable, "-c", code]
     said = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert said.stdout.strip() == "[]", said.stderr
+
+
+def test_a_probe_on_request_measures_the_encoder_or_its_features(trained):
+    extracted(trained)
+    settings = composed("simclr")
+    own = settings["measure"]
+    assert set(own) == set(compose.own_probes(PARAMS))
+    own["robustness"] |= {"images": 20}
+    own["detection"] |= {"others": ["test"], "k": 5}  # what the file calls itself
+    for name in ("fewshot", "detection", "robustness"):
+        frozen = settings | {"measure": {name: own[name]}}
+        (trained / "params.yaml").write_text(yaml.safe_dump(frozen))
+        files = {"encoder": RUN["encoder"]} | FEATURES | SPLITS | {"out": f"{name}.json"}
+        main(["measure", *flags(trained, **files), "--others", str(trained / "test.arrow")])
+        numbers = json.loads((trained / f"{name}.json").read_text())
+        assert numbers
+        assert all(each.startswith((name, "validation_")) for each in numbers)
+
+
+def test_a_probe_of_encoders_cannot_measure_features_alone():
+    with pytest.raises(UserError, match=r"Detection needs the encoder .* --config probes=NAME"):
+        Detection(others=["digits"]).measure(clouds(), 0)
+
+
+def test_balanced_accuracy_is_the_mean_over_classes():
+    label = torch.tensor([0] * 6 + [2] * 2)
+    right = torch.tensor([True] * 6 + [True, False])
+    assert balanced(right, label) == (1 + 0.5) / 2
+    known = clouds().test.labelled()
+    few = known.take((known.label > 0) | (torch.arange(len(known.id)) < 9))
+    measures = KNN(k=20).measure(replace(clouds(), test=few), 0)
+    votes = vote(*bank(), few.h, 20, 0.07)
+    shares = [float((votes == k)[few.label == k].double().mean()) for k in range(4)]
+    assert measures["balanced_knn"] == pytest.approx(sum(shares) / 4)
+    assert measures["balanced_knn"] != measures["knn"]
+    assert abs(Linear().measure(clouds(), 0)["balanced_linear"] - 0.7) < 0.3
+
+
+def bank() -> tuple[torch.Tensor, torch.Tensor]:
+    known = clouds().train.labelled()
+    return known.h, known.label

@@ -318,3 +318,23 @@ def test_a_study_in_a_browser(made: Study, tmp_path: Path):
     assert [e["text"] for e in page.all("th") if e.get("aria-sort") == "descending"] == [
         "Linear accuracy (%)"
     ]
+
+
+def test_a_study_of_settings_says_what_each_method_tried_and_what_is_best(tmp_path: Path):
+    study = Study(tmp_path, "tuning", statement="", claims=[], metric="validation_linear")
+    study.brief["metrics"] = ["validation_linear"]
+    for run in study.brief["runs"]:
+        best = {("simclr", "256"): 0.9, ("rotation", "64"): 0.8}.get(
+            (run["method"], run["arm"]), 0.7
+        )
+        run["arm"] = {"64": "base"}.get(run["arm"], run["arm"])
+        metrics = study.run(run["method"], run["seed"], run["variant"]) / "metrics/linear.json"
+        found = json.loads(metrics.read_text())
+        write_json(metrics, found | {"validation_linear": best})
+    study.make()
+    text = study.page.with_suffix(".md").read_text()
+    assert re.search(r"\| simclr +\| 2 +\| 256 +\| 20\.0 points +\|", text)
+    assert re.search(r"\| rotation +\| 2 +\| its recipe +\| none +\|", text)
+    assert not re.search(r"\| random +\| 1 ", text)
+    tables = Page(study.page.read_text()).all("caption")
+    assert any("Chosen on the validation split" in each["text"] for each in tables)

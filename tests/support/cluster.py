@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from support.project import ROOT
+from unlabel.workflow import devices
 
 PATH = f"{os.environ['PATH']}:/usr/sbin"
 needs_slurm = pytest.mark.skipif(
@@ -33,6 +34,7 @@ def running(folder: Path, accounting: bool = False) -> Iterator[Path]:
         try:
             started = subprocess.run([script, "start", folder], capture_output=True, text=True)
             assert started.returncode == 0, started.stderr
+            patch.setenv(devices.STAND_INS, str(folder))  # its jobs compute on CPUs
             patch.setenv("SLURM_CONF", str(folder / "slurm.conf"))
             patch.setenv("PATH", f"{folder / 'bin'}:{os.environ['PATH']}")
             yield folder

@@ -72,6 +72,12 @@ def _ask(path: str, asked: Mapping[str, object], streams: Sequence[int]) -> int:
         return int(answers.readline() or -9)  # without an answer, it was killed
 
 
+def shared(name: str) -> Path | None:
+    """A file that all processes of the session may share; None where they have no server."""
+    path = os.environ.get(ENVIRONMENT)
+    return Path(path).parent / name if path else None
+
+
 @contextmanager
 def server() -> Iterator[None]:
     """A server for this process and those it starts, while the context lasts."""
@@ -142,6 +148,9 @@ def _work(job: socket.socket, streams: Sequence[int], asked: Mapping[str, object
         for number, stream in enumerate(streams):
             os.dup2(stream, number)
             os.close(stream)
+        # those of the server may have been of another kind, such as a file
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+        sys.stderr = open(2, "w", 1, errors="backslashreplace", closefd=False)  # noqa: SIM115
         job.sendall(f"{os.getpid()}\n".encode())
         threading.Thread(target=_end_with, args=(job,), daemon=True).start()
         os.chdir(asked["folder"])
@@ -175,11 +184,11 @@ def _work(job: socket.socket, streams: Sequence[int], asked: Mapping[str, object
 
 
 def _read_before(environment: Mapping[str, str]) -> dict[str, str]:
-    """What libraries read when they are loaded; PYTHONPATH is set anew in each fork."""
+    """What libraries read when they are loaded; each fork takes these two anew."""
     return {
         name: value
         for name, value in environment.items()
-        if name.startswith(READ_BEFORE) and name != "PYTHONPATH"
+        if name.startswith(READ_BEFORE) and name not in ("PYTHONPATH", "CUDA_VISIBLE_DEVICES")
     }
 
 

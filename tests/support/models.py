@@ -1,10 +1,14 @@
 """A run's settings, data and method, as the stages put them together."""
 
+import fcntl
+import json
 from copy import deepcopy
 from functools import cache
+from hashlib import sha256
 
 import torch
 
+from support import forks
 from support.project import ROOT
 from unlabel.data.images import Data, Images
 from unlabel.encoder import Encoder
@@ -15,6 +19,7 @@ from unlabel.seeds import derive
 
 PARAMS = ROOT / "params"
 METHODS = compose.names(PARAMS, "method")
+TRAINED = [name for name in METHODS if name not in ("random", "imported")]
 # what `pretrain` is told
 PRETRAIN = ("seed", "hardware", "training", "monitor", "optimizer", "encoder", "method")
 
@@ -37,7 +42,20 @@ def about(images: Images) -> Data:
 
 @cache
 def _composed(method: str, variant: str, budget: str) -> dict:
-    return compose.settings(PARAMS, budget, "digits", method, variant)
+    """Composed once for all processes of the session, as Hydra takes a while for each."""
+    name = sha256(f"{budget} {method} {variant}".encode()).hexdigest()
+    kept = forks.shared(f"{name}.json")
+    if kept is None:
+        return compose.settings(PARAMS, budget, "digits", method, variant)
+    with kept.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if kept.exists():
+            return json.loads(kept.read_text())
+        settings = compose.settings(PARAMS, budget, "digits", method, variant)
+        text = json.dumps(settings)
+        if json.loads(text) == settings:
+            kept.write_text(text)
+    return settings
 
 
 def composed(method: str, variant: str = "base", budget: str = "tiny") -> dict:

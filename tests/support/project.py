@@ -11,6 +11,8 @@ from pathlib import Path
 import yaml
 
 from support import forks
+from unlabel import files
+from unlabel.files import FROZEN
 from unlabel.workflow import forkserver
 
 ROOT = Path(__file__).parents[2]
@@ -23,8 +25,11 @@ STUDY = {
     "metric": "linear",
 }
 # Of trainings that last a few seconds.
-VARIANT = "training.epochs=80"
+VARIANT = "training.epochs=50"
 LONGER = STUDY | {"methods": ["simclr", "rotation"], "arms": {"base": [VARIANT]}}
+# Of commands that only stand for forks of the session's server. What kills one kills its fork too,
+# but a cluster that ends a job has no hold on what that has started.
+STAND_IN = {"PYTHONPATH": str(ROOT / "tests/support/stand_in")}
 RESULTS = ("encoder.safetensors", "method.safetensors", "log.parquet", "metrics/linear.json")
 
 
@@ -48,7 +53,24 @@ def project(folder: Path, study: dict) -> Path:
     workflow = folder / "params/workflow.yaml"
     text = workflow.read_text().replace("leaderboard #", "test #").replace("quick #", "tiny #")
     workflow.write_text(text)
+    for script in _scripts():
+        (folder / FROZEN).mkdir(parents=True, exist_ok=True)
+        shutil.copy(script, folder / FROZEN / script.name)
     return folder
+
+
+def _scripts() -> list[Path]:
+    """The script of all charts, which takes two seconds to make, if a project has made it."""
+    shared = forks.shared("")
+    return sorted(shared.glob("vega-*.js")) if shared else []
+
+
+def _keep_scripts(folder: Path) -> None:
+    """Let the projects to come have the script of all charts that this one has made."""
+    for script in (folder / FROZEN).glob("vega-*.js"):
+        kept = forks.shared(script.name)
+        if kept and not kept.exists():
+            files.write_text(kept, script.read_text(encoding="utf-8"), durable=False)
 
 
 def environment(**extra: str) -> dict[str, str]:
@@ -70,10 +92,10 @@ def command(*arguments: str) -> list[str]:
 
 def snakemake(folder: Path, *arguments: str, fails: bool = False) -> str:
     """What Snakemake prints; it must end well, or with `fails` it must not."""
-    cluster = "--profile" in arguments  # whose jobs are processes of their own
-    given = environment() if cluster else forked()
+    given = environment(**STAND_IN) if "--profile" in arguments else forked()
     done = forks.run("snakemake", *arguments, folder=folder, environment=given)
     assert (done.returncode != 0) == fails, done.stdout + done.stderr
+    _keep_scripts(folder)
     return done.stdout + done.stderr
 
 
@@ -83,6 +105,7 @@ def alone(folder: Path, *arguments: str) -> None:
         command(*arguments), cwd=folder, env=environment(), capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    _keep_scripts(folder)
 
 
 def planned(folder: Path) -> dict[str, int]:

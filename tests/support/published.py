@@ -130,6 +130,16 @@ def gzipped(files: dict[str, bytes]) -> dict[str, bytes]:
     return {f"{name}.gz": gzip.compress(content, mtime=0) for name, content in files.items()}
 
 
+def trimap(seed: int, width: int, height: int) -> bytes:
+    """A pet (1) with a border (3) on its background (2)."""
+    rows, columns = np.mgrid[:height, :width]
+    distance = np.hypot(rows - height / 2, columns - width / 2) - 15 - seed % 7
+    out = io.BytesIO()
+    values = np.select([distance < -2, distance < 2], [1, 3], 2).astype(np.uint8)
+    Image.fromarray(values).save(out, "PNG")
+    return out.getvalue()
+
+
 def jpeg(seed: int, width: int, height: int, mode: str = "RGB") -> bytes:
     coarse = Image.fromarray(pixels(seed, 4, 4, 3)).resize((width, height)).convert(mode)
     out = io.BytesIO()

@@ -11,11 +11,12 @@ import torchvision
 from support import published
 from support.published import cifar, write_tar, write_zip
 from unlabel.data.download import File
-from unlabel.dataset import Dataset, imagenette, stl10, svhn, tiny_imagenet
+from unlabel.dataset import Dataset, imagenette, oxford_pet, stl10, svhn, tiny_imagenet
 from unlabel.dataset._idx import IDX
 from unlabel.dataset.cifar import CIFAR10, CIFAR100
 from unlabel.dataset.imagenette import Imagenette
 from unlabel.dataset.mnist import KMNIST, MNIST
+from unlabel.dataset.oxford_pet import OxfordPet
 from unlabel.dataset.stl10 import STL10
 from unlabel.dataset.svhn import SVHN
 from unlabel.dataset.tiny_imagenet import TinyImageNet
@@ -155,6 +156,38 @@ def small_tiny_imagenet(patch: Callable, tmp: Path, url: str) -> Small:
     return Small(TinyImageNet, forms, "archive")
 
 
+def small_oxford_pet(patch: Callable, tmp: Path, url: str) -> Small:
+    """With the files that the makers' archives have beside those that are needed."""
+    sizes = {"trainval.txt": 40, "test.txt": 20}
+    breeds = [("Abyssinian", 1), ("american_bulldog", 2), ("Birman", 1), ("pug", 2)]
+    pictures, about = {"Abyssinian_9.mat": b"MATLAB"}, {"README": b"about", "list.txt": b"# all"}
+    for seed, (split, size) in enumerate(sizes.items()):
+        lines = []
+        for number in range(size):
+            breed = number * 3 % 4
+            name, species = f"{breeds[breed][0]}_{100 * seed + number}", breeds[breed][1]
+            shape = (70 + number, 64) if number % 2 else (64, 90)
+            pictures[f"{name}.jpg"] = published.jpeg(100 * seed + number, *shape)
+            about[f"trimaps/{name}.png"] = published.trimap(100 * seed + number, *shape)
+            about[f"trimaps/._{name}.png"] = b"left by a Mac"
+            lines.append(f"{name} {breed + 1} {species} 1\n")
+        about[split] = "".join(lines).encode()
+    parts = {"IMAGES": below("images", pictures), "ANNOTATIONS": below("annotations", about)}
+    archives, unpacked = dict[str, bytes](), dict[str, bytes]()
+    patch(oxford_pet, "SIZES", sizes)
+    for constant, inside in parts.items():
+        file = getattr(oxford_pet, constant)
+        archives[file.name] = write_tar(tmp / file.name, inside).read_bytes()
+        patch(oxford_pet, constant, known(file, archives[file.name], url))
+        unpacked |= inside
+    forms = {
+        "archives": archives,
+        "folder": unpacked,
+        "torchvision's": below(oxford_pet.FOLDER, unpacked | archives),
+    }
+    return Small(OxfordPet, forms, "archives")
+
+
 SMALL: dict[str, Callable[[Callable, Path, str], Small]] = {
     "cifar10": partial(small_cifar, CIFAR10),
     "cifar100": partial(small_cifar, CIFAR100),
@@ -164,4 +197,5 @@ SMALL: dict[str, Callable[[Callable, Path, str], Small]] = {
     "kmnist": partial(small_idx, KMNIST),
     "imagenette": small_imagenette,
     "tiny_imagenet": small_tiny_imagenet,
+    "oxford_pet": small_oxford_pet,
 }

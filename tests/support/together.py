@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from support.models import METHODS, about, assembled, composed
+from support.models import TRAINED, about, assembled, composed
 from unlabel import weights
 from unlabel.data.images import Images
 from unlabel.errors import UserError
@@ -34,7 +34,7 @@ class Case(NamedTuple):
 
 
 PARTS = Training(epochs=1, batch=16, accumulate=2, chunk=3, clip=0.5)
-CASES = [Case(name) for name in METHODS if name != "random"] + [
+CASES = [Case(name) for name in TRAINED] + [
     Case("byol", "method.stop_gradient=false"),
     Case("denoising", "method.corruption=gaussian"),
     Case("denoising", "method.corruption=salt_and_pepper"),

@@ -1,5 +1,6 @@
 """A repository of git and DVC to build versions in, and what is asked of it."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -18,8 +19,10 @@ def run(folder: Path, *words: str, fails: bool = False, **extra: str) -> str:
 
 
 def module(name: str, folder: Path, *words: str, fails: bool = False, **extra: str) -> str:
-    """What `python -m name` prints."""
-    done = forks.run(name, *words, folder=folder, environment=forked(**extra))
+    """What `python -m name` prints; DVC's own commands of Snakemake stand for forks, too."""
+    given = forked(**extra)
+    given["PATH"] = f"{ROOT / 'tests/support/stand_in'}{os.pathsep}{given['PATH']}"
+    done = forks.run(name, *words, folder=folder, environment=given)
     assert (done.returncode != 0) == fails, done.stdout + done.stderr
     return done.stdout + done.stderr
 

@@ -20,16 +20,22 @@ def test_biases_and_norms_never_decay():
         assert (groups[0]["weight_decay"], groups[1]["weight_decay"]) == (0.5, 0)
 
 
-def test_lars_is_algorithm_1():
+@pytest.mark.parametrize("clip", [False, True])
+def test_lars_is_algorithm_1(clip):
     torch.manual_seed(0)
     module = nn.Linear(3, 2)
     w, b = module.weight.detach().clone(), module.bias.detach().clone()
     v, u = torch.zeros_like(w), torch.zeros_like(b)
-    optimizer = lars(module, lr=0.3, momentum=0.9, weight_decay=0.1, trust=0.02)
-    for _ in range(3):
-        module.weight.grad, module.bias.grad = torch.randn(2, 3), torch.randn(2)
+    optimizer = lars(module, lr=0.3, momentum=0.9, weight_decay=0.1, trust=0.02, clip=clip)
+    for scale in (1, 1, 0.01):  # where the gradient is small, the rate would pass 0.3
+        module.weight.grad, module.bias.grad = scale * torch.randn(2, 3), torch.randn(2)
+        if scale < 1:
+            module.weight.grad -= 0.1 * w  # which is what decay adds
         g = module.weight.grad + 0.1 * w
         local = 0.02 * math.sqrt((w**2).sum()) / math.sqrt((g**2).sum())
+        if clip:  # solo-learn, solo/utils/lars.py
+            assert (local > 0.3) == (scale < 1)
+            local = min(local / 0.3, 1)
         v = 0.9 * v + 0.3 * local * g
         u = 0.9 * u + 0.3 * module.bias.grad
         w, b = w - v, b - u

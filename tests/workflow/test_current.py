@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from support.project import command, digests, environment, forked, planned, snakemake
+from support.project import STAND_IN, command, digests, environment, forked, planned, snakemake
 from support.versions import replace
 from unlabel.workflow import lifeline
 from unlabel.workflow.engine import records
@@ -86,7 +86,7 @@ def test_a_job_whose_code_is_not_the_planned_one_stops_in_a_sentence(copy):
     running = subprocess.Popen(
         command("--cores", "1", f"{RUN}/metrics/knn.json"),
         cwd=copy,
-        env=environment(),
+        env=forked(**STAND_IN),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -127,7 +127,7 @@ def test_what_outlives_its_snakemake_does_not_overwrite_what_is_made_later(copy)
     target = f"{RUN}/metrics/finetune.json"
     (copy / target).unlink()
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    given = environment(UNLABEL_FORK_SERVER="none")
+    given = environment(UNLABEL_FORK_SERVER="none", **STAND_IN)
     first = subprocess.Popen(command("--cores", "1", target), cwd=copy, env=given, **quiet)
     begun(copy, "finetune", first)
     left = [int(each) for each in jobs(copy, "finetune")]

@@ -16,6 +16,7 @@ from unlabel.features.parquet import ALL, Features, Split, Views
 from unlabel.metric import Metric, find
 from unlabel.params.settings import build
 from unlabel.probe import Probe, _run, named
+from unlabel.probe._trained import EncoderProbe
 from unlabel.training.log import Log
 from unlabel.training.loop import Training, fit
 from unlabel.training.monitor import Accuracy, Monitor
@@ -49,7 +50,7 @@ def features(settings: dict, labelled: bool, projector: bool, views: bool = True
         return torch.randn(size, 3, generator=draw)
 
     def split(size: int) -> Split:
-        label = torch.arange(size) % 4 if labelled else torch.full((size,), -1)
+        label = torch.arange(size) % 5 if labelled else torch.full((size,), -1)
         factor = torch.stack([torch.arange(size) % 2, torch.arange(size) // 3 % 2], 1)
         return Split(
             torch.arange(size), label, factor, some(size), some(size) if projector else None
@@ -60,12 +61,13 @@ def features(settings: dict, labelled: bool, projector: bool, views: bool = True
         name: Views(torch.arange(40), *(some(40) for _ in range(4 if projector else 2)))
         for name in [ALL, *transforms]
     }
-    parts, classes = map(split, SIZES.values()), tuple("abcd")
+    parts, classes = map(split, SIZES.values()), tuple("abcde")
     return Features(*parts, pairs if views else {}, classes, FACTORS)
 
 
 def measured(settings: dict, probes: list[str], found: Features) -> set[str]:
-    recipes = {name: settings["probe"][name] for name in probes}
+    every = settings["probe"] | settings["measure"]
+    recipes = {name: every[name] for name in probes}
     numbers = [each for _, each in _run.measured(_run.built(recipes), found, 0)]
     assert len({name for each in numbers for name in each}) == sum(map(len, numbers))
     return {name for each in numbers for name in each}
@@ -108,9 +110,13 @@ def test_probes_measure_just_what_they_declare(method, labelled):
     settings["probe"]["information"]["candidates"] = [4, 16]  # no more than there are pairs
     finetuned = {name for name in names(settings, "") if "finetune_" in name}
     assert bool(finetuned) is True
+    probes = _run.built(settings["probe"] | settings["measure"])
+    others = {name for name, each in probes.items() if isinstance(each, EncoderProbe)}
+    encoded = {metric.name for name in others for metric in probes[name].metrics()}
+    assert others == {"detection", "robustness", "segmentation"}
     found = features(settings, labelled, projector=method == "simclr")
-    expected = each_factor(names(settings, "", labelled=labelled) - finetuned)
-    assert measured(settings, list(settings["probe"]), found) == expected
+    expected = each_factor(names(settings, "", labelled=labelled) - finetuned - encoded)
+    assert measured(settings, [name for name in probes if name not in others], found) == expected
 
 
 def test_transfer_measures_just_what_it_declares():

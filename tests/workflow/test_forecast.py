@@ -7,7 +7,8 @@ import pytest
 
 from support.models import PARAMS
 from unlabel.run import Run
-from unlabel.workflow import forecast
+from unlabel.units import number
+from unlabel.workflow import forecast, gpu_hours
 from unlabel.workflow.engine.planned_jobs import Job
 from unlabel.workflow.plan import Plan
 
@@ -89,3 +90,16 @@ def test_other_jobs_are_as_long_as_they_were(plan, tmp_path):
     assert found.sentence(1) == "2 runs, none of them to be trained: about 13 s on 1 core"
     nothing = forecast.forecast(plan, [training(run, ()) for run in RUNS], tmp_path / "runs")
     assert nothing.sentence(1) == "4 runs, none of them to be trained"
+
+
+def test_hours_on_a_gpu_are_arithmetic_and_said_to_be(plan):
+    """A ResNet-18 of 32 pixels takes 1.11 GFLOP a pass; SimCLR takes six, BYOL two more."""
+    runs = [Run("full", "cifar10", name, "base", 0) for name in ("simclr", "byol", "random")]
+    for run in runs:
+        plan.add(run)
+    shown = 200 * (plan.datasets.expected("cifar10").images or {"train": 50_000})["train"]
+    said = gpu_hours.sentence(plan, map(training, runs))
+    assert said.startswith("by arithmetic, not measured: about ")
+    assert f"for {number(shown * (6 + 8) * 1.1108352e9 / 1e15, 0)} PFLOP" in said
+    assert gpu_hours.sentence(plan, map(training, RUNS)) == ""
+    assert gpu_hours.views({"views": 2, "momentum_encoder": True}, {"crops": 4}) == (2 + 4) * 4

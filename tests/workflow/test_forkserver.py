@@ -16,7 +16,8 @@ import yaml
 from support.models import PRETRAIN, about, composed
 from support.project import ROOT
 from unlabel.data import images
-from unlabel.workflow import forkserver
+from unlabel.params.placement import SLOTS
+from unlabel.workflow import devices, forkserver, lifeline, slots
 
 pytestmark = pytest.mark.skipif(not Path("/proc").exists(), reason="needs /proc to look at a fork")
 
@@ -146,6 +147,27 @@ def test_a_killed_fork_is_told_of_by_the_exit_status(server, folder, number, sai
     assert f"error: the job {said}" in (folder / "said").read_text()
 
 
+def test_a_fork_holds_the_gpus_of_its_job_and_sees_no_others(server, folder, tmp_path):
+    (tmp_path / "gpus").mkdir()
+    for name in ("nvidia0", "nvidia1"):
+        (tmp_path / "gpus" / name).touch()
+    given = {slots.ASKED: "1", slots.SHARE: str(SLOTS), lifeline.ENVIRONMENT: str(os.getpid())}
+    given |= {devices.STAND_INS: str(tmp_path / "gpus"), devices.VISIBLE: "1"}
+    asked = job(folder, server | given)
+    wait_for(lambda: (folder / "state").exists())
+    fork = fork_of(asked, folder)
+    assert fork  # for which the server was not shown the same GPUs
+    assert slots._lock_free("1", tmp_path / "gpus") == []
+    opened = [str(each.readlink()) for each in Path(f"/proc/{fork}/fd").iterdir()]
+    assert sum("gpu-1.slot-" in each for each in opened) == SLOTS
+    asked.kill()
+    asked.wait()
+    chosen, held = slots.hold(["1"], 1, SLOTS, tmp_path / "gpus")
+    for each in held:
+        os.close(each)
+    assert chosen == ["1"]
+
+
 def test_a_job_whose_log_is_full_still_says_how_it_ended(server, folder):
     (folder / "train.arrow").unlink()
     for _ in range(2):  # and the server goes on
@@ -170,6 +192,7 @@ def test_the_libraries_start_no_threads_that_a_fork_would_lack():
         "import importlib, json, os; from unlabel.workflow.forkserver import LIBRARIES, PAGES;"
         " [importlib.import_module(each) for each in LIBRARIES + PAGES];"
         " tasks = os.listdir('/proc/self/task');"
+        " import torch; assert not torch.cuda.is_initialized();"  # nor could a fork use it then
         " print(json.dumps([open(f'/proc/self/task/{t}/comm').read() for t in tasks]))"
     )
     counts = {f"{name}_NUM_THREADS": "1" for name in forkserver.COUNTS}

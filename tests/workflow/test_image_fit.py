@@ -15,6 +15,7 @@ from unlabel.run import Run
 from unlabel.workflow import image_fit
 from unlabel.workflow.plan import Plan
 
+METHODS = [name for name in METHODS if name != "imported"]  # which needs weights
 OWN = [(name, "base", (24, 40)) for name in METHODS]
 VIT = [(name, "encoder=vit_mini", (28, 28)) for name in METHODS if "vit" not in encoder_of(name)]
 OTHERS = [

@@ -4,10 +4,10 @@ import json
 from types import SimpleNamespace
 
 import pytest
-import torch
 
 from support.models import PARAMS
 from unlabel.errors import UserError
+from unlabel.params.placement import SLOTS
 from unlabel.run import Run
 from unlabel.workflow import forecast, resources
 from unlabel.workflow.plan import Plan
@@ -25,16 +25,21 @@ def requests(tmp_path, monkeypatch):
     return Requests(Plan(PARAMS, tmp_path / "frozen"), gpus=1, cluster=True)
 
 
-def wildcards(requests: Requests, method: str, variant: str = "base") -> SimpleNamespace:
+RUN = ("tiny", "digits", "simclr", "base", 0)
+
+
+def wildcards(
+    requests: Requests, method: str, variant: str = "base", budget: str = "tiny"
+) -> SimpleNamespace:
     """Those of a planned run's job."""
 
     class Wildcards(SimpleNamespace):
         def __getitem__(self, name):
             return getattr(self, name)
 
-    run = Run("tiny", "digits", method, variant, 0)
+    run = Run(budget, "digits", method, variant, 0)
     requests.plan.add(run)
-    return Wildcards(budget="tiny", dataset="digits", method=method, variant=variant, seed="0")
+    return Wildcards(budget=budget, dataset="digits", method=method, variant=variant, seed="0")
 
 
 def finish(folder, method: str, seed: int, speed: float, device: str) -> None:
@@ -46,20 +51,52 @@ def finish(folder, method: str, seed: int, speed: float, device: str) -> None:
 
 @pytest.mark.parametrize("method", ["random", "simclr", "gan", "supervised"])
 def test_a_training_asks_for_a_gpu_if_it_trains_anything(requests, method):
-    asked = requests.training_gpus()(wildcards(requests, method))
+    asked = requests.gpu("pretrain")(wildcards(requests, method))
     assert asked == int(method != "random")
 
 
 def test_each_process_of_a_training_asks_for_its_own(requests):
-    each = wildcards(requests, "simclr", "training.processes=2")
-    assert requests.training_gpus()(each) == 2
+    each = wildcards(requests, "simclr", "hardware.workers=2,training.processes=2")
+    assert requests.gpu("pretrain")(each) == 2
     assert requests.processes(8000)(each) == 16000
+    assert requests.threads("pretrain")(each) == 6  # one computes and two decode, in each
+    assert requests.gpu("features")(each) == requests.gpu("finetune")(each) == 1
+    assert requests.threads("features")(each) == 3
+    assert requests.threads("probe")(each) == 1
 
 
 def test_what_is_set_to_compute_on_cpus_asks_for_no_gpu(requests):
-    assert requests.gpu()(wildcards(requests, "simclr")) == 1
-    assert requests.gpu()(wildcards(requests, "simclr", ON_CPU)) == 0
-    assert requests.training_gpus()(wildcards(requests, "simclr", ON_CPU)) == 0
+    assert requests.gpu("features")(wildcards(requests, "simclr")) == 1
+    for stage in ("pretrain", "features", "probe", "transfer", "finetune"):
+        assert requests.gpu(stage)(wildcards(requests, "simclr", ON_CPU)) == 0
+
+
+def test_a_budget_says_how_many_runs_share_a_gpu_and_whether_probes_ask_for_one(requests):
+    small, large = wildcards(requests, "simclr"), wildcards(requests, "simclr", budget="full")
+    assert requests.gpu_slots("pretrain")(small) == SLOTS / 8
+    assert requests.gpu_slots("pretrain")(large) == SLOTS
+    assert requests.gpu("probe")(small) == requests.gpu_slots("probe")(small) == 0
+    assert requests.gpu("probe")(large) == 1
+    assert requests.plan.placement(Run(*RUN)).runs_per_gpu == 8
+
+
+def test_where_a_run_computes_makes_no_other_run(requests):
+    with pytest.raises(UserError, match=r"'placement.runs_per_gpu=1' cannot be a variant, as no r"):
+        wildcards(requests, "simclr", "placement.runs_per_gpu=1")
+    wildcards(requests, "simclr")
+    assert "placement" not in requests.plan.runs.frozen(Run(*RUN)).read_text()
+
+
+def test_several_machines_are_asked_for_gpus_on_each(requests):
+    each = wildcards(requests, "simclr", "training.nodes=2,training.processes=4")
+    assert requests.gres("pretrain")(each) == "gpu:4"
+    assert requests.gpu("pretrain")(each) == 0  # which would be of all machines together
+    assert requests.node_gpus("pretrain")(each) == requests.threads("pretrain")(each) == 4
+    assert requests.nodes()(each) == 2
+    assert requests.nodes("srun")(each) == "srun"
+    assert requests.gpu("features")(each) == 1
+    one = wildcards(requests, "simclr", "training.processes=4")
+    assert requests.gres("pretrain")(one) is requests.nodes("srun")(one) is None
 
 
 def test_the_time_of_a_training_is_forecast_from_runs_like_it(requests, tmp_path):
@@ -82,21 +119,22 @@ def test_the_time_of_a_training_is_forecast_from_runs_like_it(requests, tmp_path
 def test_on_this_machine_nobody_is_asked_for_time(requests):
     here = Requests(requests.plan, gpus=0, cluster=False)
     assert here.training_minutes()(wildcards(here, "random"), attempt=1) == LONGEST
-    assert here.training_gpus()(wildcards(here, "simclr")) == 0
+    assert here.gpu("pretrain")(wildcards(here, "simclr")) == 0
 
 
 @pytest.mark.parametrize("asked", [True, "yes", 2, -1, 0.5, None])
 def test_a_number_of_gpus_that_is_none_is_refused(asked):
     with pytest.raises(UserError, match=r"gpu=.* is not known: it must be 0, 1 or auto"):
-        resources.gpus(asked, cluster=True)
+        resources.gpus(asked, cluster=True, here=1)
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 def test_a_gpu_that_is_not_here_is_refused_at_once():
-    with pytest.raises(UserError, match="gpu=1 asks for a GPU, but torch finds none"):
-        resources.gpus(1, cluster=False)
+    with pytest.raises(UserError, match="gpu=1 asks for a GPU, but this machine shows none"):
+        resources.gpus(1, cluster=False, here=0)
+    assert resources.gpus("auto", cluster=False, here=0) == 0
+    assert resources.gpus("auto", cluster=False, here=2) == resources.gpus(1, False, 2) == 1
 
 
 def test_a_cluster_is_asked_for_what_this_machine_lacks():
-    assert resources.gpus(1, cluster=True) == resources.gpus("auto", cluster=True) == 1
-    assert resources.gpus(0, cluster=True) == 0
+    assert resources.gpus(1, True, 0) == resources.gpus("auto", True, 0) == 1
+    assert resources.gpus(0, cluster=True, here=2) == 0

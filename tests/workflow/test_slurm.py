@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from snakemake_executor_plugin_slurm import ExecutorSettings
 
+from support import forks
 from support.cluster import PATH, needs_accounting, needs_slurm, running
 from support.project import (
     LONGER,
@@ -25,6 +26,7 @@ from support.project import (
     snakemake,
 )
 from unlabel.errors import UserError
+from unlabel.workflow import devices
 from unlabel.workflow import slurm as slurm_
 from unlabel.workflow.engine import partitions, records
 
@@ -105,9 +107,11 @@ def wait_for(what: Callable[[], bool], seconds: float = 300) -> None:
 
 
 @needs_slurm
-def test_jobs_cancelled_and_requeued_come_to_the_same_bits(slurm, local, tmp_path):
-    folder = project(tmp_path, LONGER)
-    running = start(folder, *SLURM)
+def test_jobs_cancelled_and_requeued_come_to_the_same_bits(slurm, local, copy):
+    folder, trainings = copy, [RUN.format(method) for method in ("simclr", "rotation")]
+    for made in [*trainings, "reports"]:
+        shutil.rmtree(folder / made)
+    running = start(folder, *SLURM, *[f"{run}/run.json" for run in trainings])
     todo = {"simclr": lambda number: ask("scancel", number), "rotation": requeue}
 
     def disturbed() -> bool:
@@ -118,10 +122,12 @@ def test_jobs_cancelled_and_requeued_come_to_the_same_bits(slurm, local, tmp_pat
 
     wait_for(disturbed)
     assert running.wait(timeout=900) == 0, printed(folder)
-    assert digests(folder) == digests(local)
     for method in ("simclr", "rotation"):
         assert "going on after step" in log(folder, method)
-    jobs = ask("scontrol", "show", "job", "--oneliner").splitlines()
+    said = snakemake(folder, *SLURM)  # all the rest
+    assert digests(folder) == digests(local)
+    all_jobs = ask("scontrol", "show", "job", "--oneliner").splitlines()
+    jobs = [line for line in all_jobs if f"WorkDir={folder} " in line]
     assert all(re.match(r"JobId=\d+ JobName=unlabel-[0-9a-f]{8}_", line) for line in jobs)
     tries = [line for line in jobs if "pretrain_simclr_wildcards" in line]
     assert [re.search(r"MinMemoryNode=(\w+)", line)[1] for line in tries] == ["8000M", "16000M"]
@@ -131,7 +137,65 @@ def test_jobs_cancelled_and_requeued_come_to_the_same_bits(slurm, local, tmp_pat
     (probes,) = [line for line in jobs if "rule_probes_probe" in line]  # of both runs
     assert re.search("NumCPUs=1 .*MinMemoryNode=8000M ", probes)  # what one of them needs
     assert "TimeLimit=02:00:00 " in probes  # what both need, one after another
-    assert "has no accounting (Slurm accounting storage is disabled)" in printed(folder)
+    for each in (printed(folder), said):
+        assert "has no accounting (Slurm accounting storage is disabled)" in each
+
+
+@needs_slurm
+def test_a_training_on_two_machines_goes_on_to_the_bits_of_one(slurm, tmp_path):
+    folder = project(tmp_path, LONGER)
+    runs = f"data/runs/tiny/digits/rotation/{VARIANT},training.{{}}=2/0"
+    over, alone = (folder / runs.format(each) for each in ("nodes", "processes"))
+    pair = ("--default-resources", "slurm_partition=pair")
+    running = start(folder, *SLURM, *pair, "--", f"{runs.format('nodes')}/run.json")
+
+    def goes_on() -> None:
+        """Wait until a state is saved that was not there before."""
+        path = next(over.glob("state.*/state.safetensors"), None)
+        before = path.stat().st_mtime_ns if path else 0
+        wait_for(
+            lambda: (
+                running.poll() is not None
+                or any(each.stat().st_mtime_ns > before for each in over.glob("state.*/state.saf*"))
+            )
+        )
+        assert running.poll() is None, printed(folder)
+
+    goes_on()
+    number = job("rotation")
+    about = ask("scontrol", "show", "job", number)
+    assert re.search(r"NumNodes=2 NumCPUs=2 NumTasks=2 CPUs/Task=1 ", about)
+    assert "TresPerNode=gres:gpu:1" in about
+    machines = {variables["SLURMD_NODENAME"] for variables in ranks(over)}
+    assert machines == {"gpu1", "gpu2"}
+    assert {variables["LOCAL_RANK"] for variables in ranks(over)} == {"0"}
+    requeue(number)
+    goes_on()
+    assert "going on after step" in log(folder, "rotation")
+    (second,) = [each for each in ranks(over) if each["RANK"] == "1"]
+    os.kill(int(second["pid"]), signal.SIGKILL)
+    assert running.wait(timeout=300) == 0, printed(folder)
+    assert "going on after step" in log(folder, "rotation")
+    jobs = ask("scontrol", "show", "job", "--oneliner").splitlines()
+    assert len([line for line in jobs if "training.nodes=2" in line]) == 2  # the killed, a new one
+    snakemake(folder, "--cores", "2", f"{runs.format('processes')}/run.json")
+    for name in ("encoder.safetensors", "method.safetensors", "log.parquet", "pictures.parquet"):
+        assert (over / name).read_bytes() == (alone / name).read_bytes()
+
+
+def ranks(run: Path) -> list[dict[str, str]]:
+    """The environments of the processes that train a run together, each with its number `pid`."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            text = (entry / "environ").read_bytes().decode(errors="replace")
+            command = (entry / "cmdline").read_bytes().decode(errors="replace")
+        except OSError:
+            continue
+        variables = dict(each.partition("=")[::2] for each in text.split("\0"))
+        if "LOCAL_RANK" in variables and str(run.relative_to(run.parents[6])) in command:
+            found.append(variables | {"pid": entry.name})
+    return found
 
 
 @needs_accounting
@@ -163,9 +227,9 @@ def test_without_accounting_slurm_must_remember_jobs_until_it_is_asked(slurm, ca
 
 @needs_slurm
 def test_interrupted_it_cancels_also_a_job_whose_state_it_is_asking_for(
-    slurm, tmp_path, monkeypatch
+    slurm, copy, tmp_path, monkeypatch
 ):
-    folder = project(tmp_path / "project", LONGER)
+    folder = copy
     long = "data/runs/tiny/digits/rotation/training.epochs=8000/0"
     slow, asked, squeue = (tmp_path / name for name in ("slow", "asked", "squeue"))
     wait = f"if [ -e {slow} ]; then touch {asked}; while [ -e {slow} ]; do sleep 0.1; done; fi"
@@ -188,9 +252,11 @@ def test_interrupted_it_cancels_also_a_job_whose_state_it_is_asking_for(
 
 
 @needs_slurm
-def test_what_a_killed_snakemake_left_ends_before_it_starts_anew(slurm, local, tmp_path):
-    folder = project(tmp_path, LONGER)
+def test_what_a_killed_snakemake_left_ends_before_it_starts_anew(slurm, local, copy):
+    folder = copy
     wanted = (*SLURM, *[f"{RUN.format(method)}/run.json" for method in ("simclr", "rotation")])
+    for method in ("simclr", "rotation"):
+        shutil.rmtree(folder / RUN.format(method))
     running = start(folder, *wanted)
     jobs = {}
 
@@ -224,8 +290,8 @@ def test_what_a_killed_snakemake_left_ends_before_it_starts_anew(slurm, local, t
 
 
 @needs_slurm
-def test_a_look_leaves_the_jobs_in_slurm_and_their_marks_alone(slurm, tmp_path):
-    folder = project(tmp_path, LONGER)
+def test_a_look_leaves_the_jobs_in_slurm_and_their_marks_alone(slurm, copy):
+    folder = copy
     long = "data/runs/tiny/digits/rotation/training.epochs=8000/0"
     running = start(folder, *SLURM, f"{long}/run.json")
     wait_for(lambda: any((folder / long).glob("state.*/*")) or running.poll() is not None)
@@ -371,7 +437,9 @@ def test_a_cluster_with_commands_of_its_own(local, copy, tmp_path, monkeypatch, 
         monkeypatch.setenv(f"UNLABEL_{name}", str(tmp_path))
     shutil.rmtree(copy / RUN.format("rotation"))
     wanted = ["--profile", f"workflow/profiles/{profile}", *commands]
-    wanted += ["--envvars", "UNLABEL_PLAN", "UNLABEL_CHECKPOINT_SECONDS"]  # the test's own as well
+    monkeypatch.setenv(devices.STAND_INS, str(tmp_path))
+    own = ("UNLABEL_CHECKPOINT_SECONDS", devices.STAND_INS)  # the test's
+    wanted += ["--envvars", "UNLABEL_PLAN", *own]
     wanted += [
         "--seconds-between-status-checks",
         "1",
@@ -390,6 +458,8 @@ def test_a_cluster_with_commands_of_its_own(local, copy, tmp_path, monkeypatch, 
         # Snakemake itself misses a job if it was just asking for its status.
         subprocess.run([QUEUE / "cancel", session.parent.name], check=True)
     assert not (copy / RUN.format("rotation") / "run.json").exists()
+    place = wanted.index("--envvars") + 1
+    wanted[place:place] = ["PYTHONPATH", forks.ENVIRONMENT]  # jobs may be forks from now on
     snakemake(copy, *wanted)
     assert "going on after step" in log(copy, "rotation")
     assert digests(copy).items() <= digests(local).items()

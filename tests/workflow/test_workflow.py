@@ -14,7 +14,17 @@ import pytest
 import yaml
 
 from support.pages import CHROMIUM, Page, browse, dead
-from support.project import LONGER, STUDY, command, digests, forked, planned, project, snakemake
+from support.project import (
+    LONGER,
+    STAND_IN,
+    STUDY,
+    command,
+    digests,
+    forked,
+    planned,
+    project,
+    snakemake,
+)
 
 
 def test_everything_is_built_and_nothing_is_left_to_do(made, copy):
@@ -214,10 +224,10 @@ def jobs(folder: Path) -> dict[str, list[int]]:
     for process in Path("/proc").glob("[0-9]*"):
         try:
             words = (process / "cmdline").read_bytes().split(b"\0")
-            here = (process / "cwd").resolve() == folder
+            here = words[1:3] == [b"-m", b"unlabel"] and (process / "cwd").readlink() == folder
         except OSError:
             continue
-        if here and words[1:3] == [b"-m", b"unlabel"]:
+        if here:
             found.setdefault(words[3].decode(), []).append(int(process.name))
     return found
 
@@ -280,7 +290,7 @@ def test_killed_in_each_stage_it_ends_with_the_same_bits(longer, tmp_path):
 def saves(folder: Path) -> list[float]:
     """When the states of trainings were saved."""
     found = []
-    for path in folder.glob("data/runs/**/state.safetensors"):
+    for path in folder.glob("data/runs/*/*/*/*/*/state.*/state.safetensors"):
         with suppress(FileNotFoundError):
             found.append(path.stat().st_mtime)
     return found
@@ -288,7 +298,7 @@ def saves(folder: Path) -> list[float]:
 
 def start(folder: Path) -> subprocess.Popen:
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    return subprocess.Popen(command("--cores", "2"), cwd=folder, env=forked(), **quiet)
+    return subprocess.Popen(command("--cores", "2"), cwd=folder, env=forked(**STAND_IN), **quiet)
 
 
 def kill(process: int) -> None:

@@ -10,15 +10,18 @@ rule features:
         views=f"{RUN}/views.parquet",
     log:
         "logs/features/{budget}-{dataset}-{method}-{variant}-{seed}.log",
-    threads: 1
+    threads: REQUESTS.threads("features")
     resources:
         in_turn=1,
-        gpu=REQUESTS.gpu(),
+        gpu=REQUESTS.gpu("features"),
+        node_gpus=REQUESTS.node_gpus("features"),
+        gpu_slots=REQUESTS.gpu_slots("features"),
         mem_mb=doubled(8000),
         runtime=doubled(60),
     params:
         plan=PLAN.parameters("features"),
     shell:
+        "UNLABEL_GPUS={resources.node_gpus} UNLABEL_GPU_SLOTS={resources.gpu_slots} "
         "UNLABEL_CODE={params.plan[code]:q} python -m unlabel features"
         " --params {params.plan[settings]:q}"
         " --encoder {input.encoder:q} --method {input.method:q} --train {input.train:q}"

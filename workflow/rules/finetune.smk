@@ -8,15 +8,18 @@ rule finetune:
         f"{RUN}/metrics/finetune.json",
     log:
         "logs/finetune/{budget}-{dataset}-{method}-{variant}-{seed}.log",
-    threads: 1
+    threads: REQUESTS.threads("finetune")
     resources:
         in_turn=1,
-        gpu=REQUESTS.gpu(),
+        gpu=REQUESTS.gpu("finetune"),
+        node_gpus=REQUESTS.node_gpus("finetune"),
+        gpu_slots=REQUESTS.gpu_slots("finetune"),
         mem_mb=doubled(8000),
         runtime=doubled(240),
     params:
         plan=PLAN.parameters("finetune"),
     shell:
+        "UNLABEL_GPUS={resources.node_gpus} UNLABEL_GPU_SLOTS={resources.gpu_slots} "
         "UNLABEL_CODE={params.plan[code]:q} python -m unlabel finetune"
         " --params {params.plan[settings]:q}"
         " --encoder {input.encoder:q} --train {input.train:q}"

@@ -8,6 +8,7 @@ for method in compose.names(PARAMS, "method"):
         input:
             train=f"{PREPARED}/train.arrow",
             validation=PLAN.monitored(method=method),
+            weights=PLAN.weights(method=method),
         output:
             params=f"{folder}/params.yaml",
             encoder=f"{folder}/encoder.safetensors",
@@ -17,10 +18,18 @@ for method in compose.names(PARAMS, "method"):
             about=f"{folder}/run.json",
         log:
             f"logs/pretrain/{method}/{{budget}}-{{dataset}}-{{variant}}-{{seed}}.log",
-        threads: REQUESTS.processes(method=method)
+        threads: REQUESTS.threads("pretrain", method=method)
         resources:
             in_turn=1,
-            gpu=REQUESTS.training_gpus(method=method),
+            gpu=REQUESTS.gpu("pretrain", method=method),
+            node_gpus=REQUESTS.node_gpus("pretrain", method=method),
+            gpu_slots=REQUESTS.gpu_slots("pretrain", method=method),
+            # of a training on several machines: Slurm starts its processes (MPI is not used)
+            gres=REQUESTS.gres("pretrain", method=method),
+            nodes=REQUESTS.nodes(method=method),
+            tasks=REQUESTS.nodes(method=method),
+            tasks_per_gpu=REQUESTS.nodes(0, method=method),
+            mpi=REQUESTS.nodes("srun", method=method),
             mem_mb=doubled(REQUESTS.processes(8000, method=method)),
             runtime=REQUESTS.training_minutes(method=method),
         params:
@@ -31,6 +40,7 @@ for method in compose.names(PARAMS, "method"):
             # a function of the input too, so that no training is done again for it
             seen=PLAN.seen(method=method),
         shell:
+            "UNLABEL_GPUS={resources.node_gpus} UNLABEL_GPU_SLOTS={resources.gpu_slots} "
             "UNLABEL_CODE={params.plan[code]:q} python -m unlabel pretrain"
             " --params {params.plan[settings]:q} --train {input.train:q}"
             " --state {params.state:q} --out {params.out:q} {params.seen} 2> {log:q}"

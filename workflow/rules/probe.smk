@@ -10,15 +10,19 @@ rule probe:
         ),
     log:
         "logs/probe/{budget}-{dataset}-{method}-{variant}-{seed}.log",
-    threads: 1
+    threads: REQUESTS.threads("probe")
     resources:
         in_turn=1,
+        gpu=REQUESTS.gpu("probe"),
+        node_gpus=REQUESTS.node_gpus("probe"),
+        gpu_slots=REQUESTS.gpu_slots("probe"),
         mem_mb=doubled(8000),
         runtime=doubled(60),
     params:
         plan=PLAN.parameters("probe"),
         out=subpath(output[0], parent=True),
     shell:
+        "UNLABEL_GPUS={resources.node_gpus} UNLABEL_GPU_SLOTS={resources.gpu_slots} "
         "UNLABEL_CODE={params.plan[code]:q} python -m unlabel probe"
         " --params {params.plan[settings]:q}"
         " --features {input.features:q} --views {input.views:q} --out {params.out:q} 2> {log:q}"

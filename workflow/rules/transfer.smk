@@ -8,15 +8,18 @@ rule transfer:
         f"{RUN}/transfer/{{target}}.json",
     log:
         "logs/transfer/{budget}-{dataset}-{method}-{variant}-{seed}-{target}.log",
-    threads: 1
+    threads: REQUESTS.threads("transfer")
     resources:
         in_turn=1,
-        gpu=REQUESTS.gpu(),
+        gpu=REQUESTS.gpu("transfer"),
+        node_gpus=REQUESTS.node_gpus("transfer"),
+        gpu_slots=REQUESTS.gpu_slots("transfer"),
         mem_mb=doubled(8000),
         runtime=doubled(60),
     params:
         plan=PLAN.parameters("transfer"),
     shell:
+        "UNLABEL_GPUS={resources.node_gpus} UNLABEL_GPU_SLOTS={resources.gpu_slots} "
         "UNLABEL_CODE={params.plan[code]:q} python -m unlabel transfer"
         " --params {params.plan[settings]:q}"
         " --encoder {input.encoder:q} --train {input.train:q}"

@@ -146,7 +146,8 @@ def compare(
 
     Raises `UserError` for a broken run.
     """
-    wanted = [probe for probe in study.probes if study.stages.get(_stage_of(probe), False)]
+    stages = study.stages
+    wanted = [each for each in study.probes if stages.get(each, stages.get("probe", False))]
     results = {} if results is None else results
     comparisons: dict[str, dict[tuple[str, str], list[Result]]] = {}
     for planned in study.runs:
@@ -157,10 +158,6 @@ def compare(
         arms.setdefault((planned.method, planned.arm), []).append(found)
     found_arms = ((dataset, list(arms.values())) for dataset, arms in comparisons.items())
     return [_comparison(study, dataset, _encoders(arms), arms) for dataset, arms in found_arms]
-
-
-def _stage_of(probe: str) -> str:
-    return probe if probe == "finetune" else "probe"
 
 
 def _encoders(arms: Iterable[Iterable[Result]]) -> str:

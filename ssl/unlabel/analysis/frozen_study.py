@@ -1,7 +1,7 @@
 """A study as the plan froze it: its runs, its claims, and what its metrics mean."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,6 +37,12 @@ class PlannedRun:
         """Its name."""
         return Run(self.budget, self.dataset, self.method, self.variant, self.seed)
 
+    @property
+    def name(self) -> str:
+        """Its name for people."""
+        arm = "" if self.arm == BASE else f"[{self.arm}]"
+        return f"{self.method}{arm} (seed {self.seed})"
+
 
 @dataclass(frozen=True)
 class MethodSummary:
@@ -50,6 +56,7 @@ class MethodSummary:
     views: int | None = None  # of each image in a step
     negatives: str = ""
     momentum_encoder: bool = False
+    pictures: str = ""  # what to know of those that it shows
 
     @property
     def sentence(self) -> str:
@@ -107,6 +114,12 @@ class FrozenStudy:
         """When its claims are judged, with the seeds that are there then."""
         seeds = list(dict.fromkeys(each.seed for each in self.runs))
         return looks(seeds, self.looks or [len(seeds)])
+
+    def without(self, runs: Mapping[str, str]) -> "FrozenStudy":
+        """The study without these runs: their folders, each with the reason."""
+        kept = tuple(each for each in self.runs if each.run.folder not in runs)
+        said = {run.name: runs[run.run.folder] for run in self.runs if run not in kept}
+        return replace(self, runs=kept, left_out={**self.left_out, **said})
 
     def describe(self, metric: str) -> Measure:
         """What a metric is called and how it is written."""

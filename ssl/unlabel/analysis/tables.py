@@ -15,6 +15,11 @@ from unlabel.analysis.metric import Metrics, natural
 TIDY = ["budget", "dataset", "method", "variant", "seed", "probe", "metric", "value"]
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet computes what begins with one of these
 ACCURACY = re.compile(r"knn|linear|(lowshot|finetune)_[\d.]+")
+HEADS = (  # of the probes on request, one number each or two; their names group them
+    *("clustering_nmi", "clustering_silhouette", "fewshot_1", "fewshot_5", "retrieval_map"),
+    *("robustness_linear", "segmentation_miou"),
+)
+DETECTION = "detection_"  # how the numbers of that probe begin
 CURVE = ["dataset", "method", "seed", "step", "epoch"]
 
 
@@ -68,6 +73,7 @@ def _compared(comparison: Comparison, metric: str) -> list[str]:
     known = {name for arm in comparison.arms for name in arm.metrics}
     accuracies = {name for name in known if ACCURACY.fullmatch(name)}
     others = {"effective_rank"} if accuracies else {"effective_rank", "alignment", "uniformity"}
+    others |= {name for name in known if name in HEADS or name.startswith(DETECTION)}
     return sorted({metric} | accuracies | others)
 
 

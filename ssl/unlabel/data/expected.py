@@ -11,6 +11,8 @@ class Expected(NamedTuple):
     size: tuple[int, int] | None = None  # height and width; None: unknown
     # in each split, if all images can be read and no two are alike; None: unknown
     images: Mapping[str, int] | None = None
+    classes: int | None = None  # None: unknown
+    masks: bool = False  # is the class of each pixel known?
 
 
 def changed(key: str, planned: int, made: int, images: int) -> str:

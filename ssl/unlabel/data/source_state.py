@@ -143,7 +143,8 @@ def _content(own: Recipe, before: Mapping[str, Any], cache: Path) -> str:
 def _counted(before: Mapping[str, Any]) -> dict[str, Any]:
     """What a report knows of the images."""
     images = {split: int(each["images"]) for split, each in before["splits"].items()}
-    return {"labelled": bool(before["labelled"]), "images": images}
+    classes = len(before["splits"]["train"]["classes"])
+    return {"labelled": bool(before["labelled"]), "images": images, "classes": classes}
 
 
 def _same_place(first: str, second: str) -> bool:

@@ -12,6 +12,7 @@ from torch import Tensor
 from unlabel.data.compressed import CompressedImages, Format
 from unlabel.data.expected import Expected
 from unlabel.data.images import UNLABELLED, Images
+from unlabel.data.masks import Masks
 from unlabel.errors import UserError
 from unlabel.ranges import Natural, PartialShare
 from unlabel.seeds import derive
@@ -70,7 +71,18 @@ class Dataset:
 
         Raises `UserError` for what would fail later whatever they show.
         """
-        return Expected(self.labelled(), self.image_size())
+        return Expected(self.labelled(), self.image_size(), masks=self.segmented())
+
+    def masks(self, raw: Path) -> Masks:
+        """The class of each pixel of all images; `raw` as for `load`.
+
+        Raises `UserError` as `load` does, and for a dataset without masks.
+        """
+        raise UserError("the class of each pixel is not known in this dataset: it has no masks")
+
+    def segmented(self) -> bool:
+        """Whether it has masks."""
+        return type(self).masks is not Dataset.masks
 
 
 def hold_out(images: Images, fraction: float, *purpose: object) -> tuple[Images, Images]:

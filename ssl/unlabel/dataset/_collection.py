@@ -115,7 +115,7 @@ class Collection(Dataset):
         split = self._split(every, classes.label, classes.names)
         check_labels({n: classes.label[split == k] for k, n in enumerate(SPLITS)}, classes.names)
         counts = dict(zip(SPLITS, split.bincount(minlength=len(SPLITS)).tolist(), strict=True))
-        return Expected(bool(classes.names), self.shape, counts)
+        return Expected(bool(classes.names), self.shape, counts, len(classes.names))
 
     def load(self, raw: Path) -> Raw:
         """All images. If they stay encoded they are spooled into `raw`, never all in memory.

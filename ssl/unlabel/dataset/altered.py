@@ -40,7 +40,7 @@ class Altered(Dataset):
         found = self.of.expected()
         if found.size:
             check_square(found.size)
-        return found
+        return found._replace(masks=False)
 
     def load(self, raw: Path) -> Raw:
         """All images of the dataset, altered. Raises `UserError` as its own `load` does."""

@@ -1,7 +1,7 @@
 """Drawn images with known factors, to ask what a representation keeps of each."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import product
@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from unlabel.data.images import Images
+from unlabel.data.masks import Masks
 from unlabel.dataset import Dataset, Raw
 from unlabel.errors import UserError, did_you_mean
 from unlabel.ranges import Natural, NonNegative, Range
@@ -79,11 +80,25 @@ class Shapes(Dataset):
         checksum = {"shapes": pixels.hexdigest()}
         return Raw(train, test, names, "shapes, drawn by unlabel", checksum, FACTORS)
 
-    def _drawn(self, split: str, size: int, first: int) -> Images:
-        blocks = []
+    def masks(self, raw: Path) -> Masks:
+        """The kind of shape at each pixel that it covers by half or more; else the background."""
+        parts, ids = [], []
+        for split, size, first in (("train", self.size, 0), ("test", self.test, FIRST)):
+            masks = [
+                torch.where(covered, kind[:, None, None] + 1, 0).to(torch.uint8)
+                for kind, _, _, covered in self._pictures(split, size)
+            ]
+            parts.append(torch.cat(masks)[:size])
+            ids.append(torch.arange(first, first + size))
+        return Masks(torch.cat(ids), torch.cat(parts), ("background", *KINDS))
+
+    def _pictures(self, split: str, size: int) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
         for number in range(math.ceil(size / BLOCK)):
             draw = generator("shapes", self.seed, split, number)
-            blocks.append(picture(draw, BLOCK, self.clutter, self.noise))
+            yield picture(draw, BLOCK, self.clutter, self.noise)
+
+    def _drawn(self, split: str, size: int, first: int) -> Images:
+        blocks = [picture[:3] for picture in self._pictures(split, size)]
         kind, factor, image = (torch.cat(part)[:size] for part in zip(*blocks, strict=True))
         label, known = torch.zeros_like(kind), dict(zip(FACTORS, factor.T, strict=True))
         known["kind"] = kind
@@ -92,8 +107,13 @@ class Shapes(Dataset):
         return Images(torch.arange(first, first + size), image, label, factor)
 
 
-def picture(draw: Generator, n: int, clutter: int, noise: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Draw n images: kinds (n,), factors (n, 5) and images, uint8 (n, 3, 32, 32)."""
+def picture(
+    draw: Generator, n: int, clutter: int, noise: float
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Draw n images: kinds (n,), factors (n, 5), and images, uint8 (n, 3, 32, 32).
+
+    Also which pixels the shape covers by half or more, bool (n, 32, 32).
+    """
 
     def uniform(low: float, high: float, *size: int) -> Tensor:
         return torch.rand(n, *(size or (1,)), generator=draw) * (high - low) + low
@@ -124,7 +144,8 @@ def picture(draw: Generator, n: int, clutter: int, noise: float) -> tuple[Tensor
     x = ground(n, grid, clutter, uniform)
     x = x + cover[:, None] * (colour[:, :, None, None] * light[:, None] - x)
     x = x + noise * torch.randn(x.shape, generator=draw)
-    return kind, torch.stack(columns, 1), x.clamp(0, 1).mul(255).round().to(torch.uint8)
+    image = x.clamp(0, 1).mul(255).round().to(torch.uint8)
+    return kind, torch.stack(columns, 1), image, cover >= 0.5
 
 
 def ground(n: int, grid: Tensor, clutter: int, uniform: Callable[..., Tensor]) -> Tensor:

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache, partial
+from inspect import ismethod
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,11 +17,14 @@ from unlabel.errors import UserError, damage
 from unlabel.nn.gradient_cache import in_chunks
 from unlabel.params.settings import build
 
+Moments = tuple[tuple[float, ...], tuple[float, ...]]  # the mean and deviation of each channel
+
 
 class Encoder(nn.Module):
     """Maps images in [0, 1] to features, after normalising by the dataset's mean and deviation.
 
-    A subclass sets `dim`, the length of a feature vector, and defines `maps`. The mean and the
+    A subclass sets `dim`, the length of a feature vector, and defines `maps`. Its network sees as
+    many channels as there are means; with several, grey images are made colour. The mean and the
     deviation are no part of the weights, so a torchvision model keeps torchvision's names.
     """
 
@@ -28,6 +33,7 @@ class Encoder(nn.Module):
     mean: Tensor
     std: Tensor
     chunk: int | None = None  # images per pass while it trains; see `chunked`
+    compiled = False  # whether its passes in training are compiled; see `compile_passes`
 
     def __init__(self, data: Data):
         super().__init__()
@@ -43,8 +49,24 @@ class Encoder(nn.Module):
         method shows it. Convolutions see any image.
         """
 
+    @classmethod
+    def recorded(cls, settings: Mapping[str, Any]) -> Moments | None:
+        """How images are normalised for weights of this network; None if nobody says."""
+        return None
+
+    @classmethod
+    def published(cls, settings: Mapping[str, Any]) -> tuple[dict[str, Tensor], Moments | None]:
+        """Its published weights, and how images are normalised for them.
+
+        Raises `UserError` if there are none, or they cannot be fetched.
+        """
+        raise UserError(
+            f"no weights of {cls.__name__} are published; choose encoder=torchvision or "
+            "encoder=timm, or name a file with encoder.weights"
+        )
+
     def normalise(self, x: Tensor) -> Tensor:
-        """Scale images in [0, 1] to mean 0 and deviation 1 over the dataset: (B, C, H, W)."""
+        """Scale images in [0, 1] by the mean and the deviation: (B, C, H, W)."""
         return (x - self.mean) / self.std
 
     def maps(self, x: Tensor) -> Tensor:
@@ -57,11 +79,29 @@ class Encoder(nn.Module):
 
     def in_chunks(self, function: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
         """Apply an encoder's function to inputs (B, ...), in training `chunk` images at a time."""
+        if self.training and self.compiled and ismethod(function):
+            function = partial(_compiled(function.__func__), function.__self__)
         return in_chunks(self, function, self.chunk if self.training else None, *inputs)
 
     def _pooled(self, x: Tensor) -> Tensor:
         # Channels last, as in memory, so that the gradient has this layout too.
         return self.maps(x).permute(0, 2, 3, 1).flatten(1, 2).mean(1)
+
+
+@cache
+def _compiled(method: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    return torch.compile(method, dynamic=False)  # for each size of images apart
+
+
+def compile_passes(module: nn.Module) -> None:
+    """Have torch compile what each encoder in `module` computes in training, when it first does.
+
+    The modules and the names of their weights stay as they are. Passes that put a token in the
+    place of patches (`ViT.masked`) are not compiled.
+    """
+    for each in module.modules():
+        if isinstance(each, Encoder):
+            each.compiled = True
 
 
 @contextmanager

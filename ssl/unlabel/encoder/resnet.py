@@ -20,7 +20,7 @@ class ResNet(Encoder):
     def __init__(self, data: Data, depth: Literal[18, 50] = 18):
         super().__init__(data)
         net = torchvision.models.get_model(f"resnet{depth}", weights=None)
-        channels, small = data.shape[0], max(data.shape[1:]) <= SMALL
+        channels, small = len(data.mean), max(data.shape[1:]) <= SMALL
         self.dim = net.fc.in_features
         size, stride = (3, 1) if small else (7, 2)
         net.conv1 = nn.Conv2d(channels, 64, size, stride, size // 2, bias=False)

@@ -18,7 +18,7 @@ class ResNetMini(Encoder):
     def __init__(self, data: Data, width: Count = 16, norm: Norm = "batch"):
         super().__init__(data)
         self.dim = 4 * width
-        self.stem = _convolution(norm, data.shape[0], width, 3, 2)
+        self.stem = _convolution(norm, len(data.mean), width, 3, 2)
         self.blocks = nn.Sequential(
             _Block(norm, width, 2 * width, 2),
             _Block(norm, 2 * width, 4 * width, 2),

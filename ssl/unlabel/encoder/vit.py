@@ -1,6 +1,7 @@
 """torchvision's vision transformer, with access to its tokens."""
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 import torch
@@ -36,7 +37,7 @@ class ViT(Encoder):
         heads: Count = 3,
     ):
         super().__init__(data)
-        channels, height, width = data.shape
+        channels, (_, height, width) = len(data.mean), data.shape
         patch = patch_of((height, width), patch)
         self.dim, self.patch, self.grid = dim, patch, height // patch
         net = VisionTransformer(
@@ -122,8 +123,20 @@ class ViT(Encoder):
         """Interpolate the position embeddings for another image size, such as small crops."""
         check_multiple((x.shape[2], x.shape[3]), self.patch)
         size = (x.shape[2] // self.patch, x.shape[3] // self.patch)
-        grid = position.mT.unflatten(2, (self.grid, self.grid))
-        return F.interpolate(grid, size, mode="bicubic").flatten(2).mT
+        down, across = (bicubic(self.grid, n, x.device) for n in size)  # (h, g), (w, g)
+        with torch.autocast(x.device.type, enabled=False):
+            grid = position.unflatten(1, (self.grid, self.grid))  # (1, g, g, D)
+            return torch.einsum("hr,wc,brcd->bhwd", down, across, grid).flatten(1, 2)
+
+
+@cache
+def bicubic(size: int, out: int, device: torch.device) -> Tensor:
+    """The matrix that resizes `size` values as bicubic interpolation does: (out, size).
+
+    The backward pass of `F.interpolate` gives other bits each time on a GPU.
+    """
+    one = torch.eye(size, device=device)[None, None]  # a row for each value
+    return F.interpolate(one, (size, out), mode="bicubic")[0, 0].T.contiguous()
 
 
 def patch_of(size: Size, patch: int | None) -> int:

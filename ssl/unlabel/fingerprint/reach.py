@@ -5,6 +5,7 @@ from functools import cache
 from pathlib import Path
 
 from unlabel.errors import UserError
+from unlabel.fingerprint.content import digest
 from unlabel.fingerprint.source import EVERYTHING, Part, Source, Taken, is_ours
 
 PACKAGE = Path(__file__).parents[1]
@@ -107,6 +108,11 @@ class _Reach:
         new = set(numbers) - self.counted[source.name]
         self.counted[source.name] |= new
         self._todo += [(source, source.parts[number]) for number in new]
+
+
+def code() -> str:
+    """A digest of the whole package, as this process first saw its files."""
+    return digest(PACKAGE)
 
 
 @cache

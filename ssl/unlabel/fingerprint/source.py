@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from unlabel.errors import UserError
+from unlabel.fingerprint.content import read
 from unlabel.fingerprint.effect import only_binds
 
 EVERYTHING = "*"
@@ -56,7 +57,7 @@ class Source:
 
     def __init__(self, name: str, path: Path):
         self.name, self.path = name, path
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree = ast.parse(read(path))
         self.parts = [_scan(part, name) for node in tree.body for part in _split(node)]
         self.binding = defaultdict[str, list[int]](list)  # the parts that bind each name
         for number, part in enumerate(self.parts):

@@ -1,8 +1,9 @@
 """The interface of all pretraining methods. Each other file in this folder is a method."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from unlabel.augment import Augment, Size
@@ -28,12 +29,14 @@ class Batch(NamedTuple):
 class Method(nn.Module):
     """An objective wrapped around the encoder it trains; `encoder` is the product.
 
-    `measures` maps names to the scalars that `step` logs beside its losses. `logs` declares both: a
+    A step logs its losses, and the scalars that it gives to `measure`. `logs` declares both: a
     single loss is logged as `loss`, several as `loss_1`, `loss_2`, ...
     """
 
     labels = False  # whether the method uses labels
+    needs_weights = False  # whether its encoder must start from some
     logs: Sequence[Metric] = (LOSS,)
+    logging = True  # whether the next step is logged
 
     def __init__(self, encoder: Encoder, data: Data):
         super().__init__()
@@ -69,6 +72,12 @@ class Method(nn.Module):
     def step(self, batch: Batch) -> Iterator[Tensor]:
         """Yield each loss to minimise. Code after a `yield` sees the updated weights."""
         raise NotImplementedError
+
+    @torch.no_grad()
+    def measure(self, measures: Callable[[], Mapping[str, Tensor]]) -> None:
+        """Keep scalars by their names in `self.measures`; only a step that is logged makes them."""
+        if self.logging:
+            self.measures = {name: value.detach() for name, value in measures().items()}
 
     def players(self) -> Sequence[nn.Module]:
         """The modules that take turns. The n-th loss updates the n-th module."""

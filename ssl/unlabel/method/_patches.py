@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from torch import Tensor, nn
 
+from unlabel.augment.tiles import take
 from unlabel.encoder import Encoder
 from unlabel.errors import UserError
 from unlabel.method import Method, Settings
@@ -44,9 +45,11 @@ def count_hidden(encoder: "ViT", share: float) -> int:
     return hidden
 
 
-def chosen(tokens: Tensor, mask: Tensor) -> Tensor:
-    """The tokens (B, N, D) in a mask (B, N) of M patches an image -> (B, M, D)."""
-    return tokens[mask].unflatten(0, (len(tokens), -1))
+def chosen(tokens: Tensor, mask: Tensor, hidden: int) -> Tensor:
+    """The tokens (B, N, D) in a mask (B, N) of M = `hidden` patches an image -> (B, M, D)."""
+    # A GPU would have to wait for the number of tokens in `tokens[mask]`.
+    place = mask.byte().argsort(dim=1, descending=True, stable=True)[:, :hidden]
+    return take(tokens, place)
 
 
 class Scores(NamedTuple):
@@ -58,12 +61,20 @@ class Scores(NamedTuple):
 
 
 class TokenScores(nn.Module):
-    """An encoder and its heads. If there is a token, it hides the patches in the mask."""
+    """An encoder and its heads. If there is a token, it hides the M patches in the mask."""
 
     def __init__(
-        self, encoder: "ViT", width: int, dim: int, prototypes: int, norm: bool, shared: bool
+        self,
+        encoder: "ViT",
+        hidden: int,  # M
+        width: int,
+        dim: int,
+        prototypes: int,
+        norm: bool,
+        shared: bool,
     ):
         super().__init__()
+        self.hidden = hidden
 
         def head() -> nn.Sequential:
             kind: Norm = "batch" if norm else "none"
@@ -76,5 +87,5 @@ class TokenScores(nn.Module):
     def forward(self, x: Tensor, mask: Tensor, token: Tensor | None = None) -> Scores:
         see = self.encoder
         tokens = (see.tokens(x) if token is None else see.masked(x, mask, token))[:, 1:]
-        h, patches = tokens.mean(1), chosen(tokens, mask).flatten(0, 1)
+        h, patches = tokens.mean(1), chosen(tokens, mask, self.hidden).flatten(0, 1)
         return Scores(self.head(h), self.patch_head(patches), h)

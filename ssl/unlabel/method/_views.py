@@ -1,10 +1,21 @@
 """The pictures that all methods with views of images show."""
 
+from collections.abc import Callable, Sequence
+
 import torch
 from torch import Tensor
 
 from unlabel.method import Method
 from unlabel.nn.losses import cosine_similarities
+
+
+def in_one_pass(function: Callable[[Tensor], Tensor], views: Sequence[Tensor]) -> list[Tensor]:
+    """Apply a network to views of one size (B, C, h, w) at once -> a result (B, ...) for each.
+
+    Batch norm sees all of them together, as the official code of SwAV and DINO has it with crops of
+    one size.
+    """
+    return [*function(torch.cat(list(views))).chunk(len(views))] if views else []
 
 
 @torch.no_grad()

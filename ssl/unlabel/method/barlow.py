@@ -40,7 +40,7 @@ class BarlowTwins(Method):
         z = self.embed(self.encoder(self.augment(batch.x)))
         z_ = self.embed(self.encoder(self.augment(batch.x)))
         invariance, redundancy = barlow_twins(gather(z), gather(z_))
-        self.measures = {"invariance": invariance.detach(), "redundancy": redundancy.detach()}
+        self.measure(lambda: {"invariance": invariance, "redundancy": redundancy})
         yield invariance + self.redundancy * redundancy
 
     def embed(self, h: Tensor) -> Tensor:

@@ -39,7 +39,7 @@ class BiGAN(Method):
         z = self.noise(batch.x)
         drawn, code = self.generate(z), self.embed(self.encoder(batch.x))
         real, fake = self.discriminate(batch.x, code.detach()), self.discriminate(drawn.detach(), z)
-        self.measures = {"told_apart": told_apart(real, fake)}
+        self.measure(lambda: {"told_apart": told_apart(real, fake)})
         yield discriminator_loss(real, fake)  # equation 3
         real = self.discriminate(batch.x, code)
         yield discriminator_loss(self.discriminate(drawn, z), real)  # with the labels exchanged

@@ -49,7 +49,7 @@ class BYOL(Method):
     def step(self, batch: Batch) -> Iterator[Tensor]:
         v, v_ = self.augment(batch.x), self.augment_(batch.x)
         z, z_ = self.online(v), self.online(v_)
-        self.measures = {"projector_deviation": deviation(gather(z.detach()))}
+        self.measure(lambda: {"projector_deviation": deviation(gather(z))})
         t_, t = (self.target(v_), self.target(v)) if self.stop_gradient else (z_, z)
         yield regression(self.predict(z), t_) + regression(self.predict(z_), t)
         momentum = cosine(self.momentum, self.momentum_end, batch.t)

@@ -46,7 +46,7 @@ class Colorization(Method):
         places = F.adaptive_avg_pool2d(wanted, (logits.shape[2], logits.shape[3]))
         target = colour.soft_encode(places, self.bins, self.spacing / 2)
         self.prior = self.prior.lerp(average(target.mean((0, 2, 3))), 0.01)
-        self.measures = {"accuracy": (logits.argmax(1) == target.argmax(1)).float().mean()}
+        self.measure(lambda: {"accuracy": (logits.argmax(1) == target.argmax(1)).float().mean()})
         yield rebalanced(logits, target, rarity(self.prior, self.mix))
 
     def split(self, x: Tensor) -> tuple[Tensor, Tensor]:

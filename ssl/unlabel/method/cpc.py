@@ -53,14 +53,12 @@ class CPC(Method):
         tiles = overlapping(self.augment(batch.x), self.grid)  # (B, g, g, C, h, w)
         z = self.encoder(tiles.flatten(0, 2)).view(*tiles.shape[:3], -1)  # (B, g, g, D)
         context = self.look(z.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
-        losses, found = [], []
+        pairs = []
         for k, predict in enumerate(self.predict, 1):  # equation 4, k rows below
             guess = predict(context[:, :-k]).flatten(0, 2)
-            logits, target = info_nce(guess, z[:, k:].flatten(0, 2), self.temperature)
-            losses.append(F.cross_entropy(logits, target))
-            found.append(retrieval(logits, target))
-        self.measures = found[0]
-        yield torch.stack(losses).mean()
+            pairs.append(info_nce(guess, z[:, k:].flatten(0, 2), self.temperature))
+        self.measure(lambda: retrieval(*pairs[0]))
+        yield torch.stack([F.cross_entropy(*pair) for pair in pairs]).mean()
 
     @torch.no_grad()
     def show(self, x: Tensor) -> dict[str, Tensor]:

@@ -47,10 +47,11 @@ class Data2Vec(PatchMethod):
         x = self.augment(batch.x)
         mask = random_mask(x, self.patches, self.hidden)
         with torch.no_grad():
-            target = chosen(average_layers(copied(self.teacher).layers(x), self.layers), mask)
-        guess = self.predict(chosen(self.encoder.masked(x, mask, self.token)[:, 1:], mask))
-        deviation = gather(target).flatten(0, 1).std(0).mean()
-        self.measures = {"target_deviation": deviation}
+            target = average_layers(copied(self.teacher).layers(x), self.layers)
+            target = chosen(target, mask, self.hidden)
+        tokens = self.encoder.masked(x, mask, self.token)[:, 1:]
+        guess = self.predict(chosen(tokens, mask, self.hidden))
+        self.measure(lambda: {"target_deviation": gather(target).flatten(0, 1).std(0).mean()})
         yield F.smooth_l1_loss(guess.float(), target, beta=self.beta)  # equation 3
         self.teacher.follow(self.encoder, cosine(self.momentum, 1, batch.t), batch.share)
 

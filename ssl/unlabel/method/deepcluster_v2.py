@@ -27,6 +27,7 @@ class DeepClusterV2(Method):
     waiting: Tensor  # images since the last clustering ()
     centroids: Tensor  # (heads, K, d)
     assignments: Tensor  # (heads, N)
+    since: int | None  # what `waiting` is, for the processor; None: not known yet
 
     def __init__(
         self,
@@ -44,14 +45,16 @@ class DeepClusterV2(Method):
         super().__init__(encoder, data)
         self.augment, self.iterations, self.temperature = augment, iterations, temperature
         self.project = mlp(encoder.dim, width, dim)
-        self.every = every * data.size
+        self.every, self.since = every * data.size, None
         self.register_buffer("bank", torch.zeros(2, data.size, dim))
         self.register_buffer("waiting", torch.zeros((), dtype=torch.long))
         self.register_buffer("centroids", F.normalize(torch.randn(heads, clusters, dim), dim=2))
         self.register_buffer("assignments", torch.full((heads, data.size), UNSEEN))
 
     def step(self, batch: Batch) -> Iterator[Tensor]:
-        if self.waiting + len(batch.x) * world() > self.every and self.bank.any():
+        if self.since is None:  # read once, as a GPU waits for it
+            self.since = int(self.waiting)
+        if self.since + len(batch.x) * world() > self.every and self.bank.any():
             self.cluster()
         z = [self.embed(self.encoder(self.augment(batch.x))).float() for _ in self.bank]
         z = [F.normalize(each, dim=1) for each in z]
@@ -61,6 +64,7 @@ class DeepClusterV2(Method):
         index = gather(batch.i)
         self.bank[:, index] = torch.stack([gather(each.detach()) for each in z]).to(self.bank)
         self.waiting += len(index)
+        self.since += len(index)
 
     @torch.no_grad()
     def cluster(self) -> None:
@@ -72,6 +76,7 @@ class DeepClusterV2(Method):
             centroids[: len(found)] = found
             self.assignments[head, seen] = assigned
         self.waiting.zero_()
+        self.since = 0
 
     def embed(self, h: Tensor) -> Tensor:
         return self.project(h)

@@ -57,7 +57,7 @@ class DenseCL(Method):
         alike = take(k_dense, match).flatten(0, 1)
         dense = info_nce(q_dense.flatten(0, 1), alike, self.temperature, self.queue[1])
         dense_loss = F.cross_entropy(*dense)  # equation 2
-        self.measures = retrieval(logits, target) | {"dense_loss": dense_loss.detach()}
+        self.measure(lambda: retrieval(logits, target) | {"dense_loss": dense_loss})
         yield (1 - self.dense) * F.cross_entropy(logits, target) + self.dense * dense_loss
         self.key.follow(self.query, self.momentum, batch.share)
         new = F.normalize(torch.stack([gather(k), gather(k_dense.mean(1))]).float(), dim=2)

@@ -9,7 +9,7 @@ from unlabel.augment import Augment
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
 from unlabel.method import LOSS, Batch, Method
-from unlabel.method._views import compare
+from unlabel.method._views import compare, in_one_pass
 from unlabel.metric import Metric
 from unlabel.nn.distributed import average
 from unlabel.nn.layers import Norm, Prototypes, Teacher, cosine, mlp
@@ -60,12 +60,11 @@ class DINO(Method):
         self.prototypes.requires_grad_(batch.t >= self.frozen)
         views = [self.augment(batch.x), self.augment_(batch.x)]
         t = torch.cat([self.teacher(view) for view in views])  # (2B, K)
-        views += [self.local(batch.x) for _ in range(self.crops)]
+        local = [self.local(batch.x) for _ in range(self.crops)]
         s = [self.student(view) for view in views]  # (B, K) each
+        s += in_one_pass(self.student, local)
         p = ((t - self.centre) / self.temperature_at(batch.t)).softmax(1)
-        mean = average(p.mean(0))
-        used = -(mean * mean.clamp(min=1e-12).log()).sum()
-        self.measures = {"prototypes_used": used.exp()}
+        self.measure(lambda: {"prototypes_used": perplexity(average(p.mean(0)))})
         yield cross_prediction([each / self.temperature for each in s], p.chunk(2))  # equation 3
         self.teacher.follow(self.student, cosine(self.momentum, 1, batch.t), batch.share)
         mean = average(t.mean(0))
@@ -83,3 +82,8 @@ class DINO(Method):
     def show(self, x: Tensor) -> dict[str, Tensor]:
         local = {"a local view": self.local(x)} if self.crops else {}
         return compare(self, x, self.augment(x), self.augment_(x)) | local
+
+
+def perplexity(share: Tensor) -> Tensor:
+    """How many prototypes are in use, exp of the entropy of their shares: (K,) -> ()."""
+    return (-(share * share.clamp(min=1e-12).log()).sum()).exp()

@@ -44,7 +44,7 @@ class EMPSSL(Method):
         z = F.normalize(torch.stack([gather(z) for z in views]).float(), dim=2)  # (V, B, D)
         invariance = -F.cosine_similarity(z, z.mean(0, keepdim=True), dim=2).mean()
         rate = coding_rate(z, self.epsilon).mean()
-        self.measures = {"invariance": invariance.detach(), "coding_rate": rate.detach()}
+        self.measure(lambda: {"invariance": invariance, "coding_rate": rate})
         yield self.invariance * invariance - rate  # equation 3
 
     def embed(self, h: Tensor) -> Tensor:

@@ -37,7 +37,7 @@ class FastSiam(SimSiam):
     def step(self, batch: Batch) -> Iterator[Tensor]:
         views = [self.augment(batch.x) for _ in range(self.targets + 1)]
         z = [self.project(self.encoder(view)) for view in views]
-        self.measures = {"projector_deviation": deviation(gather(z[0].detach()))}
+        self.measure(lambda: {"projector_deviation": deviation(gather(z[0]))})
         yield mean_target([self.predict(each) for each in z], z)
 
 

@@ -33,7 +33,7 @@ class GAN(Method):
     def step(self, batch: Batch) -> Iterator[Tensor]:
         fake = self.generate(self.noise(batch.x))
         real, drawn = self.discriminate(batch.x), self.discriminate(fake.detach())
-        self.measures = {"told_apart": told_apart(real, drawn)}
+        self.measure(lambda: {"told_apart": told_apart(real, drawn)})
         yield discriminator_loss(real, drawn)
         yield generator_loss(self.discriminate(fake))
 

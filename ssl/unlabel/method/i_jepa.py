@@ -57,7 +57,7 @@ class IJEPA(PatchMethod):
             tokens = copied(self.teacher).tokens(batch.x)[:, 1:].float()
             target = take(F.layer_norm(tokens, tokens.shape[2:]), block)
         guess = take(self.predict(self.encoder.tokens(batch.x, keep), keep), block)
-        self.measures = {"target_deviation": gather(target).flatten(0, 1).std(0).mean()}
+        self.measure(lambda: {"target_deviation": gather(target).flatten(0, 1).std(0).mean()})
         yield F.smooth_l1_loss(guess, target)
         self.teacher.follow(self.encoder, cosine(self.momentum, 1, batch.t), batch.share)
 

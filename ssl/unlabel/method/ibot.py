@@ -45,7 +45,7 @@ class IBOT(PatchMethod):
         self.augment = augment
         self.patches, self.hidden = self.encoder.grid**2, count_hidden(self.encoder, hidden)
         self.token = nn.Parameter(torch.randn(encoder.dim) * 0.02)
-        self.student = TokenScores(self.encoder, width, dim, prototypes, norm, shared)
+        self.student = TokenScores(self.encoder, self.hidden, width, dim, prototypes, norm, shared)
         self.teacher = Teacher(self.student)
         self.register_buffer("centre", torch.zeros(2, prototypes))
         self.momentum, self.momentum_centre = momentum, momentum_centre
@@ -59,7 +59,7 @@ class IBOT(PatchMethod):
         s, s_ = (self.student(view, mask, self.token) for view, mask in seen)
         image = (self.match(s.image, t_.image, 0) + self.match(s_.image, t.image, 0)) / 2
         patch = (self.match(s.patches, t.patches, 1) + self.match(s_.patches, t_.patches, 1)) / 2
-        self.measures = {"patch_loss": patch.detach()}
+        self.measure(lambda: {"patch_loss": patch})
         yield image + patch + self.regulariser([s.h, s_.h])
         self.teacher.follow(self.student, cosine(self.momentum, 1, batch.t), batch.share)
         means = [(t.image + t_.image).mean(0) / 2, (t.patches + t_.patches).mean(0) / 2]

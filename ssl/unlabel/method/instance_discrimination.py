@@ -54,7 +54,7 @@ class InstanceDiscrimination(Method):
         v, before = self.embed(self.encoder(self.augment(batch.x))), self.bank[batch.i]
         if self.negatives is None:
             logits = cosine_similarities(v, self.bank) / self.temperature
-            self.measures = retrieval(logits, batch.i)
+            self.measure(lambda: retrieval(logits, batch.i))
             loss = F.cross_entropy(logits, batch.i)  # equations 2 and 3
         else:
             noise = self.similar(v, self.bank[integers(v, 0, self.images, self.negatives)])

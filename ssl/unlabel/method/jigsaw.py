@@ -58,7 +58,7 @@ class Jigsaw(Method):
         tiles = cut(self.augment(batch.x), self.tiles, self.tiles, self.share)
         which = integers(batch.x, 0, len(self.permutations))
         logits = self.look(take(tiles, self.permutations[which]))
-        self.measures = {"accuracy": (logits.argmax(1) == which).float().mean()}
+        self.measure(lambda: {"accuracy": (logits.argmax(1) == which).float().mean()})
         yield F.cross_entropy(logits, which)  # equation 2: the permutation, given the tiles
 
     def look(self, puzzle: Tensor) -> Tensor:

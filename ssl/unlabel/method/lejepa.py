@@ -13,7 +13,7 @@ from unlabel.data.images import Data
 from unlabel.encoder import Encoder
 from unlabel.method import LOSS, Batch, Method
 from unlabel.method._metrics import INVARIANCE
-from unlabel.method._views import compare
+from unlabel.method._views import compare, in_one_pass
 from unlabel.metric import Metric
 from unlabel.nn.distributed import gather
 from unlabel.nn.layers import mlp
@@ -48,12 +48,14 @@ class LeJEPA(Method):
 
     def step(self, batch: Batch) -> Iterator[Tensor]:
         views = [self.augment(batch.x) for _ in range(self.views)]
-        views += [self.local(batch.x) for _ in range(self.crops)]
-        z = torch.stack([gather(self.embed(self.encoder(view))) for view in views]).float()
+        local = [self.local(batch.x) for _ in range(self.crops)]
+        made = [self.embed(self.encoder(view)) for view in views]
+        made += in_one_pass(lambda x: self.embed(self.encoder(x)), local)
+        z = torch.stack([gather(each) for each in made]).float()
         invariance = (z - z[: self.views].mean(0)).square().mean()
         a = torch.randn(z.shape[2], self.directions, device=z.device)
         normality = sigreg(z, a / a.norm(dim=0), self.knots, self.reach)
-        self.measures = {"invariance": invariance.detach(), "normality": normality.detach()}
+        self.measure(lambda: {"invariance": invariance, "normality": normality})
         yield (1 - self.normality) * invariance + self.normality * normality
 
     def embed(self, h: Tensor) -> Tensor:

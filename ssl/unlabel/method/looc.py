@@ -64,7 +64,7 @@ class LooC(Method):
         x_q, *x_k = (self.augment.apply(batch.x, draw) for draw in self.draws(batch.x))
         q, k = self.query(x_q), torch.stack([self.key(x) for x in x_k])  # (S, B, d), (S, S, B, d)
         losses = leave_one_out(q, k, self.queue, self.temperature)
-        self.measures = dict(zip(("invariant", *self.left_out), losses.detach(), strict=True))
+        self.measure(lambda: dict(zip(("invariant", *self.left_out), losses, strict=True)))
         yield losses.mean()
         self.key.follow(self.query, self.momentum, batch.share)
         own = gather(k.diagonal().movedim(2, 1))  # (B, S, d): each key in its own space

@@ -17,7 +17,7 @@ from unlabel.encoder import Encoder
 from unlabel.method import LOSS, Batch, Method, Settings, _queue
 from unlabel.method._views import compare
 from unlabel.metric import Metric
-from unlabel.nn.batch_norm import in_turn, split
+from unlabel.nn.batch_norm import in_turn, pass_in_parts
 from unlabel.nn.distributed import gather, local_rows, world
 from unlabel.nn.layers import Teacher, mlp
 from unlabel.nn.losses import RETRIEVAL, info_nce, retrieval
@@ -73,14 +73,15 @@ class MoCo(Method):
         order = (torch.randperm if self.shuffle else torch.arange)(n, device=x_q.device)
         x_k = local_rows(gather(x_k)[order])
         with in_turn(self) if self.splits > 1 else nullcontext():
-            q = torch.cat([self.query(x) for x in split(x_q, self.splits)])
-            k = torch.cat([self.key(x) for x in split(x_k, self.splits)])
+            # On a CPU, one pass would round queries' gradients in another way than results have it.
+            plain = not (self.encoder.chunk or self.encoder.compiled)
+            q = pass_in_parts(self.query, x_q, self.splits, one_pass=plain and x_q.is_cuda)
+            k = pass_in_parts(self.key, x_k, self.splits, one_pass=plain)
         k = local_rows(F.normalize(gather(k)[order.argsort()].float(), dim=1))
         negatives = self.queue if len(self.queue) else None
         logits, target = info_nce(q, k, self.temperature, negatives)
-        found = retrieval(logits, target)
-        _, *kept = self.logged({"queue": len(self.queue)})
-        self.measures = {metric.name: found[metric.name] for metric in kept}
+        kept = {each.name for each in self.logged({"queue": len(self.queue)})}
+        self.measure(lambda: {k: v for k, v in retrieval(logits, target).items() if k in kept})
         yield F.cross_entropy(logits, target)  # equation 1
         self.key.follow(self.query, self.momentum, batch.share)  # equation 2
         self.queue = torch.cat([gather(k), self.queue])[: len(self.queue)]  # enqueue, dequeue

@@ -56,7 +56,7 @@ class MoCoV3(Method):
         x1, x2 = self.augment(batch.x), self.augment(batch.x)
         q1, q2 = self.predict(self.query(x1)), self.predict(self.query(x2))
         k1, k2 = self.key(x1), self.key(x2)
-        self.measures = retrieval(*info_nce(q1, k2, self.temperature))
+        self.measure(lambda: retrieval(*info_nce(q1, k2, self.temperature)))
         yield contrast(q1, k2, self.temperature) + contrast(q2, k1, self.temperature)
         self.key.follow(self.query, cosine(self.momentum, 1, batch.t), batch.share)
 

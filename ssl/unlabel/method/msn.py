@@ -12,7 +12,7 @@ from unlabel.data.images import Data
 from unlabel.encoder import Encoder
 from unlabel.method import LOSS, Batch
 from unlabel.method._patches import PatchMethod, count_hidden, with_patches
-from unlabel.method._views import compare
+from unlabel.method._views import compare, in_one_pass
 from unlabel.method.swav import sinkhorn
 from unlabel.metric import Metric
 from unlabel.nn.distributed import gather, local_rows
@@ -60,12 +60,12 @@ class MSN(PatchMethod):
             scores = gather(self.prototypes(self.teacher(self.augment(batch.x))))
         target = local_rows(targets(scores, self.temperature * self.sharpening, self.iterations))
         h = [self.masked(self.augment(batch.x)) for _ in range(self.views)]
-        h += [self.encoder(self.local(batch.x)) for _ in range(self.crops)]
+        h += in_one_pass(self.encoder, [self.local(batch.x) for _ in range(self.crops)])
         logits = [self.prototypes(self.embed(each)) / self.temperature for each in h]
         match = torch.stack([F.cross_entropy(each, target) for each in logits]).mean()
         mean = gather(torch.stack([each.softmax(1) for each in logits], 1)).mean((0, 1))
         entropy = -torch.special.xlogy(mean, mean).sum()
-        self.measures = {"prototypes_used": entropy.detach().exp()}
+        self.measure(lambda: {"prototypes_used": entropy.exp()})
         yield match + self.entropy * (math.log(len(mean)) - entropy)  # equation 1
         self.teacher.follow(self.student, cosine(self.momentum, 1, batch.t), batch.share)
 

@@ -53,7 +53,7 @@ class NNCLR(Method):
         p1, p2 = self.predict(z1), self.predict(z2)
         logits1, target = info_nce(nearest(z1, self.queue), p2, self.temperature)  # equation 3
         logits2, target = info_nce(nearest(z2, self.queue), p1, self.temperature)
-        self.measures = retrieval(logits1, target)
+        self.measure(lambda: retrieval(logits1, target))
         yield (F.cross_entropy(logits1, target) + F.cross_entropy(logits2, target)) / 2
         z1 = F.normalize(gather(z1.detach()).float(), dim=1)
         self.queue = torch.cat([z1, self.queue])[: len(self.queue)]

@@ -32,7 +32,7 @@ class Rotation(Method):
         x = self.augment(batch.x)
         turns = torch.arange(4, device=x.device).repeat_interleave(len(x))  # (4B,)
         logits = self.classify(self.encoder(rotate(x.repeat(4, 1, 1, 1), turns)))
-        self.measures = {"accuracy": (logits.argmax(1) == turns).float().mean()}
+        self.measure(lambda: {"accuracy": (logits.argmax(1) == turns).float().mean()})
         yield F.cross_entropy(logits, turns)  # equations 1 to 3
 
     @torch.no_grad()

@@ -47,7 +47,7 @@ class SimCLR(Method):
         views = self.augment.pair(batch.x)  # i and i + B show the same image
         z = self.embed(self.encoder(views))  # (2B, d)
         logits, partner = nt_xent(z, self.temperature)
-        self.measures = retrieval(logits, partner)
+        self.measure(lambda: retrieval(logits, partner))
         if self.negatives:
             yield F.cross_entropy(logits, partner)  # equation 1, the mean over all 2B views
         else:

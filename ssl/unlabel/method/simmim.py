@@ -30,7 +30,9 @@ class SimMIM(PatchMethod):
         mask = random_mask(x, self.patches, self.hidden)
         guess = self.paint(self.encoder.masked(x, mask, self.token)[:, 1:]).float()
         pixels = patchify(self.encoder.normalise(x), self.encoder.patch)  # (B, N, P)
-        yield F.l1_loss(chosen(guess, mask), chosen(pixels, mask))  # section 3.4
+        yield F.l1_loss(
+            chosen(guess, mask, self.hidden), chosen(pixels, mask, self.hidden)
+        )  # section 3.4
 
     @torch.no_grad()
     def show(self, x: Tensor) -> dict[str, Tensor]:

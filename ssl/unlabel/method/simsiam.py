@@ -40,7 +40,7 @@ class SimSiam(Method):
         z1 = self.project(self.encoder(self.augment(batch.x)))
         z2 = self.project(self.encoder(self.augment(batch.x)))
         p1, p2 = self.predict(z1), self.predict(z2)
-        self.measures = {"projector_deviation": deviation(gather(z1.detach()))}
+        self.measure(lambda: {"projector_deviation": deviation(gather(z1))})
         yield distance(p1, z2) / 2 + distance(p2, z1) / 2  # equation 2
 
     def embed(self, h: Tensor) -> Tensor:

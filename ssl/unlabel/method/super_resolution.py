@@ -48,7 +48,7 @@ class SuperResolution(Method):
         low = coarse(batch.x, self.factor)
         drawn = self.draw(self.encoder(low))
         restored = self.sharpen(low, drawn)
-        self.measures = {"gain": psnr(restored, batch.x) - psnr(low, batch.x)}  # decibels
+        self.measure(lambda: {"gain": psnr(restored, batch.x) - psnr(low, batch.x)})  # decibels
         loss = F.mse_loss(restored, batch.x)  # equation 4
         yield loss + self.guide * F.mse_loss(drawn, batch.x)
 

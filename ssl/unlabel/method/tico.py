@@ -50,7 +50,7 @@ class TiCo(Method):
         now = second_moments(z)
         moments = torch.lerp(now.detach(), self.covariance, self.decay)  # C of this step
         invariance, contrast = 1 - (z * z_).sum(1).mean(), (moments * now).sum()
-        self.measures = {"invariance": invariance.detach(), "contrast": contrast.detach()}
+        self.measure(lambda: {"invariance": invariance, "contrast": contrast})
         yield invariance + self.contrast * contrast
         self.target.follow(self.online, cosine(self.momentum, 1, batch.t), batch.share)
         self.covariance = self.covariance.lerp(now.detach(), 1 - self.decay**batch.share)

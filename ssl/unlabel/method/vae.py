@@ -34,7 +34,7 @@ class VAE(Method):
         mean, log_variance = self.infer(self.encoder(batch.x)).float().chunk(2, 1)
         z = mean + (log_variance / 2).exp() * normal(mean, self.latent)  # section 2.4
         kl, nll = divergence(mean, log_variance), surprise(self.decode(z), batch.x)
-        self.measures = {"kl": kl.detach(), "reconstruction": nll.detach()}  # nats per image
+        self.measure(lambda: {"kl": kl, "reconstruction": nll})  # nats per image
         yield kl + nll  # equation 10 with L = 1, negated
 
     def embed(self, h: Tensor) -> Tensor:

@@ -53,8 +53,7 @@ class VICReg(Method):
         s = F.mse_loss(z, z_)  # equation 5, averaged over dimensions too, as in algorithm 1
         v = variance(z) + variance(z_)
         c = covariance(z) + covariance(z_)
-        measured = {"invariance": s, "variance": v, "covariance": c}
-        self.measures = {name: value.detach() for name, value in measured.items()}
+        self.measure(lambda: {"invariance": s, "variance": v, "covariance": c})
         yield self.invariance * s + self.variance * v + self.covariance * c  # equation 6
 
     def embed(self, h: Tensor) -> Tensor:

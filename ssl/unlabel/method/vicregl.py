@@ -59,7 +59,7 @@ class VICRegL(Method):
             pairs.append(match(z_, z, distance.mT, self.matches))
         images = vicreg(self.embed(h.mean(1)), self.embed(h_.mean(1)), self.weights)
         positions = torch.stack([vicreg(*pair, self.weights) for pair in pairs]).mean()
-        self.measures = {"local_loss": positions.detach()}
+        self.measure(lambda: {"local_loss": positions})
         yield self.alpha * images + (1 - self.alpha) * positions
 
     def embed_local(self, h: Tensor) -> Tensor:

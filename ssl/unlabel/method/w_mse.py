@@ -62,5 +62,7 @@ def whiten(z: Tensor, shrink: float) -> Tensor:
     with torch.autocast(z.device.type, enabled=False):
         z = z.float() - z.float().mean(0)
         one = torch.eye(z.shape[1], dtype=z.dtype, device=z.device)
-        factor = torch.linalg.cholesky(torch.lerp(z.T @ z / (len(z) - 1), one, shrink))
-        return torch.linalg.solve_triangular(factor, z.T, upper=False).T
+        covariance = torch.lerp(z.T @ z / (len(z) - 1), one, shrink)
+        factor, wrong = torch.linalg.cholesky_ex(covariance)  # without a GPU's wait for `wrong`
+        white = torch.linalg.solve_triangular(factor, z.T, upper=False).T
+        return white.where(wrong == 0, torch.nan)

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Self
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -12,10 +14,11 @@ from unlabel.errors import UserError
 from unlabel.nn.distributed import gather, world
 
 
-class SynchronisedBatchNorm(_BatchNorm):
+class SynchronisedBatchNorm(nn.SyncBatchNorm):
     """Batch norm by the mean and variance over all processes, which have equally many images.
 
-    torch's own version needs GPUs. The parameters have the names they have in `nn.BatchNorm2d`.
+    torch's own version, with its fused kernels, needs GPUs; this one computes on CPUs as well. The
+    parameters have the names they have in `nn.BatchNorm2d`.
     """
 
     apart = False  # use the process's own images alone; see `in_turn`
@@ -36,6 +39,8 @@ class SynchronisedBatchNorm(_BatchNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.apart or world() == 1:
+            return _BatchNorm.forward(self, x)
+        if x.is_cuda:
             return super().forward(x)
         h = x.float()
         others = [d for d in range(x.ndim) if d != 1]
@@ -89,6 +94,43 @@ def split(x: Tensor, splits: int) -> tuple[Tensor, ...]:
             f"method.splits is {splits}, too many for a batch of {len(x) * world()}; set it lower"
         )
     return x.chunk(parts)
+
+
+def pass_in_parts(network: nn.Module, x: Tensor, splits: int, one_pass: bool) -> Tensor:
+    """Apply a network to images (b, ...), of which batch norm sees `split(x, splits)` in turn.
+
+    With `one_pass`, all else sees them together, which takes fewer operations. The outcome differs
+    by rounding at most.
+    """
+    parts = split(x, splits)
+    if not one_pass or len(parts) == 1:
+        return torch.cat([network(part) for part in parts])
+    norms = [each for each in network.modules() if isinstance(each, _BatchNorm)]
+    for norm in norms:
+        vars(norm)["forward"] = partial(_each_part, norm, len(parts))  # instead of the class's own
+    try:
+        z: Tensor = network(x)
+    finally:
+        for norm in norms:
+            del vars(norm)["forward"]
+    return z
+
+
+def _each_part(norm: _BatchNorm, parts: int, x: Tensor) -> Tensor:
+    """What `norm.forward` makes of the parts, in one sum of their gradients and one count."""
+    if not norm.training:
+        return type(norm).forward(norm, x)
+    learned = [
+        [None] * parts if each is None else each.expand(parts, -1).unbind()
+        for each in (norm.weight, norm.bias)
+    ]
+    norm.get_buffer("num_batches_tracked").add_(parts)
+    seen = norm.running_mean, norm.running_var
+    made = [
+        F.batch_norm(part, *seen, weight, bias, True, norm.momentum or 0.0, norm.eps)
+        for part, weight, bias in zip(x.chunk(parts), *learned, strict=True)
+    ]
+    return torch.cat(made)
 
 
 @contextmanager

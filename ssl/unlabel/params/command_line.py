@@ -1,4 +1,4 @@
-"""The dataset that the command line chooses instead of the study's own."""
+"""The dataset and the encoder that the command line chooses instead of the study's own."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from unlabel.errors import UserError, did_you_mean
-from unlabel.params import compose
+from unlabel.params import compose, start
 from unlabel.params.settings import load
 
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
@@ -17,11 +17,15 @@ NAME = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
 
 @dataclass(frozen=True)
 class ChosenDataset:
-    """A dataset's name, the changes to its recipe, and the recipe's name if it is another."""
+    """A dataset's name, the changes to its recipe, and the recipe's name if it is another.
+
+    Also the overrides that choose an encoder.
+    """
 
     dataset: str = ""
     changes: Mapping[str, Any] = field(default_factory=dict)
     recipe: str = ""
+    encoder: tuple[str, ...] = ()
 
     def of(self, dataset: str) -> Mapping[str, Any]:
         """The changes to the recipe of `dataset`."""
@@ -29,10 +33,10 @@ class ChosenDataset:
 
 
 def asked(config: Mapping[str, Any], params: Path, typed: Sequence[str] = ()) -> ChosenDataset:
-    """The dataset of `--config dataset=NAME`, and the other settings of its recipe there.
+    """The dataset and the encoder of `--config`, and the other settings of their recipes there.
 
     `typed` is the command line, since Snakemake reads `path=photos #1` as YAML and drops the
-    comment. Raises `UserError` for a setting that neither params/workflow.yaml nor the recipe has.
+    comment. Raises `UserError` for a setting that neither params/workflow.yaml nor a recipe has.
     """
     known = set(load(params / "workflow.yaml"))
     name, own = names(config).get("dataset", ""), names(config).get("name", "")
@@ -40,18 +44,61 @@ def asked(config: Mapping[str, Any], params: Path, typed: Sequence[str] = ()) ->
     recipe.pop("_target_", None)
     if own and own != name:
         _check_name(own, recipe, params)
+    network = _network(config, params)
     changes = {key: value for key, value in config.items() if key not in known}
     for key in changes:
-        if key not in recipe:
+        if key not in recipe and key not in network:
             where = f"neither the workflow's nor {name}'s" if name else "not the workflow's"
             raise UserError(
-                f"--config {key}=... is {where}; {did_you_mean(key, known | set(recipe))}"
+                f"--config {key}=... is {where}; {did_you_mean(key, {*known, *recipe, *network})}"
                 + ("" if name else ". The settings of a dataset need its name, dataset=NAME")
             )
+    encoder = _overrides(config, {k: v for k, v in changes.items() if k not in recipe})
+    changes = {key: value for key, value in changes.items() if key in recipe}
     words = [word.removeprefix("--config=") for word in typed]
     texts = dict(word.split("=", 1) for word in words if "=" in word)
     values = {key: _value(texts.get(key, each), recipe[key]) for key, each in changes.items()}
-    return ChosenDataset(own or name, values, name)
+    return ChosenDataset(own or name, values, name, encoder)
+
+
+def _network(config: Mapping[str, Any], params: Path) -> list[str]:
+    """The settings of the encoder that is asked for; none if none is."""
+    if not (name := config.get("encoder")):
+        return []
+    own = load(params / "encoder" / f"{compose.choose(params, 'encoder', str(name))}.yaml")
+    return [*(key for key in own if key != "_target_"), *start.KEYS]
+
+
+def _overrides(config: Mapping[str, Any], settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """What choosing an encoder adds to the variant of each run.
+
+    Raises `UserError` for a value that cannot be part of a path.
+    """
+    found = [f"encoder={config['encoder']}"] if config.get("encoder") else []
+    for key, value in settings.items():
+        text = str(value).replace(" ", "").replace("'", "")
+        if not compose.OVERRIDE.fullmatch(f"encoder.{key}={text}"):
+            put = f"; put the file, or a link to it, into {start.FOLDER}, and write its name"
+            raise UserError(
+                f"--config {key}={value} is part of the path of each run, so it must be of "
+                "letters, digits and '_.-+[],'"
+                + (put if key == "weights" else "")
+                + ", or write a recipe with it, params/encoder/mine.yaml, and encoder=mine"
+            )
+        found.append(f"encoder.{key}={text}")
+    return tuple(sorted(found))
+
+
+def probes(config: Mapping[str, Any]) -> list[str]:
+    """The probes of `--config probes=NAME,NAME`, of a list of names, or of `all`.
+
+    Raises `UserError` if they are none of these.
+    """
+    asked = config.get("probes") or []
+    asked = asked.split(",") if isinstance(asked, str) else asked
+    if not isinstance(asked, list) or not all(isinstance(each, str) for each in asked):
+        raise UserError(f"--config probes={asked} is no name and no list of names of params/probe")
+    return [name for each in asked if (name := each.strip())]
 
 
 def names(config: Mapping[str, Any]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from unlabel.errors import UserError, did_you_mean
+from unlabel.params import start
 from unlabel.params.settings import check, load, nearest_target
 
 # Overrides are part of a path, so only characters that no shell or file system changes.
@@ -20,6 +21,7 @@ SECTIONS = (
     *("dataset", "encoder", "method", "optimizer", "training", "monitor", "hardware"),
     "features",
 )
+UNSEEN = "placement"  # the section that no stage reads
 
 
 def names(params: Path, group: str) -> list[str]:
@@ -36,8 +38,30 @@ def choose(params: Path, group: str, name: str) -> str:
 
 
 def probes(params: Path) -> list[str]:
-    """The probes of features. Fine-tuning trains the encoder, and is a stage of its own."""
-    return [name for name in names(params, "probe") if name != "finetune"]
+    """The probes of every run, which one job measures. Fine-tuning is a stage of its own.
+
+    Raises `UserError` for an unknown one.
+    """
+    listed = load(params / "config.yaml").get("probes")
+    if not isinstance(listed, list):
+        raise UserError(f"{params}/config.yaml has no list `probes`; name the probes of every run")
+    return sorted(choose(params, "probe", str(name)) for name in listed)
+
+
+def own_probes(params: Path) -> list[str]:
+    """The other probes. Each is a job of its own, on request."""
+    return sorted({*names(params, "probe")} - {*probes(params), "finetune"})
+
+
+def measured(params: Path, own: Sequence[str]) -> list[str]:
+    """All probes of a study that asks for the probes `own`, fine-tuning among them."""
+    return sorted([*probes(params), "finetune", *own])
+
+
+def owner(metric: str, own: Sequence[str]) -> str:
+    """The probe of `own` that measures a metric, whose name begins with the probe's; or empty."""
+    name = metric.removeprefix("validation_")
+    return next((each for each in own if name.startswith(f"{each}_")), "")
 
 
 def split(variant: str) -> list[str]:
@@ -86,12 +110,20 @@ def settings(params: Path, budget: str, dataset: str, method: str, variant: str)
         choose(params, group, name)
     chosen = [f"budget={budget}", f"dataset={dataset}", f"method={method}"]
     chosen += [f"+probe@probe.{probe}={probe}" for probe in probes(params)]
+    chosen += [f"+probe@measure.{probe}={probe}" for probe in own_probes(params)]
     overrides = split(variant)
     where = f"{method} on {dataset} at budget {budget}"
     for override in overrides:
         key = override.split("=")[0]
         if key.split(".")[0] == "hydra":  # which takes settings of its own and ignores them here
-            _check_key(override, {*SECTIONS, "finetune", "probe", "transfer"}, where)
+            _check_key(override, {*SECTIONS, "finetune", "probe", "measure", "transfer"}, where)
+        if key == "probes":
+            raise UserError(f"{override!r} cannot be a variant: ask for probes with --config")
+        if key.split(".")[0] == UNSEEN:
+            raise UserError(
+                f"{override!r} cannot be a variant, as no result depends on it; "
+                f"set it in {params / 'budget' / budget}.yaml"
+            )
         if key in ("seed", "budget", "method") or key.split(".")[0] == "dataset":
             raise UserError(
                 f"{override!r} cannot be a variant: a run's path says its {key} already"
@@ -102,8 +134,23 @@ def settings(params: Path, budget: str, dataset: str, method: str, variant: str)
     except OmegaConfBaseException as error:
         raise UserError(f"the settings of {where} do not resolve: {_line(error)}") from error
     assert isinstance(resolved, dict)
+    _separate(resolved, where)
     _check(params, resolved, where)
     return {str(key): value for key, value in resolved.items()}
+
+
+def _separate(resolved: dict[Any, Any], where: str) -> None:
+    """Move what is about weights out of the settings of networks, into sections of their own."""
+    try:
+        if isinstance(resolved["encoder"], Mapping):
+            resolved["encoder"], found = start.separate(resolved["encoder"])
+            resolved |= {"start": found} if found else {}
+        method = resolved["method"]
+        if isinstance(method, dict) and isinstance(method.get("teacher"), Mapping):
+            network, found = start.separate(method["teacher"], "method.teacher")
+            method["teacher"] = {"encoder": network, "start": found or None}
+    except UserError as error:
+        raise UserError(f"in the settings of {where}: {error}") from error
 
 
 def _hydra(params: Path, chosen: Sequence[str], overrides: Sequence[str], where: str) -> DictConfig:
@@ -128,7 +175,7 @@ def _check_key(override: str, known: Collection[str], where: str) -> None:
 
 def _check(params: Path, resolved: Mapping[Any, Any], where: str) -> None:
     known = [*OmegaConf.load(params / "config.yaml"), "dataset", "encoder", "method", "probe"]
-    known = [*known, "finetune", "about"]
+    known = [*known, "measure", "finetune", "about", "start"]
     for key in resolved:
         if key not in known:
             raise UserError(
@@ -137,7 +184,7 @@ def _check(params: Path, resolved: Mapping[Any, Any], where: str) -> None:
             )
     defaults = load(params / "config.yaml")
     try:
-        for section in SECTIONS:
+        for section in (*SECTIONS, UNSEEN):
             if isinstance(resolved[section], str):  # optimizer=adam
                 default = defaults.get(section, {}).get("_target_", "")
                 raise UserError(
@@ -146,6 +193,8 @@ def _check(params: Path, resolved: Mapping[Any, Any], where: str) -> None:
                     + (f"; {nearest_target(default, resolved[section])}" if default else "")
                 )
             check(resolved[section], section)
+        for each in start.naming(resolved):
+            check(each, "encoder")
         training = resolved["training"]
         if training.get("warmup", 0) >= training["epochs"]:
             raise UserError(
@@ -153,8 +202,9 @@ def _check(params: Path, resolved: Mapping[Any, Any], where: str) -> None:
                 f"{training['epochs']} epochs: the learning rate would never fall; set "
                 "training.warmup lower"
             )
-        for name, probe in resolved["probe"].items():
-            check(probe, f"probe.{name}")
+        for section in ("probe", "measure"):
+            for name, probe in resolved.get(section, {}).items():
+                check(probe, f"{section}.{name}")
         check(resolved["finetune"], "finetune")
         check(resolved["transfer"], "transfer")
         for name in resolved["transfer"]["probes"]:

@@ -5,8 +5,11 @@ from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
+from unlabel import files
 from unlabel.errors import UserError
-from unlabel.fingerprint import closure, fingerprint, newest, targets
+from unlabel.files import FROZEN
+from unlabel.fingerprint import closure, fingerprint, learn, newest, targets, tell
+from unlabel.fingerprint.reach import code
 from unlabel.params.settings import load
 
 ENVIRONMENT = "UNLABEL_CODE"  # the planned fingerprint; rules set it for their jobs
@@ -19,6 +22,7 @@ def check(stage: str, params: Path | None) -> None:
     """
     if not (planned := os.environ.get(ENVIRONMENT)):
         return  # no job of the workflow
+    recall()
     names = [f"unlabel.stage.{stage}", *(targets(load(params)) if params else ())]
     for module in sorted(closure(names)):
         with suppress(ImportError):  # of a library that this stage can do without
@@ -28,3 +32,20 @@ def check(stage: str, params: Path | None) -> None:
             f"the code of `{stage}` was changed after this workflow had planned its jobs, most "
             f"likely in {newest(names)}; start again"
         )
+
+
+def recall(folder: Path = FROZEN) -> None:
+    """Learn the fingerprints of just this code that an earlier process has kept."""
+    with suppress(OSError, UnicodeDecodeError):
+        learn(_kept(folder).read_text(encoding="utf-8"))
+
+
+def keep(folder: Path = FROZEN) -> None:
+    """Keep all fingerprints that are known for later processes, such as jobs."""
+    text, path = tell(), _kept(folder)
+    if not path.exists() or path.read_bytes() != text.encode():
+        files.write_text(path, text, durable=False)  # a damaged one is not believed
+
+
+def _kept(folder: Path) -> Path:
+    return folder / f"fingerprints-{code()}.txt"

@@ -72,6 +72,10 @@ def check(settings: Settings, where: str) -> None:
             check(value, name)
         elif not _fits(value, hint):
             raise UserError(f"{name} is {value!r}, but must be {_describe(hint)}")
+        elif isinstance(value, Mapping):  # built by what it is given to
+            for inner, each in value.items():
+                if isinstance(each, Mapping) and "_target_" in each:
+                    check(each, f"{name}.{inner}")
 
 
 @cache

@@ -48,6 +48,7 @@ class Study:
     references: list[str] = field(default_factory=list)  # methods to compare with, in no arm
     axis: str = ""  # what the arms' labels mean
     transfer: list[str] = field(default_factory=list)  # other datasets to try the encoders on
+    probes: list[str] = field(default_factory=list)  # to measure beside those of every run
     looks: list[int] = field(default_factory=list)  # numbers of seeds; empty for all at once
     margin: float = MARGIN
     budget: str = ""  # the one it runs at where nobody asks for another
@@ -188,7 +189,18 @@ def read(params: Path, name: str) -> Study:
         compose.choose(params, "study", study.repeats)
     for target in study.transfer:
         compose.choose(params, "dataset", target)
-    return study
+    return replace(study, probes=own_probes(params, study))
+
+
+def own_probes(params: Path, study: Study) -> list[str]:
+    """The probes on request that a study names, or that measure its metrics.
+
+    Raises `UserError` for an unknown one.
+    """
+    own = compose.own_probes(params)
+    named = [compose.choose(params, "probe", str(name)) for name in study.probes]
+    measuring = [compose.owner(metric, own) for metric in study.metrics()]
+    return [name for name in own if name in {*named, *measuring}]
 
 
 def stated(params: Path) -> list[str]:
@@ -198,13 +210,18 @@ def stated(params: Path) -> list[str]:
     return [n for n, each in found.items() if each.get("statement") and not each.get("repeats")]
 
 
-def needs(metrics: list[str], targets: list[str]) -> dict[str, bool]:
-    """Does each of a run's later stages (probe, finetune, transfer) make any of these metrics?"""
-    kinds = [_stage(name, targets) for name in metrics]
-    return {stage: stage in kinds for stage in ("probe", "finetune", "transfer")}
+def needs(metrics: list[str], targets: list[str], own: Sequence[str] = ()) -> dict[str, bool]:
+    """Does each of a run's later stages (probe, finetune, transfer) make any of these metrics?
+
+    The probes `own` are stages too, and are needed in any case.
+    """
+    kinds = [*own, *(_stage(name, targets, own) for name in metrics)]
+    return {stage: stage in kinds for stage in ("probe", "finetune", "transfer", *own)}
 
 
-def _stage(metric: str, targets: list[str]) -> str:
+def _stage(metric: str, targets: list[str], own: Sequence[str]) -> str:
+    if probe := compose.owner(metric, own):
+        return probe
     if metric.startswith(("log.", "run.")):
         return "pretrain"
     if metric.startswith(("finetune_", "validation_finetune_")):
@@ -226,6 +243,8 @@ def _arm(label: str, content: Any, crossed: list[str] | str, settings: list[str]
             raise UserError(f"{where} has the {what} {value!r}, but they must be a list of texts")
     if "]" in label or "[" in label:
         raise UserError(f"{where} has a bracket in its label, which claims could not name")
+    if any(override.startswith("encoder=") for override in overrides):
+        settings = [override for override in settings if not override.startswith("encoder")]
     # An arm's override replaces the study's override of the same key.
     keys = {override.split("=")[0]: override for override in [*settings, *overrides]}
     return Arm(label, tuple(methods), tuple(keys.values()), plain=not overrides)

@@ -7,7 +7,7 @@ from torch import Tensor
 from unlabel.features.parquet import Features
 from unlabel.metric import Metric, accuracies
 from unlabel.nn.nearest import vote
-from unlabel.probe import Probe
+from unlabel.probe import Probe, balanced, balanced_accuracy
 from unlabel.ranges import Count, Positive
 
 
@@ -18,18 +18,20 @@ class KNN(Probe):
         self.k, self.temperature = k, temperature
 
     def metrics(self) -> Iterable[Metric]:
-        return accuracies("knn", "kNN accuracy", labels=True)
+        yield from accuracies("knn", "kNN accuracy", labels=True)
+        yield balanced_accuracy("knn", "kNN accuracy")
 
     def measure(self, features: Features, seed: int) -> dict[str, float]:
-        """`knn` and `validation_knn`, on h."""
+        """`knn`, `validation_knn`, and `balanced_knn`, the mean over classes; on h."""
         bank, validation, test = (
             part.labelled() for part in (features.train, features.validation, features.test)
         )
-        measures = {
+        right = vote(bank.h, bank.label, test.h, self.k, self.temperature) == test.label
+        return {
             "validation_knn": self.accuracy(bank.h, bank.label, validation.h, validation.label),
-            "knn": self.accuracy(bank.h, bank.label, test.h, test.label),
+            "knn": right.double().mean().item(),
+            "balanced_knn": balanced(right, test.label),
         }
-        return measures
 
     def accuracy(self, bank: Tensor, label: Tensor, query: Tensor, truth: Tensor) -> float:
         """Features (N, D), their labels (N,), queries (M, D), their labels (M,) -> a share."""

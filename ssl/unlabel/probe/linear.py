@@ -11,7 +11,7 @@ from torch import Tensor
 from unlabel.data.images import UNLABELLED
 from unlabel.features.parquet import Features
 from unlabel.metric import Metric, accuracies
-from unlabel.probe import Probe
+from unlabel.probe import Probe, balanced, balanced_accuracy
 from unlabel.ranges import Positive
 
 Labelled = tuple[Tensor, Tensor]  # features (D + 1, N), their labels (N,)
@@ -34,15 +34,23 @@ class Linear(Probe):
 
     def metrics(self) -> Iterable[Metric]:
         yield from accuracies("linear", "linear accuracy", labels=True)
+        yield balanced_accuracy("linear", "linear accuracy")
         yield Metric("linear_l2", "weight decay of the linear classifier", labels=True)
 
     def measure(self, features: Features, seed: int) -> dict[str, float]:
-        """`linear`, `validation_linear` and the chosen `linear_l2`, on h."""
-        parts = (features.train, features.validation, features.test)
-        return self.of(features, [part.h for part in parts], "")
+        """`linear`, `validation_linear` and the chosen `linear_l2`, on h.
+
+        Also `balanced_linear`, the mean over classes.
+        """
+        parts = [part.h for part in (features.train, features.validation, features.test)]
+        found = self._found(features, parts)
+        return _named(found, "") | {"balanced_linear": found.balanced}
 
     def of(self, features: Features, parts: Sequence[Tensor], suffix: str) -> dict[str, float]:
-        """The same on other vectors of the three splits, (N, D) each; the names have a suffix."""
+        """Accuracies on other vectors of the three splits, (N, D) each; the names have a suffix."""
+        return _named(self._found(features, parts), suffix)
+
+    def _found(self, features: Features, parts: Sequence[Tensor]) -> "Measured":
         splits = (features.train, features.validation, features.test)
         known = [split.label != UNLABELLED for split in splits]
         x = [part if rows.all() else part[rows] for part, rows in zip(parts, known, strict=True)]
@@ -51,12 +59,7 @@ class Linear(Probe):
             (turned(part), split.label[rows])
             for part, split, rows in zip(x, splits, known, strict=True)
         )
-        found = measure(train, validation, test, len(features.classes), self.l2, self.tolerance)
-        return {
-            f"linear{suffix}": found.test,
-            f"validation_linear{suffix}": found.validation,
-            f"linear_l2{suffix}": found.l2,
-        }
+        return measure(train, validation, test, len(features.classes), self.l2, self.tolerance)
 
 
 class Measured(NamedTuple):
@@ -65,6 +68,15 @@ class Measured(NamedTuple):
     test: float  # accuracies
     validation: float
     l2: float
+    balanced: float  # on the test split
+
+
+def _named(found: Measured, suffix: str) -> dict[str, float]:
+    return {
+        f"linear{suffix}": found.test,
+        f"validation_linear{suffix}": found.validation,
+        f"linear_l2{suffix}": found.l2,
+    }
 
 
 class Classifier(NamedTuple):
@@ -125,7 +137,9 @@ def measure(
 ) -> Measured:
     """Fit a classifier to `train`, choose its `l2` by `validation`, and measure it by `test`."""
     best = choose(*train, *validation, classes, l2, tolerance)
-    return Measured(accuracy(best.weight, *test), best.accuracy, best.l2)
+    right = hits(best.weight, *test)
+    share = right.double().mean().item()
+    return Measured(share, best.accuracy, best.l2, balanced(right, test[1]))
 
 
 def choose(
@@ -260,11 +274,16 @@ def class_sums(x: Tensor, label: Tensor, classes: int) -> Tensor:
 
 def accuracy(weight: Tensor, x: Tensor, label: Tensor) -> float:
     """The share that is classified right: (C, D + 1), (D + 1, N), (N,) -> ()."""
+    return hits(weight, x, label).double().mean().item()
+
+
+def hits(weight: Tensor, x: Tensor, label: Tensor) -> Tensor:
+    """Which are classified right: (C, D + 1), (D + 1, N), (N,) -> bool (N,)."""
     right = [
         (weight @ part).argmax(0) == of
         for part, of in zip(x.split(_block(x), 1), label.split(_block(x)), strict=True)
     ]
-    return torch.cat(right).double().mean().item()
+    return torch.cat(right)
 
 
 def _block(x: Tensor) -> int:

@@ -8,6 +8,20 @@ from unlabel.analysis.estimate import Estimate, estimate
 from unlabel.analysis.metric import Measure
 from unlabel.units import DASH, duration, number, size
 
+DETECTION = "detection_"
+ON_REQUEST = (  # group, title and metric of what only some studies measure
+    ("5-way, few shots", "1", "fewshot_1"),
+    ("5-way, few shots", "5", "fewshot_5"),
+    ("Retrieval", "mAP", "retrieval_map"),
+    ("Retrieval", "recall@1", "retrieval_recall_1"),
+    ("k-means", "NMI", "clustering_nmi"),
+    ("k-means", "accuracy", "clustering_accuracy"),
+    ("k-means", "silhouette", "clustering_silhouette"),
+    ("Corrupted images", "linear", "robustness_linear"),
+    ("Corrupted images", "kNN", "robustness_knn"),
+    ("Segmentation", "mIoU", "segmentation_miou"),
+)
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -110,6 +124,8 @@ def _columns(comparison: Comparison, metric: str) -> list[Column]:
         (tuned, "1 %", "finetune_1"),
         (tuned, "10 %", "finetune_10"),
         (tuned, "100 %", "finetune_100"),
+        *ON_REQUEST,
+        *(("AUROC of outliers", _other(name), name) for name in _detected(comparison)),
         ("Features", "rank", "effective_rank"),
     ]
     if metric not in [name for _, _, name in measured]:
@@ -123,6 +139,16 @@ def _columns(comparison: Comparison, metric: str) -> list[Column]:
         if name == metric:
             columns.append(_gain(comparison, metric, group))
     return [*columns, *COST]
+
+
+def _detected(comparison: Comparison) -> list[str]:
+    """The metrics of detecting images of other datasets."""
+    names = {name for arm in comparison.arms for name in arm.metrics}
+    return sorted(name for name in names if name.startswith(DETECTION))
+
+
+def _other(name: str) -> str:
+    return name.removeprefix(DETECTION).replace("_", " ")
 
 
 def _measured(group: str, title: str, measure: Measure) -> Column:

@@ -10,6 +10,7 @@ from unlabel.analysis.judgement import Judgement
 from unlabel.analysis.metric import capital
 from unlabel.report import html, leaderboard, sections, study_chart, verdict_section
 from unlabel.report.chart import Chart
+from unlabel.report.chosen import HEADINGS, Choice, choices
 from unlabel.report.leaderboard import Cell
 from unlabel.report.sections import Part, markdown, plain
 from unlabel.units import duration, number
@@ -28,7 +29,10 @@ class StudyPart(Part):
     """One dataset's section of the page."""
 
     charts: tuple[Chart, ...]
+    chosen: tuple[Choice, ...]  # if the study asks which settings are best
     table: ArmTable
+
+    headings = HEADINGS
 
 
 def render(judgement: Judgement) -> str:
@@ -62,6 +66,9 @@ def text(judgement: Judgement) -> str:
             for arm, cells in table.rows
         ]
         lines.append(f"## {plain(comparison.dataset)}\n")
+        if found_best := choices(comparison, study):
+            lines.append("Chosen on the validation split:\n")
+            lines.append(markdown(list(HEADINGS), [list(each.cells) for each in found_best]))
         lines.append(markdown(["method", *(heading for heading, _ in table.columns)], cells))
     return "\n".join(lines)
 
@@ -74,6 +81,7 @@ def _part(comparison: Comparison, study: FrozenStudy) -> StudyPart:
         sections.measures(comparison),
         sections.settings(comparison),
         tuple(each for each in charts if each is not None),
+        choices(comparison, study),
         _table(comparison, study),
     )
 

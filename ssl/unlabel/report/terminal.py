@@ -16,6 +16,12 @@ COLUMNS = {
     "finetune_1": "tuned 1 %",
     "finetune_10": "tuned 10 %",
     "finetune_100": "tuned 100 %",
+    "fewshot_1": "1 shot",
+    "fewshot_5": "5 shots",
+    "retrieval_map": "mAP",
+    "clustering_accuracy": "k-means",
+    "robustness_linear": "corrupted",
+    "segmentation_miou": "mIoU",
 }
 GAP = "  "
 

@@ -26,10 +26,20 @@ from unlabel.hardware import Hardware
 from unlabel.method import Method
 from unlabel.nn.batch_norm import synchronise
 from unlabel.nn.distributed import any_process
-from unlabel.params.settings import build, load
+from unlabel.params import start
+from unlabel.params.settings import build, load, target
 from unlabel.progress import Progress
 from unlabel.seeds import derive
-from unlabel.training import checkpoint, environment, examples, fits, launch, monitor, pictures
+from unlabel.training import (
+    checkpoint,
+    environment,
+    examples,
+    fits,
+    launch,
+    monitor,
+    nodes,
+    pictures,
+)
 from unlabel.training.fits import Fitted
 from unlabel.training.followers import Followers
 from unlabel.training.log import Log
@@ -55,8 +65,8 @@ def run(
 
     Writes params.yaml, encoder.safetensors, method.safetensors (what else the method has learned),
     log.parquet, pictures.parquet and run.json. A training that was stopped or killed goes on from
-    its last state. If training.processes is above 1, torchrun starts that many processes, and the
-    first one writes.
+    its last state. If training.processes is above 1, torchrun starts that many processes, on each
+    of training.nodes machines, and the first one writes.
 
     Args:
         params: the run's settings, a YAML file
@@ -75,14 +85,22 @@ def run(
     training: Training = build(settings["training"], "training")
     code = fingerprint("unlabel.stage.pretrain", *targets(settings))
     identity = {"settings": settings, "code": code, "torch": torch.__version__}
+    if files_read := start.digests(settings):
+        identity |= {"files": files_read}
     if not launch.launched():
+        flags: dict[str, launch.Flag] = {"params": params, "train": train, "state": state}
+        flags |= {"out": out, "validation": validation, "loggers": loggers, "logs": logs}
+        if nodes.one():
+            per_node, told = training.processes, state / "nodes"
+            nodes.launch_here(training.nodes, per_node, told, "pretrain", **flags)
+            return
         if _done(out, identity):
             print(f"{out} is trained already", file=sys.stderr)
             return
-        if training.processes > 1:
-            files_ = {"params": params, "train": train, "state": state, "out": out}
-            more = {"validation": validation, "loggers": loggers, "logs": logs}
-            launch.launch(training.processes, "pretrain", **files_, **more)
+        if training.nodes * training.processes > 1:
+            # Here one may wait for hours: the processes that train together wait for minutes.
+            with lock.acquire(state / "start", f"trains the run of {state}"):
+                _together(training, state / "nodes", flags)
             return
     leader = launch.leader()
     alone = lock.acquire(state / "lock", f"trains the run of {state}")
@@ -100,6 +118,13 @@ class Seen(NamedTuple):
     logs: Path
 
 
+def _together(training: Training, told: Path, flags: dict[str, launch.Flag]) -> None:
+    if training.nodes > 1:
+        nodes.over(training.nodes, told, "pretrain", **flags)
+    else:
+        launch.launch(training.processes, "pretrain", **flags)
+
+
 def _run(
     settings: dict[str, Any],
     training: Training,
@@ -109,7 +134,7 @@ def _run(
     out: Path,
     seen: Seen,
 ) -> None:
-    with launch.member(training.processes):
+    with launch.member(training.nodes * training.processes):
         done = _done(out, identity)  # the lock's last holder may have finished it
         if not done and launch.leader():
             done = checkpoint.take_back(out, identity)
@@ -121,9 +146,12 @@ def _run(
         chosen, data = examples.choose(every, train, training, settings)
         training, recipe, changes = _fitted(settings, data.size)
         method = _method(settings | {"method": recipe}, data, hardware)
-        # Neither another kind of device nor another precision comes to the same bits.
-        kind = torch.device(hardware.device).type
-        on = {"hardware.device": kind, "hardware.precision": hardware.precision}
+        # Another kind of device, another precision or a compiled encoder comes to other bits.
+        on = {
+            "hardware.device": torch.device(hardware.device).type,
+            "hardware.precision": hardware.precision,
+            "hardware.compile": hardware.compile,
+        }
         asked = build(settings["monitor"], "monitor") if "monitor" in settings else Monitor()
         measured = monitor.accuracy(asked, every[0], seen.validation, hardware)
         done_by = (settings, training, hardware, state, identity | on, measured, seen)
@@ -143,6 +171,7 @@ def _run(
     del about["settings"]  # these are in params.yaml
     about |= {
         "precision": hardware.precision,
+        "compiled": hardware.compile,
         "images": len(chosen.id),
         "parameters": sum(p.numel() for p in method.encoder.parameters()),
         "labels": method.labels,
@@ -178,10 +207,17 @@ def _fitted(settings: dict[str, Any], images: int) -> Fitted:
 
 def _method(settings: dict[str, Any], data: Data, hardware: Hardware) -> Method:
     torch.manual_seed(derive(settings["seed"], "weights"))
-    backbone = build(settings["encoder"], "encoder", data=data)
+    if found := settings.get("start"):
+        backbone = build(found, "start").encoder(settings["encoder"], data)
+    elif target(settings["method"], "method").needs_weights:
+        raise UserError("imported has nothing to import; the settings have no section `start`")
+    else:
+        backbone = build(settings["encoder"], "encoder", data=data)
     method: Method = build(settings["method"], "method", encoder=backbone, data=data)
     synchronise(method)
     hardware.move(method)
+    if hardware.compile:
+        encoder.compile_passes(method)
     return method
 
 
@@ -221,7 +257,8 @@ def _train(
     wait = SECONDS
     lr = settings["optimizer"]["lr"]
     chosen = hardware.hold(chosen)
-    loop = fit(method, chosen, optimizers, training, hardware, settings["seed"], start)
+    seed = settings["seed"]
+    loop = fit(method, chosen, optimizers, training, hardware, seed, start, log.due)
     for step, result in enumerate(loop if players else (), start + 1):
         log.add(step, result, lr)
         progress.advance(training.batch, log.last())

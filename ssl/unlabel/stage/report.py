@@ -6,7 +6,7 @@ from unlabel import files
 from unlabel.analysis import arms, frozen_study, tables
 
 
-def run(params: Path, runs: Path, prepared: Path, out: Path) -> None:
+def run(params: Path, runs: Path, prepared: Path, out: Path, without: Path | None = None) -> None:
     """Write the report of a study's runs.
 
     Writes results.parquet, metrics.json, plots/leaderboard.csv, plots/training.csv and index.html.
@@ -16,6 +16,7 @@ def run(params: Path, runs: Path, prepared: Path, out: Path) -> None:
         runs: the folder of all runs, such as data/runs
         prepared: the folder of all prepared datasets, such as data/prepared
         out: the folder to write into
+        without: a JSON file of runs that failed, each with the reason; the report names them
 
     Raises:
         UserError: if a run, or what is known of a dataset, is missing or damaged
@@ -23,6 +24,8 @@ def run(params: Path, runs: Path, prepared: Path, out: Path) -> None:
     from unlabel.report import index_page  # loads Altair and Jinja2
 
     about = frozen_study.read(params)
+    if without:
+        about = about.without(files.read_json(without, "start the workflow again"))
     settings = arms.gather(about, runs)
     html = index_page.render(about, settings, prepared)
     out.mkdir(parents=True, exist_ok=True)

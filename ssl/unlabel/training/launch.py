@@ -1,16 +1,18 @@
-"""A stage run by several processes of one machine, which torchrun starts, watches and ends."""
+"""A stage run by several processes of a machine, which torchrun starts, watches and ends."""
 
 import logging
 import os
+import re
 import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import torch
 import torch.distributed as dist
@@ -21,7 +23,38 @@ from unlabel.nn import distributed
 if TYPE_CHECKING:
     from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
 
-PATIENCE = timedelta(days=7)  # a process may wait for a lock; torchrun notices one that ends
+# How long the processes wait for one of them that hangs. None waits for a lock in this time: who
+# starts them holds it.
+PATIENCE = timedelta(seconds=float(os.environ.get("UNLABEL_PATIENCE_SECONDS", "1800")))
+Flag = Path | list[str] | None  # what a flag of a stage says; None if it is left out
+ALONE = ("--standalone",)
+# What gloo raises, or the store through which processes meet, if one hangs
+CONNECTION = ("RuntimeError", "DistBackendError", "DistNetworkError", "DistStoreError")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """How a process failed: what it recorded of its exception, or else the signal that ended it."""
+
+    process: int
+    exitcode: int
+    signal: str
+    recorded: Mapping[str, Any] | None
+
+    @classmethod
+    def of(cls, process: int, failure: "ProcessFailure") -> "Failure":
+        """What torchrun says of a process."""
+        message = failure.error_file_data.get("message")
+        recorded = message if isinstance(message, dict) else None
+        return cls(process, failure.exitcode, failure.signal_name(), recorded)
+
+
+class Failed(Exception):
+    """Processes that torchrun started have failed."""
+
+    def __init__(self, failures: Sequence[Failure]):
+        super().__init__(failures)
+        self.failures = failures
 
 
 def launched() -> bool:
@@ -34,52 +67,67 @@ def leader() -> bool:
     return not launched() or os.environ["RANK"] == "0"
 
 
-def launch(processes: int, stage: str, **flags: Path | list[str] | None) -> None:
+def launch(processes: int, stage: str, **flags: Flag) -> None:
     """Run a stage in several processes. They end when this one does, and all end if one fails.
 
     Raises `UserError` if one of them raises it, or is killed.
     """
-    from torch.distributed import run as torchrun
+    try:
+        torchrun(processes, words(stage, flags))
+    except Failed as error:
+        explain(error.failures)
+
+
+def words(stage: str, flags: Mapping[str, Flag]) -> list[str]:
+    """The command of a stage, after `python`."""
+    given = list[str]()
+    for name, value in flags.items():
+        if value:
+            given += [f"--{name}", *(value if isinstance(value, list) else [str(value)])]
+    return ["-m", "unlabel", stage, *given]
+
+
+def torchrun(processes: int, command: Sequence[str], where: Sequence[str] = ALONE) -> None:
+    """Run a command in several processes; `where` are torchrun's options about other machines.
+
+    Raises `Failed` if some fail.
+    """
+    from torch.distributed import run
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
-    words = []
-    for name, value in flags.items():
-        if value:
-            words += [f"--{name}", *(value if isinstance(value, list) else [str(value)])]
-    command = ["--standalone", "--nproc-per-node", str(processes), "-m", "unlabel", stage, *words]
     logging.disable()  # torchrun logs a lot; what matters is said below
     try:
-        torchrun.run(torchrun.parse_args(command))
+        run.run(run.parse_args([*where, "--nproc-per-node", str(processes), *command]))
     except ChildFailedError as error:
-        _explain(error.failures)
+        raise Failed([Failure.of(*each) for each in error.failures.items()]) from None
     except SignalException as error:
         raise SystemExit(128 + error.sigval) from None
     finally:
         logging.disable(logging.NOTSET)
 
 
-def _explain(failures: Mapping[int, "ProcessFailure"]) -> NoReturn:
+def explain(failures: Sequence[Failure]) -> NoReturn:
     """Exit with the failure that came first; the others only lost the connection to it."""
-    recorded = {
-        rank: failure.error_file_data["message"]
-        for rank, failure in failures.items()
-        if isinstance(failure.error_file_data.get("message"), dict)
-    }
-    for message in recorded.values():
-        kind, _, text = message["message"].partition(": ")
-        if kind == UserError.__name__:
-            raise UserError(text)
-    for rank, failure in failures.items():
-        if failure.exitcode < 0 and failure.exitcode != -signal.SIGTERM:
+    recorded = [each.recorded for each in failures if each.recorded is not None]
+    said = [each["message"].partition(": ") for each in recorded]
+    if text := next((text for kind, _, text in said if kind == UserError.__name__), ""):
+        raise UserError(text)
+    for each in failures:
+        if each.exitcode < 0 and each.exitcode != -signal.SIGTERM:
             raise UserError(
-                f"process {rank} was ended by {failure.signal_name()}, and with it the others; "
+                f"process {each.process} was ended by {each.signal}, and with it the others; "
                 "start again to go on from the last state that was saved"
             )
+    if any(kind in CONNECTION and re.search(r"(?i)timed? ?out", text) for kind, _, text in said):
+        raise UserError(
+            f"a process did not answer the others for {PATIENCE.total_seconds() / 60:g} minutes, "
+            "so all were ended; start again to go on from the last state that was saved"
+        )
     if recorded:
-        first = min(recorded.values(), key=lambda each: int(each["extraInfo"]["timestamp"]))
+        first = min(recorded, key=lambda each: int(each["extraInfo"]["timestamp"]))
         sys.exit(first["extraInfo"]["py_callstack"])
-    raise SystemExit(max(failure.exitcode for failure in failures.values()))
+    raise SystemExit(max(each.exitcode for each in failures))
 
 
 @contextmanager
@@ -106,8 +154,8 @@ def member(processes: int) -> Iterator[None]:
 def _join(processes: int) -> None:
     if (started := int(os.environ["WORLD_SIZE"])) != processes:
         raise UserError(
-            f"torchrun started {started} processes, but training.processes is {processes}; "
-            "make them equal, or let `unlabel pretrain` start torchrun"
+            f"torchrun started {started} processes, but training.processes on all training.nodes "
+            f"are {processes}; make them equal, or let `unlabel pretrain` start torchrun"
         )
     gpus = torch.cuda.is_available() and dist.is_nccl_available()
     dist.init_process_group("cpu:gloo,cuda:nccl" if gpus else "gloo", timeout=PATIENCE)

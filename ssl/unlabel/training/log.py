@@ -62,7 +62,7 @@ class Log:
     def add(self, step: int, result: Step, lr: float) -> None:
         """Log step number `step`, counted from 1. Raises `UserError` if a loss is not finite."""
         self.losses.append(torch.stack(result.losses))
-        if step % self.every and step != self.steps:
+        if not self.due(step):
             return
         row = {"step": step, "epoch": self.epochs * step / self.steps, "lr": lr * result.rate}
         mean = self._finite(step).mean(0).tolist()
@@ -71,6 +71,10 @@ class Log:
         row |= {name: float(value) for name, value in result.measures.items()}
         self.rows.append(row | self._features(step))
         self.losses = []
+
+    def due(self, step: int) -> bool:
+        """Does step number `step`, counted from 1, get a row?"""
+        return step % self.every == 0 or step == self.steps
 
     def last(self) -> dict[str, float]:
         """What a progress bar shows: the losses, and how good the features are."""

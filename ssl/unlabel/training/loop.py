@@ -1,7 +1,7 @@
 """The training loop."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import NamedTuple
@@ -32,13 +32,14 @@ class Training:
     accumulate: Count = 1  # the number of parts that a step takes its batch in, each with its loss
     chunk: Count | None = None  # the encoder sees this many images at a time; null is all
     processes: Count = 1  # processes that share each batch, each on its own GPU
+    nodes: Count = 1  # machines that share each batch, each with so many processes
     clip: Positive | None = None  # the largest norm that a gradient may have
     labels: PositiveShare = 1.0  # the share of each class's images that keep their label
     label_noise: Share = 0.0  # the share of these labels that are replaced by a wrong class
 
     def fitted(self, images: int) -> "Training":
         """The same with a batch of at most so many images, divided as before."""
-        parts = self.accumulate * self.processes
+        parts = self.accumulate * self.processes * self.nodes
         if images >= self.batch or images < parts:
             return self
         return replace(self, batch=images // parts * parts)
@@ -58,11 +59,12 @@ class Training:
                 f"training.warmup is {self.warmup}, but there are only {self.epochs} epochs: the "
                 "learning rate would never fall; set training.warmup lower"
             )
-        if self.batch % (self.accumulate * self.processes):
+        if self.batch % (self.accumulate * self.processes * self.nodes):
             raise UserError(
                 f"training.batch ({self.batch}) does not divide into training.accumulate "
                 f"({self.accumulate}) equal parts with an equal share for each of "
-                f"training.processes ({self.processes}); choose numbers that divide"
+                f"training.processes ({self.processes}) on each of training.nodes ({self.nodes}); "
+                "choose numbers that divide"
             )
         return self.epochs * (images // self.batch)
 
@@ -71,7 +73,7 @@ class Step(NamedTuple):
     """The outcome of one training step."""
 
     losses: list[Tensor]
-    measures: Mapping[str, Tensor]
+    measures: Mapping[str, Tensor]  # none in a step that is not logged
     rate: float  # the learning rate, as a share of its full value
 
 
@@ -90,12 +92,13 @@ def fit(
     hardware: Hardware,
     seed: int,
     start: int = 0,
+    logged: Callable[[int], bool] = lambda number: True,
 ) -> Iterator[Step]:
     """Train `method` on `images`, one optimizer per player, from step `start`; yield each step.
 
     The random draws of a step depend only on the seed and the step. An epoch leaves out the images
-    that do not fill a last batch. If several processes train together, each takes its own rows of
-    every batch, and all yield the same.
+    that do not fill a last batch. `logged` says which steps, counted from 1, have measures. If
+    several processes train together, each takes its own rows of a batch, and all yield the same.
     """
     per_epoch = len(images.id) // training.batch
     steps = training.steps(len(images.id))
@@ -113,9 +116,11 @@ def fit(
                 _batch(part, index, hardware, step / steps)
                 for index, part in islice(loaded, training.accumulate)
             ]
+            method.logging = logged(step + 1)
             losses = update(method, batches, optimizers, hardware, training.clip)
-            measures = {name: average(value) for name, value in method.measures.items()}
-            yield Step([average(loss) for loss in losses], measures, rate)
+            measures = method.measures if method.logging else {}
+            averaged = {name: average(value) for name, value in measures.items()}
+            yield Step([average(loss) for loss in losses], averaged, rate)
 
 
 def _parts(images: Images, training: Training, seed: int, steps: range) -> Iterator[Tensor]:

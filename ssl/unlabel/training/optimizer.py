@@ -59,9 +59,10 @@ def lars(
     momentum: Share = 0.9,
     weight_decay: NonNegative = 1e-6,
     trust: Positive = 1e-3,
+    clip: bool = False,
 ) -> Optimizer:
     """Large Batch Training of Convolutional Networks (arXiv:1708.03888); see `LARS`."""
-    return LARS(_groups(module, weight_decay), lr, momentum, trust)
+    return LARS(_groups(module, weight_decay), lr, momentum, trust, clip)
 
 
 class LARS(_Eager):
@@ -69,10 +70,15 @@ class LARS(_Eager):
 
     Each weight's step is in proportion to its norm: the gradient g + decay * w is scaled by
     trust * |w| / |g + decay * w|, as in SimCLR and BYOL. Biases and norms are not scaled.
+
+    With `clip`, as in solo-learn, this rate of a weight is no longer a factor of the learning rate:
+    it takes its place where it is lower.
     """
 
-    def __init__(self, groups: list[dict[str, Any]], lr: float, momentum: float, trust: float):
-        super().__init__(groups, {"lr": lr, "momentum": momentum, "trust": trust})
+    def __init__(
+        self, groups: list[dict[str, Any]], lr: float, momentum: float, trust: float, clip: bool
+    ):
+        super().__init__(groups, {"lr": lr, "momentum": momentum, "trust": trust, "clip": clip})
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
@@ -86,6 +92,8 @@ class LARS(_Eager):
             if scaled:
                 large = [gradients[at] for at in scaled]
                 trust = _trust([weights[at] for at in scaled], large, group["trust"])
+                if group["clip"]:
+                    trust = (trust / group["lr"]).clamp(max=1) if group["lr"] else trust
                 torch._foreach_mul_(large, trust.unbind())
             velocities = [self._velocity(weight) for weight in weights]
             torch._foreach_mul_(velocities, group["momentum"])

@@ -35,7 +35,7 @@ def declared(
         transforms = [key for key in recipe if key != "_target_"]
     else:
         transforms = list(build(recipe, "features.transforms").fitting(size).transforms)
-    probes = settings["probe"] | {"finetune": settings["finetune"]}
+    probes = settings["probe"] | settings.get("measure", {}) | {"finetune": settings["finetune"]}
     moved = {name: settings["probe"][name] for name in settings["transfer"]["probes"]}
     # Many runs differ in what no metric depends on.
     recipes = (json.dumps(each) for each in (settings["method"], probes, moved))

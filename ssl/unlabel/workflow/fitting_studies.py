@@ -34,6 +34,8 @@ class FittingStudies:
         """
         if self.datasets.chosen.dataset:
             study = replace(study, datasets=[self.datasets.chosen.dataset])
+        if encoder := self.datasets.chosen.encoder:
+            study = replace(study, settings=[*study.settings, *encoder])
         if not study.claims:
             study = self._fitting(study, budget)
         unlabelled = [name for name in study.datasets if not self.datasets.labelled(name)]

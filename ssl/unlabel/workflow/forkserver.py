@@ -22,7 +22,10 @@ LIBRARIES = ("torch", "pyarrow.parquet", "pyarrow.compute", "pandas", "safetenso
 PAGES = ("altair", "jinja2", "vl_convert", "sklearn.manifold")  # pages need these as well
 # Libraries read these when they are loaded, so a job with other values needs another process.
 READ_BEFORE = ("OMP", "GOMP", "KMP", "MKL", "OPENBLAS", "CUDA", "TORCH", "PYTORCH", "LD", "PYTHON")
+SEEN = ("CUDA_VISIBLE_DEVICES",)  # but this is read when a job starts to use a GPU
 COUNTS = ("OMP", "GOTO", "OPENBLAS", "MKL", "VECLIB_MAXIMUM", "NUMEXPR")
+
+DESCRIPTORS = 253  # that Linux passes on at most
 
 
 def start(threads: int) -> None:
@@ -52,13 +55,16 @@ def start(threads: int) -> None:
     os.environ[ENVIRONMENT] = path
 
 
-def ask(arguments: Sequence[str]) -> int | None:
-    """Let a fork do the work; its exit status, or None if there is no server."""
+def ask(arguments: Sequence[str], held: Sequence[int] = ()) -> int | None:
+    """Let a fork do the work; its exit status, or None if there is no server.
+
+    The fork keeps open the files with the descriptors `held`, and so the locks on them.
+    """
     with socket.socket(socket.AF_UNIX) as server:
         try:
             server.connect(os.environ[ENVIRONMENT])
             here = {"folder": str(Path.cwd()), "environment": dict(os.environ)}
-            socket.send_fds(server, [b"."], [0, 1, 2])
+            socket.send_fds(server, [b"."], [0, 1, 2, *held])
             server.sendall(json.dumps({"arguments": arguments} | here).encode() + b"\n")
             answers = server.makefile()
             process = int(answers.readline())
@@ -139,11 +145,11 @@ def _work(job: socket.socket, environment: Mapping[str, str]) -> NoReturn:
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
-        _, streams, _, _ = socket.recv_fds(job, 1, 3)
+        _, streams, _, _ = socket.recv_fds(job, 1, DESCRIPTORS)
         asked = json.loads(job.makefile().readline())
         if _read_before(asked["environment"]) != environment:
             os._exit(0)  # without an answer
-        for number, stream in enumerate(streams):
+        for number, stream in enumerate(streams[:3]):
             os.dup2(stream, number)
             os.close(stream)
         os.chdir(asked["folder"])
@@ -188,7 +194,8 @@ def _end_with(job: socket.socket) -> None:
 
 
 def _read_before(environment: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in environment.items() if name.startswith(READ_BEFORE)}
+    names = {name for name in environment if name.startswith(READ_BEFORE)} - {*SEEN}
+    return {name: environment[name] for name in names}
 
 
 def _main() -> None:

@@ -75,7 +75,7 @@ def codes(known: Stage) -> dict[str, str]:
     """
     if "codes" not in known:
         parts = {
-            stage: f"{settings} {fingerprint(f'unlabel.stage.{stage}', *targets)}"
+            stage: f"{settings} {fingerprint(f'unlabel.stage.{stage.split()[0]}', *targets)}"
             for stage, (settings, targets) in known["made"].items()
         }
         known["codes"] = {stage: digest(part.encode()) for stage, part in parts.items()}

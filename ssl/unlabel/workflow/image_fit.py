@@ -19,6 +19,8 @@ def check(settings: Mapping[str, Any], known: Expected) -> None:
     encoder: type[Encoder] = target(settings["encoder"], "encoder")
     method: type[Method] = target(settings["method"], "method")
     recipe = arguments(settings["method"], method)
+    if method.needs_weights and "start" not in settings:
+        raise UserError("imported has nothing to import; name weights, as encoder.weights=FILE")
     if method.needs_patches(recipe) and not encoder.patches:
         name = method.__module__.rpartition(".")[2]
         raise UserError(

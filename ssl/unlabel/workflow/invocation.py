@@ -4,7 +4,7 @@ Snakemake runs jobs, or it only looks: `-n`, `--dag`, `--summary`, `--lint`, `--
 A run first puts right what it finds: it ends the jobs that a killed Snakemake left, restores
 records that came with a commit, and has altered outputs made again. A look does none of this. It is
 shown the same corrections from memory, so that it plans the same jobs. It writes nothing but the
-plan, in files that are named by their content.
+plan, in files that are named by their content, and the fingerprints of its code.
 """
 
 import os
@@ -18,19 +18,24 @@ from typing import Any
 
 from unlabel.errors import UserError, of_machine
 from unlabel.params import command_line, study
+from unlabel.params.placement import SLOTS
 from unlabel.run import Run
 from unlabel.workflow import (
+    devices,
     forecast,
     forkserver,
+    gpu_hours,
     leftovers,
     lifeline,
     machine,
+    partial_report,
     remote_jobs,
     resources,
     slurm,
 )
 from unlabel.workflow.engine import altered, planned_jobs, provenance
 from unlabel.workflow.engine.corrections import Corrections
+from unlabel.workflow.engine.failed_jobs import Failures
 from unlabel.workflow.plan import ENVIRONMENT, Plan
 from unlabel.workflow.summary import summary
 
@@ -52,13 +57,19 @@ class Invocation:
             self._meet(workflow)
             chosen = command_line.asked(config, params, _typed(workflow, config))
             self.plan = Plan.current(params, chosen=chosen)
-            gpus = resources.gpus(config["gpu"], self.cluster, self.main)
+            here = len(devices.shared())
+            gpus = resources.gpus(config["gpu"], self.cluster or not self.main, here)
             self.requests = resources.Requests(self.plan, gpus, self.cluster)
             built = study.read(params, names["study"]).first
             self.budget = self.asked or built.budget or names["budget"]
-            self.study = self.plan.for_dataset(built, self.budget)
+            built, asked = self.plan.for_dataset(built, self.budget), command_line.probes(config)
+            self.study, left_out = self.plan.probes.asked(built, asked, self.budget)
+            for why in left_out if self.main else ():
+                print(f"left out: {why}", file=sys.stderr)
             self.runs = [run for _, run in self.study.runs(params, self.budget)]
             self.report = self.plan.report(self.study, self.budget)
+        if self.main and not self.cluster and "gpu_slots" not in workflow.global_resources:
+            workflow.register_resource("gpu_slots", SLOTS * here)
         if self.main:  # profiles name it before the plan is complete
             os.environ[ENVIRONMENT] = ""
 
@@ -93,27 +104,14 @@ class Invocation:
             self.plan.keep()
             if workflow.dryrun or needed:  # nobody waits for hours unasked
                 cores = workflow.resource_settings.nodes or workflow.resource_settings.cores
-                foretell = partial(self._foretell, workflow.dryrun, possible, max(1, cores or 1))
+                foretell = partial(
+                    _foretell, self.plan, workflow.dryrun, possible, max(1, cores or 1)
+                )
                 planned_jobs.expect(workflow, foretell)
             if workflow.executor_plugin is None or workflow.dryrun:
                 return self._look()
             self._correct(workflow)
             return Corrections()
-
-    def _foretell(
-        self, look: bool, possible: list[Run], cores: int, jobs: list[planned_jobs.Job]
-    ) -> None:
-        """Say what the chosen jobs will do, and of those that are only looked at, why."""
-        say = planned_jobs.say if look else partial(print, file=sys.stderr)
-        with one_sentence():
-            if {"-t", "--touch"} & {*sys.argv}:  # Snakemake does not tell that to a dry run
-                say("--touch runs no job, it only gives files a new time")
-            elif (found := forecast.forecast(self.plan, jobs)).missing or look:
-                say(found.sentence(cores))
-                if more := forecast.possible(self.plan, possible, cores):
-                    say(more)
-            if look:
-                planned_jobs.say(summary(jobs), of_rules=True)
 
     def _add(self, targets: Iterable[str]) -> tuple[list[Run], list[Run]]:
         """Plan the runs that `targets` are about; they may belong to no study.
@@ -163,6 +161,7 @@ class Invocation:
         """Before the first job."""
         if not self.main:
             return
+        self.failures = Failures(workflow)
         with one_sentence():
             machine.check_folders(
                 str(file) for job in workflow.dag.needrun_jobs() for file in (*job.output, *job.log)
@@ -180,6 +179,26 @@ class Invocation:
         """After a job has failed, or Ctrl-C."""
         if self.main and workflow.executor_plugin.name == "slurm":
             slurm.cancel()
+        if self.main:
+            unfinished = self.failures.unfinished("report")
+            partial_report.write(self.report, self.runs, unfinished)
+
+
+def _foretell(
+    plan: Plan, look: bool, possible: list[Run], cores: int, jobs: list[planned_jobs.Job]
+) -> None:
+    """Say what the chosen jobs will do, and of those that are only looked at, why."""
+    say = planned_jobs.say if look else partial(print, file=sys.stderr)
+    with one_sentence():
+        if {"-t", "--touch"} & {*sys.argv}:  # Snakemake does not tell that to a dry run
+            say("--touch runs no job, it only gives files a new time")
+        elif (found := forecast.forecast(plan, jobs)).missing or look:
+            said = [found.sentence(cores), gpu_hours.sentence(plan, jobs)]
+            said.append(forecast.possible(plan, possible, cores))
+            for each in filter(None, said):
+                say(each)
+        if look:
+            planned_jobs.say(summary(jobs), of_rules=True)
 
 
 def params_folder(workflow: Any) -> Path:

@@ -18,10 +18,12 @@ from unlabel.data.expected import remarks
 from unlabel.files import FROZEN
 from unlabel.fingerprint import fingerprint
 from unlabel.fingerprint.reach import PACKAGE
+from unlabel.params import planned_code
 from unlabel.params.command_line import ChosenDataset
 from unlabel.params.study import Study
 from unlabel.run import Run
 from unlabel.training import loggers
+from unlabel.workflow import planned_files
 from unlabel.workflow.freeze import (
     Entries,
     Freezer,
@@ -32,6 +34,7 @@ from unlabel.workflow.freeze import (
     without_code,
 )
 from unlabel.workflow.planned_datasets import PlannedDatasets
+from unlabel.workflow.planned_probes import PlannedProbes
 from unlabel.workflow.planned_runs import PlannedRuns, say
 from unlabel.workflow.planned_statements import PlannedStatements
 from unlabel.workflow.planned_studies import PlannedStudies
@@ -59,8 +62,10 @@ class Plan:
         self.studies = PlannedStudies(self.datasets, self.runs, self.entries, freezer)
         # What rules ask of the parts
         self.settings, self.trained_by = self.runs.settings, self.runs.trained_by
-        self.trains = self.runs.trains
+        self.trains, self.placement = self.runs.trains, self.runs.placement
         self.of, self.dataset = self.runs.parameters, self.datasets.parameters
+        self.masks = self.datasets.masks
+        self.probes = PlannedProbes(self.datasets, self.runs, self.entries)
         self.study, self.inputs = self.studies.parameters, self.studies.inputs
         self.frozen_study, self.foreseen = self.studies.frozen_study, self.studies.foreseen
         statements = PlannedStatements(self.studies, self.entries, freezer)
@@ -83,15 +88,18 @@ class Plan:
         if not is_main():
             text = Path(os.environ[ENVIRONMENT]).read_bytes()
             return cls(params, frozen, chosen, json.loads(text))
+        planned_code.recall(frozen)
         path = _cache(params, frozen, chosen)
         text = path.read_bytes() if path.exists() else b"{}"
         entries = json.loads(text) if _frozen_plan(frozen, text).exists() else {}
-        return cls(params, frozen, chosen, without_code(entries) if all_whole(entries) else {})
+        kept = all_whole(entries) and planned_files.unchanged(entries, frozen)
+        return cls(params, frozen, chosen, without_code(entries) if kept else {})
 
     def keep(self) -> None:
         """Freeze the plan for this workflow's jobs, and until a recipe or its code changes."""
         if self.main:
             add_code(self.entries)
+            planned_code.keep(self.frozen)
             text = json.dumps(self.entries, sort_keys=True)
             path = _frozen_plan(self.frozen, text.encode()).resolve()
             for each in (_cache(self.params, self.frozen, self.chosen), path):
@@ -133,6 +141,14 @@ class Plan:
         """
         return lambda wildcards: self.runs.parameters(run_of(wildcards, known), stage)
 
+    def measure(self, wildcards: Any) -> dict[str, str]:
+        """The parameters of the rule `measure`."""
+        return self.probes.parameters(run_of(wildcards, {}), wildcards["own"])
+
+    def measured(self, kind: str) -> Callable[[Any], list[str]]:
+        """What a probe on request reads beside its run, as a function of the wildcards."""
+        return lambda wildcards: self.probes.inputs(run_of(wildcards, {}), wildcards["own"])[kind]
+
     def state(self, **known: str) -> Callable[[Any], str]:
         """The folder of a run's training state, as a function of the wildcards not `known`.
 
@@ -167,6 +183,10 @@ class Plan:
             return shlex.join([*found, *(["--loggers", *loggers] if loggers else [])])
 
         return flags
+
+    def weights(self, **known: str) -> Callable[[Any], list[str]]:
+        """The encoders that a run needs of others, as a function of the wildcards not `known`."""
+        return lambda wildcards: self.runs.weights(run_of(wildcards, known))
 
     def for_dataset(self, study: Study, budget: str) -> Study:
         """The study on the dataset that the user asks for, as far as that has labels."""

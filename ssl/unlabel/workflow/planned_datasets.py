@@ -43,7 +43,12 @@ class PlannedDatasets:
         """What is known of a dataset's images."""
         known = self._stages(name)["prepare"]
         size = known["size"] and (known["size"][0], known["size"][1])
-        return Expected(known["labelled"], size, known["images"])
+        counts, classes = known["images"], known["classes"]
+        return Expected(known["labelled"], size, counts, classes, known["masks"])
+
+    def masks(self, name: str) -> dict[str, str]:
+        """The parameters of the rule `masks` for a dataset."""
+        return parameters(self._stages(name), "masks")
 
     def origin(self, name: str) -> str:
         """The recipe that a dataset is made from: its own, or the one of `name=` when it was made.
@@ -98,6 +103,7 @@ class PlannedDatasets:
         report, folder = PREPARED / name / "report.json", self.freezer.folder
         place = look(recipe, report, name, folder, typed)
         counts, labelled = place.pop("images", None), place.pop("labelled", None)
+        classes = place.pop("classes", None)
         frozen = self.freezer.freeze({"name": name, "dataset": recipe, **place})
         if known and known["settings"] == frozen["settings"]:
             known["images"] = counts or known["images"]
@@ -107,9 +113,12 @@ class PlannedDatasets:
         if counts is None:
             found = dataset.expected()
         else:
-            found = Expected(labelled, dataset.image_size(), counts)
-        facts = {"labelled": found.labelled, "size": found.size and list(found.size)}
+            found = Expected(labelled, dataset.image_size(), counts, classes, dataset.segmented())
+        facts = found._asdict() | {"size": found.size and list(found.size)}
+        del facts["images"]
         self.entries[key] = {"prepare": frozen | facts | {"images": found.images}}
+        if found.masks:
+            self.entries[key]["masks"] = dict(frozen)
         self.entries[key]["prepare"]["place"] = bool(place)
         if known and any(known[name] != facts[name] for name in facts):
             # studies of it have other methods and metrics

@@ -4,7 +4,7 @@ The file of a look, which the stage `look` writes, names the runs that the next 
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,14 +46,16 @@ def reached(study: Mapping[str, Any], look: Look, until: int | None = None) -> R
 
 
 def files(
-    study: Mapping[str, Any], probes: Iterable[str], look: Look, until: int | None
+    study: Mapping[str, Any], probes: Sequence[str], look: Look, until: int | None
 ) -> list[str]:
-    """The files that a frozen study reads then, if it reads `probes` at all."""
+    """The files that a frozen study reads then, of the `probes` of every run only if needed."""
     wanted = ["params.yaml", "run.json", "log.parquet"]
     if study["stages"]["probe"]:
         wanted += [f"metrics/{probe}.json" for probe in probes]
     if study["stages"]["finetune"]:
         wanted.append("metrics/finetune.json")
+    own = (name for name in study["probes"] if name not in (*probes, "finetune"))
+    wanted += [f"metrics/{probe}.json" for probe in own]
     wanted += [f"transfer/{dataset}.json" for dataset in study["transfer"]]
     found = reached(study, look, until)
     return [*found.looks, *files_of(found.runs, *wanted)]

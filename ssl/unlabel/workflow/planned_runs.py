@@ -7,9 +7,11 @@ from typing import Any
 
 from unlabel.data.expected import Expected, changed
 from unlabel.errors import UserError
-from unlabel.params import compose
-from unlabel.params.settings import load, target
+from unlabel.params import compose, start
+from unlabel.params.placement import Placement
+from unlabel.params.settings import build, load, target
 from unlabel.run import Run
+from unlabel.workflow import planned_files
 from unlabel.workflow.freeze import (
     Entries,
     Freezer,
@@ -21,12 +23,14 @@ from unlabel.workflow.freeze import (
 )
 
 Changes = dict[str, list[Any]]  # see `image_fit`
+MEASURE = "measure"  # the stage of a probe on request; its name follows
 SECTIONS = {  # the settings that each stage reads, or whose code it runs
     "pretrain": ("hardware", "training", "monitor", "optimizer", "encoder", "method"),
     "features": ("hardware", "encoder", "method", "features"),
     "probe": ("hardware", "probe"),
     "transfer": ("hardware", "encoder", "transfer", "probe"),
     "finetune": ("hardware", "encoder", "finetune"),
+    MEASURE: ("hardware", "encoder", MEASURE),
 }
 
 
@@ -39,19 +43,33 @@ class PlannedRuns:
         self.params, self.entries, self.freezer = params, entries, freezer
         self.origin = origin  # the recipe's name of a dataset
         self._composed: dict[tuple[str, str, str, str], dict[str, Any]] = {}
+        self._files: dict[tuple[str, str, str, str], dict[str, str]] = {}
         # Both by the folder of seed 0.
         self._shared: dict[tuple[str, str], tuple[str, list[str]]] = {}
         self._trained: dict[str, dict[str, Any]] = {}
         self._fits: dict[tuple[str, str], Changes] = {}
 
     def add(self, run: Run) -> None:
-        """Plan a run. Raises `UserError` if there is no such run."""
+        """Plan a run, and those whose encoders it starts from.
+
+        Raises `UserError` if there is no such run.
+        """
         if run.folder not in self.entries:
             self.entries[run.folder] = self._stages(run)
+        for path in self.weights(run):
+            self.add(Run.of(path))
 
     def parameters(self, run: Run, stage: str) -> dict[str, str]:
         """The parameters of the rule of a planned run's stage."""
         return parameters(self.entries[run.folder], stage)
+
+    def measure(self, run: Run, probe: str) -> Stage:
+        """The stage of a probe on request, for a planned run."""
+        stages, stage = self.entries[run.folder], f"{MEASURE} {probe}"
+        if stage not in stages:
+            text, named = self._settings_of(stage, run, self.settings(run))
+            stages[stage] = self.freezer.write(as_yaml({"seed": run.seed}) + text, named)
+        return stages[stage]
 
     def like(self, run: Run, stage: str) -> tuple[str, list[str]]:
         """The digest of what a stage's settings share between seeds; the targets they name."""
@@ -61,6 +79,10 @@ class PlannedRuns:
     def frozen(self, run: Run) -> Path:
         """The frozen settings of a planned run's training."""
         return Path(self.entries[run.folder]["pretrain"]["settings"])
+
+    def weights(self, run: Run) -> list[str]:
+        """The encoders of other runs that a planned run starts from, or learns from."""
+        return list(self.entries[run.folder]["pretrain"].get("weights", ()))
 
     def trains(self, run: Run) -> bool:
         """Does a planned run's method train anything? `random` does not."""
@@ -74,6 +96,11 @@ class PlannedRuns:
         """What gets a planned run's log as it grows."""
         return list(self.entries[run.folder]["pretrain"].get("loggers", ()))
 
+    def placement(self, run: Run) -> Placement:
+        """Where a planned run's jobs compute."""
+        found: Placement = build(self.entries[run.folder]["pretrain"]["placement"], compose.UNSEEN)
+        return found
+
     def trained_by(self, run: Run) -> dict[str, Any]:
         """The settings of a planned run's training, except its seed and its name."""
         alike = replace(run, seed=0).folder
@@ -83,10 +110,14 @@ class PlannedRuns:
 
     def settings(self, run: Run) -> dict[str, Any]:
         """All settings of a run, resolved and checked. Raises `UserError` for a wrong one."""
-        key = (run.budget, self.origin(run.dataset), run.method, run.variant)
+        key = self._key(run)
         if key not in self._composed:
             self._composed[key] = compose.settings(self.params, *key)
+            self._files[key] = planned_files.seal(self._composed[key], run, self.freezer.folder)
         return {**self._composed[key], "seed": run.seed}
+
+    def _key(self, run: Run) -> tuple[str, str, str, str]:
+        return (run.budget, self.origin(run.dataset), run.method, run.variant)
 
     def fit(self, run: Run, known: Expected) -> Changes:
         """What a planned run will change in its settings to fit the images of its dataset.
@@ -114,10 +145,15 @@ class PlannedRuns:
         seed = as_yaml({"seed": run.seed})
         first = {"pretrain": as_yaml({"run": run.folder}) + seed, "features": ""}
         stages = {}
-        for stage in SECTIONS:
+        for stage in (each for each in SECTIONS if each != MEASURE):
             text, named = self._settings_of(stage, run, settings)
             stages[stage] = self.freezer.write(first.get(stage, seed) + text, named)
+        if files := self._files[self._key(run)]:
+            stages["pretrain"]["files"] = files
+        if weights := start.of_runs(settings):
+            stages["pretrain"]["weights"] = weights
         # a method without a loss has nothing to train
+        stages["pretrain"]["placement"] = settings[compose.UNSEEN]
         trains = bool(target(settings["method"], "method").logs)
         seen = {"monitored": settings["monitor"].get("every") is not None}
         seen["loggers"] = settings["monitor"].get("loggers", [])
@@ -130,14 +166,17 @@ class PlannedRuns:
         """A stage's settings as YAML, without what differs between seeds; the targets they name."""
         key = (replace(run, seed=0).folder, stage)
         if key not in self._shared:
-            shared = {section: settings[section] for section in SECTIONS[stage]}
+            kind, _, probe = stage.partition(" ")
+            named = [*SECTIONS[kind], *(["start"] if stage == "pretrain" else [])]
+            shared = {section: settings[section] for section in named if section in settings}
             if stage == "pretrain":  # nothing that is made depends on who gets the log
-                rest = {**settings["monitor"]}
-                rest.pop("loggers", None)
-                shared["monitor"] = rest
-            if stage == "transfer":
+                shared["monitor"] = {**settings["monitor"]}
+                shared["monitor"].pop("loggers", None)
+            if kind == "transfer":
                 probes = settings["transfer"]["probes"]
                 shared["probe"] = {name: settings["probe"][name] for name in probes}
+            if kind == MEASURE:
+                shared[MEASURE] = {probe: settings[MEASURE][probe]}
             self._shared[key] = as_yaml(shared), targets_of(shared)
         return self._shared[key]
 

@@ -117,7 +117,8 @@ class PlannedStudies:
             content = study_content.content(study, budget, self.runs, self.datasets)
             study_content.check(study, budget, claims, self.runs, self.datasets)
             # Fine-tuning and transfer are jobs of their own, so only studies that need them wait.
-            stages = needs(metrics, study.transfer) | {"transfer": bool(study.transfer)}
+            stages = needs(metrics, study.transfer, study.probes)
+            stages |= {"transfer": bool(study.transfer)}
             content |= {"name": name, "claims": [asdict(each) for each in claims]}
             content |= {"metrics": metrics, "stages": stages}
             frozen = self.freezer.freeze(content)

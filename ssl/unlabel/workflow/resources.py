@@ -25,25 +25,54 @@ class Requests:
     cluster: bool
 
     def processes(self, each: int = 1, **known: str) -> Needed:
-        """What a training needs if each process needs `each`; some wildcards are `known`."""
+        """What a training needs on a machine, of which each process needs `each`."""
+        return lambda wildcards: each * self._processes("pretrain", run_of(wildcards, known))
 
-        def needed(wildcards: Any) -> int:
-            return each * self._processes(run_of(wildcards, known))
-
-        return needed
-
-    def training_gpus(self, **known: str) -> Needed:
-        """The GPUs of a training: none if it has nothing to train, or trains on CPUs."""
+    def threads(self, stage: str, **known: str) -> Needed:
+        """The threads of a stage on a machine: those that compute, and those that decode images."""
 
         def needed(wildcards: Any) -> int:
             run = run_of(wildcards, known)
-            return self._gpu(run) * self._processes(run) if self.plan.trains(run) else 0
+            hardware = self.plan.trained_by(run)["hardware"]
+            decode = 0 if stage == "probe" else hardware["workers"]
+            return self._processes(stage, run) * int(hardware["threads"] + decode)
 
         return needed
 
-    def gpu(self) -> Needed:
-        """The GPU of a job that runs or fine-tunes an encoder: none if it does so on CPUs."""
-        return lambda wildcards: self._gpu(run_of(wildcards, {}))
+    def node_gpus(self, stage: str, **known: str) -> Needed:
+        """The GPUs that a stage computes on, on each machine."""
+        return lambda wildcards: self._node_gpus(stage, run_of(wildcards, known))
+
+    def gpu_slots(self, stage: str, **known: str) -> Needed:
+        """The slots that a stage holds of these, see `unlabel.workflow.slots`."""
+
+        def needed(wildcards: Any) -> int:
+            run = run_of(wildcards, known)
+            return self._node_gpus(stage, run) * self.plan.placement(run).slots
+
+        return needed
+
+    def gpu(self, stage: str, **known: str) -> Needed:
+        """The GPUs that a scheduler is asked for; of several machines, it is asked by `gres`."""
+
+        def needed(wildcards: Any) -> int:
+            run = run_of(wildcards, known)
+            return 0 if self._gres(stage, run) else self._node_gpus(stage, run)
+
+        return needed
+
+    def gres(self, stage: str, **known: str) -> Callable[[Any], str | None]:
+        """What Slurm is asked for on each machine, instead of `gpu`."""
+        return lambda wildcards: self._gres(stage, run_of(wildcards, known))
+
+    def nodes(self, value: Any = None, **known: str) -> Callable[[Any], Any]:
+        """The machines of a training, or another `value`, if there are several; else nothing."""
+
+        def needed(wildcards: Any) -> Any:
+            nodes = self._nodes(run_of(wildcards, known))
+            return None if nodes == 1 else nodes if value is None else value
+
+        return needed
 
     def training_minutes(self, **known: str) -> Callable[[Any, int], int]:
         """The time of a training, doubled for each new attempt, which continues the last one."""
@@ -65,8 +94,24 @@ class Requests:
         on_cpu = self.plan.trained_by(run)["hardware"]["device"] == "cpu"
         return 0 if on_cpu else self.gpus
 
-    def _processes(self, run: Run) -> int:
-        return int(self.plan.trained_by(run)["training"]["processes"])
+    def _node_gpus(self, stage: str, run: Run) -> int:
+        """None if nothing is trained, or on CPUs, or by probes that want none."""
+        idle = stage == "pretrain" and not self.plan.trains(run)
+        if idle or (stage == "probe" and not self.plan.placement(run).probes):
+            return 0
+        return self._gpu(run) * self._processes(stage, run)
+
+    def _gres(self, stage: str, run: Run) -> str | None:
+        several = stage == "pretrain" and self._nodes(run) > 1
+        gpus = self._node_gpus(stage, run)
+        return f"gpu:{gpus}" if several and gpus else None
+
+    def _processes(self, stage: str, run: Run) -> int:
+        training = self.plan.trained_by(run)["training"]
+        return int(training["processes"]) if stage == "pretrain" else 1
+
+    def _nodes(self, run: Run) -> int:
+        return int(self.plan.trained_by(run)["training"]["nodes"])
 
 
 def studies(targets: Iterable[str], stated: Callable[[], Iterable[str]]) -> list[str]:
@@ -80,25 +125,21 @@ def studies(targets: Iterable[str], stated: Callable[[], Iterable[str]]) -> list
     return list(dict.fromkeys(found))
 
 
-def gpus(asked: Any, cluster: bool, check: bool = True) -> int:
-    """How many GPUs a training asks for, from the setting `gpu`: 0, 1 or auto.
+def gpus(asked: Any, cluster: bool, here: int) -> int:
+    """How many GPUs a process asks for, from the setting `gpu`: 0, 1 or auto.
 
-    `auto` is 1 on a cluster or if this machine has an NVIDIA GPU, else 0. It asks the system, as
-    loading torch takes two seconds. Raises `UserError` for another value, and if `check` finds that
-    torch has no GPU here where one is asked for.
+    `auto` is 1 on a cluster or if there are GPUs `here`, else 0. Raises `UserError` for another
+    value, and if a GPU is asked for that is not here.
     """
     if asked == "auto":
-        return int(cluster or Path("/dev/nvidia0").exists())
+        return int(cluster or here > 0)
     if isinstance(asked, bool) or asked not in (0, 1):
         raise UserError(f"--config gpu={asked} is not known: it must be 0, 1 or auto")
-    if asked and check and not cluster:
-        import torch
-
-        if not torch.cuda.is_available():
-            raise UserError(
-                "--config gpu=1 asks for a GPU, but torch finds none on this machine; mend its "
-                "driver (nvidia-smi shows whether it works), or compute on the CPU with gpu=0"
-            )
+    if asked and not (cluster or here):
+        raise UserError(
+            "--config gpu=1 asks for a GPU, but this machine shows none (nvidia-smi, "
+            "CUDA_VISIBLE_DEVICES); mend its driver, or compute on the CPU with gpu=0"
+        )
     return int(asked)
 
 

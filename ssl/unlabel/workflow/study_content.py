@@ -13,7 +13,7 @@ from unlabel.run import BASELINE, Run
 from unlabel.workflow import declared_metrics
 from unlabel.workflow.freeze import digest
 from unlabel.workflow.planned_datasets import PlannedDatasets
-from unlabel.workflow.planned_runs import PlannedRuns
+from unlabel.workflow.planned_runs import MEASURE, PlannedRuns
 
 
 def content(
@@ -39,7 +39,7 @@ def content(
             run.method: runs.settings(run).get("about") or {}
             for run in sorted(variants, key=lambda run: run.method, reverse=True)
         },
-        "probes": [*compose.probes(runs.params), "finetune"],
+        "probes": [*compose.probes(runs.params), "finetune", *study.probes],
         "declared": Metrics.frozen(declared_metrics.joined(dict.fromkeys(declared))),
     }
 
@@ -68,7 +68,9 @@ def made(
     """
     variants = dict.fromkeys(replace(run, seed=0) for _, run in study.runs(runs.params, budget))
     found = {}
-    wanted = {"pretrain": True, "features": needed["probe"], **needed}
+    own = {f"{MEASURE} {name}": True for name in study.probes}
+    others = {name: is_needed for name, is_needed in needed.items() if name not in study.probes}
+    wanted = {"pretrain": True, "features": needed["probe"] or bool(own), **others, **own}
     for stage in (stage for stage, is_needed in wanted.items() if is_needed):
         parts = [runs.like(run, stage) for run in variants]
         named = sorted({target for _, targets in parts for target in targets})

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A real Slurm on this machine, for tests: a node `cpu1` in the partition cpu, and a node `gpu1` with
-# two GPUs, which are stand-ins, in gpu and gpu-urgent; jobs of the latter preempt the former's.
+# two GPUs, which are stand-ins, in gpu and gpu-urgent; jobs of the latter preempt the former's. In the
+# partition pair, it has a second one beside it, `gpu2`.
 #   apt-get install -y --no-install-recommends slurmctld slurmd slurm-client
 #   eval "$(tests/support/slurm/cluster.sh start FOLDER)"; sinfo; tests/support/slurm/cluster.sh stop FOLDER
 # With SLURM_TEST_ACCOUNTING=1 it keeps accounts, and needs slurmdbd and mariadb-server as well.
@@ -11,29 +12,29 @@ folder=$(realpath -m "${2:?a folder}")
 PATH=$PATH:/usr/sbin:/sbin
 export SLURM_CONF=$folder/slurm.conf
 
-free_port() { # the first of five ports that nobody listens on, so that clusters can run side by side
+free_port() { # the first of six ports that nobody listens on, so that clusters can run side by side
     local port each
     for _ in $(seq 100); do
         port=$((20000 + RANDOM % 12000))
-        for each in $(seq "$port" $((port + 4))); do
+        for each in $(seq "$port" $((port + 5))); do
             (: <"/dev/tcp/127.0.0.1/$each") 2>/dev/null && continue 2
         done
         echo "$port"
         return
     done
-    echo "no five free ports in a row were found" >&2
+    echo "no six free ports in a row were found" >&2
     exit 1
 }
 
 start() {
     local host user port accounting
     host=$(hostname -s) user=$(id -un)
-    port=$(free_port) # and the four after it
+    port=$(free_port) # and the five after it
     accounting=none
     [ -z "${SLURM_TEST_ACCOUNTING:-}" ] || accounting=slurmdbd
-    mkdir -p "$folder"/{state,log,bin,spool/cpu1,spool/gpu1}
+    mkdir -p "$folder"/{state,log,bin,spool/cpu1,spool/gpu1,spool/gpu2}
     for device in /dev/null /dev/zero; do # slurmd takes a character device for a GPU
-        echo "NodeName=gpu1 Name=gpu Flags=nvidia_gpu_env File=$device"
+        echo "NodeName=gpu[1-2] Name=gpu Flags=nvidia_gpu_env File=$device"
     done >"$folder/gres.conf"
     # The plugin's step drops SLURM_CONF before it calls srun.
     printf '#!/bin/sh\nSLURM_CONF=%s exec %s "$@"\n' "$SLURM_CONF" "$(command -v srun)" >"$folder/bin/srun"
@@ -81,15 +82,17 @@ DefMemPerCPU=256
 SlurmdParameters=config_overrides
 NodeName=cpu1 NodeHostname=$host NodeAddr=127.0.0.1 Port=$((port + 1)) CPUs=2 RealMemory=64000 State=UNKNOWN
 NodeName=gpu1 NodeHostname=$host NodeAddr=127.0.0.1 Port=$((port + 2)) CPUs=2 RealMemory=64000 Gres=gpu:2 State=UNKNOWN
+NodeName=gpu2 NodeHostname=$host NodeAddr=127.0.0.1 Port=$((port + 5)) CPUs=2 RealMemory=64000 Gres=gpu:2 State=UNKNOWN
 PartitionName=cpu Nodes=cpu1 Default=YES MaxTime=3-0 State=UP PriorityTier=1
 PartitionName=gpu Nodes=gpu1 MaxTime=3-0 State=UP PriorityTier=1
 PartitionName=gpu-urgent Nodes=gpu1 MaxTime=3-0 State=UP PriorityTier=10
+PartitionName=pair Nodes=gpu[1-2] MaxTime=3-0 State=UP PriorityTier=1
 CONF
     [ "$accounting" = none ] || keep_accounts "$user" "$port"
     slurmctld -c
-    for node in cpu1 gpu1; do slurmd -N "$node" -c; done
+    for node in cpu1 gpu1 gpu2; do slurmd -N "$node" -c; done
     for _ in $(seq 100); do
-        [ "$(sinfo -h -N -o '%N %t' 2>/dev/null | sort -u | grep -c ' idle$')" = 2 ] && {
+        [ "$(sinfo -h -N -o '%N %t' 2>/dev/null | sort -u | grep -c ' idle$')" = 3 ] && {
             echo "export SLURM_CONF='$SLURM_CONF' PATH='$folder/bin':\"\$PATH\""
             return
         }

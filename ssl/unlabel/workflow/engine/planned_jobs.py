@@ -24,6 +24,11 @@ class Job:
     run: Run | None  # that it makes files of
     reasons: tuple[str, ...] = ()  # why it is to be done; none if its outputs are current
 
+    @property
+    def trains(self) -> bool:
+        """Is it a training that is to be done?"""
+        return bool(self.reasons) and is_training(self.rule)
+
 
 class _Moment(logging.Handler):
     """When the jobs have been chosen."""

@@ -1,0 +1,88 @@
+"""Any image classifier of torchvision."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torchvision.models as models
+from torch import Tensor, nn
+
+from unlabel.augment import Size
+from unlabel.data.images import Data
+from unlabel.encoder import Moments
+from unlabel.encoder._network import Network, first_layer, resized
+from unlabel.errors import UserError, did_you_mean, reason
+from unlabel.ranges import Count
+
+
+class Torchvision(Network):
+    """A classifier of torchvision by its name, without its last layer.
+
+    The features are what that layer saw. For residual networks with a stem for small images, see
+    `unlabel.encoder.resnet`.
+    """
+
+    def __init__(self, data: Data, model: str = "resnet18", resize: Count | None = None):
+        size = resized((data.shape[1], data.shape[2]), resize)
+        sized = {"image_size": size[0]} if model.startswith("vit_") else {}
+        net = models.get_model(_named(model), weights=None, **sized)
+        layers = [(n, m) for n, m in net.named_modules() if isinstance(m, nn.Linear)]
+        if not layers:
+            raise UserError(
+                f"torchvision's {model} does not end in a linear layer, before which its features "
+                "are; choose another encoder.model"
+            )
+        name, last = layers[-1]
+        net.set_submodule(name, nn.Identity())
+        first_layer(net, len(data.mean))
+        super().__init__(data, net, last.in_features, resize)
+
+    @classmethod
+    def check(cls, settings: Mapping[str, Any], size: Size, seen: Iterable[Size]) -> None:
+        _named(settings["model"])
+
+    @classmethod
+    def recorded(cls, settings: Mapping[str, Any]) -> Moments | None:
+        transforms = models.get_model_weights(settings["model"]).DEFAULT.transforms()
+        return tuple(transforms.mean), tuple(transforms.std)
+
+    @classmethod
+    def published(cls, settings: Mapping[str, Any]) -> tuple[dict[str, Tensor], Moments | None]:
+        model = _named(settings["model"])
+        weights = models.get_model_weights(model).DEFAULT
+        try:
+            tensors = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
+        except Exception as error:
+            raise UserError(
+                f"torchvision's weights of {model} cannot be had from {weights.url} "
+                f"({reason(error)}); fetch them elsewhere and put them into data/weights, or start "
+                "again with a network connection"
+            ) from error
+        last = list(tensors)[-2:]  # the classifier's weight and bias
+        return {k: v for k, v in tensors.items() if k not in last}, cls.recorded(settings)
+
+    def _pooled(self, x: Tensor) -> Tensor:
+        h: Tensor = self.net(self.normalise(x))
+        return h
+
+    def maps(self, x: Tensor) -> Tensor:
+        x = self.normalise(x)
+        if isinstance(self.net, models.ResNet):
+            for name, part in self.net.named_children():
+                if name == "avgpool":
+                    break
+                x = part(x)
+            return x
+        if isinstance(features := getattr(self.net, "features", None), nn.Sequential):
+            h: Tensor = features(x)
+            if h.ndim == 4 and h.shape[1] == self.dim:
+                return h
+            x = h if h.ndim != 4 else x
+        return self.net(x)[:, :, None, None]
+
+
+def _named(model: str) -> str:
+    """The name of a network. Raises `UserError` if torchvision has none of that name."""
+    known = models.list_models(module=models)
+    if model not in known:
+        raise UserError(f"encoder.model is {model!r}; {did_you_mean(model, known)}")
+    return model

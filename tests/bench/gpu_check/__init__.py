@@ -1,0 +1,1 @@
+"""The parts of the check on a GPU, which `gpu.py` puts together."""

@@ -1,0 +1,42 @@
+"""What Python loads first where this folder is on PYTHONPATH: the process only stands for a fork.
+
+`python -m snakemake` and `python -m unlabel` would take seconds to load their libraries. So they
+ask the tests' server (`support/forks.py`) for a fork, pass on signals, and end as it ends; it ends
+when they do. A stage asks the server of its own workflow, if that has one, as it always does.
+"""
+
+import os
+import sys
+
+
+def _ask(module: str, arguments: list[str]) -> int:
+    """Let a fork do the work; its status."""
+    import json
+    import signal
+    import socket
+    from contextlib import suppress
+    from pathlib import Path
+
+    with socket.socket(socket.AF_UNIX) as server:
+        server.connect(os.environ["UNLABEL_TEST_FORKS"])
+        socket.send_fds(server, [b"."], [0, 1, 2])
+        here = {"folder": str(Path.cwd()), "environment": dict(os.environ)}
+        asked = {"module": module, "arguments": arguments, "direct": True}
+        server.sendall(json.dumps(asked | here).encode() + b"\n")
+        answers = server.makefile()
+        fork = int(answers.readline())
+
+        def pass_on(number: int, _: object) -> None:
+            with suppress(ProcessLookupError):  # it has just ended
+                os.kill(fork, number)
+
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, pass_on)
+        return int(answers.readline() or 128 + signal.SIGKILL)
+
+
+match sys.orig_argv[1:]:
+    case ["-m", "snakemake" as module, *rest]:
+        os._exit(_ask(module, rest))
+    case ["-m", "unlabel" as module, *rest] if "UNLABEL_FORK_SERVER" not in os.environ:
+        os._exit(_ask(module, rest))
