@@ -7,7 +7,6 @@ reruns nothing, and a running workflow keeps the settings it started with.
 
 import json
 import os
-import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -177,12 +176,7 @@ class Plan:
     def seen(self, **known: str) -> Callable[[Any, Any], str]:
         """The flags of a training for those who follow it, by its wildcards and its input."""
 
-        def flags(wildcards: Any, input: Any) -> str:
-            loggers = self.runs.loggers(run_of(wildcards, known))
-            found = ["--validation", *input.validation] if input.validation else []
-            return shlex.join([*found, *(["--loggers", *loggers] if loggers else [])])
-
-        return flags
+        return lambda wildcards, input: self.runs.seen(run_of(wildcards, known), input.validation)
 
     def weights(self, **known: str) -> Callable[[Any], list[str]]:
         """The encoders that a run needs of others, as a function of the wildcards not `known`."""

@@ -1,6 +1,7 @@
 """The runs of a plan: the frozen settings of each of their stages."""
 
-from collections.abc import Callable, Iterator, Mapping
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,12 @@ class PlannedRuns:
     def monitored(self, run: Run) -> bool:
         """Is a planned run's kNN accuracy measured while it trains?"""
         return bool(self.entries[run.folder]["pretrain"].get("monitored"))
+
+    def seen(self, run: Run, validation: Sequence[str]) -> str:
+        """The flags of a planned run's training for those who follow it."""
+        loggers = self.loggers(run)
+        flags = ["--validation", *validation] if validation else []
+        return shlex.join([*flags, *(["--loggers", *loggers] if loggers else [])])
 
     def loggers(self, run: Run) -> list[str]:
         """What gets a planned run's log as it grows."""
