@@ -182,9 +182,9 @@ def test_who_follows_a_training_is_no_part_of_it(params, plan, tmp_path, monkeyp
     images = followed.monitored()(trained)
     assert images == ["data/prepared/digits/validation.arrow"]
     flags = followed.seen()(trained, SimpleNamespace(validation=images))
-    assert flags == f"--validation {images[0]} --loggers dvclive wandb"
+    assert flags == ["--validation", images[0], "--loggers", "dvclive", "wandb"]
     assert followed.monitored()(not_trained) == []
-    assert followed.seen()(not_trained, SimpleNamespace(validation=[])) == ""
+    assert followed.seen()(not_trained, SimpleNamespace(validation=[])) == []
     monkeypatch.setitem(sys.modules, "dvclive", None)
     with pytest.raises(UserError, match="names dvclive, which is not installed; install it with"):
         list(followed.fits([run]))

@@ -21,7 +21,7 @@ rule features:
     params:
         plan=PLAN.parameters("features"),
     shell:
-        "UNLABEL_GPUS={resources.node_gpus} UNLABEL_GPU_SLOTS={resources.gpu_slots} "
+        "UNLABEL_GPUS={resources.node_gpus:q} UNLABEL_GPU_SLOTS={resources.gpu_slots:q} "
         "UNLABEL_CODE={params.plan[code]:q} python -m unlabel features"
         " --params {params.plan[settings]:q}"
         " --encoder {input.encoder:q} --method {input.method:q} --train {input.train:q}"

@@ -19,7 +19,7 @@ rule finetune:
     params:
         plan=PLAN.parameters("finetune"),
     shell:
-        "UNLABEL_GPUS={resources.node_gpus} UNLABEL_GPU_SLOTS={resources.gpu_slots} "
+        "UNLABEL_GPUS={resources.node_gpus:q} UNLABEL_GPU_SLOTS={resources.gpu_slots:q} "
         "UNLABEL_CODE={params.plan[code]:q} python -m unlabel finetune"
         " --params {params.plan[settings]:q}"
         " --encoder {input.encoder:q} --train {input.train:q}"

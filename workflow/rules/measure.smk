@@ -26,7 +26,7 @@ rule measure:
     params:
         plan=PLAN.measure,
     shell:
-        "UNLABEL_GPUS={resources.node_gpus} UNLABEL_GPU_SLOTS={resources.gpu_slots} "
+        "UNLABEL_GPUS={resources.node_gpus:q} UNLABEL_GPU_SLOTS={resources.gpu_slots:q} "
         "UNLABEL_CODE={params.plan[code]:q} python -m unlabel measure"
         " --params {params.plan[settings]:q} --encoder {input.encoder:q}"
         " --features {input.features:q} --views {input.views:q} --train {input.train:q}"

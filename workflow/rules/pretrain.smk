@@ -40,7 +40,7 @@ for method in compose.names(PARAMS, "method"):
             # a function of the input too, so that no training is done again for it
             seen=PLAN.seen(method=method),
         shell:
-            "UNLABEL_GPUS={resources.node_gpus} UNLABEL_GPU_SLOTS={resources.gpu_slots} "
+            "UNLABEL_GPUS={resources.node_gpus:q} UNLABEL_GPU_SLOTS={resources.gpu_slots:q} "
             "UNLABEL_CODE={params.plan[code]:q} python -m unlabel pretrain"
             " --params {params.plan[settings]:q} --train {input.train:q}"
-            " --state {params.state:q} --out {params.out:q} {params.seen} 2> {log:q}"
+            " --state {params.state:q} --out {params.out:q} {params.seen:q} 2> {log:q}"

@@ -22,7 +22,7 @@ rule probe:
         plan=PLAN.parameters("probe"),
         out=subpath(output[0], parent=True),
     shell:
-        "UNLABEL_GPUS={resources.node_gpus} UNLABEL_GPU_SLOTS={resources.gpu_slots} "
+        "UNLABEL_GPUS={resources.node_gpus:q} UNLABEL_GPU_SLOTS={resources.gpu_slots:q} "
         "UNLABEL_CODE={params.plan[code]:q} python -m unlabel probe"
         " --params {params.plan[settings]:q}"
         " --features {input.features:q} --views {input.views:q} --out {params.out:q} 2> {log:q}"

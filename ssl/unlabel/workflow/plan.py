@@ -173,9 +173,8 @@ class Plan:
 
         return images
 
-    def seen(self, **known: str) -> Callable[[Any, Any], str]:
+    def seen(self, **known: str) -> Callable[[Any, Any], list[str]]:
         """The flags of a training for those who follow it, by its wildcards and its input."""
-
         return lambda wildcards, input: self.runs.seen(run_of(wildcards, known), input.validation)
 
     def weights(self, **known: str) -> Callable[[Any], list[str]]:

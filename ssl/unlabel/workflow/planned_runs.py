@@ -1,6 +1,5 @@
 """The runs of a plan: the frozen settings of each of their stages."""
 
-import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -93,11 +92,10 @@ class PlannedRuns:
         """Is a planned run's kNN accuracy measured while it trains?"""
         return bool(self.entries[run.folder]["pretrain"].get("monitored"))
 
-    def seen(self, run: Run, validation: Sequence[str]) -> str:
+    def seen(self, run: Run, validation: Sequence[str]) -> list[str]:
         """The flags of a planned run's training for those who follow it."""
-        loggers = self.loggers(run)
-        flags = ["--validation", *validation] if validation else []
-        return shlex.join([*flags, *(["--loggers", *loggers] if loggers else [])])
+        given = {"--validation": validation, "--loggers": self.loggers(run)}
+        return [word for flag, words in given.items() if words for word in (flag, *words)]
 
     def loggers(self, run: Run) -> list[str]:
         """What gets a planned run's log as it grows."""
