@@ -22,9 +22,8 @@ from unlabel.method.barlow import barlow_twins
 from unlabel.method.byol import regression
 from unlabel.method.simclr import nt_xent
 from unlabel.method.simsiam import distance
-from unlabel.method.swav import sinkhorn
 from unlabel.method.vicreg import covariance, variance
-from unlabel.nn.losses import cosine_similarities, cross_prediction, info_nce
+from unlabel.nn.losses import cosine_similarities, cross_prediction, info_nce, sinkhorn
 
 LIGHTLY = ROOT / ".venv/bench"
 SIZE = (64, 32)  # embeddings, and their length

@@ -11,8 +11,8 @@ from support.joint import made, stepped
 from support.loops import A, close, softmax
 from support.models import about, assembled, composed
 from unlabel.method import Batch
-from unlabel.method.swav import sinkhorn
 from unlabel.nn.layers import Teacher, cosine, mlp
+from unlabel.nn.losses import sinkhorn
 from unlabel.training import loop
 from unlabel.training.optimizer import sgd
 

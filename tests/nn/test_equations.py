@@ -15,10 +15,9 @@ from unlabel.method.nnclr import nearest
 from unlabel.method.simclr import nt_xent
 from unlabel.method.simsiam import distance
 from unlabel.method.supcon import supervised_contrastive
-from unlabel.method.swav import sinkhorn
 from unlabel.method.vicreg import covariance, variance
 from unlabel.nn.layers import Prototypes
-from unlabel.nn.losses import cross_prediction, info_nce
+from unlabel.nn.losses import cross_prediction, info_nce, sinkhorn
 
 
 @pytest.mark.parametrize("temperature", [0.07, 1.0])

@@ -71,7 +71,7 @@ def retrieval(logits: Tensor, target: Tensor) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def sinkhorn(scores: Tensor, epsilon: float, iterations: int) -> Tensor:
-    """SwAV, equations 3 to 5: similarities with prototypes (B, K) -> codes (B, K), rows of sum 1."""
+    """SwAV, equations 3 to 5: similarities to prototypes (B, K) -> codes (B, K); rows sum to 1."""
     log_q = scores.float() / epsilon
     for _ in range(iterations):
         log_q = log_q.log_softmax(0).log_softmax(1)
