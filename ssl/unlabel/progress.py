@@ -35,16 +35,20 @@ class Progress:
         now = time.monotonic()
         if self.bar.disable and (now - self.said > SECONDS or self.done >= self.images):
             self.said = now
-            left = (self.images - self.done) / max(self.rate, 1e-9)
             extra = "".join(f" · {key} {value:.4g}" for key, value in (values or {}).items())
             share = self.done / max(self.images, 1)
-            line = f"{self.name}: {share:4.0%} · {self.rate:,.0f} images/s · {left:.0f} s left"
+            line = f"{self.name}: {share:4.0%} · {self.rate:,.0f} images/s · {self.left:.0f} s left"
             print(line + extra, file=sys.stderr, flush=True)
 
     @property
     def rate(self) -> float:
         """Images per second since this process started to count."""
         return (self.done - self.start) / max(time.monotonic() - self.began, 1e-9)
+
+    @property
+    def left(self) -> float:
+        """Seconds until all are done, at this rate."""
+        return (self.images - self.done) / max(self.rate, 1e-9)
 
     def close(self) -> None:
         """End the bar's line."""

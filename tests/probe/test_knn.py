@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from unlabel.probe.knn import vote
+from unlabel.nn.nearest import vote
 
 
 def test_knn_weights_votes_as_section_3_4_of_instance_discrimination():

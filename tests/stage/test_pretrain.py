@@ -12,6 +12,7 @@ from unlabel.data import images
 from unlabel.errors import UserError
 from unlabel.stage import pretrain
 from unlabel.training import checkpoint
+from unlabel.training.examples import choose
 from unlabel.training.loop import Training
 
 
@@ -21,7 +22,8 @@ def test_only_what_learns_from_labels_sees_fewer_and_wrong_ones(digits, tmp_path
 
     def examples(method, training=few, seed=0):
         settings = composed(method) | {"seed": seed}
-        return pretrain._examples(tmp_path / "train.arrow", training, settings)
+        train = tmp_path / "train.arrow"
+        return choose(images.read(train), train, training, settings)
 
     every, data = examples("simclr")
     assert (len(every.id), data.size) == (400, 400)

@@ -20,7 +20,8 @@ from unlabel.seeds import derive
 PARAMS = ROOT / "params"
 METHODS = compose.names(PARAMS, "method")
 TRAINED = [name for name in METHODS if name not in ("random", "imported")]
-PRETRAIN = ("seed", "hardware", "training", "optimizer", "encoder", "method")  # what it is told
+# what `pretrain` is told
+PRETRAIN = ("seed", "hardware", "training", "monitor", "optimizer", "encoder", "method")
 
 
 def about(images: Images) -> Data:

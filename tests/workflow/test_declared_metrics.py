@@ -19,6 +19,7 @@ from unlabel.probe import Probe, _run, named
 from unlabel.probe._trained import EncoderProbe
 from unlabel.training.log import Log
 from unlabel.training.loop import Training, fit
+from unlabel.training.monitor import Accuracy, Monitor
 from unlabel.workflow.declared_metrics import check, declared, joined
 
 TRAINING = Training(epochs=1, batch=16)
@@ -82,7 +83,8 @@ def test_a_method_logs_just_what_it_declares(name, variant, hardware):
     method = hardware.move(assembled(settings, about(data)))
     optimizers = [build(settings["optimizer"], module=each) for each in method.players()]
     steps = TRAINING.steps(len(data.id)) if optimizers else 0
-    log = Log(method, data, steps, TRAINING.epochs, hardware)
+    accuracy = Accuracy(data, data, Monitor(every=1), hardware) if optimizers else None
+    log = Log(method, data, steps, TRAINING.epochs, hardware, accuracy)
     log.start()
     loop = fit(method, data, optimizers, TRAINING, hardware, 0) if optimizers else ()
     for step, result in enumerate(loop, 1):

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -22,6 +23,7 @@ from unlabel.workflow.plan import Plan
 AGAIN = """
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from unlabel.params import study
 from unlabel.workflow.plan import Plan
 params = Path(sys.argv[1])
@@ -63,6 +65,7 @@ def test_a_kept_plan_says_the_same_and_loads_no_torch(params, plan, tmp_path):
 JOB = """
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from unlabel.errors import UserError
 from unlabel.params import study
 from unlabel.run import Run
@@ -159,3 +162,32 @@ def test_a_study_that_does_not_fit_leaves_the_other_statements(params, plan):
     (params / "study/small.yaml").unlink()
     with pytest.raises(UserError, match="no study with a statement can be run; large: "):
         Plan(params, plan.frozen).stated("tiny")
+
+
+def test_who_follows_a_training_is_no_part_of_it(params, plan, tmp_path, monkeypatch):
+    run, untrained = (Run("tiny", "digits", name, "base", 0) for name in ("simclr", "random"))
+    config = params / "config.yaml"
+
+    def planned(*change: str) -> Plan:
+        config.write_text(config.read_text().replace(*change))
+        found = Plan.current(params, tmp_path / "frozen")
+        found.add(run)
+        found.add(untrained)
+        return found
+
+    trained, not_trained = ({**vars(each), "seed": "0"} for each in (run, untrained))
+    before = planned("", "").of(run, "pretrain")
+    followed = planned("loggers: []", "loggers: [dvclive, wandb]")
+    assert followed.of(run, "pretrain") == before
+    images = followed.monitored()(trained)
+    assert images == ["data/prepared/digits/validation.arrow"]
+    flags = followed.seen()(trained, SimpleNamespace(validation=images))
+    assert flags == f"--validation {images[0]} --loggers dvclive wandb"
+    assert followed.monitored()(not_trained) == []
+    assert followed.seen()(not_trained, SimpleNamespace(validation=[])) == ""
+    monkeypatch.setitem(sys.modules, "dvclive", None)
+    with pytest.raises(UserError, match="names dvclive, which is not installed; install it with"):
+        list(followed.fits([run]))
+    unseen = planned("every: 3", "every: null")
+    assert unseen.monitored()(trained) == []
+    assert unseen.of(run, "pretrain") != before

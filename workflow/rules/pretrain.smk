@@ -7,6 +7,7 @@ for method in compose.names(PARAMS, "method"):
             f"pretrain_{method}"
         input:
             train=f"{PREPARED}/train.arrow",
+            validation=PLAN.monitored(method=method),
             weights=PLAN.weights(method=method),
         output:
             params=f"{folder}/params.yaml",
@@ -36,8 +37,10 @@ for method in compose.names(PARAMS, "method"):
             out=subpath(output.about, parent=True),
             # no output: Snakemake deletes the outputs of a failed job
             state=PLAN.state(method=method),
+            # a function of the input too, so that no training is done again for it
+            seen=PLAN.seen(method=method),
         shell:
             "UNLABEL_GPUS={resources.node_gpus} UNLABEL_GPU_SLOTS={resources.gpu_slots} "
             "UNLABEL_CODE={params.plan[code]:q} python -m unlabel pretrain"
             " --params {params.plan[settings]:q} --train {input.train:q}"
-            " --state {params.state:q} --out {params.out:q} 2> {log:q}"
+            " --state {params.state:q} --out {params.out:q} {params.seen} 2> {log:q}"

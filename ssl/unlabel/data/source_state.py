@@ -20,6 +20,7 @@ from unlabel.errors import UserError
 from unlabel.progress import Progress
 
 LOST = "unreadable"  # stands for the checksum of a file that cannot be read
+PROBE = "probe_path//"  # how names of images of the labelled set begin; no path has two slashes
 
 Recipe = Mapping[str, Any]
 
@@ -48,14 +49,17 @@ def look(
         )
     try:
         before = json.loads(report.read_text(encoding="utf-8")) if report.exists() else {}
+        probe = _probe(recipe)
         if Path(path).expanduser().exists():
+            if probe and not Path(probe).expanduser().exists():
+                raise no_probe(probe)
             found = {"path": path, "content": _content(own, before, cache)}
             if found["content"] == before.get("content"):
                 return found | _counted(before)
             if typed and before and not _same_place(before["path"], path):
                 raise _others(before["path"], path, name, report.parent)
             return found
-        if before.get("path") == path:
+        if before.get("path") == path and _probe(before.get("dataset") or {}) == probe:
             return {key: before[key] for key in ("path", "content")} | _counted(before)
     except OSError as error:
         raise UserError(f"cannot read {error.filename}: {error.strerror}") from error
@@ -109,8 +113,11 @@ def own_files(recipe: Recipe) -> Iterator[tuple[str, str]]:
     """The name and the path of each file that a dataset of your own images is made from."""
     place = Path(recipe["path"]).expanduser()
     if not _is_table(recipe):
-        for name in image_files.names(place, recipe.get("links", False))[0]:
-            yield as_text(name), f"{place}/{name}"
+        for key, start in (("path", ""), ("probe_path", PROBE)):
+            if root := recipe.get(key):
+                root = Path(root).expanduser()
+                for name in image_files.names(root, recipe.get("links", False))[0]:
+                    yield start + as_text(name), f"{root}/{name}"
         return
     for path in tables.files_of(place):
         yield tables.name_in(place, path), str(path)
@@ -162,6 +169,19 @@ def _own(recipe: Recipe) -> Recipe | None:
         return recipe
     inner = (_own(value) for value in recipe.values() if isinstance(value, Mapping))
     return next((each for each in inner if each), None)
+
+
+def _probe(recipe: Recipe) -> str | None:
+    """The path of a recipe's labelled set, if it has one."""
+    found: str | None = (_own(recipe) or {}).get("probe_path")
+    return found
+
+
+def no_probe(probe: str) -> UserError:
+    """What to say if there is no labelled set."""
+    return UserError(
+        f"{probe} does not exist; say where your labelled images are, as in probe_path=FOLDER"
+    )
 
 
 def _is_table(recipe: Recipe) -> bool:

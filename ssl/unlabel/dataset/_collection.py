@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -93,6 +93,10 @@ class Collection(Dataset):
         """All images. Raises `UserError` as `listing` does."""
         return self.listing().examples
 
+    def copies(self, found: Decoded) -> list[str]:
+        """The names of images that are left out, as they are there for another purpose too."""
+        return []
+
     def sketch(self) -> list[Example]:
         """The split and the label of all images, in any order, and quickly."""
         return self.examples()
@@ -124,20 +128,16 @@ class Collection(Dataset):
         names = [example.name for example in found.examples]
         classes = classes_of([example.label for example in found.examples])
         split = self._split(found, classes.label, classes.names)
-        same = duplicates.find(found.pixels, names, split, SPLITS)
-        dropped = set(duplicates.leaks(same.across)) if self.duplicates == "drop" else set()
-        keep = [at for at, name in enumerate(names) if name not in dropped]
+        alike = _alike(found, names, split, self.copies(found), self.duplicates == "drop")
         id = torch.tensor([derive("image", name) for name in names])
         # In the order of their ids, so that the first images are not all of one class.
-        order = torch.tensor(sorted(keep, key=lambda at: int(id[at])), dtype=torch.int64)
+        order = torch.tensor(sorted(alike.keep, key=lambda at: int(id[at])), dtype=torch.int64)
         every = Images.of(id, found.image, classes.label)
         train, validation, test = (every.take(order[split[order] == at]) for at in range(3))
         said = {example.split for example in found.examples}
-        unlabelled = int((classes.label < 0).sum())
+        unlabelled = int((classes.label[alike.rest] < 0).sum())
         summary = [describe(classes.names, [s for s in SPLITS if s in said], unlabelled)]
-        summary += [*listing.remarks, *classes.remarks, *say(listing.skipped)]
-        summary += _summary(found, same, len(dropped))
-        copies: dict[str, Any] = {"across splits": same.across, "within splits": same.within}
+        summary += [*listing.remarks, *classes.remarks, *say(listing.skipped), *_summary(found)]
         return Raw(
             train,
             test,
@@ -146,12 +146,12 @@ class Collection(Dataset):
             sha256={"images": digest(zip(names, found.content, strict=True))},
             validation=validation,
             notes={
-                "summary": summary,
+                "summary": [*summary, *alike.summary],
                 "skipped": shortened(listing.skipped),
                 "unreadable": found.unreadable,
                 "one colour": found.plain,
                 "range": found.limits,
-                "duplicates": copies | ({"dropped": sorted(dropped)} if dropped else {}),
+                "duplicates": alike.record,
                 "files": digest((listing.files | found.files).items()),
             },
             preprocessing=self._preprocessing(found).record(),
@@ -188,7 +188,41 @@ class Collection(Dataset):
         return split
 
 
-def _summary(found: Decoded, same: duplicates.Duplicates, dropped: int) -> list[str]:
+class Alike(NamedTuple):
+    """What becomes of images that show the same pixels; places among all images."""
+
+    rest: list[int]  # without copies that are there for another purpose
+    keep: list[int]  # of these, without what is dropped
+    summary: list[str]
+    record: dict[str, Any]
+
+
+def _alike(
+    found: Decoded, names: Sequence[str], split: Tensor, copies: Sequence[str], drop: bool
+) -> Alike:
+    """Find what shows the same pixels; leave out the `copies`, and what is to be dropped."""
+    out = set(copies)
+    rest = [at for at, name in enumerate(names) if name not in out]
+    pixels, kept = [found.pixels[at] for at in rest], [names[at] for at in rest]
+    same = duplicates.find(pixels, kept, split[rest], SPLITS)
+    dropped = set(duplicates.leaks(same.across)) if drop else set()
+    summary = []
+    if same.images:
+        across = sum(len(each) for places in same.across for each in places.values())
+        summary.append(
+            f"{same.images} of {len(names)} have the same pixels as another"
+            + (f", {across} of them as an image of another split" if across else "")
+            + (f", {len(dropped)} of these dropped" if dropped else "")
+        )
+    record: dict[str, Any] = {"across splits": same.across, "within splits": same.within}
+    record |= {"dropped": sorted(dropped)} if dropped else {}
+    if copies:
+        summary.append(f"{len(copies)} left out, also in probe_path: {few(sorted(copies))}")
+        record["in probe_path"] = sorted(copies)
+    return Alike(rest, [at for at in rest if names[at] not in dropped], summary, record)
+
+
+def _summary(found: Decoded) -> list[str]:
     """What a person should know of the images, in a few words each."""
     said, images = [], len(found.examples)
     if found.limits:
@@ -198,13 +232,6 @@ def _summary(found: Decoded, same: duplicates.Duplicates, dropped: int) -> list[
         said.append(f"{len(found.unreadable)} unreadable, left out: {few(found.unreadable)}")
     if found.plain:
         said.append(f"{len(found.plain)} of {images} have a single colour: {few(found.plain)}")
-    if same.images:
-        across = sum(len(names) for places in same.across for names in places.values())
-        said.append(
-            f"{same.images} of {images} have the same pixels as another"
-            + (f", {across} of them as an image of another split" if across else "")
-            + (f", {dropped} of these dropped" if dropped else "")
-        )
     return said
 
 

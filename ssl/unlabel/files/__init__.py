@@ -62,9 +62,10 @@ def write_text(path: Path, text: str, durable: bool = True) -> None:
         part.write_text(text, encoding="utf-8")
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write `value` as JSON with sorted keys: equal values give equal bytes."""
-    write_text(path, json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+def write_json(path: Path, value: Any, durable: bool = True) -> None:
+    """Write `value` as JSON with sorted keys: equal values give equal bytes. See `write_text`."""
+    text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    write_text(path, text, durable)
 
 
 def write_table(path: Path, rows: list[dict[str, Any]], schema: pa.Schema | None = None) -> None:

@@ -57,6 +57,24 @@ def acquire(path: Path, doing: str) -> Iterator[None]:
                 path.unlink()
 
 
+def held(path: Path) -> bool:
+    """Does a process hold the lock file `path` now, here or on another machine?
+
+    One on another machine that was killed counts until it has shown no life for `SILENCE`.
+    """
+    with path.open("r+", encoding="utf-8", errors="replace") as file:
+        reaches = False
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            holder = _read(file)
+            reaches = holder is None or holder.host == platform.node()
+        except BlockingIOError:
+            return True
+        except OSError:  # the file system has no such locks
+            pass
+        return not reaches and time.time() - path.stat().st_mtime < SILENCE
+
+
 def _taken(path: Path, doing: str, this: Holder) -> IO[str]:
     """The lock file, once no other process holds it."""
     while True:

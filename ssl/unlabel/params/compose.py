@@ -17,7 +17,10 @@ from unlabel.params.settings import check, load, nearest_target
 
 # Overrides are part of a path, so only characters that no shell or file system changes.
 OVERRIDE = re.compile(r"[A-Za-z_][\w./@]*=[\w.+\-\[\],]*")
-SECTIONS = ("dataset", "encoder", "method", "optimizer", "training", "hardware", "features")
+SECTIONS = (
+    *("dataset", "encoder", "method", "optimizer", "training", "monitor", "hardware"),
+    "features",
+)
 UNSEEN = "placement"  # the section that no stage reads
 
 

@@ -2,13 +2,11 @@
 
 from collections.abc import Iterable
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from unlabel.features.parquet import Features
 from unlabel.metric import Metric, accuracies
-from unlabel.nn.nearest import nearest
+from unlabel.nn.nearest import vote
 from unlabel.probe import Probe, balanced, balanced_accuracy
 from unlabel.ranges import Count, Positive
 
@@ -39,22 +37,3 @@ class KNN(Probe):
         """Features (N, D), their labels (N,), queries (M, D), their labels (M,) -> a share."""
         votes = vote(bank, label, query, self.k, self.temperature)
         return (votes == truth).double().mean().item()
-
-
-def vote(bank: Tensor, label: Tensor, query: Tensor, k: int, temperature: float) -> Tensor:
-    """The class of each query: bank (N, D), its labels (N,), queries (M, D) -> (M,).
-
-    Section 3.4: each of the k nearest has the weight exp(s / T), s being the cosine similarity.
-    """
-    k, classes = min(k, len(bank)), int(label.max()) + 1
-    # Blocks of queries bound the memory. On a CPU their similarities should fit the cache, but of
-    # fewer queries the product is slower: for a bank of 60,000, of 64 by a quarter.
-    block = max(192, (1 << (22 if bank.device.type == "cpu" else 27)) // len(bank))
-    votes = []
-    length = bank.norm(dim=1).clamp(min=1e-12)
-    for part in query.split(block):
-        similarity, index = nearest(F.normalize(part, dim=1), bank, k, length)
-        weight = (similarity / temperature).exp()
-        one_hot = F.one_hot(label[index], classes).to(weight)  # (B, k, classes)
-        votes.append((weight[:, None] @ one_hot).squeeze(1).argmax(1))
-    return torch.cat(votes)

@@ -18,9 +18,8 @@ from unlabel.data.images import UNLABELLED, Images
 from unlabel.data.png import png
 from unlabel.features import parquet
 from unlabel.features.parquet import ALL, Features, Split
-from unlabel.nn.nearest import nearest
+from unlabel.nn.nearest import nearest, vote
 from unlabel.probe.invariance import similarities
-from unlabel.probe.knn import vote
 from unlabel.report import chart, sections
 from unlabel.report.chart import BLUE, GREY, Chart
 from unlabel.report.sections import Picture

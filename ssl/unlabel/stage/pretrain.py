@@ -1,15 +1,15 @@
 """Train a method's encoder."""
 
-import dataclasses
 import os
 import shutil
 import signal
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import yaml
@@ -19,7 +19,6 @@ from unlabel.analysis.collapse import ADVICE, collapse
 from unlabel.data import images
 from unlabel.data.expected import changed
 from unlabel.data.images import Data, Images
-from unlabel.data.labels import noisy, stratified
 from unlabel.errors import UserError
 from unlabel.files import lock
 from unlabel.fingerprint import fingerprint, targets
@@ -30,11 +29,22 @@ from unlabel.nn.distributed import any_process
 from unlabel.params import start
 from unlabel.params.settings import build, load, target
 from unlabel.progress import Progress
-from unlabel.seeds import derive, generator
-from unlabel.training import checkpoint, environment, fits, launch, nodes, pictures
+from unlabel.seeds import derive
+from unlabel.training import (
+    checkpoint,
+    environment,
+    examples,
+    fits,
+    launch,
+    monitor,
+    nodes,
+    pictures,
+)
 from unlabel.training.fits import Fitted
+from unlabel.training.followers import Followers
 from unlabel.training.log import Log
 from unlabel.training.loop import Training, fit
+from unlabel.training.monitor import Accuracy, Monitor
 
 SECONDS = float(
     os.environ.get("UNLABEL_CHECKPOINT_SECONDS", "10")
@@ -42,7 +52,15 @@ SECONDS = float(
 SHARE = 0.02  # at most, of the time that saving takes
 
 
-def run(params: Path, train: Path, state: Path, out: Path) -> None:
+def run(
+    params: Path,
+    train: Path,
+    state: Path,
+    out: Path,
+    validation: Path | None = None,
+    loggers: list[str] | None = None,
+    logs: Path = Path("logs"),
+) -> None:
     """Train a method on the images of a dataset, without their labels unless the method needs them.
 
     Writes params.yaml, encoder.safetensors, method.safetensors (what else the method has learned),
@@ -55,6 +73,10 @@ def run(params: Path, train: Path, state: Path, out: Path) -> None:
         train: the prepared training split, an Arrow file
         state: the folder of the training's state, removed at the end
         out: the folder to write the run into
+        validation: the prepared validation split, an Arrow file, on which monitor.every measures
+            the kNN accuracy; without it, or without labels, nobody knows it
+        loggers: the programs that get the log as it grows
+        logs: the folder that they write to
 
     Raises:
         UserError: if the settings are wrong, or `state` or `out` hold another run
@@ -66,7 +88,8 @@ def run(params: Path, train: Path, state: Path, out: Path) -> None:
     if files_read := start.digests(settings):
         identity |= {"files": files_read}
     if not launch.launched():
-        flags = {"params": params, "train": train, "state": state, "out": out}
+        flags: dict[str, launch.Flag] = {"params": params, "train": train, "state": state}
+        flags |= {"out": out, "validation": validation, "loggers": loggers, "logs": logs}
         if nodes.one():
             per_node, told = training.processes, state / "nodes"
             nodes.launch_here(training.nodes, per_node, told, "pretrain", **flags)
@@ -82,12 +105,20 @@ def run(params: Path, train: Path, state: Path, out: Path) -> None:
     leader = launch.leader()
     alone = lock.acquire(state / "lock", f"trains the run of {state}")
     with alone if leader else nullcontext():
-        _run(settings, training, identity, train, state, out)
+        _run(settings, training, identity, train, state, out, Seen(validation, loggers or [], logs))
         if leader:
             shutil.rmtree(state)
 
 
-def _together(training: Training, told: Path, flags: dict[str, Path]) -> None:
+class Seen(NamedTuple):
+    """What people see a training by, and where."""
+
+    validation: Path | None
+    loggers: Sequence[str]
+    logs: Path
+
+
+def _together(training: Training, told: Path, flags: dict[str, launch.Flag]) -> None:
     if training.nodes > 1:
         nodes.over(training.nodes, told, "pretrain", **flags)
     else:
@@ -101,6 +132,7 @@ def _run(
     train: Path,
     state: Path,
     out: Path,
+    seen: Seen,
 ) -> None:
     with launch.member(training.nodes * training.processes):
         done = _done(out, identity)  # the lock's last holder may have finished it
@@ -110,7 +142,8 @@ def _run(
             return
         hardware: Hardware = build(settings["hardware"], "hardware").resolve()
         hardware.configure()
-        examples, data = _examples(train, training, settings)
+        every = images.read(train)
+        chosen, data = examples.choose(every, train, training, settings)
         training, recipe, changes = _fitted(settings, data.size)
         method = _method(settings | {"method": recipe}, data, hardware)
         # Another kind of device, another precision or a compiled encoder comes to other bits.
@@ -119,7 +152,10 @@ def _run(
             "hardware.precision": hardware.precision,
             "hardware.compile": hardware.compile,
         }
-        log, seconds = _train(method, examples, settings, training, hardware, state, identity | on)
+        asked = build(settings["monitor"], "monitor") if "monitor" in settings else Monitor()
+        measured = monitor.accuracy(asked, every[0], seen.validation, hardware)
+        done_by = (settings, training, hardware, state, identity | on, measured, seen)
+        log, seconds = _train(method, chosen, *done_by)
     if not launch.leader():
         return
     out.mkdir(parents=True, exist_ok=True)
@@ -129,14 +165,14 @@ def _run(
     made = {} if recipe == settings["method"] else {"fitted": recipe}
     weights.write(out / "method.safetensors", rest, {"method": settings["method"], **made})
     files.write_table(out / "log.parquet", log.rows)
-    pictures.draw(out / "pictures.parquet", method, examples, hardware, settings["seed"])
+    pictures.draw(out / "pictures.parquet", method, chosen, hardware, settings["seed"])
     trained = log.steps * training.batch
     about: dict[str, Any] = {**identity, **environment.describe(hardware.device)}
     del about["settings"]  # these are in params.yaml
     about |= {
         "precision": hardware.precision,
         "compiled": hardware.compile,
-        "images": len(examples.id),
+        "images": len(chosen.id),
         "parameters": sum(p.numel() for p in method.encoder.parameters()),
         "labels": method.labels,
         "seconds": round(seconds, 3),
@@ -159,34 +195,6 @@ def _done(out: Path, identity: dict[str, Any]) -> bool:
     return True
 
 
-def _examples(train: Path, training: Training, settings: dict[str, Any]) -> tuple[Images, Data]:
-    """The images to train on: all, or a random subset that depends only on the seed.
-
-    If there are fewer than a budget asks for, all are used; if there are fewer than a variant asks
-    for, that is an error. A method that learns from labels gets only the images whose labels it may
-    see.
-    """
-    seed = settings["seed"]
-    examples, data = images.read(train)
-    size = len(examples.id)
-    if training.images is not None:
-        # A budget has time for this many at most; a variant is about exactly this many.
-        if training.images > size and "training.images=" in settings["run"]:
-            raise UserError(
-                f"training.images is {training.images}, but {train} has only {size}; "
-                "set it lower, or to null for all"
-            )
-        if training.images > size:
-            print(f"{settings['run']}: {train} has {size} images; all are used", file=sys.stderr)
-        size = min(training.images, size)
-        order = torch.randperm(len(examples.id), generator=generator(seed, "subset"))
-        examples = examples.take(order[:size].sort().values)
-    if target(settings["method"], "method").labels:
-        examples = _labelled(examples, training, data, settings)
-        size = len(examples.id)
-    return examples, dataclasses.replace(data, size=size)
-
-
 def _fitted(settings: dict[str, Any], images: int) -> Fitted:
     """The training and the method that fit so many images; says what was changed."""
     fitted = fits.fit(settings, images)
@@ -195,20 +203,6 @@ def _fitted(settings: dict[str, Any], images: int) -> Fitted:
             said = changed(key, planned, made, images)
             print(f"{settings['run']}: {said}", file=sys.stderr)
     return fitted
-
-
-def _labelled(examples: Images, training: Training, data: Data, settings: dict[str, Any]) -> Images:
-    """The images with labels that a method may learn from, some of them wrong on purpose."""
-    if not (examples.label >= 0).any():
-        raise UserError(
-            f"{settings['method']['_target_']} learns from labels, but no image of {data.name} "
-            "has one; choose a method that needs none"
-        )
-    seed = settings["seed"]
-    if training.labels < 1:
-        examples = examples.take(stratified(examples.label, training.labels, seed))
-    label = noisy(examples.label, training.label_noise, len(data.classes), seed)
-    return examples._replace(label=label)
 
 
 def _method(settings: dict[str, Any], data: Data, hardware: Hardware) -> Method:
@@ -229,21 +223,21 @@ def _method(settings: dict[str, Any], data: Data, hardware: Hardware) -> Method:
 
 def _train(
     method: Method,
-    examples: Images,
+    chosen: Images,
     settings: dict[str, Any],
     training: Training,
     hardware: Hardware,
     folder: Path,
     identity: dict[str, Any],
+    accuracy: Accuracy | None,
+    seen: Seen,
 ) -> tuple[Log, float]:
     """Train, from the saved state if there is one -> the log, and the seconds it took."""
     players = method.players()
     optimizers = [build(settings["optimizer"], "optimizer", module=each) for each in players]
-    steps = training.steps(len(examples.id)) if players else 0
-    log, path = (
-        Log(method, examples, steps, training.epochs, hardware),
-        folder / "state.safetensors",
-    )
+    steps = training.steps(len(chosen.id)) if players else 0
+    log = Log(method, chosen, steps, training.epochs, hardware, accuracy if players else None)
+    path = folder / "state.safetensors"
     start, before = 0, 0.0
     if path.exists():
         about = checkpoint.load(path, method, optimizers, identity)
@@ -255,15 +249,21 @@ def _train(
     terminated = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: terminated.set())
     progress = Progress(settings["run"], steps * training.batch, start * training.batch)
+    followers = Followers(settings["run"], folder, log, progress)
+    if launch.leader() and players:
+        followers.open(seen.loggers, seen.logs, settings)
+        followers.tell(start)
     began = saved = time.monotonic()
     wait = SECONDS
     lr = settings["optimizer"]["lr"]
-    examples = hardware.hold(examples)
+    chosen = hardware.hold(chosen)
     seed = settings["seed"]
-    loop = fit(method, examples, optimizers, training, hardware, seed, start, log.due)
+    loop = fit(method, chosen, optimizers, training, hardware, seed, start, log.due)
     for step, result in enumerate(loop if players else (), start + 1):
         log.add(step, result, lr)
         progress.advance(training.batch, log.last())
+        if launch.leader():
+            followers.tell(step)
         now = time.monotonic()
         stop = step < steps and any_process(terminated.is_set())
         if launch.leader() and step < steps and (stop or now - saved > wait):
@@ -273,9 +273,11 @@ def _train(
             wait = max(SECONDS, (saved - now) / SHARE)
         if stop:
             any_process(stop)  # waits for the process that saves
+            followers.close(finished=False)
             print(f"stopped after step {step}; start again to go on from there", file=sys.stderr)
             raise SystemExit(128 + signal.SIGTERM)
     progress.close()
+    followers.close(finished=True)
     if players and (why := collapse(log.rows[-1])):
         print(f"{settings['run']} collapsed: {why}. {ADVICE}", file=sys.stderr)
     return log, before + time.monotonic() - began

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 # How long the processes wait for one of them that hangs. None waits for a lock in this time: who
 # starts them holds it.
 PATIENCE = timedelta(seconds=float(os.environ.get("UNLABEL_PATIENCE_SECONDS", "1800")))
+Flag = Path | list[str] | None  # what a flag of a stage says; None if it is left out
 ALONE = ("--standalone",)
 # What gloo raises, or the store through which processes meet, if one hangs
 CONNECTION = ("RuntimeError", "DistBackendError", "DistNetworkError", "DistStoreError")
@@ -66,7 +67,7 @@ def leader() -> bool:
     return not launched() or os.environ["RANK"] == "0"
 
 
-def launch(processes: int, stage: str, **flags: Path) -> None:
+def launch(processes: int, stage: str, **flags: Flag) -> None:
     """Run a stage in several processes. They end when this one does, and all end if one fails.
 
     Raises `UserError` if one of them raises it, or is killed.
@@ -77,9 +78,12 @@ def launch(processes: int, stage: str, **flags: Path) -> None:
         explain(error.failures)
 
 
-def words(stage: str, flags: Mapping[str, Path]) -> list[str]:
+def words(stage: str, flags: Mapping[str, Flag]) -> list[str]:
     """The command of a stage, after `python`."""
-    given = [word for name, path in flags.items() for word in (f"--{name}", str(path))]
+    given = list[str]()
+    for name, value in flags.items():
+        if value:
+            given += [f"--{name}", *(value if isinstance(value, list) else [str(value)])]
     return ["-m", "unlabel", stage, *given]
 
 

@@ -12,20 +12,22 @@ from unlabel.method import Method
 from unlabel.metric import Metric
 from unlabel.nn import spectrum
 from unlabel.training.loop import Step
+from unlabel.training.monitor import Accuracy
 
 ROWS = 40  # about this many per training
 WATCHED = 256  # images whose features each row measures
 FIRST = (Metric("step", "step"), Metric("epoch", "epoch"), Metric("lr", "learning rate"))
 LAST = (Metric("deviation", "deviation"), Metric("effective_rank", "effective rank"))
+KNN = Metric("knn", "kNN accuracy, validation", share=True, better="higher", labels=True)
 
 
-def columns(logged: Iterable[Metric]) -> list[Metric]:
+def columns(logged: Iterable[Metric], monitored: bool = False) -> list[Metric]:
     """The columns of a training's log, of which the method has `logged` some.
 
-    An untrained encoder logs nothing and has no learning rate.
+    An untrained encoder logs nothing and has no learning rate, and nobody watches it.
     """
     own = list(logged)
-    return [*(FIRST if own else FIRST[:2]), *own, *LAST]
+    return [*(FIRST if own else FIRST[:2]), *own, *LAST, *([KNN] if own and monitored else [])]
 
 
 class Log:
@@ -33,11 +35,20 @@ class Log:
 
     A row has the step, the epoch, the mean loss since the row before, the learning rate and the
     method's own measures. It also has the deviation and the effective rank of the features of some
-    fixed images, as the encoder computes them outside training.
+    fixed images, as the encoder computes them outside training. Now and then it has their
+    `accuracy`, always at the start and at the end.
     """
 
-    def __init__(self, method: Method, images: Images, steps: int, epochs: int, hardware: Hardware):
-        self.method, self.hardware = method, hardware
+    def __init__(
+        self,
+        method: Method,
+        images: Images,
+        steps: int,
+        epochs: int,
+        hardware: Hardware,
+        accuracy: Accuracy | None = None,
+    ):
+        self.method, self.hardware, self.accuracy = method, hardware, accuracy
         self.watched = hardware.pixels(images.image[:WATCHED])
         self.steps, self.epochs = steps, epochs
         self.every = max(1, min(100, steps // ROWS))
@@ -66,8 +77,10 @@ class Log:
         return step % self.every == 0 or step == self.steps
 
     def last(self) -> dict[str, float]:
-        """What a progress bar shows."""
-        return {key: value for key, value in self.rows[-1].items() if key.startswith("loss")}
+        """What a progress bar shows: the losses, and how good the features are."""
+        shown = {key: value for key, value in self.rows[-1].items() if key.startswith("loss")}
+        good = KNN.name if self.accuracy else "effective_rank"
+        return shown | {good: next(row[good] for row in reversed(self.rows) if good in row)}
 
     def state(self, step: int) -> dict[str, Any]:
         """What `resume` takes. Raises `UserError` if a loss is not finite, so it is never saved."""
@@ -102,8 +115,18 @@ class Log:
             h = encoder(self.watched).float()
         if not h.isfinite().all():
             self._diverged("the features are not finite", step)
-        encoder.train(training)
-        return {
+        measured = {
             "deviation": float(spectrum.deviation(h)),
             "effective_rank": float(spectrum.effective_rank(h)),
         }
+        if self.accuracy and self._due(step):
+            measured[KNN.name] = self.accuracy(encoder)
+        encoder.train(training)
+        return measured
+
+    def _due(self, step: int) -> bool:
+        """Is the accuracy to be measured in the row of this step?"""
+        if step in (0, self.steps):
+            return True
+        assert self.accuracy is not None
+        return self.accuracy.due(self.rows[-1]["epoch"], self.epochs * step / self.steps)

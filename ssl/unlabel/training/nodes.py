@@ -28,7 +28,7 @@ def one() -> bool:
     return MEETING in os.environ
 
 
-def over(nodes: int, told: Path, stage: str, **flags: Path) -> None:
+def over(nodes: int, told: Path, stage: str, **flags: launch.Flag) -> None:
     """Run a stage on all machines of this Slurm job. They end when one fails, or this process does.
 
     The folder `told` is for what the machines tell this one. Raises `UserError` outside Slurm, and
@@ -59,7 +59,7 @@ def over(nodes: int, told: Path, stage: str, **flags: Path) -> None:
         _explain(status, told, nodes)
 
 
-def launch_here(nodes: int, processes: int, told: Path, stage: str, **flags: Path) -> None:
+def launch_here(nodes: int, processes: int, told: Path, stage: str, **flags: launch.Flag) -> None:
     """Start the processes of this machine, which meet those of the others. Exits if some fail."""
     first = os.environ["SLURM_PROCID"] == "0"  # on the machine of the process that called srun
     where = ["--nnodes", str(nodes), "--rdzv-backend", "c10d", "--max-restarts", "0"]

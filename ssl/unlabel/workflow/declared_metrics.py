@@ -39,7 +39,8 @@ def declared(
     moved = {name: settings["probe"][name] for name in settings["transfer"]["probes"]}
     # Many runs differ in what no metric depends on.
     recipes = (json.dumps(each) for each in (settings["method"], probes, moved))
-    return _declared(*recipes, tuple(transforms), tuple(transfer), labelled)
+    monitored = labelled and settings["monitor"]["every"] is not None
+    return _declared(*recipes, tuple(transforms), tuple(transfer), labelled, monitored)
 
 
 def joined(several: Iterable[Declared]) -> list[Metric]:
@@ -80,13 +81,14 @@ def _declared(
     transforms: Sequence[str],
     transfer: Sequence[str],
     labelled: bool,
+    monitored: bool,
 ) -> Declared:
     logged, projector = _method(json.loads(method))
     metrics = [metric for metric in _probed(probes) if labelled or not metric.labels]
     # An encoder is tried on another dataset without its projector.
     taken = [metric for metric in _probed(moved) if not metric.projector]
     metrics += [transferred(metric, dataset) for dataset in transfer for metric in taken]
-    metrics += [_prefixed("log", metric) for metric in log.columns(logged)]
+    metrics += [_prefixed("log", metric) for metric in log.columns(logged, monitored)]
     metrics += [_prefixed("run", metric) for metric in NUMBERS]
     fitting = [metric for metric in metrics if projector or not metric.projector]
     return tuple(each for metric in fitting for each in _of_each(metric, transforms))

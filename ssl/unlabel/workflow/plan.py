@@ -21,6 +21,7 @@ from unlabel.params import planned_code
 from unlabel.params.command_line import ChosenDataset
 from unlabel.params.study import Study
 from unlabel.run import Run
+from unlabel.training import loggers
 from unlabel.workflow import planned_files
 from unlabel.workflow.freeze import (
     Entries,
@@ -116,8 +117,12 @@ class Plan:
     def fits(self, runs: Iterable[Run]) -> Iterator[str]:
         """What few images mean for planned runs: what is left out, and what will be changed.
 
-        Raises `UserError` if one cannot work with its images.
+        Raises `UserError` if one cannot work with its images, or asks for a logger that is not
+        installed.
         """
+        runs = list(runs)
+        for name in sorted({name for run in runs for name in self.runs.loggers(run)}):
+            loggers.check(name)
         found = {run: self.runs.fit(run, self.datasets.expected(run.dataset)) for run in runs}
         for name in dict.fromkeys(run.dataset for run in found):
             for remark in remarks(self.datasets.expected(name).images or {}):
@@ -154,6 +159,24 @@ class Plan:
             return f"data/runs/{run.folder}/state.{self.runs.frozen(run).stem}"
 
         return folder
+
+    def monitored(self, **known: str) -> Callable[[Any], list[str]]:
+        """The images on which a training's kNN accuracy is measured; none where it is not.
+
+        A function of the wildcards that are not `known`.
+        """
+
+        def images(wildcards: Any) -> list[str]:
+            run = run_of(wildcards, known)
+            on = self.runs.monitored(run) and self.datasets.labelled(run.dataset)
+            return [f"data/prepared/{run.dataset}/validation.arrow"] if on else []
+
+        return images
+
+    def seen(self, **known: str) -> Callable[[Any, Any], str]:
+        """The flags of a training for those who follow it, by its wildcards and its input."""
+
+        return lambda wildcards, input: self.runs.seen(run_of(wildcards, known), input.validation)
 
     def weights(self, **known: str) -> Callable[[Any], list[str]]:
         """The encoders that a run needs of others, as a function of the wildcards not `known`."""

@@ -1,6 +1,7 @@
 """The runs of a plan: the frozen settings of each of their stages."""
 
-from collections.abc import Callable, Iterator, Mapping
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from unlabel.workflow.freeze import (
 Changes = dict[str, list[Any]]  # see `image_fit`
 MEASURE = "measure"  # the stage of a probe on request; its name follows
 SECTIONS = {  # the settings that each stage reads, or whose code it runs
-    "pretrain": ("hardware", "training", "optimizer", "encoder", "method"),
+    "pretrain": ("hardware", "training", "monitor", "optimizer", "encoder", "method"),
     "features": ("hardware", "encoder", "method", "features"),
     "probe": ("hardware", "probe"),
     "transfer": ("hardware", "encoder", "transfer", "probe"),
@@ -88,6 +89,20 @@ class PlannedRuns:
         """Does a planned run's method train anything? `random` does not."""
         return bool(self.entries[run.folder]["pretrain"]["trains"])
 
+    def monitored(self, run: Run) -> bool:
+        """Is a planned run's kNN accuracy measured while it trains?"""
+        return bool(self.entries[run.folder]["pretrain"].get("monitored"))
+
+    def seen(self, run: Run, validation: Sequence[str]) -> str:
+        """The flags of a planned run's training for those who follow it."""
+        loggers = self.loggers(run)
+        flags = ["--validation", *validation] if validation else []
+        return shlex.join([*flags, *(["--loggers", *loggers] if loggers else [])])
+
+    def loggers(self, run: Run) -> list[str]:
+        """What gets a planned run's log as it grows."""
+        return list(self.entries[run.folder]["pretrain"].get("loggers", ()))
+
     def placement(self, run: Run) -> Placement:
         """Where a planned run's jobs compute."""
         found: Placement = build(self.entries[run.folder]["pretrain"]["placement"], compose.UNSEEN)
@@ -146,7 +161,10 @@ class PlannedRuns:
             stages["pretrain"]["weights"] = weights
         # a method without a loss has nothing to train
         stages["pretrain"]["placement"] = settings[compose.UNSEEN]
-        stages["pretrain"]["trains"] = bool(target(settings["method"], "method").logs)
+        trains = bool(target(settings["method"], "method").logs)
+        seen = {"monitored": settings["monitor"].get("every") is not None}
+        seen["loggers"] = settings["monitor"].get("loggers", [])
+        stages["pretrain"] |= {"trains": trains} | (seen if trains else {})
         return stages
 
     def _settings_of(
@@ -158,6 +176,9 @@ class PlannedRuns:
             kind, _, probe = stage.partition(" ")
             named = [*SECTIONS[kind], *(["start"] if stage == "pretrain" else [])]
             shared = {section: settings[section] for section in named if section in settings}
+            if stage == "pretrain":  # nothing that is made depends on who gets the log
+                shared["monitor"] = {**settings["monitor"]}
+                shared["monitor"].pop("loggers", None)
             if kind == "transfer":
                 probes = settings["transfer"]["probes"]
                 shared["probe"] = {name: settings["probe"][name] for name in probes}

@@ -1,0 +1,117 @@
+"""Loggers get each row of a log once, also after a kill."""
+
+import gc
+import math
+import signal
+import sys
+
+import pandas as pd
+import pytest
+import yaml
+
+from support.models import about, composed
+from unlabel.data import images
+from unlabel.errors import UserError
+from unlabel.stage import pretrain
+from unlabel.training import checkpoint, loggers
+
+RUN = "tiny/digits/simclr/base/0"
+
+
+@pytest.fixture
+def killed(digits, tmp_path, monkeypatch):
+    """A folder with a training that was killed after some steps, and what goes on with it."""
+    images.write(tmp_path / "train.arrow", digits, about(digits))
+    images.write(tmp_path / "validation.arrow", digits.take(slice(100)), about(digits))
+    settings = composed("simclr", "monitor.every=1") | {"run": RUN}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(settings))
+
+    def train(*names: str) -> pd.DataFrame:
+        names_ = ("params.yaml", "train.arrow", "state", "out", "validation.arrow")
+        pretrain.run(*(tmp_path / name for name in names_), list(names), tmp_path / "logs")
+        return pd.read_parquet(tmp_path / "out/log.parquet")
+
+    def go_on(*names: str) -> pd.DataFrame:
+        save, saved = checkpoint.save, []
+
+        def cut_off(*arguments):
+            if len(saved) < 3:
+                save(*arguments)
+            saved.append(None)
+            if len(saved) == 5:  # two steps after the last state
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(pretrain, "SECONDS", 0)
+        monkeypatch.setattr(pretrain, "SHARE", math.inf)
+        monkeypatch.setattr(checkpoint, "save", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            train(*names)
+        monkeypatch.setattr(checkpoint, "save", save)
+        return train(*names)
+
+    before = signal.getsignal(signal.SIGTERM)
+    yield tmp_path, go_on
+    signal.signal(signal.SIGTERM, before)
+
+
+def same(log: pd.DataFrame, column: str, there: list[tuple[int, float]]) -> None:
+    known = log[["step", column]].dropna()
+    assert [step for step, _ in there] == known["step"].tolist()
+    assert [value for _, value in there] == pytest.approx(known[column].tolist(), rel=1e-6)
+
+
+def test_tensorboard_has_each_step_once_after_a_kill(killed):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
+
+    folder, go_on = killed
+    log = go_on("tensorboard")
+    (path,) = (folder / "logs/tensorboard" / RUN).iterdir()
+    found: dict[str, list[tuple[int, float]]] = {}
+    for event in LegacyEventFileLoader(str(path)).Load():
+        for value in event.summary.value:
+            found.setdefault(value.tag, []).append((event.step, value.simple_value))
+    assert found.keys() == set(log) - {"step"}
+    for column, there in found.items():
+        same(log, column, there)
+
+
+# of DVC's library for git, which DVCLive loads
+@pytest.mark.filterwarnings("ignore:.*:ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_dvclive_has_each_step_once_after_a_kill(killed):
+    pytest.importorskip("dvclive")
+    folder, go_on = killed
+    log = go_on("dvclive")
+    tables = list((folder / "logs/dvclive" / RUN / "plots/metrics").glob("*.tsv"))
+    assert {path.stem for path in tables} == set(log) - {"step"}
+    for path in tables:
+        table = pd.read_csv(path, sep="\t")
+        same(log, path.stem, list(zip(table["step"], table[path.stem], strict=True)))
+    assert not list((folder / "logs/dvclive").rglob("dvc.yaml"))
+    gc.collect()  # what it leaves open is noticed here
+
+
+def test_a_logger_that_fails_does_not_end_the_training(killed, monkeypatch, capsys):
+    class Full(loggers.Logger):
+        def __init__(self, folder, run, settings):
+            pass
+
+        def add(self, row):
+            if row["step"]:
+                raise OSError("No space left on device")
+
+    monkeypatch.setattr(loggers, "opened", lambda name, *more: Full(*more))
+    monkeypatch.setattr(loggers, "check", lambda name: None)
+    _, go_on = killed
+    assert len(go_on("tensorboard")) == 9
+    said = "tensorboard failed (No space left on device); the training goes on without it"
+    assert capsys.readouterr().err.count(said) == 2  # before the kill and after it
+
+
+def test_a_logger_that_is_not_installed_is_refused_by_the_name_of_its_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    with pytest.raises(UserError, match=r"names wandb, which is not installed; .*unlabel\[wandb\]"):
+        loggers.check("wandb")
+    with pytest.raises(UserError, match="'tensorbord'; did you mean 'tensorboard'"):
+        loggers.check("tensorbord")
