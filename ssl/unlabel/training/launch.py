@@ -113,17 +113,18 @@ def explain(failures: Sequence[Failure]) -> NoReturn:
     said = [each["message"].partition(": ") for each in recorded]
     if text := next((text for kind, _, text in said if kind == UserError.__name__), ""):
         raise UserError(text)
+    # before signals, as torchrun kills a process that hangs
+    if any(kind in CONNECTION and re.search(r"(?i)timed? ?out", text) for kind, _, text in said):
+        raise UserError(
+            f"a process did not answer the others for {PATIENCE.total_seconds() / 60:g} minutes, "
+            "so all were ended; start again to go on from the last state that was saved"
+        )
     for each in failures:
         if each.exitcode < 0 and each.exitcode != -signal.SIGTERM:
             raise UserError(
                 f"process {each.process} was ended by {each.signal}, and with it the others; "
                 "start again to go on from the last state that was saved"
             )
-    if any(kind in CONNECTION and re.search(r"(?i)timed? ?out", text) for kind, _, text in said):
-        raise UserError(
-            f"a process did not answer the others for {PATIENCE.total_seconds() / 60:g} minutes, "
-            "so all were ended; start again to go on from the last state that was saved"
-        )
     if recorded:
         first = min(recorded, key=lambda each: int(each["extraInfo"]["timestamp"]))
         sys.exit(first["extraInfo"]["py_callstack"])
