@@ -93,12 +93,6 @@ class PlannedRuns:
         """Is a planned run's kNN accuracy measured while it trains?"""
         return bool(self.entries[run.folder]["pretrain"].get("monitored"))
 
-    def seen(self, run: Run, validation: Sequence[str]) -> str:
-        """The flags of a planned run's training for those who follow it."""
-        loggers = self.loggers(run)
-        flags = ["--validation", *validation] if validation else []
-        return shlex.join([*flags, *(["--loggers", *loggers] if loggers else [])])
-
     def loggers(self, run: Run) -> list[str]:
         """What gets a planned run's log as it grows."""
         return list(self.entries[run.folder]["pretrain"].get("loggers", ()))
@@ -199,3 +193,9 @@ def say(planned: Mapping[Run, Changes]) -> Iterator[str]:
     every = len({run.method for run in planned})
     for line, names in methods.items():
         yield line + ("" if len(names) == every else f" ({', '.join(names)})")
+
+
+def followed(loggers: Sequence[str], validation: Sequence[str]) -> str:
+    """The flags of a training for those who follow it."""
+    flags = ["--validation", *validation] if validation else []
+    return shlex.join([*flags, *(["--loggers", *loggers] if loggers else [])])
