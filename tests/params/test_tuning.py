@@ -5,13 +5,14 @@ from typing import Any
 import pytest
 import yaml
 
-from support.models import METHODS, PARAMS, composed
+from support.models import PARAMS, TRAINED, composed
 from unlabel.params import study
 from unlabel.params.compose import split
 from unlabel.params.settings import load
 
 ASKED = study.read(PARAMS, "tuning")
-TUNED = [name for name in METHODS if name not in ("random", "supervised")]  # the references
+NEITHER = ("supervised", "distillation")  # a reference, and what needs a teacher of the user's
+TUNED = [name for name in TRAINED if name not in NEITHER]
 
 
 def rate(name: str) -> float:

@@ -9,11 +9,10 @@ import os
 import pytest
 
 from support.courses import course
-from support.models import METHODS, PARAMS
+from support.models import PARAMS, TRAINED
 from unlabel.hardware import Hardware
 from unlabel.params.settings import load
 
-TRAINED = [name for name in METHODS if name != "random"]
 SOME = ["vae", "diffusion", "gan", "bigan", "moco_v3"]
 
 

@@ -27,7 +27,6 @@ class DeepClusterV2(Method):
     waiting: Tensor  # images since the last clustering ()
     centroids: Tensor  # (heads, K, d)
     assignments: Tensor  # (heads, N)
-    since: int | None  # what `waiting` is, for the processor; None: not known yet
 
     def __init__(
         self,
@@ -45,14 +44,14 @@ class DeepClusterV2(Method):
         super().__init__(encoder, data)
         self.augment, self.iterations, self.temperature = augment, iterations, temperature
         self.project = mlp(encoder.dim, width, dim)
-        self.every, self.since = every * data.size, None
+        self.every, self.since = every * data.size, -1  # `waiting`, once it was read
         self.register_buffer("bank", torch.zeros(2, data.size, dim))
         self.register_buffer("waiting", torch.zeros((), dtype=torch.long))
         self.register_buffer("centroids", F.normalize(torch.randn(heads, clusters, dim), dim=2))
         self.register_buffer("assignments", torch.full((heads, data.size), UNSEEN))
 
     def step(self, batch: Batch) -> Iterator[Tensor]:
-        if self.since is None:  # read once, as a GPU waits for it
+        if self.since < 0:  # read once, as a GPU waits for it
             self.since = int(self.waiting)
         if self.since + len(batch.x) * world() > self.every and self.bank.any():
             self.cluster()
@@ -63,19 +62,17 @@ class DeepClusterV2(Method):
         yield torch.stack(losses).mean()
         index = gather(batch.i)
         self.bank[:, index] = torch.stack([gather(each.detach()) for each in z]).to(self.bank)
-        self.waiting += len(index)
         self.since += len(index)
+        self.waiting.fill_(self.since)
 
     @torch.no_grad()
     def cluster(self) -> None:
         """Cluster what the bank has. Heads take turns with the two views' embeddings."""
         seen = self.bank[0].any(1)
         for head, centroids in enumerate(self.centroids):
-            bank = self.bank[head % 2, seen]
-            found, assigned = k_means(bank, len(centroids), self.iterations)
+            found, assigned = k_means(self.bank[head % 2, seen], len(centroids), self.iterations)
             centroids[: len(found)] = found
             self.assignments[head, seen] = assigned
-        self.waiting.zero_()
         self.since = 0
 
     def embed(self, h: Tensor) -> Tensor:
@@ -86,9 +83,6 @@ class DeepClusterV2(Method):
 
 
 def predict(z: Tensor, centroids: Tensor, y: Tensor, temperature: float) -> Tensor:
-    """Cross-entropy of clusters y (B,), predicted from similarities: (B, D), (K, D) -> ().
-
-    Images that have not been clustered yet count as 0.
-    """
+    """Cross-entropy of clusters y (B,), which is 0 for the unseen: (B, D), (K, D) -> ()."""
     logits = cosine_similarities(z, centroids) / temperature
     return F.cross_entropy(logits, y, ignore_index=UNSEEN, reduction="none").mean()

@@ -60,9 +60,8 @@ class DINO(Method):
         self.prototypes.requires_grad_(batch.t >= self.frozen)
         views = [self.augment(batch.x), self.augment_(batch.x)]
         t = torch.cat([self.teacher(view) for view in views])  # (2B, K)
-        local = [self.local(batch.x) for _ in range(self.crops)]
         s = [self.student(view) for view in views]  # (B, K) each
-        s += in_one_pass(self.student, local)
+        s += in_one_pass(self.student, [self.local(batch.x) for _ in range(self.crops)])
         p = ((t - self.centre) / self.temperature_at(batch.t)).softmax(1)
         self.measure(lambda: {"prototypes_used": perplexity(average(p.mean(0)))})
         yield cross_prediction([each / self.temperature for each in s], p.chunk(2))  # equation 3

@@ -8,8 +8,8 @@ from unlabel.augment import Augment
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
 from unlabel.method.ibot import IBOT
-from unlabel.method.swav import sinkhorn
 from unlabel.nn.distributed import gather, local_rows
+from unlabel.nn.losses import sinkhorn
 from unlabel.ranges import Count, Natural, NonNegative, PartialShare, Positive, Share
 
 

@@ -73,7 +73,6 @@ class MoCo(Method):
         order = (torch.randperm if self.shuffle else torch.arange)(n, device=x_q.device)
         x_k = local_rows(gather(x_k)[order])
         with in_turn(self) if self.splits > 1 else nullcontext():
-            # On a CPU, one pass would round queries' gradients in another way than results have it.
             plain = not (self.encoder.chunk or self.encoder.compiled)
             q = pass_in_parts(self.query, x_q, self.splits, one_pass=plain and x_q.is_cuda)
             k = pass_in_parts(self.key, x_k, self.splits, one_pass=plain)

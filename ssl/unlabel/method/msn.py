@@ -13,11 +13,11 @@ from unlabel.encoder import Encoder
 from unlabel.method import LOSS, Batch
 from unlabel.method._patches import PatchMethod, count_hidden, with_patches
 from unlabel.method._views import compare, in_one_pass
-from unlabel.method.swav import sinkhorn
 from unlabel.metric import Metric
 from unlabel.nn.distributed import gather, local_rows
 from unlabel.nn.draws import uniform
 from unlabel.nn.layers import Prototypes, Teacher, cosine, mlp
+from unlabel.nn.losses import sinkhorn
 from unlabel.ranges import Count, Natural, NonNegative, PartialShare, Positive, Share
 
 

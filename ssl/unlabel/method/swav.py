@@ -12,7 +12,7 @@ from unlabel.method import Batch, Method
 from unlabel.method._views import compare, in_one_pass
 from unlabel.nn.distributed import gather, local_rows
 from unlabel.nn.layers import Prototypes, mlp
-from unlabel.nn.losses import cross_prediction
+from unlabel.nn.losses import cross_prediction, sinkhorn
 from unlabel.ranges import Count, Natural, Positive, Share
 
 
@@ -80,12 +80,3 @@ class SwAV(Method):
     def show(self, x: Tensor) -> dict[str, Tensor]:
         local = {"a local view": self.local(x)} if self.crops else {}
         return compare(self, x, self.augment(x), self.augment(x)) | local
-
-
-@torch.no_grad()
-def sinkhorn(scores: Tensor, epsilon: float, iterations: int) -> Tensor:
-    """Equations 3 to 5: similarities with prototypes (B, K) -> codes (B, K); rows sum to 1."""
-    log_q = scores.float() / epsilon
-    for _ in range(iterations):
-        log_q = log_q.log_softmax(0).log_softmax(1)
-    return log_q.exp()

@@ -99,8 +99,8 @@ def split(x: Tensor, splits: int) -> tuple[Tensor, ...]:
 def pass_in_parts(network: nn.Module, x: Tensor, splits: int, one_pass: bool) -> Tensor:
     """Apply a network to images (b, ...), of which batch norm sees `split(x, splits)` in turn.
 
-    With `one_pass`, all else sees them together, which takes fewer operations. The outcome differs
-    by rounding at most.
+    With `one_pass`, all else sees them together, which takes fewer operations. Gradients are then
+    rounded in another way, so MoCo's queries do not take it on a CPU, whose results are published.
     """
     parts = split(x, splits)
     if not one_pass or len(parts) == 1:

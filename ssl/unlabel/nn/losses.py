@@ -67,3 +67,12 @@ def retrieval(logits: Tensor, target: Tensor) -> dict[str, Tensor]:
         "contrastive_accuracy": (logits.argmax(1) == target).float().mean(),
         "mutual_information_bound": candidates.log() - F.cross_entropy(logits, target),
     }
+
+
+@torch.no_grad()
+def sinkhorn(scores: Tensor, epsilon: float, iterations: int) -> Tensor:
+    """SwAV, equations 3 to 5: similarities with prototypes (B, K) -> codes (B, K); rows sum to 1."""
+    log_q = scores.float() / epsilon
+    for _ in range(iterations):
+        log_q = log_q.log_softmax(0).log_softmax(1)
+    return log_q.exp()

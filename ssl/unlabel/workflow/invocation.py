@@ -57,8 +57,7 @@ class Invocation:
             self._meet(workflow)
             chosen = command_line.asked(config, params, _typed(workflow, config))
             self.plan = Plan.current(params, chosen=chosen)
-            here = len(devices.shared())
-            gpus = resources.gpus(config["gpu"], self.cluster or not self.main, here)
+            gpus = resources.gpus(config["gpu"], self.cluster or not self.main, _limit(workflow))
             self.requests = resources.Requests(self.plan, gpus, self.cluster)
             built = study.read(params, names["study"]).first
             self.budget = self.asked or built.budget or names["budget"]
@@ -68,8 +67,6 @@ class Invocation:
                 print(f"left out: {why}", file=sys.stderr)
             self.runs = [run for _, run in self.study.runs(params, self.budget)]
             self.report = self.plan.report(self.study, self.budget)
-        if self.main and not self.cluster and "gpu_slots" not in workflow.global_resources:
-            workflow.register_resource("gpu_slots", SLOTS * here)
         if self.main:  # profiles name it before the plan is complete
             os.environ[ENVIRONMENT] = ""
 
@@ -199,6 +196,15 @@ def _foretell(
                 say(each)
         if look:
             planned_jobs.say(summary(jobs), of_rules=True)
+
+
+def _limit(workflow: Any) -> int:
+    """Let jobs hold no more slots of GPUs than this machine has, unless the user says; its GPUs."""
+    here = len(devices.shared())
+    is_main = workflow.exec_mode.name == "DEFAULT" and workflow.resource_settings.nodes is None
+    if is_main and "gpu_slots" not in workflow.global_resources:
+        workflow.register_resource("gpu_slots", SLOTS * here)
+    return here
 
 
 def params_folder(workflow: Any) -> Path:
