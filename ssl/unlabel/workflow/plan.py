@@ -34,7 +34,7 @@ from unlabel.workflow.freeze import (
 )
 from unlabel.workflow.planned_datasets import PlannedDatasets
 from unlabel.workflow.planned_probes import PlannedProbes
-from unlabel.workflow.planned_runs import PlannedRuns, say
+from unlabel.workflow.planned_runs import PlannedRuns, followed, say
 from unlabel.workflow.planned_statements import PlannedStatements
 from unlabel.workflow.planned_studies import PlannedStudies
 
@@ -161,10 +161,7 @@ class Plan:
         return folder
 
     def monitored(self, **known: str) -> Callable[[Any], list[str]]:
-        """The images on which a training's kNN accuracy is measured; none where it is not.
-
-        A function of the wildcards that are not `known`.
-        """
+        """The images on which a training's kNN accuracy is measured; none where it is not."""
 
         def images(wildcards: Any) -> list[str]:
             run = run_of(wildcards, known)
@@ -175,7 +172,10 @@ class Plan:
 
     def seen(self, **known: str) -> Callable[[Any, Any], list[str]]:
         """The flags of a training for those who follow it, by its wildcards and its input."""
-        return lambda wildcards, input: self.runs.seen(run_of(wildcards, known), input.validation)
+        loggers = self.runs.loggers
+        return lambda wildcards, input: followed(
+            loggers(run_of(wildcards, known)), input.validation
+        )
 
     def weights(self, **known: str) -> Callable[[Any], list[str]]:
         """The encoders that a run needs of others, as a function of the wildcards not `known`."""

@@ -92,11 +92,6 @@ class PlannedRuns:
         """Is a planned run's kNN accuracy measured while it trains?"""
         return bool(self.entries[run.folder]["pretrain"].get("monitored"))
 
-    def seen(self, run: Run, validation: Sequence[str]) -> list[str]:
-        """The flags of a planned run's training for those who follow it."""
-        given = {"--validation": validation, "--loggers": self.loggers(run)}
-        return [word for flag, words in given.items() if words for word in (flag, *words)]
-
     def loggers(self, run: Run) -> list[str]:
         """What gets a planned run's log as it grows."""
         return list(self.entries[run.folder]["pretrain"].get("loggers", ()))
@@ -197,3 +192,9 @@ def say(planned: Mapping[Run, Changes]) -> Iterator[str]:
     every = len({run.method for run in planned})
     for line, names in methods.items():
         yield line + ("" if len(names) == every else f" ({', '.join(names)})")
+
+
+def followed(loggers: Sequence[str], validation: Sequence[str]) -> list[str]:
+    """The flags of a training for those who follow it."""
+    given = {"--validation": validation, "--loggers": loggers}
+    return [word for flag, words in given.items() if words for word in (flag, *words)]
