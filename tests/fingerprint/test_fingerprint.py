@@ -267,6 +267,18 @@ def test_where_names_cannot_be_followed_the_whole_module_counts(package, stateme
     assert again(package, (LOSSES, "def f(): return 1", "def f(): return 2")) == {"simclr"}
 
 
+@pytest.mark.parametrize("statement", ["from unlabel.nn import losses", "import unlabel.nn.losses"])
+@pytest.mark.parametrize(
+    ("taken", "use"),
+    [("from unlabel.nn import losses", "losses.f()"), ("from unlabel import nn", "nn.losses.f()")],
+)
+def test_a_module_counts_whose_package_imports_it(package, statement, taken, use):
+    edit(package, added("def f(): return 1"), ("nn/__init__.py", "", f"\n{statement}\n"))
+    edit(package, (SIMCLR, "import torch\n", f"import torch\n{taken}\n"))
+    edit(package, (SIMCLR, FIRST, f"{FIRST}    {use}\n"))
+    assert "simclr" in again(package, (LOSSES, "def f(): return 1", "def f(): return 2"))
+
+
 def test_other_targets_of_a_module_do_not_count(package):
     first = now("unlabel.training.optimizer.sgd")
     edit(package, ("training/optimizer.py", "", "\n\ndef other(): pass\n"))

@@ -81,7 +81,7 @@ class _Reach:
         module, name = taken
         if not is_ours(module):
             return
-        if name and file_of(f"{module}.{name}") and name not in source_of(module).binding:
+        if name and _is_submodule(taken):
             module, name = f"{module}.{name}", ""
         self.name(module, name or attribute or EVERYTHING)
 
@@ -108,6 +108,14 @@ class _Reach:
         new = set(numbers) - self.counted[source.name]
         self.counted[source.name] |= new
         self._todo += [(source, source.parts[number]) for number in new]
+
+
+def _is_submodule(taken: Taken) -> bool:
+    """Is it a module in a package that means nothing else by its name, but may import it?"""
+    source = source_of(taken.module)
+    bound = (source.parts[k] for k in source.binding.get(taken.name, ()))
+    only = all(each.is_import and taken in each.imported(taken.name) for each in bound)
+    return only and file_of(f"{taken.module}.{taken.name}") is not None
 
 
 def code() -> str:
