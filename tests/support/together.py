@@ -39,6 +39,8 @@ CASES = [Case(name) for name in TRAINED] + [
     Case("denoising", "method.corruption=gaussian"),
     Case("denoising", "method.corruption=salt_and_pepper"),
     Case("dino", "method.crops=2"),
+    # in the third epoch, one process alone has images that no epoch had
+    Case("distillation", "method.cached=true", Training(epochs=3, batch=20)),
     Case("dino", "encoder.norm=none,method.norm=false", PARTS),
     Case("inpainting", "method.adversarial=0.1"),
     Case("instance_discrimination", "method.negatives=8,method.proximal=30.0"),

@@ -78,8 +78,12 @@ def _named(model: str | None) -> str:
     known = _library().list_models()
     if model is None:
         raise UserError("encoder.model is null; name a network of timm, as encoder.model=resnet50")
-    if model.partition(".")[0] not in known:
+    name, _, weights = model.partition(".")
+    if name not in known:
         raise UserError(f"encoder.model is {model!r}; {did_you_mean(model, known)}")
+    tags = _library().list_models(f"{name}.*", include_tags=True) if weights else []
+    if weights and model not in tags:
+        raise UserError(f"encoder.model is {model!r}; {did_you_mean(model, [name, *tags])}")
     return model
 
 

@@ -57,8 +57,7 @@ class Torchvision(Network):
                 f"({reason(error)}); fetch them elsewhere and put them into data/weights, or start "
                 "again with a network connection"
             ) from error
-        last = list(tensors)[-2:]  # the classifier's weight and bias
-        return {k: v for k, v in tensors.items() if k not in last}, cls.recorded(settings)
+        return without_last_layer(tensors), cls.recorded(settings)
 
     def _pooled(self, x: Tensor) -> Tensor:
         h: Tensor = self.net(self.normalise(x))
@@ -78,6 +77,12 @@ class Torchvision(Network):
                 return h
             x = h if h.ndim != 4 else x
         return self.net(x)[:, :, None, None]
+
+
+def without_last_layer(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A network's tensors without those of its classifier, which may have a bias or none."""
+    last = list(tensors)[-1].rpartition(".")[0]
+    return {k: v for k, v in tensors.items() if k.rpartition(".")[0] != last}
 
 
 def _named(model: str) -> str:

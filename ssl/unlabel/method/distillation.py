@@ -68,9 +68,9 @@ class Distillation(Method):
 
     def taught(self, batch: Batch) -> Tensor:
         """The teacher's features of the images themselves, which are kept: -> (B, E)."""
-        if not self.known[batch.i].all():
-            i, t = gather(batch.i), gather(self.see(batch.x))
-            self.target[i], self.known[i] = t, True
+        i = gather(batch.i)  # of all processes, so that all decide alike
+        if not self.known[i].all():
+            self.target[i], self.known[i] = gather(self.see(batch.x)), True
         return self.target[batch.i]
 
     def compare(self, h: Tensor, t: Tensor) -> Tensor:

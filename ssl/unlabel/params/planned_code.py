@@ -1,6 +1,7 @@
 """A job of the workflow runs the code that was planned for it, or stops."""
 
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -8,8 +9,8 @@ from pathlib import Path
 from unlabel import files
 from unlabel.errors import UserError
 from unlabel.files import FROZEN
-from unlabel.fingerprint import closure, fingerprint, learn, newest, targets, tell
-from unlabel.fingerprint.reach import code
+from unlabel.fingerprint import closure, content, fingerprint, learn, newest, targets, tell
+from unlabel.fingerprint.reach import code, file_of
 from unlabel.params.settings import load
 
 ENVIRONMENT = "UNLABEL_CODE"  # the planned fingerprint; rules set it for their jobs
@@ -27,11 +28,17 @@ def check(stage: str, params: Path | None) -> None:
     for module in sorted(closure(names)):
         with suppress(ImportError):  # of a library that this stage can do without
             import_module(module)
-    if fingerprint(*names) != planned:
+    if fingerprint(*names) != planned or edited(closure(names)):
         raise UserError(
             f"the code of `{stage}` was changed after this workflow had planned its jobs, most "
             f"likely in {newest(names)}; start again"
         )
+
+
+def edited(modules: Iterable[str]) -> bool:
+    """Has the file of a module changed since this process first read it, as while it loads?"""
+    paths = [path for module in modules if (path := file_of(module))]
+    return any(not path.exists() or path.read_bytes() != content.read(path) for path in paths)
 
 
 def recall(folder: Path = FROZEN) -> None:

@@ -6,6 +6,7 @@ from unlabel import encoder as encoders
 from unlabel import files
 from unlabel.data import masks as pixel_classes
 from unlabel.data.splits import read_splits
+from unlabel.errors import UserError
 from unlabel.features import parquet
 from unlabel.hardware import Hardware
 from unlabel.nn.folding import fold_batch_norm
@@ -49,6 +50,9 @@ def run(
     hardware: Hardware = build(settings["hardware"], "hardware").resolve()
     hardware.configure()
     probes = built(settings["measure"], "measure")
+    for name, probe in probes.items():
+        if probe.masks and not masks:
+            raise UserError(f"the probe {name} needs the class of each pixel; pass --masks FILE")
     everything = parquet.read(features, views).to(hardware.device)
     trained = None
     if any(isinstance(probe, EncoderProbe) for probe in probes.values()):
