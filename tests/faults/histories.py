@@ -45,7 +45,7 @@ EDITS = (
     ("params/method/rotation.yaml", "# As in", "# Just as in"),
     ("params/study/test.yaml", "title: Test", "title: Tested"),
     ("params/dataset/digits.yaml", "validation: 0.1", "validation: 0.2"),
-    ("ssl/unlabel/probe/knn.py", "\nimport torch", "\nimport torch\n\nassert True\n"),
+    ("ssl/unlabel/probe/knn.py", "\nfrom torch", "\nassert True\n\nfrom torch"),
     ("ssl/unlabel/method/rotation.py", "torch.arange(4", "torch.arange(0, 4"),
 )
 Version = tuple[int, ...]  # which of its two texts each of these files has

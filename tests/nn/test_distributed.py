@@ -52,7 +52,7 @@ def test_two_processes_train_as_one_does(case, together):
     assert [key for key in first if not torch.equal(first[key], second[key])] == []
     for key, expected in alone.items():
         start = alone.get(f"before {key}", torch.zeros_like(expected))
-        moved, other = (expected - start).double(), (first[key] - start).double()
+        moved, other = (each.double() - start.double() for each in (expected, first[key]))
         assert (moved - other).norm() <= 1e-6 * moved.norm() + 1e-9, key
     encoder = [key for key in alone if key.startswith("encoder.") and f"before {key}" in alone]
     assert any(not torch.equal(alone[key], alone[f"before {key}"]) for key in encoder)

@@ -33,7 +33,7 @@ def test_in_chunks_the_gradient_is_that_of_the_whole_batch(name, hardware):
     assert torch.allclose(losses, expected, rtol=1e-4, atol=1e-6)
     state = chunked.state_dict()
     for key, value in whole.state_dict().items():
-        moved, other = (value - before[key]).double(), (state[key] - before[key]).double()
+        moved, other = (each.double() - before[key].double() for each in (value, state[key]))
         assert (moved - other).norm() <= 3e-2 * moved.norm() + 1e-6 * value.numel() ** 0.5, key
 
 

@@ -79,18 +79,18 @@ def launch(processes: int, stage: str, **flags: Flag) -> None:
 
 
 def words(stage: str, flags: Mapping[str, Flag]) -> list[str]:
-    """The command of a stage, after `python`."""
+    """The command of a stage, after `python -m`."""
     given = list[str]()
     for name, value in flags.items():
         if value:
             given += [f"--{name}", *(value if isinstance(value, list) else [str(value)])]
-    return ["-m", "unlabel", stage, *given]
+    return ["unlabel", stage, *given]
 
 
 def torchrun(processes: int, command: Sequence[str], where: Sequence[str] = ALONE) -> None:
-    """Run a command in several processes; `where` are torchrun's options about other machines.
+    """Run a stage in several processes; `where` are torchrun's options about other machines.
 
-    Raises `Failed` if some fail.
+    `command` is what follows `python -m`. Raises `Failed` if some processes fail.
     """
     from torch.distributed import run
     from torch.distributed.elastic.multiprocessing.api import SignalException
@@ -98,7 +98,9 @@ def torchrun(processes: int, command: Sequence[str], where: Sequence[str] = ALON
 
     logging.disable()  # torchrun logs a lot; what matters is said below
     try:
-        run.run(run.parse_args([*where, "--nproc-per-node", str(processes), *command]))
+        # After `--`, no flag of the stage is taken for one of torchrun's.
+        options = [*where, "--nproc-per-node", str(processes), "-m", "--"]
+        run.run(run.parse_args([*options, *command]))
     except ChildFailedError as error:
         raise Failed([Failure.of(*each) for each in error.failures.items()]) from None
     except SignalException as error:

@@ -43,7 +43,7 @@ def over(nodes: int, told: Path, stage: str, **flags: launch.Flag) -> None:
     told.mkdir(parents=True)
     command = ["srun", f"--nodes={nodes}", f"--ntasks={nodes}", "--ntasks-per-node=1"]
     command += ["--kill-on-bad-exit=1", "--input=none", "--quiet", "--cpu-bind=none"]
-    command += [sys.executable]
+    command += [sys.executable, "-m"]
     with socket.socket() as free:
         free.bind(("", 0))
         meeting = f"{socket.gethostname()}:{free.getsockname()[1]}"

@@ -33,7 +33,7 @@ from unlabel.workflow import (
     resources,
     slurm,
 )
-from unlabel.workflow.engine import altered, planned_jobs, provenance
+from unlabel.workflow.engine import altered, planned_jobs, provenance, target_jobs
 from unlabel.workflow.engine.corrections import Corrections
 from unlabel.workflow.engine.failed_jobs import Failures
 from unlabel.workflow.plan import ENVIRONMENT, Plan
@@ -87,6 +87,7 @@ class Invocation:
             persistence.install(self.prepare)
         else:
             persistence.install_marks()
+            target_jobs.join(workflow)
 
     def prepare(self, workflow: Any) -> Corrections:
         """Plan what `workflow` is asked for; correct its records, or say how they are to be seen.
@@ -170,6 +171,7 @@ class Invocation:
             else:
                 if workflow.executor_plugin.name == "slurm":
                     slurm.check(workflow)
+                target_jobs.check(workflow)
                 remote_jobs.note(workflow)
 
     def fail(self, workflow: Any) -> None:
