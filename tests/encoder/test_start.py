@@ -229,6 +229,13 @@ def test_of_published_tensors_just_those_of_the_last_layer_go(model):
     }
 
 
+@pytest.mark.parametrize("model", ["googlenet", "inception_v3"])
+def test_a_network_of_several_outputs_is_refused(model):
+    settings = composed("simclr", f"encoder.model={model},encoder=torchvision")["encoder"]
+    with pytest.raises(UserError, match=f"encoder.model is '{model}'"):
+        build(settings, data=about(noise((3, 32, 32), 4)))
+
+
 @pytest.mark.parametrize("kind", ["torchvision", "timm"])
 def test_published_weights_without_a_network_are_one_sentence(kind, tmp_path):
     if find_spec(kind) is None:

@@ -4,6 +4,7 @@ import base64
 import json
 
 import pytest
+import torch
 
 from support.models import PARAMS
 from unlabel.run import Run
@@ -103,3 +104,10 @@ def test_hours_on_a_gpu_are_arithmetic_and_said_to_be(plan):
     assert f"for {number(shown * (6 + 8) * 1.1108352e9 / 1e15, 0)} PFLOP" in said
     assert gpu_hours.sentence(plan, map(training, RUNS)) == ""
     assert gpu_hours.views({"views": 2, "momentum_encoder": True}, {"crops": 4}) == (2 + 4) * 4
+
+
+def test_operations_of_a_network_that_needs_numbers_to_be_made():
+    encoder = {"_target_": "unlabel.encoder.torchvision.Torchvision", "model": "regnet_x_400mf"}
+    before = torch.random.get_rng_state()
+    assert 0.3e9 < gpu_hours.forward(json.dumps(encoder), (224, 224)) / 2 < 0.5e9  # 400 MF
+    assert torch.equal(torch.random.get_rng_state(), before)

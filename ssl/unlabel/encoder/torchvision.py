@@ -86,8 +86,12 @@ def without_last_layer(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _named(model: str) -> str:
-    """The name of a network. Raises `UserError` if torchvision has none of that name."""
-    known = models.list_models(module=models)
+    """The name of a network. Raises `UserError` if torchvision has none of that name.
+
+    GoogLeNet and Inception are left out: while they train they give several outputs, and their
+    published weights need images of another scale.
+    """
+    known = models.list_models(module=models, exclude=["googlenet", "inception_v3"])
     if model not in known:
         raise UserError(f"encoder.model is {model!r}; {did_you_mean(model, known)}")
     return model

@@ -17,8 +17,12 @@ WHERE = "method.teacher"
 
 def dim_of(recipe: Recipe, data: Data) -> int:
     """The length of its features; nothing is read or drawn for that."""
-    with torch.device("meta"):
-        return int(build(recipe["encoder"], WHERE, data=data).dim)
+    try:
+        with torch.device("meta"):
+            return int(build(recipe["encoder"], WHERE, data=data).dim)
+    except NotImplementedError:  # torchvision's RegNets compute with tensors as they are made
+        with torch.random.fork_rng(devices=[]):
+            return int(build(recipe["encoder"], WHERE, data=data).dim)
 
 
 def frozen(recipe: Recipe, data: Data) -> Encoder:

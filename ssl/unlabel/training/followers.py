@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,8 @@ class Followers:
             "seconds_left": self.progress.left,
             **self.log.last(),
         }
-        files.write_json(self.path, status, durable=False)
+        with suppress(OSError):  # `unlabel watch` can wait for the next one
+            files.write_json(self.path, status, durable=False)
         self.said = time.monotonic()
 
     def close(self, finished: bool) -> None:

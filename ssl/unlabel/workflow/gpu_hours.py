@@ -6,6 +6,7 @@ backward, and one more where a momentum encoder sees the view, too. Heads and de
 
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -59,6 +60,12 @@ def views(about: Mapping[str, Any], method: Mapping[str, Any]) -> float:
 @cache
 def forward(encoder: str, size: tuple[int, int]) -> float:
     """Operations of one pass of a colour image through an encoder, whose settings are JSON."""
+    with suppress(NotImplementedError):  # torchvision's RegNets compute with tensors when made
+        return _counted(encoder, size, "meta")
+    return _counted(encoder, size, "cpu")
+
+
+def _counted(encoder: str, size: tuple[int, int], device: str) -> float:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -66,6 +73,7 @@ def forward(encoder: str, size: tuple[int, int]) -> float:
     from unlabel.params.settings import build
 
     data = Data("", (3, *size), (0.5,) * 3, (0.5,) * 3, (), 0, "", {})
-    with torch.device("meta"), FlopCounterMode(display=False) as counted:
-        build(json.loads(encoder), "encoder", data=data)(torch.zeros(1, *data.shape))
+    with torch.device(device), FlopCounterMode(display=False) as counted:
+        with torch.random.fork_rng(devices=[]):
+            build(json.loads(encoder), "encoder", data=data).eval()(torch.zeros(1, *data.shape))
     return float(counted.get_total_flops())

@@ -87,7 +87,6 @@ class Invocation:
             persistence.install(self.prepare)
         else:
             persistence.install_marks()
-            target_jobs.join(workflow)
 
     def prepare(self, workflow: Any) -> Corrections:
         """Plan what `workflow` is asked for; correct its records, or say how they are to be seen.
