@@ -199,7 +199,7 @@ def test_a_mistake_is_one_sentence_and_writes_nothing(digits, tmp_path, capsys, 
     assert "is not a folder; pass the folder of a trained run" in refused(capsys, *nowhere)
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     said = refused(capsys, *words, str(out / "e.onnx"))
-    assert said.endswith("needs onnxscript: pip install 'unlabel[export]'")
+    assert said.endswith("needs onnxscript: pip install -e '.[export]'")
     (small / "encoder.safetensors").write_bytes(b"hello")
     assert "is damaged" in refused(capsys, *words, str(out / "e.pt2"))
     (small / "encoder.safetensors").unlink()

@@ -69,7 +69,7 @@ def _library() -> Any:
     try:
         import timm
     except ImportError as error:
-        raise UserError("encoder=timm needs timm: pip install 'unlabel[timm]'") from error
+        raise UserError("encoder=timm needs timm: pip install -e '.[timm]'") from error
     return timm
 
 

@@ -74,7 +74,7 @@ def write_onnx(path: Path, encoder: Encoder, about: Mapping[str, Any]) -> None:
     try:
         import onnxscript  # noqa: F401  torch writes ONNX with it
     except ImportError as error:
-        raise UserError(f"{path} needs onnxscript: pip install 'unlabel[export]'") from error
+        raise UserError(f"{path} needs onnxscript: pip install -e '.[export]'") from error
     made = torch.onnx.export(
         trace(encoder),
         input_names=["images"],
