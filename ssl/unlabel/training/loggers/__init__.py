@@ -42,7 +42,7 @@ def check(name: str) -> None:
     if find_spec(name) is None:
         raise UserError(
             f"monitor.loggers names {name}, which is not installed; install it with "
-            f"pip install 'unlabel[{name}]', or here with pip install -e '.[{name}]'"
+            f"pip install -e '.[{name}]'"
         )
 
 
