@@ -2,6 +2,8 @@
 
 import ast
 import sys
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ import yaml
 from support.models import about, composed
 from unlabel.data import images
 from unlabel.data.images import Images
-from unlabel.fingerprint import counted, targets
+from unlabel.fingerprint import closure, counted, targets
 from unlabel.fingerprint.reach import PACKAGE, source_of
 from unlabel.params.settings import load
 from unlabel.stage import features, finetune, measure, pretrain, probe
@@ -66,10 +68,13 @@ def test_all_that_a_training_runs_counts(digits, tmp_path, method):
     part = Images(*(each[:64] for each in digits))
     images.write(tmp_path / "train.arrow", part, about(digits))
     files = ("params.yaml", "train.arrow", "state", "out")
+    names = [*targets({name: settings[name] for name in SECTIONS["pretrain"]})]
+    for module in closure(["unlabel.stage.pretrain", *names]):
+        with suppress(ImportError):  # of a library; what a module does as it is loaded is no call
+            import_module(module)
     with Trace() as trace:
         pretrain.run(*(tmp_path / name for name in files))
     assert len(trace.called) > 50
-    names = targets({name: settings[name] for name in SECTIONS["pretrain"]})
     assert uncounted(trace.called, "unlabel.stage.pretrain", *names) == set()
     assert uncounted(trace.called, "unlabel.stage.prepare")  # other code would be found
 
