@@ -111,7 +111,7 @@ def test_a_logger_that_fails_does_not_end_the_training(killed, monkeypatch, caps
 
 def test_a_logger_that_is_not_installed_is_refused_by_the_name_of_its_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "wandb", None)
-    with pytest.raises(UserError, match=r"names wandb, which is not installed; .*unlabel\[wandb\]"):
+    with pytest.raises(UserError, match=r"names wandb, which is not installed; .*'\.\[wandb\]'"):
         loggers.check("wandb")
     with pytest.raises(UserError, match="'tensorbord'; did you mean 'tensorboard'"):
         loggers.check("tensorbord")
