@@ -166,10 +166,18 @@ def _run(
     weights.write(out / "method.safetensors", rest, {"method": settings["method"], **made})
     files.write_table(out / "log.parquet", log.rows)
     pictures.draw(out / "pictures.parquet", method, chosen, hardware, settings["seed"])
-    trained = log.steps * training.batch
-    about: dict[str, Any] = {**identity, **environment.describe(hardware.device)}
+    about = {**identity, **_about(method, log, chosen, training, hardware, seconds)}
     del about["settings"]  # these are in params.yaml
-    about |= {
+    about |= {"fitted": changes} if changes else {}
+    files.write_json(out / "run.json", about)
+
+
+def _about(
+    method: Method, log: Log, chosen: Images, training: Training, hardware: Hardware, seconds: float
+) -> dict[str, Any]:
+    """What run.json says of a finished training and of the machine."""
+    trained = log.steps * training.batch
+    return environment.describe(hardware.device) | {
         "precision": hardware.precision,
         "compiled": hardware.compile,
         "images": len(chosen.id),
@@ -179,8 +187,6 @@ def _run(
         "images_per_second": round(trained / seconds, 1) if trained else None,
         "peak_memory": environment.peak_memory(hardware.device),
     }
-    about |= {"fitted": changes} if changes else {}
-    files.write_json(out / "run.json", about)
 
 
 def _done(out: Path, identity: dict[str, Any]) -> bool:

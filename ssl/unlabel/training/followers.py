@@ -59,7 +59,7 @@ class Followers:
         self.said = time.monotonic()
 
     def close(self, finished: bool) -> None:
-        """The training has `finished`, or stops for now."""
+        """The training has `finished`, or stops before its end."""
         for name, logger in list(self.loggers.items()):
             self._try(name, lambda: logger.close(finished))  # noqa: B023
 

@@ -31,7 +31,7 @@ class Logger:
         raise NotImplementedError
 
     def close(self, finished: bool) -> None:
-        """Write what is not written yet; the training is `finished`, or stops for now."""
+        """Write what is not written yet; the training is `finished`, or stops before its end."""
         raise NotImplementedError
 
 
