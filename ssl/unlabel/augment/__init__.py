@@ -248,8 +248,9 @@ class Jitter(Colour):
     """Colour jitter with probability p: brightness, contrast, saturation and hue, in this order.
 
     The first three are factors in [1 - strength, 1 + strength], as in torchvision. Hue rotates
-    colours around the grey axis, by up to `hue` of a full turn and at constant luma. Grey images
-    only change in brightness and contrast.
+    colours around the grey axis, by up to `hue` of a full turn and at constant luma. Images that
+    have not three channels only change in brightness and contrast. There is one factor for all
+    channels, and contrast is around each channel's own mean, as in SSL4EO-S12 (arXiv:2211.07044).
     """
 
     def __init__(
@@ -273,6 +274,9 @@ class Jitter(Colour):
         brightness, contrast, saturation, turn = draw.unsqueeze(2).split(1, dim=1)  # (B, 1, 1)
         c = mean.shape[1]
         scale = brightness * contrast
+        if c not in (1, 3):
+            same, _ = _same_and_grey(c, mean.device)
+            return same * scale, (1 - contrast) * brightness * mean
         offset = (1 - contrast) * brightness * _luma(mean)
         if c == 1:
             return scale, offset
@@ -321,7 +325,10 @@ def _weights(device: torch.device) -> Tensor:
 
 
 class Grey(Colour):
-    """Conversion to greyscale with probability p."""
+    """Conversion to greyscale with probability p: luma, or the mean of other than three channels.
+
+    The mean is the usual choice for satellite images, as in SSL4EO-S12 (arXiv:2211.07044).
+    """
 
     def __init__(self, p: Share = 0.2):
         self.p = p

@@ -3,11 +3,11 @@
 import os
 import stat
 import warnings
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError, features
@@ -28,6 +28,7 @@ GREY = ("1", "L", "LA", "La", "F")  # Pillow's grey modes, beside those that sta
 LARGEST = 1 << 30  # bytes of an image file
 SPARE = 2  # decode a JPEG file at a reduced size that is still this many times too large
 RESAMPLING = "bicubic, antialiased"
+SHOWN = 3  # channels whose ranges a message has
 BACKGROUND = "white"  # behind what is transparent
 SIXTEEN_BITS = (0, (1 << 16) - 1)
 
@@ -36,6 +37,7 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 
 Shape = tuple[int, int, int]  # (C, H, W)
 Limits = tuple[float, float]  # the values of black and of white
+Range = Limits | tuple[Limits, ...] | None  # of all channels, or of each; None: as the type has it
 
 
 class Preprocessing(NamedTuple):
@@ -43,13 +45,12 @@ class Preprocessing(NamedTuple):
 
     shape: Shape
     fit: str = "crop"
-    limits: Limits | None = None
+    limits: Range = None
 
     @classmethod
     def of(cls, shape: Shape, record: Mapping[str, Any]) -> "Preprocessing":
         """As a `record` says; what it does not say is as by default."""
-        limits = record.get("range")
-        return cls(shape, record.get("fit", "crop"), limits and (limits[0], limits[1]))
+        return cls(shape, record.get("fit", "crop"), limits_of(record.get("range")))
 
     def record(self) -> dict[str, Any]:
         """For those who use a trained encoder, in plain words and numbers."""
@@ -62,6 +63,39 @@ class Preprocessing(NamedTuple):
             "range": self.limits and list(self.limits),  # black and white of deep pixels
             "background": BACKGROUND,
         }
+
+
+def limits_of(record: Any) -> Range:
+    """A range as it was before it was written as JSON."""
+    if record is None:
+        return None
+    if are_several(record):
+        return tuple((float(low), float(high)) for low, high in record)
+    low, high = record
+    return low, high
+
+
+def are_several(limits: Any) -> TypeGuard[tuple[Limits, ...]]:
+    """Whether a range is that of each channel, and not one of all."""
+    return isinstance(limits, list | tuple) and isinstance(limits[0], list | tuple)
+
+
+def of_each(limits: Range, channels: int) -> Sequence[Limits | None]:
+    """The range of each channel."""
+    if are_several(limits):
+        return limits
+    return [limits] * channels  # type: ignore[list-item]
+
+
+def in_words(limits: Range) -> str:
+    """A range for people: the first channels' ranges if each has its own."""
+    if limits is None:
+        return "the full range"
+    if not are_several(limits):
+        return "{:g} to {:g}".format(*limits)
+    first = ", ".join(in_words(each) for each in limits[:SHOWN])
+    more = f" and {len(limits) - SHOWN} more" if len(limits) > SHOWN else ""
+    return f"{first}{more}, each channel by its own"
 
 
 class Unreadable(Exception):
@@ -86,19 +120,14 @@ def decode(
         raise UserError(f"images cannot be decoded as {shape} (channels, height, width)")
     if fit not in FITS:
         raise UserError(f"unknown fit {fit!r}: {did_you_mean(fit, FITS)}")
-    try:
-        with _opened(encoded) as image:
-            side = SPARE * max(height, width)
-            image.draft(None, (side, side))  # a large JPEG file in a quarter of the time
-            image.load()
-            with suppress(Exception):  # an image with damaged EXIF data is still an image
-                ImageOps.exif_transpose(image, in_place=True)
-            plain = _plain(image, "L" if channels == 1 else "RGB", limits)
-            pixels = np.asarray(_fitted(plain, (width, height), fit))
-    except (Unreadable, MemoryError):  # a dataset must not depend on the memory at hand
-        raise
-    except Exception as error:  # a damaged file can make Pillow raise any exception
-        raise Unreadable(_reason(error)) from error
+    with explained(), opened(encoded) as image:
+        side = SPARE * max(height, width)
+        image.draft(None, (side, side))  # a large JPEG file in a quarter of the time
+        image.load()
+        with suppress(Exception):  # an image with damaged EXIF data is still an image
+            ImageOps.exif_transpose(image, in_place=True)
+        plain = _plain(image, "L" if channels == 1 else "RGB", limits)
+        pixels = np.asarray(fitted(plain, (width, height), fit))
     return np.ascontiguousarray(pixels.reshape(height, width, channels).transpose(2, 0, 1))
 
 
@@ -107,16 +136,11 @@ def extent(encoded: bytes) -> Limits | None:
 
     Raises `Unreadable` if it cannot be decoded.
     """
-    try:
-        with _opened(encoded) as image:
-            if not _is_deep(image):
-                return None
-            values = np.asarray(image)
-            return values.min().item(), values.max().item()
-    except (Unreadable, MemoryError):
-        raise
-    except Exception as error:
-        raise Unreadable(_reason(error)) from error
+    with explained(), opened(encoded) as image:
+        if not _is_deep(image):
+            return None
+        values = np.asarray(image)
+        return values.min().item(), values.max().item()
 
 
 def content(path: Path) -> bytes:
@@ -139,19 +163,26 @@ def is_grey(encoded: bytes) -> bool:
 
     Raises `Unreadable` if it is not an image of a known format.
     """
+    with explained(), opened(encoded) as image:
+        if image.mode == "P":
+            palette = np.array(image.getpalette("RGB")).reshape(-1, 3)
+            return bool((palette == palette[:, :1]).all())
+        return image.mode in GREY or image.mode.startswith("I")
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Whatever is wrong with an image is said as `Unreadable`."""
     try:
-        with _opened(encoded) as image:
-            if image.mode == "P":
-                palette = np.array(image.getpalette("RGB")).reshape(-1, 3)
-                return bool((palette == palette[:, :1]).all())
-            return image.mode in GREY or image.mode.startswith("I")
-    except (Unreadable, MemoryError):
+        yield
+    except (Unreadable, MemoryError):  # a dataset must not depend on the memory at hand
         raise
-    except Exception as error:
+    except Exception as error:  # a damaged file can make a library raise any exception
         raise Unreadable(_reason(error)) from error
 
 
-def _opened(encoded: bytes) -> Image.Image:
+def opened(encoded: bytes) -> Image.Image:
+    """A picture in one of Pillow's `FORMATS`; its pixels are not decoded yet."""
     if not encoded:
         raise Unreadable("it is empty")
     return Image.open(BytesIO(encoded), formats=FORMATS)
@@ -165,14 +196,14 @@ def _is_deep(image: Image.Image) -> bool:
 def _plain(image: Image.Image, mode: str, limits: Limits | None) -> Image.Image:
     """The image in `mode`, L or RGB, whatever mode it has."""
     if _is_deep(image):  # Pillow would clip it to 255
-        image = Image.fromarray(_scaled(np.asarray(image), limits))
+        image = Image.fromarray(scaled(np.asarray(image), limits))
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, BACKGROUND), image)
     return image.convert(mode)
 
 
-def _scaled(values: np.ndarray, limits: Limits | None) -> np.ndarray:
+def scaled(values: np.ndarray, limits: Limits | None) -> np.ndarray:
     """Values from `limits` to uint8; those outside become black or white."""
     if limits is None:
         if values.dtype.kind not in "iu":
@@ -187,7 +218,7 @@ def _scaled(values: np.ndarray, limits: Limits | None) -> np.ndarray:
     return np.rint((values - float(low)) * scale).clip(0, 255).astype(np.uint8)
 
 
-def _fitted(image: Image.Image, size: tuple[int, int], fit: str) -> Image.Image:
+def fitted(image: Image.Image, size: tuple[int, int], fit: str) -> Image.Image:
     """The image at `size`, which is (W, H), Pillow's order."""
     method = Image.Resampling.BICUBIC  # over as many pixels as one new pixel covers
     if fit == "crop":

@@ -18,8 +18,9 @@ ENDINGS = {
     **dict.fromkeys((".pbm", ".pgm", ".ppm", ".pnm"), "PPM"),
     **dict.fromkeys((".tif", ".tiff"), "TIFF"),
     **dict.fromkeys((".heic", ".heif", ".hif"), "HEIF"),
-    **{".gif": "GIF", ".webp": "WEBP", ".avif": "AVIF"},
+    **{".gif": "GIF", ".webp": "WEBP", ".avif": "AVIF", ".npy": "NPY"},
 }
+READ = (*FORMATS, "NPY")
 # Why a file is left out.
 LINKED_FOLDER = "a link to a folder (links=true follows it)"
 LINKED_FILE = "a link out of the folder (links=true follows it)"
@@ -65,7 +66,7 @@ def names(folder: Path, links: bool = False) -> tuple[list[str], Skipped]:
 
 def no_images(folder: Path, skipped: Skipped) -> UserError:
     """The error for a folder in which `find` found no image."""
-    endings = ", ".join(sorted(end for end, format in ENDINGS.items() if format in FORMATS))
+    endings = ", ".join(sorted(end for end, format in ENDINGS.items() if format in READ))
     why = "; ".join(say(skipped)) or "it is empty"
     return UserError(
         f"{folder} has no images that can be read ({why}); their names must end in {endings}"
@@ -117,7 +118,7 @@ class _Walk:
             return not entry.name.startswith(".") and self._skip(OTHER, name)
         if entry.name.startswith("."):
             return self._skip(HIDDEN, name)
-        if format not in FORMATS:
+        if format not in READ:
             return self._skip(UNSUPPORTED[format], name)
         if (
             entry.is_symlink()

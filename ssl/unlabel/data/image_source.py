@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from unlabel.data import decode, tables
-from unlabel.data.decode import Preprocessing, Unreadable
+from unlabel.data import any_image, tables
+from unlabel.data.decode import Preprocessing, Unreadable, content
 from unlabel.data.image_files import find, no_images, say
 from unlabel.data.splits import read_splits
 from unlabel.errors import UserError, printable, reason
@@ -160,8 +160,8 @@ def _pixels(how: Preprocessing, image: Named) -> np.ndarray | str:
     name, encoded = image
     try:
         str(name).encode()
-        found = decode.content(encoded) if isinstance(encoded, Path) else encoded or b""
-        return decode.decode(found, *how)
+        found = content(encoded) if isinstance(encoded, Path) else encoded or b""
+        return any_image.decode(found, *how)
     except UnicodeEncodeError:
         return "its name is not UTF-8"
     except OSError as error:

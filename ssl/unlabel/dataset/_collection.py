@@ -10,18 +10,19 @@ import torch
 from torch import Tensor
 
 from unlabel.data import duplicates
-from unlabel.data.decode import Preprocessing
+from unlabel.data.decode import Preprocessing, in_words, limits_of, of_each
 from unlabel.data.expected import Expected
 from unlabel.data.image_files import Skipped, say, shortened
 from unlabel.data.images import Images
 from unlabel.data.names import few
 from unlabel.data.source_state import digest
 from unlabel.dataset import Dataset, Raw, check_labels, held_out_mask
+from unlabel.dataset._channels import completed, describe_channels, shown_channels
 from unlabel.dataset._classes import check_enough, classes_of, describe
 from unlabel.dataset._decoding import Decoded, Example, Form, decoded
 from unlabel.dataset._layout import SPLITS
 from unlabel.errors import UserError
-from unlabel.ranges import Count, Finite, PartialShare, Share
+from unlabel.ranges import Count, Finite, Natural, PartialShare, Share
 from unlabel.seeds import derive
 
 
@@ -45,9 +46,13 @@ class Collection(Dataset):
 
     path: str | None = None
     size: Count | tuple[Count, Count] = 32  # of all images afterwards: side, or height and width
-    channels: Literal["auto", 1, 3] = "auto"  # auto is 1 if all images are grey, else 3
+    # auto is 1 if all images are grey, 3 for others that are pictures, else that of the first file
+    channels: Literal["auto"] | Count = "auto"
+    # the channels that pictures show as red, green and blue, if there are not just 3; from 0
+    shown: tuple[Natural, Natural, Natural] | None = None
     fit: Literal["crop", "squeeze", "pad"] = "crop"  # for images of other proportions
-    range: Literal["auto"] | tuple[Finite, Finite] = "auto"  # black and white of deep pixels
+    # black and white of pixels with more than 8 bits, of all channels or of each
+    range: Literal["auto"] | tuple[Finite, Finite] | Sequence[tuple[Finite, Finite]] = "auto"
     test: PartialShare = 0.2  # of each class, if there are no test images
     unreadable: Share = 0.01  # the share of images that may be damaged; they are left out
     duplicates: Literal["keep", "drop"] = "keep"  # drop removes from train what is also in test
@@ -63,9 +68,9 @@ class Collection(Dataset):
             raise UserError(f"dataset.unreadable is {self.unreadable}, but must be from 0 to 1")
         if min(self.shape) < 1:
             raise UserError(f"dataset.size is {self.size}, but must be 1 or more")
-        if self.range != "auto" and not self.range[0] < self.range[1]:
+        if not all(each is None or each[0] < each[1] for each in of_each(self._form().limits, 1)):
             raise UserError(
-                f"dataset.range is {list(self.range)}, but must be the value of black and then a "
+                f"dataset.range is {self.range}, but must be the value of black and then a "
                 "larger one, of white"
             )
 
@@ -123,7 +128,9 @@ class Collection(Dataset):
         Raises `UserError` if too many of them cannot be read, or a class has too few.
         """
         listing = self.listing()
-        found = decoded(listing.examples, self._form(), raw)
+        form = completed(self._form(), listing.examples)
+        shown = shown_channels(self.shown, form.channels)
+        found = decoded(listing.examples, form, raw)
         _check_readable(found.unreadable, len(listing.examples), self.unreadable)
         names = [example.name for example in found.examples]
         classes = classes_of([example.label for example in found.examples])
@@ -137,7 +144,8 @@ class Collection(Dataset):
         said = {example.split for example in found.examples}
         unlabelled = int((classes.label[alike.rest] < 0).sum())
         summary = [describe(classes.names, [s for s in SPLITS if s in said], unlabelled)]
-        summary += [*listing.remarks, *classes.remarks, *say(listing.skipped), *_summary(found)]
+        summary += [*listing.remarks, *classes.remarks, *say(listing.skipped)]
+        summary += [*describe_channels(form, shown), *_summary(found)]
         return Raw(
             train,
             test,
@@ -154,17 +162,17 @@ class Collection(Dataset):
                 "duplicates": alike.record,
                 "files": digest((listing.files | found.files).items()),
             },
-            preprocessing=self._preprocessing(found).record(),
+            preprocessing=self._preprocessing(found, form).record() | shown,
         )
 
     def _form(self) -> Form:
         channels = None if self.channels == "auto" else self.channels
-        limits = None if self.range == "auto" else (self.range[0], self.range[1])
+        limits = limits_of(None if self.range == "auto" else self.range)
         return Form(*self.shape, channels, self.fit, limits, self.encoded)
 
-    def _preprocessing(self, found: Decoded) -> Preprocessing:
+    def _preprocessing(self, found: Decoded, form: Form) -> Preprocessing:
         channels, height, width = found.image.shape[1:]
-        limits = found.limits or self._form().limits
+        limits = found.limits or form.limits
         return Preprocessing((channels, height, width), self.fit, limits)
 
     def _split(self, found: Decoded, label: Tensor, classes: Sequence[str]) -> Tensor:
@@ -226,8 +234,7 @@ def _summary(found: Decoded) -> list[str]:
     """What a person should know of the images, in a few words each."""
     said, images = [], len(found.examples)
     if found.limits:
-        low, high = found.limits
-        said.append(f"pixels of more than 8 bits, scaled from {low:g} to {high:g} (range)")
+        said.append(f"pixels of more than 8 bits, scaled from {in_words(found.limits)} (range)")
     if found.unreadable:
         said.append(f"{len(found.unreadable)} unreadable, left out: {few(found.unreadable)}")
     if found.plain:

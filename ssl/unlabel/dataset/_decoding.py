@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from unlabel.data.any_image import OtherChannels, decode, extent, is_grey
 from unlabel.data.compressed import CompressedImages, Format, keep_or_encode, spool
-from unlabel.data.decode import Limits, Unreadable, decode, extent, is_grey
+from unlabel.data.decode import Limits, Range, Unreadable
 from unlabel.data.source_state import LOST
 from unlabel.errors import UserError
 from unlabel.progress import Progress
@@ -36,7 +37,7 @@ class Form:
     width: int
     channels: int | None  # None: 1 if all images are grey, else 3
     fit: str
-    limits: Limits | None  # the values of black and white; None: those of the set
+    limits: Range  # the values of black and white; None: those of the set
     encoded: Format | None  # None: kept as pixels
 
 
@@ -50,7 +51,7 @@ class Decoded:
     unreadable: dict[str, str] = field(default_factory=dict)  # name -> why
     plain: list[str] = field(default_factory=list)  # names of images of a single colour
     files: dict[str, str] = field(default_factory=dict)  # sha256 of each image's own file
-    limits: Limits | None = None  # of black and white, if any image has more than 8 bits
+    limits: Range = None  # of black and white, if any image has more than 8 bits
     grey: bool = True  # all images are
     image: Tensor | CompressedImages = field(default_factory=lambda: torch.empty(0))
 
@@ -95,6 +96,8 @@ def _decode_each(
                 limits = found.limits = limits or _range(examples[at:])
             pixels = decode(encoded, size, form.fit, limits)
             found.grey = found.grey and is_grey(encoded)
+        except OtherChannels as error:
+            raise error.of(example.name) from error
         except (Unreadable, OSError) as error:
             found.unreadable[example.name] = getattr(error, "strerror", None) or str(error)
         else:

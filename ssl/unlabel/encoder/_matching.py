@@ -7,7 +7,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from unlabel.encoder._files import Tensors
-from unlabel.encoder._resizing import resized
+from unlabel.encoder._resizing import resized, with_channels
 
 PREFIXES = ("module.", "backbone.", "encoder.", "teacher.", "model.", "net.", "_orig_mod.")
 COUNTER = "num_batches_tracked"  # of batch norm, which uses it for nothing; older files lack it
@@ -36,8 +36,11 @@ class Match(NamedTuple):
     changed: list[str]  # what was resized
 
 
-def by_name(found: Tensors, network: Mapping[str, Tensor]) -> Match:
-    """Match tensors by their names, without common prefixes."""
+def by_name(found: Tensors, network: Mapping[str, Tensor], channels: int | None = None) -> Match:
+    """Match tensors by their names, without common prefixes.
+
+    With `channels`, a convolution that lacks just these gets them: see `with_channels`.
+    """
     matched, unused = dict[str, Tensor](), list[str]()
     for key, tensor in found.items():
         name = next((each for each in _names(key) if each in network), None)
@@ -45,26 +48,34 @@ def by_name(found: Tensors, network: Mapping[str, Tensor]) -> Match:
             unused.append(key)
         else:
             matched[name] = tensor
-    return _fitted(matched, unused, network)
+    return _fitted(matched, unused, network, channels)
 
 
-def in_order(found: Tensors, network: Mapping[str, Tensor]) -> Match:
-    """Match the n-th tensor of the file with the n-th of the network, whatever their names."""
+def in_order(found: Tensors, network: Mapping[str, Tensor], channels: int | None = None) -> Match:
+    """Match the n-th tensor of the file with the n-th of the network, whatever their names.
+
+    `channels` are as in `by_name`.
+    """
     there = [name for name in found if not name.endswith(COUNTER)]
     here = [name for name in network if not name.endswith(COUNTER)]
     pairs = dict(zip(here, there, strict=False))
     matched = {name: found[other] for name, other in pairs.items()}
-    return _fitted(matched, there[len(here) :], network)
+    return _fitted(matched, there[len(here) :], network, channels)
 
 
-def _fitted(matched: Tensors, unused: list[str], network: Mapping[str, Tensor]) -> Match:
+def _fitted(
+    matched: Tensors, unused: list[str], network: Mapping[str, Tensor], channels: int | None
+) -> Match:
     match = Match({}, [], [each for each in unused if not each.endswith(COUNTER)], [], [])
     for name, wanted in network.items():
         if name not in matched:
             if not name.endswith(COUNTER):
                 match.missing.append(name)
             continue
-        fitting = resized(name, matched[name], wanted.shape)
+        given = matched[name]
+        if given.ndim == wanted.ndim == 4 and given.shape[1] != wanted.shape[1] == channels:
+            given = with_channels(given, channels)
+        fitting = resized(name, given, wanted.shape)
         if fitting is None:
             both = f"{_size(matched[name])} in the file, {_size(wanted)} here"
             match.shape.append(f"{name} ({both})")

@@ -24,6 +24,17 @@ def resized(name: str, tensor: Tensor, shape: Sequence[int]) -> Tensor | None:
     return None
 
 
+def with_channels(kernel: Tensor, channels: int) -> Tensor:
+    """A first convolution for images of more or fewer channels: (D, c, p, q) -> (D, C, p, q).
+
+    As timm's `adapt_input_conv`: channels are repeated in turn and scaled by c / C, so that C equal
+    channels give what c gave.
+    """
+    before = kernel.shape[1]
+    repeated = kernel.repeat(1, -(-channels // before), 1, 1)[:, :channels]
+    return repeated * (before / channels)
+
+
 def _positions(tensor: Tensor, shape: Sequence[int]) -> Tensor | None:
     """(1, E + g², D) -> (1, E + G², D), if there is one E for which both are squares."""
     for extra in range(EXTRA):

@@ -14,7 +14,7 @@ from unlabel.params.start import PUBLISHED, digest, weights_file
 from unlabel.progress import note
 from unlabel.ranges import Finite, Positive
 
-Kind = Literal["missing", "unused", "shape"]
+Kind = Literal["missing", "unused", "shape", "channels"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,8 @@ class Start:
 
     weights: str  # a file, or `published`
     sha256: str | None = None  # of the file
-    allow: Sequence[Kind] = ()  # what may be wrong: see `_check`
+    # what may be wrong: see `_check`; `channels` is that the images have others than the weights
+    allow: Sequence[Kind] = ()
     match: Literal["names", "order"] = "names"
     mean: Sequence[Finite] | None = None  # of each channel; None: as the weights' record says
     std: Sequence[Positive] | None = None
@@ -36,16 +37,18 @@ class Start:
         """
         kind: type[Encoder] = target(settings, "encoder")
         tensors, record, where = self._found(settings, kind)
-        mean, std = self._moments(record or kind.recorded(settings), where)
+        mean, std = self._moments(record or kind.recorded(settings), where, data)
         if len(mean) != data.shape[0] != 1:
             raise UserError(
                 f"the weights in {where} see images of {len(mean)} channels, but those of "
-                f"{data.name} have {data.shape[0]}; choose other weights or images"
+                f"{data.name} have {data.shape[0]}; choose other weights or images, or repeat the "
+                "first layer's channels with encoder.allow=[channels]"
             )
         # A grey image becomes colour where it is normalised, by as many means.
         encoder: Encoder = build(settings, "encoder", data=replace(data, mean=mean, std=std))
         network = encoder.state_dict()
-        match = (in_order if self.match == "order" else by_name)(tensors, network)
+        channels = data.shape[0] if "channels" in self.allow else None
+        match = (in_order if self.match == "order" else by_name)(tensors, network, channels)
         self._check(match, where, encoder)
         encoder.load_state_dict(match.tensors, strict=False)
         note(
@@ -73,11 +76,14 @@ class Start:
         known = (tuple(data["mean"]), tuple(data["std"])) if "mean" in data else None
         return tensors, known, str(path)
 
-    def _moments(self, record: Moments | None, where: str) -> Moments:
+    def _moments(self, record: Moments | None, where: str, data: Data) -> Moments:
         if self.mean is not None and self.std is not None:
             if len(self.mean) != len(self.std):
                 raise UserError("encoder.mean and encoder.std must have a number for each channel")
             return tuple(self.mean), tuple(self.std)
+        fits = record is not None and len(record[0]) == data.shape[0]
+        if "channels" in self.allow and data.shape[0] != 1 and not fits:
+            return data.mean, data.std
         if record is None or not (self.mean is None and self.std is None):
             raise UserError(
                 f"{where} does not say how images were normalised; set both, for ImageNet's as "

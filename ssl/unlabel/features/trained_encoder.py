@@ -4,7 +4,7 @@ from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
-from unlabel.data.decode import Preprocessing
+from unlabel.data.decode import Preprocessing, are_several
 from unlabel.data.images import Data
 from unlabel.errors import UserError, damage
 from unlabel.hardware import Hardware
@@ -41,9 +41,9 @@ def preprocessing_of(path: Path, data: Data, fit: str | None = None) -> Preproce
     """
     with damage(f"{path} does not say how its images were made", "make it again"):
         how = Preprocessing.of(data.shape, data.preprocessing)
-        if how.limits is not None:
-            low, high = map(float, how.limits)
-            how = how._replace(limits=(low, high))
+        if how.limits is not None and not are_several(how.limits):
+            low, high = how.limits
+            how = how._replace(limits=(float(low), float(high)))  # type: ignore[arg-type]
         return how if fit is None else how._replace(fit=fit)
 
 

@@ -17,12 +17,15 @@ WEIGHTS = (0.299, 0.587, 0.114)
 
 
 def compressed(x: Tensor, quality: int) -> Tensor:
-    """Images in [0, 1], grey or colour (B, C, H, W), after JPEG of a quality from 1 to 100."""
+    """Images in [0, 1] (B, C, H, W) after JPEG of a quality from 1 to 100.
+
+    Of other than three channels, each is compressed as grey.
+    """
     height, width = x.shape[2:]
     edge = (0, -width % 16, 0, -height % 16)
     x = F.pad(x.mul(255).round(), edge, mode="replicate")
     luma, chroma = tables(quality, x.device)
-    if x.shape[1] == 1:
+    if x.shape[1] != 3:
         out = quantised(x - 128, luma) + 128
     else:
         red, green, blue = x.split(1, 1)

@@ -64,7 +64,10 @@ def build(comparison: Comparison, arm: Arm, prepared: Path) -> EncoderCharts:
     result = arm.results[0]
     found = parquet.read(result.folder / "features.parquet", result.folder / "views.parquet")
     folder = prepared / comparison.dataset
-    train, test = (images.read(folder / f"{split}.arrow")[0] for split in ("train", "test"))
+    (train, data), (test, _) = (
+        images.read(folder / f"{split}.arrow") for split in ("train", "test")
+    )
+    shown = data.preprocessing.get("shown")
     alike = [_similarities("after training" if arm.trained else "untrained", *_views(found))]
     untrained = comparison.baseline(arm)
     if untrained is not None:
@@ -74,7 +77,7 @@ def build(comparison: Comparison, arm: Arm, prepared: Path) -> EncoderCharts:
     return EncoderCharts(
         result.seed,
         _map(found),
-        _neighbours(found, train, test),
+        _neighbours(found, train, test, shown),
         _confusion(found) if found.labelled else None,
         tuple(alike),
         _invariance(comparison, arm),
@@ -120,7 +123,7 @@ def _map(found: Features) -> Chart | None:
 
 
 def _neighbours(
-    found: Features, train: Images, test: Images
+    found: Features, train: Images, test: Images, shown: Sequence[int] | None
 ) -> tuple[tuple[Picture, tuple[Neighbour, ...]], ...]:
     """Test images, one of each class, each with the training images nearest in feature space."""
     queries = _one_of_each(found.test)
@@ -133,14 +136,14 @@ def _neighbours(
         name = found.classes[label] if label != UNLABELLED else "no label"
         place = row[int(part.id[at])]
         image = split.take(slice(place, place + 1)).pixels[0].float() / 255
-        return sections.picture(name, png(image)), label
+        return sections.picture(name, png(image, shown)), label
 
-    shown = []
+    pictures = []
     for at, near in zip(queries, rows.tolist(), strict=True):
         query, label = draw(found.test, at, test, test_row)
         answers = [draw(found.train, each, train, train_row) for each in near]
-        shown.append((query, tuple(Neighbour(each, y == label) for each, y in answers)))
-    return tuple(shown)
+        pictures.append((query, tuple(Neighbour(each, y == label) for each, y in answers)))
+    return tuple(pictures)
 
 
 def _one_of_each(part: Split) -> list[int]:

@@ -10,7 +10,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from unlabel.data import image_source
-from unlabel.data.decode import Preprocessing
+from unlabel.data.decode import Preprocessing, in_words
 from unlabel.data.image_source import Source
 from unlabel.data.images import Data
 from unlabel.errors import UserError
@@ -80,8 +80,7 @@ def said(how: Preprocessing, data: Data, fit: str | None) -> str:
     _, height, width = how.shape
     scale = ""
     if how.limits is not None:
-        low, high = how.limits
-        scale = f", pixels of more than 8 bits scaled from {low:g} to {high:g}"
+        scale = f", pixels of more than 8 bits scaled from {in_words(how.limits)}"
     why = "as the images it was trained on"
     if not data.preprocessing:
         why = "the encoder has no record of how its images were made"

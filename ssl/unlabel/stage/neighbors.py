@@ -9,8 +9,9 @@ from torch import Tensor
 
 from unlabel import encoder as encoders
 from unlabel.data import contact_sheet, image_source
+from unlabel.data.any_image import PICTURE, decode
 from unlabel.data.contact_sheet import SIDE, Cell
-from unlabel.data.decode import Preprocessing, Unreadable, content, decode
+from unlabel.data.decode import Preprocessing, Unreadable, content
 from unlabel.errors import UserError, printable
 from unlabel.features import neighbours
 from unlabel.features.neighbours import Neighbour
@@ -68,7 +69,8 @@ def run(
     head = ("query", "neighbour", "cosine")
     print(aligned([list(column) for column in zip(head, *rows, strict=True)], left=2))
     if picture is not None:
-        contact_sheet.draw(picture, _cells(query, found, about))
+        cells = _cells(query, found, about, how.shape[0])
+        contact_sheet.draw(picture, cells, encoder.data.preprocessing.get("shown"))
 
 
 def _pixels(path: Path, how: Preprocessing) -> Tensor:
@@ -81,11 +83,14 @@ def _pixels(path: Path, how: Preprocessing) -> Tensor:
 
 
 def _cells(
-    query: Sequence[Path], found: Sequence[Sequence[Neighbour]], about: dict[str, Any]
+    query: Sequence[Path],
+    found: Sequence[Sequence[Neighbour]],
+    about: dict[str, Any],
+    channels: int,
 ) -> list[list[Cell]]:
     """For each query, its image and those of its neighbours with their similarities."""
     names = {each.name for near in found for each in near}
-    how = Preprocessing.of((3, SIDE, SIDE), about)
+    how = Preprocessing.of((3 if channels in PICTURE else channels, SIDE, SIDE), about)
     source = image_source.open_source(
         Path(about["images"]),
         how,

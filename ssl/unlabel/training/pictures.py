@@ -20,10 +20,11 @@ def draw(path: Path, method: Method, examples: Images, hardware: Hardware, seed:
     torch.manual_seed(derive(seed, "pictures"))
     method.eval()
     with hardware.autocast():
-        shown = method.show(hardware.pixels(examples.image[:SHOWN]))
+        pictures = method.show(hardware.pixels(examples.image[:SHOWN]))
+    shown = method.encoder.data.preprocessing.get("shown")
     rows = [
-        {"caption": caption, "index": index, "png": png(image)}
-        for caption, images in shown.items()
+        {"caption": caption, "index": index, "png": png(image, shown)}
+        for caption, images in pictures.items()
         for index, image in enumerate(images)
     ]
     schema = pa.schema({"caption": pa.string(), "index": pa.int64(), "png": pa.binary()})
