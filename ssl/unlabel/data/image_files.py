@@ -20,7 +20,6 @@ ENDINGS = {
     **dict.fromkeys((".heic", ".heif", ".hif"), "HEIF"),
     **{".gif": "GIF", ".webp": "WEBP", ".avif": "AVIF", ".npy": "NPY"},
 }
-READ = (*FORMATS, "NPY")
 # Why a file is left out.
 LINKED_FOLDER = "a link to a folder (links=true follows it)"
 LINKED_FILE = "a link out of the folder (links=true follows it)"
@@ -40,6 +39,11 @@ class Found(NamedTuple):
 
     paths: list[Path]  # in order
     skipped: Skipped  # names below the folder
+
+
+def is_read(format: str) -> bool:
+    """Whether images of a format can be read here."""
+    return format == "NPY" or format in FORMATS
 
 
 def find(folder: Path, links: bool = False) -> Found:
@@ -66,7 +70,7 @@ def names(folder: Path, links: bool = False) -> tuple[list[str], Skipped]:
 
 def no_images(folder: Path, skipped: Skipped) -> UserError:
     """The error for a folder in which `find` found no image."""
-    endings = ", ".join(sorted(end for end, format in ENDINGS.items() if format in READ))
+    endings = ", ".join(sorted(end for end, format in ENDINGS.items() if is_read(format)))
     why = "; ".join(say(skipped)) or "it is empty"
     return UserError(
         f"{folder} has no images that can be read ({why}); their names must end in {endings}"
@@ -118,7 +122,7 @@ class _Walk:
             return not entry.name.startswith(".") and self._skip(OTHER, name)
         if entry.name.startswith("."):
             return self._skip(HIDDEN, name)
-        if format not in READ:
+        if not is_read(format):
             return self._skip(UNSUPPORTED[format], name)
         if (
             entry.is_symlink()

@@ -48,8 +48,8 @@ class Collection(Dataset):
     size: Count | tuple[Count, Count] = 32  # of all images afterwards: side, or height and width
     # auto is 1 if all images are grey, 3 for others that are pictures, else that of the first file
     channels: Literal["auto"] | Count = "auto"
-    # the channels that pictures show as red, green and blue, if there are not just 3; from 0
-    shown: tuple[Natural, Natural, Natural] | None = None
+    # the channels that pictures show as red, green and blue, from 0; auto is the first three
+    shown: Literal["auto"] | tuple[Natural, Natural, Natural] = "auto"
     fit: Literal["crop", "squeeze", "pad"] = "crop"  # for images of other proportions
     # black and white of pixels with more than 8 bits, of all channels or of each
     range: Literal["auto"] | tuple[Finite, Finite] | Sequence[tuple[Finite, Finite]] = "auto"
@@ -129,7 +129,8 @@ class Collection(Dataset):
         """
         listing = self.listing()
         form = completed(self._form(), listing.examples)
-        shown = shown_channels(self.shown, form.channels)
+        chosen = None if self.shown == "auto" else self.shown
+        shown = shown_channels(chosen, form.channels)
         found = decoded(listing.examples, form, raw)
         _check_readable(found.unreadable, len(listing.examples), self.unreadable)
         names = [example.name for example in found.examples]
