@@ -173,9 +173,9 @@ def _measure(scale: Scale, examples: Sequence[Example]) -> None:
         scale.met = True
 
 
-def _limits(scale: Scale) -> list[float] | None:
-    """As JSON has them; None if no image needs them yet."""
-    return list(scale.limits) if scale.met and scale.limits else None
+def _limits(scale: Scale) -> str | None:
+    """As a part keeps them; None if no image needs them yet."""
+    return repr(scale.limits) if scale.met else None
 
 
 def _range(examples: Sequence[Example]) -> Limits:
