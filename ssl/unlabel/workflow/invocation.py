@@ -33,7 +33,7 @@ from unlabel.workflow import (
     resources,
     slurm,
 )
-from unlabel.workflow.engine import altered, planned_jobs, provenance, target_jobs
+from unlabel.workflow.engine import altered, planned_jobs, provenance
 from unlabel.workflow.engine.corrections import Corrections
 from unlabel.workflow.engine.failed_jobs import Failures
 from unlabel.workflow.plan import ENVIRONMENT, Plan
@@ -170,7 +170,6 @@ class Invocation:
             else:
                 if workflow.executor_plugin.name == "slurm":
                     slurm.check(workflow)
-                target_jobs.check(workflow)
                 remote_jobs.note(workflow)
 
     def fail(self, workflow: Any) -> None:
