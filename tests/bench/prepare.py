@@ -103,7 +103,9 @@ def measure(number: int = 100_000, photos: int = PHOTOS) -> Iterator[Row]:
         grown = (number - BLOCK) * 3 * 32**2 / MIB
         for n, each in made.items():
             more = each.memory - few
-            yield Row(f"{n} threads: memory grows with images", "their pixels", more, grown, "MiB")
+            yield Row(
+                f"memory grows with images, {n} at a time", "their pixels", more, grown, "MiB"
+            )
         half = command(folder / "small", folder / "killed", 2, 32, None)
         before = killed(half, folder / "killed/raw", number // BLOCK // 2)
         rest = cost(*half)

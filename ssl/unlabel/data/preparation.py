@@ -40,20 +40,20 @@ def preparation(workers: int) -> Iterator[None]:
         try:
             yield
             for folder in current.aside:
-                shutil.rmtree(folder)
+                shutil.rmtree(folder, ignore_errors=True)  # a process that waits may be there
         finally:
             _current.reset(token)
 
 
 def kept_aside(raw: Path) -> Path | None:
-    """This process's own folder below `raw` for unfinished work; None outside of `preparation`.
+    """This process's own folder below `raw` for unfinished work.
 
     It is there again if the process is killed, and removed once the dataset is written. Waits
-    while another process has it.
+    while another process has it. None outside of `preparation`, and if it is in use here.
     """
-    if not (current := _current.get()):
+    current, folder = _current.get(), raw / "unfinished"
+    if current is None or folder in current.aside:
         return None
-    folder = raw / "unfinished"
     held = lock.acquire(folder / "lock", f"prepares the images of {raw}")
     current.until_written.enter_context(held)
     current.aside.append(folder)

@@ -19,7 +19,8 @@ class Example(NamedTuple):
     name: str  # unique and never changes: the id, and so the order, depends on it
     split: str  # train, validation or test; "" where nobody has said
     label: str | None
-    read: Callable[[], bytes]  # may raise OSError or `Unreadable`
+    # from any thread, and twice if need be; may raise OSError or `Unreadable`
+    read: Callable[[], bytes]
     file: str = ""  # the name of its own file; "" where the bytes are in a table
 
 
