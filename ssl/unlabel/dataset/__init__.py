@@ -153,8 +153,8 @@ def moments(image: Tensor | CompressedImages) -> tuple[tuple[float, ...], tuple[
 
     def counted(start: int) -> np.ndarray:
         part = image[start : start + 256].to("cpu")  # few enough for the processor's cache
-        every = (channel.reshape(-1).numpy() for channel in part.unbind(1))
-        return np.stack([np.bincount(each, minlength=256) for each in every])
+        every = (channel.reshape(-1).bincount(minlength=256) for channel in part.unbind(1))
+        return torch.stack(list(every)).numpy()
 
     counts = sum(in_order(counted, range(0, len(image), 256)), np.zeros((1, 1), np.int64))
     mean, std = [], []
