@@ -36,7 +36,7 @@ def decode(encoded: bytes, shape: Shape, fit: str = "crop", limits: Range = None
     if these are several, and then resized, each channel alone. Raises `OtherChannels` if the
     image has other channels; grey becomes colour and colour grey.
     """
-    if shape[0] in PICTURE and _is_picture(encoded):
+    if shape[0] in PICTURE and is_picture(encoded):
         return picture.decode(encoded, shape, fit, of_each(limits, 1)[0])
     with picture.explained():
         values = _channels(_values(encoded, shape[0]), shape[0])
@@ -61,7 +61,7 @@ def channels(encoded: bytes) -> int | None:
 
 def extent(encoded: bytes) -> Limits | None:
     """As `unlabel.data.decode.extent`, over all channels."""
-    if _is_picture(encoded):
+    if is_picture(encoded):
         return picture.extent(encoded)
     with picture.explained():
         values = _values(encoded)
@@ -79,13 +79,14 @@ def values(encoded: bytes, wanted: int) -> np.ndarray:
 
 def is_grey(encoded: bytes) -> bool:
     """As `unlabel.data.decode.is_grey`; an array is, if it has one channel."""
-    if _is_picture(encoded):
+    if is_picture(encoded):
         return picture.is_grey(encoded)
     with picture.explained():
         return _values(encoded).shape[2] == 1
 
 
-def _is_picture(encoded: bytes) -> bool:
+def is_picture(encoded: bytes) -> bool:
+    """Whether Pillow can show it, in grey or in colour, as far as its first bytes say."""
     if arrays.is_array(encoded):
         return False
     with picture.explained():

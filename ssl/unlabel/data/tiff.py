@@ -24,7 +24,7 @@ def is_tiff(encoded: bytes) -> bool:
 def is_picture(encoded: bytes) -> bool:
     """Whether Pillow can show it, in grey or in colour."""
     tags = _tags(encoded)
-    samples, bits = _samples(tags), max(tags.get(BITS, (1,)))
+    samples, bits = _samples(tags), max(tags.get(BITS) or (1,))
     odd = samples > 4 or bits == 64 or (samples > 1 and bits > 16)
     return not odd and not (samples > 2 and tags.get(PHOTOMETRIC) in GREY)
 

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from unlabel.data import any_image
 from unlabel.data.any_image import PICTURE
 from unlabel.data.decode import Limits, Range, Unreadable, are_several, of_each
-from unlabel.dataset._decoding import Example, Form
+from unlabel.data.preparation import in_order
+from unlabel.dataset._outcome import Example, Form
 from unlabel.errors import UserError
 from unlabel.progress import Progress
 
@@ -96,15 +98,20 @@ def _samples(examples: Sequence[Example], channels: int) -> Iterator[np.ndarray]
     """Some pixels (n, C) of some images, spread evenly, if they have more than 8 bits."""
     chosen = examples[:: -(-len(examples) // IMAGES) or 1]
     progress = Progress("range of the channels", len(chosen))
-    for example in chosen:
-        try:
-            values = any_image.values(example.read(), channels)
-        except (Unreadable, OSError):
-            pass
-        else:
-            pixels = values.reshape(-1, channels)
-            some = np.linspace(0, len(pixels) - 1, min(PIXELS, len(pixels))).round().astype(int)
-            if values.dtype.itemsize > 1 and np.isfinite(pixels[some]).all():
-                yield pixels[some].astype(np.float64)
+    for some in in_order(partial(_some, channels=channels), chosen):
+        if some is not None:
+            yield some
         progress.advance(1)
     progress.close()
+
+
+def _some(example: Example, channels: int) -> np.ndarray | None:
+    """Some pixels (n, C) of an image; None if it has 8 bits or cannot be used."""
+    try:
+        values = any_image.values(example.read(), channels)
+    except (Unreadable, OSError):
+        return None
+    pixels = values.reshape(-1, channels)
+    some = np.linspace(0, len(pixels) - 1, min(PIXELS, len(pixels))).round().astype(int)
+    deep = values.dtype.itemsize > 1 and np.isfinite(pixels[some]).all()
+    return pixels[some].astype(np.float64) if deep else None
