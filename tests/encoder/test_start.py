@@ -87,8 +87,18 @@ def test_what_does_not_fit_is_listed_and_refused_unless_it_is_allowed(tmp_path):
     with pytest.raises(UserError, match="does not say how images were normalised; set both"):
         made(tmp_path / "x.safetensors", allow)
     colours = "encoder.mean=[0.5+0.5+0.5]+encoder.std=[0.5+0.5+0.5]"
-    with pytest.raises(UserError, match="see images of 3 channels, but those of test have 5"):
+    with pytest.raises(UserError, match=r"of 3 channels, but those of test have 5.*=\[channels\]"):
         made(tmp_path / "x.safetensors", f"{allow}+{colours}", (5, 28, 28))
+
+
+def test_weights_of_colour_are_repeated_for_more_channels_if_that_is_allowed(tmp_path):
+    there = ours(shape=(3, 28, 28))
+    encoders.save(tmp_path / "x.safetensors", there, composed("simclr")["encoder"])
+    here = made(tmp_path / "x.safetensors", "encoder.allow=[channels]", (5, 28, 28))
+    assert here.data.mean == (0.3,) * 5
+    first, given = here.stem[0].weight, there.stem[0].weight
+    assert torch.allclose(first, given[:, [0, 1, 2, 0, 1]] * 3 / 5)
+    assert torch.equal(here.stem[1].weight, there.stem[1].weight)
 
 
 def test_a_pickle_with_code_is_refused_and_not_run(tmp_path):
