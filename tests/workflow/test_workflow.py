@@ -13,7 +13,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from support.pages import CHROMIUM, Page, browse, dead
+from support.browser import CHROMIUM
+from support.pages import Page, browse, dead
 from support.project import (
     LONGER,
     STAND_IN,
@@ -204,8 +205,8 @@ def test_every_page_is_there_and_leads_somewhere(made):
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
-def test_a_methods_page_in_a_browser(made, tmp_path):
-    page = browse(made / "reports/method/simclr.html", tmp_path)
+def test_a_methods_page_in_a_browser(made):
+    page = browse(made / "reports/method/simclr.html")
     drawn = [each for each in page.all("svg") if "marks" in each.get("class", "")]
     charts = [each for each in page.all("figure") if each.get("class") == "chart"]
     assert len(drawn) == len(charts) >= 9
