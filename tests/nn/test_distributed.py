@@ -16,6 +16,7 @@ from support import project
 from support.models import PRETRAIN, about, composed
 from support.project import ROOT, snakemake
 from support.together import CASES
+from support.working import within
 from unlabel import weights
 from unlabel.data.images import write
 from unlabel.errors import UserError
@@ -100,15 +101,14 @@ def job(folder: Path, out: str = "run", forked: bool = True) -> subprocess.Popen
 def workers(folder: Path) -> list[int]:
     """The processes that train in the folder, by their rank."""
     found = {}
-    for entry in Path("/proc").glob("[0-9]*"):
+    for number in within(folder):
         try:
-            here = (entry / "cwd").readlink() == folder
-            variables = (entry / "environ").read_bytes().decode().split("\0") if here else []
+            variables = Path(f"/proc/{number}/environ").read_bytes().decode().split("\0")
         except OSError:
             continue
         for variable in variables:
             if variable.startswith("RANK="):
-                found[variable] = int(entry.name)
+                found[variable] = number
     return [found[rank] for rank in sorted(found)]
 
 

@@ -26,6 +26,7 @@ from support.project import (
     project,
     snakemake,
 )
+from support.working import within
 
 
 def test_everything_is_built_and_nothing_is_left_to_do(made, copy):
@@ -222,14 +223,13 @@ def test_snakemakes_own_report_has_captions_and_categories(copy):
 def jobs(folder: Path) -> dict[str, list[int]]:
     """The processes of each stage of this project that runs."""
     found: dict[str, list[int]] = {}
-    for process in Path("/proc").glob("[0-9]*"):
+    for number in within(folder):
         try:
-            words = (process / "cmdline").read_bytes().split(b"\0")
-            here = words[1:3] == [b"-m", b"unlabel"] and (process / "cwd").readlink() == folder
+            words = Path(f"/proc/{number}/cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
-        if here:
-            found.setdefault(words[3].decode(), []).append(int(process.name))
+        if words[1:3] == [b"-m", b"unlabel"]:
+            found.setdefault(words[3].decode(), []).append(number)
     return found
 
 
