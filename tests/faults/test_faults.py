@@ -243,11 +243,7 @@ def clean(kinds, tmp_path_factory):
         yield Clean(built)
 
 
-# Each of these takes a while, and so they need not have the same worker.
-SEEDS = [pytest.param(n, marks=pytest.mark.xdist_group(f"history {n}")) for n in (0, 1)]
-
-
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", [0, 1])
 def test_a_random_history_ends_in_the_bits_of_a_clean_build(clean, tmp_path, seed):
     """More of them, which end in other versions: `make faults ONLY=histories`."""
     from histories import History, unlike
@@ -260,7 +256,6 @@ def test_a_random_history_ends_in_the_bits_of_a_clean_build(clean, tmp_path, see
     assert wrong == [], history.steps
 
 
-@pytest.mark.xdist_group("second build")
 def test_killed_in_a_second_build_it_ends_with_the_same_bits(clean, tmp_path):
     """And so does the third, in which the recipe is what it was."""
     from histories import FIRST, served, unlike
