@@ -144,7 +144,7 @@ def test_jobs_cancelled_and_requeued_come_to_the_same_bits(slurm, local, copy):
 @needs_slurm
 def test_a_training_on_two_machines_goes_on_to_the_bits_of_one(slurm, tmp_path):
     folder = project(tmp_path, LONGER)
-    runs = f"data/runs/tiny/digits/rotation/{VARIANT},training.{{}}=2/0"
+    runs = f"data/runs/tiny/digits/rotation/{VARIANT}+training.{{}}=2/0"
     over, alone = (folder / runs.format(each) for each in ("nodes", "processes"))
     pair = ("--default-resources", "slurm_partition=pair")
     running = start(folder, *SLURM, *pair, "--", f"{runs.format('nodes')}/run.json")
