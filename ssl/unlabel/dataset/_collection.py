@@ -18,8 +18,9 @@ from unlabel.data.names import few
 from unlabel.data.source_state import digest
 from unlabel.dataset import Dataset, Raw, check_labels, held_out_mask
 from unlabel.dataset._classes import check_enough, classes_of, describe
-from unlabel.dataset._decoding import Decoded, Example, Form, decoded
+from unlabel.dataset._decoding import Decoded, decoded
 from unlabel.dataset._layout import SPLITS
+from unlabel.dataset._outcome import Example, Form
 from unlabel.errors import UserError
 from unlabel.ranges import Count, Finite, PartialShare, Share
 from unlabel.seeds import derive
@@ -118,7 +119,7 @@ class Collection(Dataset):
         return Expected(bool(classes.names), self.shape, counts, len(classes.names))
 
     def load(self, raw: Path) -> Raw:
-        """All images. If they stay encoded they are spooled into `raw`, never all in memory.
+        """All images, from a file in `raw`. If they stay encoded they are never all in memory.
 
         Raises `UserError` if too many of them cannot be read, or a class has too few.
         """

@@ -11,8 +11,9 @@ from unlabel.data.names import as_text
 from unlabel.data.source_state import PROBE, no_probe
 from unlabel.dataset._classes import classes_of
 from unlabel.dataset._collection import Collection, Listing
-from unlabel.dataset._decoding import Decoded, Example
+from unlabel.dataset._decoding import Decoded
 from unlabel.dataset._layout import BESIDE, read_layout
+from unlabel.dataset._outcome import Example
 from unlabel.errors import UserError
 
 

@@ -10,8 +10,8 @@ import pyarrow as pa
 from unlabel.data import tables
 from unlabel.data.decode import Unreadable, content
 from unlabel.dataset._collection import Collection, Listing
-from unlabel.dataset._decoding import Example
 from unlabel.dataset._layout import UNLABELLED, meaning
+from unlabel.dataset._outcome import Example
 from unlabel.errors import UserError
 
 
