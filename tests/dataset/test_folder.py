@@ -100,7 +100,10 @@ def test_a_labelled_set_inside_the_other_is_left_out_of_it(tmp_path: Path) -> No
     ("probe", "said"),
     [
         ("nowhere", "nowhere does not exist; say where your labelled images are, as in probe_path"),
-        ("classes/cat", "classes/cat has no two classes, but probe_path is the labelled set; put"),
+        (
+            "classes/cat",
+            "classes/cat has no two classes, but probe_path is the labelled set; label",
+        ),
     ],
 )
 def test_a_set_without_labels_cannot_be_measured_on(
