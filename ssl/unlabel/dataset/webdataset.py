@@ -56,7 +56,7 @@ class WebDataset(Collection):
             )
         listing.skipped |= found.skipped
         labels = " and ".join(f".{each}" for each in sorted(endings)) or "no file"
-        listing.remarks.append(f"shards {len(found.files)}; labels in {labels}")
+        listing.remarks.append(f"{len(found.files)} shards; labels in {labels}")
         return listing
 
     def unlabelled(self) -> Self:
