@@ -109,7 +109,7 @@ def test_what_is_no_image_is_counted_and_a_pickle_is_never_read(tmp_path: Path) 
         "hidden": {"files": 1, "first": ["._00000.tar"]},
         "no shard by its name": {"files": 1, "first": ["00000_stats.json"]},
     }
-    assert "1 shards; labels in no file" in said(raw)
+    assert "1 shard; labels in no file" in said(raw)
 
 
 @pytest.mark.parametrize(

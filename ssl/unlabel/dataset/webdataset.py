@@ -56,7 +56,8 @@ class WebDataset(Collection):
             )
         listing.skipped |= found.skipped
         labels = " and ".join(f".{each}" for each in sorted(endings)) or "no file"
-        listing.remarks.append(f"{len(found.files)} shards; labels in {labels}")
+        many = "s" * (len(found.files) > 1)
+        listing.remarks.append(f"{len(found.files)} shard{many}; labels in {labels}")
         return listing
 
     def unlabelled(self) -> Self:
