@@ -1,6 +1,7 @@
 """Hugging Face datasets on disk become datasets, or one sentence says why not."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow as pa
@@ -8,6 +9,7 @@ import pytest
 
 from support.large_sets import hub, hugging_face_table, saved, saved_splits
 from support.pixels import picture
+from unlabel.data import encoded_column
 from unlabel.data.encoded_column import EncodedColumn
 from unlabel.dataset import Raw
 from unlabel.dataset.huggingface import HuggingFace
@@ -94,12 +96,18 @@ def test_columns_that_nobody_described(tmp_path: Path) -> None:
     assert "images in the column picture, classes in label" in said(raw)
 
 
-def test_few_rows_are_in_memory_at_a_time(tmp_path: Path) -> None:
+def test_few_rows_are_in_memory_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoded_column, "MOST", 1)
     root = hub(tmp_path, train_0=rows(0))
     column = EncodedColumn(root / "data/train-00000-of-00002.parquet", "img")
     for row in (0, 9, 3, 2, 4, 8):
         assert column.read(row) == picture(row)
         assert sum(map(len, column.kept.values())) <= 6  # of groups of 3
+    monkeypatch.undo()
+    with ThreadPoolExecutor(4) as pool:
+        again = [*range(10)] * 20
+        assert [*pool.map(column.read, again)] == [picture(row) for row in again]
+    assert len(column.kept) == 4
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,15 @@ import pyarrow.parquet as pq
 from unlabel.data import arrow_stream, tables
 from unlabel.data.decode import Unreadable
 
+GROUPS, MOST = 16, 1 << 28  # groups of rows that are kept, and their bytes
+
 
 class EncodedColumn:
     """The column of encoded images of a Parquet or an Arrow file.
 
-    Of a Parquet file two groups of rows are kept; an Arrow file is mapped into memory. Raises
-    `UserError` if there is no such column, or it has no encoded images.
+    Of a Parquet file the last groups of rows are kept, at least two, so that several threads may
+    read rows that are not far apart; an Arrow file is mapped into memory. Raises `UserError` if
+    there is no such column, or it has no encoded images.
     """
 
     def __init__(self, file: Path, column: str):
@@ -33,10 +36,11 @@ class EncodedColumn:
     def read(self, row: int) -> bytes:
         """The file in a row, from 0 on. Raises `Unreadable` if there is none."""
         group = bisect(self.first, row) - 1
-        kept = self.kept  # several threads may read
-        if group not in kept:
-            self.kept = kept = {**dict(list(kept.items())[-1:]), group: self._group(group)}
-        image = kept[group][row - self.first[group]]
+        images = self.kept.get(group)
+        if images is None:
+            images = self._group(group)
+            self.kept = _bounded({**self.kept, group: images})  # whole at each moment
+        image = images[row - self.first[group]]
         if not image.is_valid:
             raise Unreadable("there is no image")
         return bytes(image.as_py())
@@ -50,3 +54,12 @@ class EncodedColumn:
                     images = parquet.read_row_group(group, columns=[self.column])[self.column]
             images.validate(full=True)
         return tables.images(images, self.file)[0]
+
+
+def _bounded(groups: dict[int, pa.ChunkedArray]) -> dict[int, pa.ChunkedArray]:
+    """The last `GROUPS`, as many as `MOST` allows, but at least two."""
+    kept = list(groups.items())[-GROUPS:]
+    size = sum(each.nbytes for _, each in kept)
+    while len(kept) > 2 and size > MOST:
+        size -= kept.pop(0)[1].nbytes
+    return dict(kept)

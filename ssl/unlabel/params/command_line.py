@@ -112,8 +112,8 @@ def _check_name(own: str, recipe: Mapping[str, Any], params: Path) -> None:
     """Raise `UserError` unless `own` can be the name of a set of the user's own images."""
     if "path" not in recipe:
         raise UserError(
-            f"--config name={own} is for images of your own; it needs dataset=folder or "
-            "dataset=table, and a path"
+            f"--config name={own} is for images of your own; it needs a dataset with a path, such "
+            "as dataset=folder path=photos"
         )
     if own in compose.names(params, "dataset"):
         raise UserError(
