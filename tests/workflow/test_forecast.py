@@ -80,7 +80,7 @@ def test_trainings_share_the_gpus_of_this_machine(plan, tmp_path):
     assert found.training == pytest.approx(2 * 100.0)  # as fast as the one that had a GPU
     said = found.sentence(Room(64, slots=16))
     assert said.startswith("2 runs, 2 of them to be trained: about 12 s on 64 cores and 2 GPUs")
-    assert "about 1 min 40 s on 2 cores and 2 GPUs" in found.sentence(Room(2, slots=16))
+    assert "about 100 s on 2 cores and 2 GPUs" in found.sentence(Room(2, slots=16))
 
 
 def test_disk_is_from_finished_runs(plan, tmp_path):

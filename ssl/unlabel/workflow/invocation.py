@@ -111,8 +111,9 @@ class Invocation:
 
     def _room(self, workflow: Any) -> forecast.Room:
         cores = workflow.resource_settings.nodes or workflow.resource_settings.cores
-        slots = workflow.global_resources.get("gpu_slots") if self.requests.gpus else None
-        return forecast.Room(max(1, cores or 1), 0 if self.cluster else int(slots or 0))
+        here = self.requests.gpus and not self.cluster and "gpu_slots" in workflow.global_resources
+        slots = int(workflow.global_resources["gpu_slots"].value) if here else 0
+        return forecast.Room(max(1, cores or 1), slots)
 
     def _add(self, targets: Iterable[str]) -> tuple[list[Run], list[Run]]:
         """Plan the runs that `targets` are about; they may belong to no study.
