@@ -544,6 +544,12 @@ def test_a_dataset_that_alters_ones_own_images_is_looked_at_too(
         Plan(params, tmp_path / "frozen").dataset("mine")
 
 
+def test_a_path_that_the_shell_made_several_of_is_refused() -> None:
+    config = {"dataset": "webdataset", "path": "1.tar"}
+    with pytest.raises(UserError, match="--config path=... is there 2 times; .* braces"):
+        command_line.asked(config, PARAMS, ["--config", "path=0.tar", "path=1.tar"])
+
+
 def test_values_on_the_command_line_are_as_in_a_recipe() -> None:
     config = {"dataset": "table", "path": 2024, "label": "null", "size": ["8", "12"], "test": 0.3}
     changes = command_line.asked({"study": "smoke", **config}, PARAMS).changes
