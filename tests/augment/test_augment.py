@@ -19,7 +19,9 @@ def everything() -> Augment:
     )
 
 
-@pytest.fixture(params=[(1, 28, 28), (3, 32, 32), (3, 33, 17), (1, 8, 9), (5, 16, 16), (2, 9, 8)], ids=str)
+@pytest.fixture(
+    params=[(1, 28, 28), (3, 32, 32), (3, 33, 17), (1, 8, 9), (5, 16, 16), (2, 9, 8)], ids=str
+)
 def x(request):
     torch.manual_seed(0)
     return torch.rand(16, *request.param)

@@ -87,12 +87,13 @@ def _taken_up(unfinished: Unfinished, examples: Sequence[Example], scale: Scale)
     with closing(unfinished.found()) as parts:
         for part in parts:
             limits, seen = part.about
-            made, rest = [Outcome(*each) for each in seen], examples[len(outcomes) :]
-            pairs = zip(rest, made, strict=False)
-            if len(made) > len(rest) or not all(in_order(_unchanged, pairs)):
+            made, begun = [Outcome(*each) for each in seen], len(outcomes)
+            these = examples[begun : begun + len(made)]
+            pairs = zip(these, made, strict=False)
+            if len(these) < len(made) or not all(in_order(_unchanged, pairs)):
                 break
             if limits is not None:
-                _measure(scale, rest)
+                _measure(scale, examples[begun:])
             if limits != _limits(scale):
                 break
             outcomes += made
