@@ -1,14 +1,17 @@
 """Every method obeys the one interface. A new params/method/*.yaml is tested with no edit here."""
 
 from functools import cache
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 import torch
 from omegaconf import OmegaConf
+from PIL import Image
 
 from support.models import METHODS, PARAMS, TRAINED, about, assembled, composed, encoder_of, noise
 from support.waits import Waits, reproducible
+from unlabel.data.png import png
 from unlabel.errors import UserError
 from unlabel.hardware import Hardware
 from unlabel.params.settings import build
@@ -54,6 +57,15 @@ def test_losses_are_finite_the_encoder_moves_and_no_gpu_would_be_waited_for(name
     assert torch.tensor(losses).isfinite().all()
     after = method.encoder.state_dict()
     assert any(not torch.equal(before[key], after[key]) for key in before)
+
+
+@pytest.mark.parametrize("name", ["bigan", "colorization", "looc", "mae"])
+def test_images_may_have_any_number_of_channels(name, hardware):
+    data = noise((5, 16, 16) if name == "bigan" else (5, 32, 32))
+    method, losses = train(name, data, hardware, Training(epochs=1, batch=16))
+    assert torch.tensor(losses).isfinite().all()
+    shown = method.eval().show(data.image[:3] / 255)
+    assert all(Image.open(BytesIO(png(each[0]))).mode in ("L", "RGB") for each in shown.values())
 
 
 @pytest.mark.parametrize("name", [name for name in TRAINED if "vit" not in encoder_of(name)])
