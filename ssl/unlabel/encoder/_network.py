@@ -24,12 +24,12 @@ class Network(Encoder):
         self.register_state_dict_post_hook(_strip)
         self.register_load_state_dict_pre_hook(_add)
 
-    def normalise(self, x: Tensor) -> Tensor:
-        if self.resize is not None:
-            size = resized((x.shape[2], x.shape[3]), self.resize)
-            if size != (x.shape[2], x.shape[3]):
-                x = F.interpolate(x, size, mode="bilinear", antialias=True)
-        return super().normalise(x)
+    def seen(self, x: Tensor) -> Tensor:
+        """What the network sees of images in [0, 1]: (B, C, H, W) -> (B, C, *size)."""
+        size = resized((x.shape[2], x.shape[3]), self.resize)
+        if size != (x.shape[2], x.shape[3]):
+            x = F.interpolate(x, size, mode="bilinear", antialias=True)
+        return self.normalise(x)
 
 
 def resized(size: tuple[int, int], resize: int | None) -> tuple[int, int]:
