@@ -114,9 +114,7 @@ def test_what_the_code_of_an_own_encoder_imports_is_part_of_the_run(weights, tmp
     folder = tmp_path / "params/encoder"
     folder.mkdir(parents=True)
     (folder / "net.py").write_text("from blocks import Block")
-    run = Run(
-        "tiny", "digits", "simclr", "encoder.file=net.py,encoder.model=Block,encoder=own", 0
-    )
+    run = Run("tiny", "digits", "simclr", "encoder.file=net.py,encoder.model=Block,encoder=own", 0)
     missing = planned(run)
     (folder / "blocks.py").write_text("class Block: ...")
     first = planned(run)

@@ -1,4 +1,4 @@
-"""Networks of other programs as encoders."""
+"""An encoder around a network of timm, of torchvision or of one's own."""
 
 from collections.abc import MutableMapping
 from typing import Any
@@ -13,9 +13,9 @@ NET = "net."
 
 
 class Network(Encoder):
-    """A network that was written elsewhere, under its own parameter names.
+    """Wraps a network `net`, whose parameters keep their names in the encoder's file.
 
-    With `resize`, it sees images whose shorter side has that many pixels.
+    With `resize`, images are resized first, so that their shorter side has that many pixels.
     """
 
     def __init__(self, data: Data, net: nn.Module, dim: int, resize: int | None):
@@ -41,7 +41,7 @@ def resized(size: tuple[int, int], resize: int | None) -> tuple[int, int]:
 
 
 def first_layer(net: nn.Module, channels: int) -> None:
-    """Give a network a first convolution for so many channels, a new one unless it sees them."""
+    """Replace a network's first convolution by a new one, unless it sees so many channels."""
     name, layer = next((n, m) for n, m in net.named_modules() if isinstance(m, nn.Conv2d))
     if layer.in_channels != channels:
         new = nn.Conv2d(
@@ -57,7 +57,7 @@ def first_layer(net: nn.Module, channels: int) -> None:
 
 
 def _strip(_: nn.Module, state: MutableMapping[str, Any], prefix: str, *__: Any) -> None:
-    """A state has the network's own names."""
+    """Take `net.` off the names in a state."""
     for key in [key for key in state if key.startswith(prefix + NET)]:
         state[prefix + key.removeprefix(prefix + NET)] = state.pop(key)
 
@@ -65,5 +65,6 @@ def _strip(_: nn.Module, state: MutableMapping[str, Any], prefix: str, *__: Any)
 def _add(
     module: nn.Module, state: MutableMapping[str, Any], prefix: str, *__: Any, **___: Any
 ) -> None:
+    """Put `net.` before the names in a state."""
     for key in [key for key in state if key.startswith(prefix)]:
         state[prefix + NET + key.removeprefix(prefix)] = state.pop(key)
