@@ -23,6 +23,7 @@ class Writer(Logger):
     """
 
     def __init__(self, folder: Path, run: str, settings: Mapping[str, Any]):
+        wandb.finish()  # else `init` would return a run that this process has left open
         path = _hashed(run)[:12]
         for each in (folder / "wandb").glob(f"offline-run-*-{path}*"):
             shutil.rmtree(each)
