@@ -65,13 +65,13 @@ def test_what_is_hidden_is_not_seen():
     ],
 )
 def test_what_has_no_tokens_is_one_sentence_before_any_job(model, size, why):
-    settings = composed("mae", f"encoder.model={model},encoder=timm")
+    settings = composed("mae", f"encoder.model={model}+encoder=timm")
     with pytest.raises(UserError, match=f"mae needs an encoder with patches, .*{why}"):
         image_fit.check(settings, Expected(True, size))
 
 
 def test_a_size_that_timm_would_refuse_in_a_job_is_refused_before():
-    settings = composed("simclr", "encoder.model=test_vit,encoder=timm")
+    settings = composed("simclr", "encoder.model=test_vit+encoder=timm")
     with pytest.raises(
         UserError, match="test_vit cuts what it sees into patches of 16 pixels, but"
     ):
