@@ -85,7 +85,7 @@ def run(
     settings = load(params)
     training: Training = build(settings["training"], "training")
     code = fingerprint("unlabel.stage.pretrain", *targets(settings))
-    identity = {"settings": settings, "code": code, "torch": torch.__version__}
+    identity = {"settings": settings, "code": code, "torch": str(torch.__version__)}
     if files_read := start.digests(settings):
         identity |= {"files": files_read}
     if not launch.launched():
