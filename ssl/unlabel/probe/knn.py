@@ -23,9 +23,8 @@ class KNN(Probe):
 
     def measure(self, features: Features, seed: int) -> dict[str, float]:
         """`knn`, `validation_knn`, and `balanced_knn`, the mean over classes; on h."""
-        bank, validation, test = (
-            part.labelled() for part in (features.train, features.validation, features.test)
-        )
+        bank = features.train
+        validation, test = features.validation.labelled(), features.test.labelled()
         right = vote(bank.h, bank.label, test.h, self.k, self.temperature) == test.label
         return {
             "validation_knn": self.accuracy(bank.h, bank.label, validation.h, validation.label),
@@ -34,6 +33,6 @@ class KNN(Probe):
         }
 
     def accuracy(self, bank: Tensor, label: Tensor, query: Tensor, truth: Tensor) -> float:
-        """Features (N, D), their labels (N,), queries (M, D), their labels (M,) -> a share."""
+        """Features (N, D), labels (N,), -1 if there is none; queries (M, D), their labels (M,) -> a share."""
         votes = vote(bank, label, query, self.k, self.temperature)
         return (votes == truth).double().mean().item()

@@ -18,7 +18,7 @@ from unlabel.data.images import UNLABELLED, Images
 from unlabel.data.png import png
 from unlabel.features import parquet
 from unlabel.features.parquet import ALL, Features, Split
-from unlabel.nn.nearest import nearest, vote
+from unlabel.nn.nearest import most_similar, units, vote
 from unlabel.probe.invariance import similarities
 from unlabel.report import chart, sections
 from unlabel.report.chart import BLUE, GREY, Chart
@@ -124,8 +124,7 @@ def _neighbours(
 ) -> tuple[tuple[Picture, tuple[Neighbour, ...]], ...]:
     """Test images, one of each class, each with the training images nearest in feature space."""
     queries = _one_of_each(found.test)
-    bank = F.normalize(found.train.h, dim=1)
-    _, rows = nearest(F.normalize(found.test.h[queries], dim=1), bank, min(NEIGHBOURS, len(bank)))
+    _, rows = most_similar(found.test.h[queries], units(found.train.h), NEIGHBOURS, QUERIES)
     train_row, test_row = (_rows(each.id) for each in (train, test))
 
     def draw(part: Split, at: int, split: Images, row: Mapping[int, int]) -> tuple[Picture, int]:
@@ -158,7 +157,7 @@ def _rows(ids: Tensor) -> dict[int, int]:
 
 def _confusion(found: Features) -> Confusion:
     """The confusion matrix of a kNN classifier, with the vote of the kNN probe."""
-    bank, test = found.train.labelled(), found.test.labelled().take(slice(CLASSIFIED))
+    bank, test = found.train, found.test.labelled().take(slice(CLASSIFIED))
     votes = vote(bank.h, bank.label, test.h, K, TEMPERATURE)
     count = len(found.classes)
     table = torch.bincount(test.label * count + votes, minlength=count**2).view(count, count)
