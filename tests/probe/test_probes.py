@@ -21,7 +21,7 @@ from unlabel.data.images import Images
 from unlabel.errors import UserError
 from unlabel.features.parquet import Features, Views
 from unlabel.params import compose
-from unlabel.probe import balanced, linear
+from unlabel.probe import _regression, balanced
 from unlabel.probe._run import built, measured
 from unlabel.probe.detection import Detection
 from unlabel.probe.factors import Factors
@@ -84,8 +84,8 @@ def _first(views: Views, images: int) -> Views:
 
 @pytest.mark.parametrize("probe", [Linear(), LowShot(), KNN(), Factors(), PROJECTION])
 def test_test_labels_only_count_right_answers(probe, monkeypatch):
-    fitted, kept = linear.fit, []
-    monkeypatch.setattr(linear, "fit", lambda *a: kept.append(fitted(*a)) or kept[-1])
+    fitted, kept = _regression.fit, []
+    monkeypatch.setattr(_regression, "fit", lambda *a: kept.append(fitted(*a)) or kept[-1])
     measured = clouds()
     first, number = probe.measure(measured, 0), len(kept)
     labels = {"label": measured.test.label.roll(1), "factor": measured.test.factor.roll(1, 0)}

@@ -46,17 +46,27 @@ class Split(NamedTuple):
         """The features at `index` (n,), in that slice, or where that mask (N,) is true."""
         return Split(*(None if each is None else each[index] for each in self))  # type: ignore[arg-type]
 
+    def labelled_rows(self) -> Tensor | None:
+        """Which images have a label (n,); None: all."""
+        known = self.label != UNLABELLED
+        return None if known.all() else known.nonzero().flatten()
+
     def labelled(self) -> "Split":
         """The features of the images that have a label."""
-        known = self.label != UNLABELLED
-        return self if known.all() else self.take(known)
+        rows = self.labelled_rows()
+        return self if rows is None else self.take(rows)
 
-    def some(self, images: int, seed: int, purpose: str) -> "Split":
-        """`images` of the images, chosen by seed and purpose; all if there are no more."""
-        if images >= len(self.id):
-            return self
-        order = torch.randperm(len(self.id), generator=generator(seed, purpose))
-        return self.take(order[:images].to(self.id.device))
+    def some(self, images: int, seed: int, purpose: str, rows: Tensor | None = None) -> "Split":
+        """`images` of the images, or of these `rows`, chosen by seed and purpose.
+
+        All of them if there are no more.
+        """
+        number = len(self.id) if rows is None else len(rows)
+        if images >= number:
+            return self if rows is None else self.take(rows)
+        order = torch.randperm(number, generator=generator(seed, purpose))[:images]
+        order = order.to(self.id.device)
+        return self.take(order if rows is None else rows[order])
 
     def to(self, device: str) -> "Split":
         """The same on `device`."""

@@ -35,9 +35,7 @@ def nearest(
     return values, candidates.gather(1, place)
 
 
-def most_similar(
-    query: Tensor, banks: Iterable[Bank], k: int, block: int
-) -> tuple[Tensor, Tensor]:
+def most_similar(query: Tensor, banks: Iterable[Bank], k: int, block: int) -> tuple[Tensor, Tensor]:
     """The k vectors of all banks that are most similar to each query (M, D), by the cosine.
 
     Their similarities and their rows, as if the banks were one: (M, k) each, or all if there are

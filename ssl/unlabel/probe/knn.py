@@ -33,6 +33,9 @@ class KNN(Probe):
         }
 
     def accuracy(self, bank: Tensor, label: Tensor, query: Tensor, truth: Tensor) -> float:
-        """Features (N, D), labels (N,), -1 if there is none; queries (M, D), their labels (M,) -> a share."""
+        """Features (N, D), labels (N,), queries (M, D), their labels (M,) -> a share.
+
+        Features with the label -1 have no vote.
+        """
         votes = vote(bank, label, query, self.k, self.temperature)
         return (votes == truth).double().mean().item()
