@@ -19,7 +19,7 @@ from unlabel.cli import main
 from unlabel.data import images
 from unlabel.data.images import Images
 from unlabel.errors import UserError
-from unlabel.features.parquet import Features, Views
+from unlabel.features.split import Features, Views
 from unlabel.params import compose
 from unlabel.probe import _regression, balanced
 from unlabel.probe._run import built, measured

@@ -12,7 +12,7 @@ from unlabel.data.masks import IGNORED, Masks
 from unlabel.dataset import moments
 from unlabel.dataset.shapes import Shapes
 from unlabel.encoder import Encoder
-from unlabel.features.parquet import Features, Split
+from unlabel.features.split import Features, Split
 from unlabel.probe._trained import Trained
 from unlabel.probe.segmentation import Segmentation, scores
 

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from unlabel.errors import UserError, damage
-from unlabel.features.parquet import vectors, write_tables
+from unlabel.features.tables import vectors, write_tables
 from unlabel.nn.nearest import Bank, most_similar
 
 
@@ -39,7 +39,7 @@ def write(
 
     `key` is the kind of name: "path" or "id".
     """
-    write_tables(path, (pa.table({key: n} | vectors(h=h, z=z)) for n, h, z in parts), about)
+    write_tables(path, (pa.table({key: n} | vectors({}, h=h, z=z)) for n, h, z in parts), about)
 
 
 def read_about(path: Path) -> dict[str, Any]:

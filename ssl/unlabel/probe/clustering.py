@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from unlabel.data.images import UNLABELLED
-from unlabel.features.parquet import Features
+from unlabel.features.split import Features
 from unlabel.metric import Metric
 from unlabel.nn.clusters import k_means
 from unlabel.probe import Probe

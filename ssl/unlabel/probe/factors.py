@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from unlabel.data.images import UNLABELLED
-from unlabel.features.parquet import Features, Split
+from unlabel.features.split import Features, Split
 from unlabel.metric import Metric, accuracies
 from unlabel.probe import Probe
 from unlabel.probe._axes import Turned, axes

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from unlabel.errors import UserError
-from unlabel.features.parquet import Features, Split
+from unlabel.features.split import Features, Split
 from unlabel.metric import Metric, accuracies
 from unlabel.nn.blocks import mean
 from unlabel.probe import Probe

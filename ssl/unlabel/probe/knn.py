@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from torch import Tensor
 
-from unlabel.features.parquet import Features
+from unlabel.features.split import Features
 from unlabel.metric import Metric, accuracies
 from unlabel.nn.nearest import vote
 from unlabel.probe import Probe, balanced, balanced_accuracy

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from torch import Tensor
 
-from unlabel.features.parquet import Features
+from unlabel.features.split import Features
 from unlabel.metric import Metric, accuracies
 from unlabel.probe import Probe, balanced_accuracy
 from unlabel.probe._axes import axes

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from unlabel.data.images import UNLABELLED
 from unlabel.data.labels import stratified
 from unlabel.errors import UserError
-from unlabel.features.parquet import Features
+from unlabel.features.split import Features
 from unlabel.metric import Metric, accuracies
 from unlabel.probe import Probe, percent
 from unlabel.probe._axes import axes

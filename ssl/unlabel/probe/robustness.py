@@ -9,7 +9,7 @@ from torch import Tensor
 from unlabel.data.images import UNLABELLED, Images
 from unlabel.data.loader import batches
 from unlabel.data.splits import random_subset
-from unlabel.features.parquet import Features
+from unlabel.features.split import Features
 from unlabel.metric import Metric
 from unlabel.probe._axes import axes
 from unlabel.probe._corruptions import CORRUPTIONS, corrupted

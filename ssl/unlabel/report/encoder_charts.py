@@ -17,7 +17,7 @@ from unlabel.data import images
 from unlabel.data.images import UNLABELLED, Images
 from unlabel.data.png import png
 from unlabel.features import parquet
-from unlabel.features.parquet import ALL, Features, Split
+from unlabel.features.split import ALL, Features, Split
 from unlabel.nn.nearest import most_similar, units, vote
 from unlabel.probe.invariance import similarities
 from unlabel.report import chart, sections

@@ -11,7 +11,7 @@ from unlabel.data.loader import batches
 from unlabel.data.splits import random_subset, read_splits
 from unlabel.encoder import Encoder
 from unlabel.features.extract import Transfer, to_shape
-from unlabel.features.parquet import Features, Split
+from unlabel.features.split import Features, Split
 from unlabel.hardware import Hardware
 from unlabel.nn.folding import fold_batch_norm
 from unlabel.params.settings import build, load
