@@ -29,7 +29,11 @@ rule method:
     threads: 1
     resources:
         in_turn=1,
-        mem_mb=doubled(4000),
+        mem_mb=doubled(
+            lambda wildcards: REQUESTS.page_memory(
+                shown(RUNS, wildcards.method, min(STUDY.seeds)), 4000
+            )
+        ),
         runtime=doubled(30),
     params:
         plan=lambda wildcards: PLAN.page(STUDY, BUDGET, wildcards.method),

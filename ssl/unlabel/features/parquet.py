@@ -19,7 +19,7 @@ from torch import Tensor
 
 from unlabel.data.images import UNLABELLED, known
 from unlabel.errors import UserError
-from unlabel.features.split import SPLITS, Features, SomeZ, Split, Views
+from unlabel.features.split import ALL, SPLITS, Features, SomeZ, Split, Views
 from unlabel.features.tables import damaged, read_tables, vectors, write_tables
 
 
@@ -63,12 +63,22 @@ def read(path: Path, views: Path) -> Features:
         return _whole(path, views)
 
 
+def read_views(path: Path) -> dict[str, Views]:
+    """What `write_views` wrote, by transform. Raises `UserError` if it is damaged."""
+    pairs, about = read_tables(path, ("id", "transform", "h", "h_"))
+    return {
+        name: Views(*(_some(pairs.get(key), pairs["transform"] == place) for key in Views._fields))  # type: ignore[arg-type]
+        for place, name in enumerate(about["transforms"])
+    }
+
+
 def _whole(path: Path, views: Path) -> Features:
     columns, about = read_tables(path, ("id", "split", "label", "h"), gaps=["z"])
-    pairs, transforms = read_tables(views, ("id", "transform", "h", "h_"))
-    if pairs["h"].shape[1] != columns["h"].shape[1]:
+    pairs = read_views(views)
+    length = pairs[ALL].h.shape[1]
+    if length != columns["h"].shape[1]:
         raise UserError(
-            f"{views} has features of length {pairs['h'].shape[1]}, but {path} of length "
+            f"{views} has features of length {length}, but {path} of length "
             f"{columns['h'].shape[1]}; make both from one encoder"
         )
     if len(columns["id"].unique()) < len(columns["id"]):
@@ -94,12 +104,8 @@ def _whole(path: Path, views: Path) -> Features:
             some_z, first = SomeZ(rows[:known], parts[0]), 1
         splits[first:] = [s._replace(z=p) for s, p in zip(splits, parts, strict=True)][first:]
     train, validation, test = splits
-    views_ = {
-        name: Views(*(_some(pairs.get(key), pairs["transform"] == place) for key in Views._fields))  # type: ignore[arg-type]
-        for place, name in enumerate(transforms["transforms"])
-    }
     classes, labels = tuple(about["classes"]), about.get("labels")
-    features = Features(train, validation, test, views_, classes, factors, labels, some_z)
+    features = Features(train, validation, test, pairs, classes, factors, labels, some_z)
     _check_labels(features, path)
     return features
 

@@ -17,7 +17,7 @@ from unlabel.data import images
 from unlabel.data.images import UNLABELLED, Images
 from unlabel.data.png import png
 from unlabel.features import parquet
-from unlabel.features.split import ALL, Features, Split
+from unlabel.features.split import ALL, Features, Split, Views
 from unlabel.nn.nearest import most_similar, units, vote
 from unlabel.probe.invariance import similarities
 from unlabel.report import chart, sections
@@ -65,11 +65,11 @@ def build(comparison: Comparison, arm: Arm, prepared: Path) -> EncoderCharts:
     found = parquet.read(result.folder / "features.parquet", result.folder / "views.parquet")
     folder = prepared / comparison.dataset
     train, test = (images.read(folder / f"{split}.arrow")[0] for split in ("train", "test"))
-    alike = [_similarities("after training" if arm.trained else "untrained", *_views(found))]
+    alike = [_similarities("after training" if arm.trained else "untrained", *_views(found.views))]
     untrained = comparison.baseline(arm)
     if untrained is not None:
         folder = untrained.results[0].folder
-        before = parquet.read(folder / "features.parquet", folder / "views.parquet")
+        before = parquet.read_views(folder / "views.parquet")
         alike.append(_similarities("untrained", *_views(before)))
     return EncoderCharts(
         result.seed,
@@ -81,8 +81,8 @@ def build(comparison: Comparison, arm: Arm, prepared: Path) -> EncoderCharts:
     )
 
 
-def _views(found: Features) -> tuple[Tensor, Tensor]:
-    return found.views[ALL].h, found.views[ALL].h_
+def _views(found: Mapping[str, Views]) -> tuple[Tensor, Tensor]:
+    return found[ALL].h, found[ALL].h_
 
 
 def _map(found: Features) -> Chart | None:
