@@ -61,17 +61,16 @@ assert found.train.h.shape == ({train}, {dim}), found.train.h.shape
 """
 PROBE = """
 _axes.KEPT, nearest.CHUNK = {kept}, {chunk}
-probe = {probe}
-probe.measure(replace(found, train=found.train.take(slice({part}))), 0)  # loads its code
-Path("/proc/self/clear_refs").write_text("5")  # the peak is what it is now
 def held(what):
     lines = Path("/proc/self/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith(what)).split()[1]) / 2**10
-before = held("VmRSS")
-numbers = probe.measure(found, 0)
-print(held("VmHWM") - before, numbers)
+for probe in (KNN(20), Linear([1e-3])):
+    probe.measure(replace(found, train=found.train.take(slice({part}))), 0)  # loads its code
+    Path("/proc/self/clear_refs").write_text("5")  # the peak is what it is now
+    before = held("VmRSS")
+    probe.measure(found, 0)
+    print(held("VmHWM") - before)
 """
-PROBES = {"knn": "KNN(20)", "linear": "Linear([1e-3])"}
 
 
 def split(path: Path, number: int, start: int) -> int:
@@ -128,15 +127,15 @@ def read(folder: Path, number: int, dim: int, then: str = "") -> Cost:
 
 
 def probed(
-    folder: Path, number: int, dim: int, probe: str, kept: int = KEPT, chunk: int = CHUNK
-) -> tuple[float, str]:
-    """What a probe needs beside the features at its peak, in MiB, and what it measures.
+    folder: Path, number: int, dim: int, kept: int = KEPT, chunk: int = CHUNK
+) -> tuple[float, float]:
+    """What kNN and the linear classifier need beside the features at their peak, in MiB.
 
     `kept` bytes of turned features are kept; `chunk` of a bank's vectors are compared at a time.
     """
-    code = PROBE.format(part=PART, probe=PROBES[probe], kept=kept, chunk=chunk)
-    peak, _, numbers = read(folder, number, dim, code).output.splitlines()[-1].partition(" ")
-    return float(peak), numbers
+    code = PROBE.format(part=PART, kept=kept, chunk=chunk)
+    knn, linear = read(folder, number, dim, code).output.splitlines()[-2:]
+    return float(knn), float(linear)
 
 
 def of_features(folder: Path, number: int) -> Iterator[Row]:
@@ -152,13 +151,14 @@ def of_features(folder: Path, number: int) -> Iterator[Row]:
         yield Row(what, "their size", more, size, "MiB", 2)
     made(folder, *LONG)
     size = LONG[0] * LONG[1] * 4 / MIB
-    for case, probe, kept, bound in (
-        ("kNN", "knn", KEPT, BESIDE),
-        ("linear", "linear", KEPT, min(size, KEPT / MIB) + BESIDE),
-        ("linear, turned in each pass", "linear", 0, BESIDE),
+    knn, linear = probed(folder, *LONG)
+    _, anew = probed(folder, *LONG, kept=0)
+    for case, more, bound in (
+        ("kNN", knn, BESIDE),
+        ("linear", linear, min(size, KEPT / MIB) + BESIDE),
+        ("linear, turned in each pass", anew, BESIDE),
     ):
-        more, _ = probed(folder, *LONG, probe, kept)
-        what = f"{case} of {LONG[0]:,} × {LONG[1]:,} features, beside them"
+        what = f"{case}: {LONG[0]:,} × {LONG[1]:,} features, beside them"
         yield Row(what, "the bound", more, bound, "MiB", 1)
 
 

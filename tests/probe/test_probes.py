@@ -113,7 +113,9 @@ def many() -> Features:
     return Features(part(9000), part(500), part(500), {}, CLASSES, {"a": CLASSES, "b": CLASSES})
 
 
-@pytest.mark.parametrize("probe", [Linear(), LowShot(), KNN(k=20), Factors(), projection(5000)])
+@pytest.mark.parametrize(
+    "probe", [Linear(), LowShot([0.1], 1), KNN(k=20), Factors(), projection(5000)]
+)
 def test_many_features_are_measured_in_parts_as_if_at_once(probe, monkeypatch):
     at_once = probe.measure(many(), 0)
     monkeypatch.setattr(_axes, "KEPT", 0)
