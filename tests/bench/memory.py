@@ -22,6 +22,7 @@ SMALL, LARGE = 10_000, 110_000  # training images of 28×28
 FEATURES, DIM, PART, CLASSES = 1_000_000, 512, 1000, 10
 LONG = 100_000, 2048  # images, and the length of their features, that probes measure
 BESIDE = 512  # MiB that a probe may need beside the features and those that it has turned
+FREED = {"MALLOC_MMAP_THRESHOLD_": "65536"}  # what is freed goes back to the system at once
 MIB = 2**20
 
 WRITE = """
@@ -123,7 +124,7 @@ def made(folder: Path, number: int, dim: int, classes: int = CLASSES) -> Cost:
 def read(folder: Path, number: int, dim: int, then: str = "") -> Cost:
     """Read them as the probes do, and then run some code."""
     code = READ.format(train=number - 2 * PART, dim=dim) + then
-    return cost(sys.executable, "-c", code, str(folder))
+    return cost(sys.executable, "-c", code, str(folder), extra=FREED)
 
 
 def probed(
