@@ -98,6 +98,7 @@ def test_a_shapes_mask_is_where_it_differs_from_its_background():
 
 
 def test_images_of_which_each_pixel_is_ignored_teach_nothing(hardware):
+    # the loss of such a batch is not a number, but its gradient is 0
     images, masks = blobs()
     masks.mask[masks.id < 60] = IGNORED  # in some batches, of all images
     probe = Segmentation(epochs=12, batch=5, lr=[1e-1])

@@ -83,7 +83,7 @@ class Segmentation(EncoderProbe):
         for epoch in range(self.epochs):
             order = torch.randperm(len(images.id), generator=generator(seed, "segmentation", epoch))
             for maps, mask in self._batches(trained, images, order):
-                losses = [mean_loss(enlarged(h(maps), mask), mask) for h in heads]
+                losses = [F.cross_entropy(enlarged(h(maps), mask), mask) for h in heads]
                 optimizer.zero_grad()
                 torch.stack(losses).sum().backward()
                 optimizer.step()
@@ -134,14 +134,6 @@ class Segmentation(EncoderProbe):
 def enlarged(logits: Tensor, mask: Tensor) -> Tensor:
     """Logits (B, K, h, w) at the size of masks (B, H, W): (B, K, H, W)."""
     return F.interpolate(logits, mask.shape[1:], mode="bilinear")
-
-
-def mean_loss(logits: Tensor, mask: Tensor) -> Tensor:
-    """The mean cross-entropy of the pixels that are not ignored, 0 if all are.
-
-    Logits (B, K, H, W), masks (B, H, W) -> ().
-    """
-    return F.cross_entropy(logits, mask) if (mask >= 0).any() else 0 * logits.sum()
 
 
 @torch.no_grad()
