@@ -6,7 +6,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(workflow.basedir) / "ssl"))
 
 from unlabel.params import compose, study
-from unlabel.run import files_of, shown, versioned
+from unlabel.run import compared, files_of, shown, versioned
 from unlabel.workflow.invocation import Invocation, params_folder
 from unlabel.workflow.resources import doubled
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from unlabel.errors import UserError
 from unlabel.metric import Metric
 
+BASE = "base"  # the variant of a recipe as it is
 BASELINE = "random"  # the untrained encoder, which every method must beat
 # What a training writes into the run's folder. The last file says that all are there.
 TRAINED = (
@@ -42,6 +43,11 @@ class Run:
         """Below data/runs."""
         return f"{self.budget}/{self.dataset}/{self.method}/{self.variant}/{self.seed}"
 
+    @property
+    def arm(self) -> str:
+        """What it shares with its other seeds. Files have this name, so it must never change."""
+        return self.method if self.variant == BASE else f"{self.method}/{self.variant}"
+
     @classmethod
     def of(cls, path: str) -> "Run":
         """The run that a file below data/runs belongs to. Raises `UserError` if there is none."""
@@ -62,6 +68,11 @@ class Run:
 def files_of(runs: Iterable[Run], *names: str) -> list[str]:
     """These files of each run."""
     return [f"data/runs/{run.folder}/{name}" for run in runs for name in names]
+
+
+def compared(runs: Iterable[Run]) -> list[str]:
+    """The files with the metrics that people compare, one for each arm."""
+    return sorted({f"reports/metrics/{run.dataset}/{run.arm}.json" for run in runs})
 
 
 def versioned(runs: Sequence[Run], metrics: Iterable[str]) -> list[str]:

@@ -92,7 +92,7 @@ def stages(folder: Path, number: int) -> dict[str, tuple[float, float]]:
         split(path, number if name == "train" else 2000, start)
         for start, (name, path) in zip((0, 10**7, 2 * 10**7), paths.items(), strict=True)
     )
-    variant = "training.epochs=1,training.images=2560"
+    variant = "training.epochs=1+training.images=2560"
     settings = compose.settings(PARAMS, "quick", "fashion_mnist", "simclr", variant)
     settings = {**settings, "run": "memory", "features": settings["features"] | {"images": None}}
     params = folder / "params.yaml"

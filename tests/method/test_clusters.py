@@ -73,7 +73,7 @@ def test_deepcluster_predicts_the_cluster_and_nothing_for_the_unseen():
 
 def test_deepcluster_clusters_what_it_has_seen_each_half_epoch(digits, batch, hardware):
     every = 64 / len(digits.id)  # two steps
-    method = made("deepcluster_v2", digits, f"method.clusters=5,method.every={every}")
+    method = made("deepcluster_v2", digits, f"method.clusters=5+method.every={every}")
     states = list(stepped(method, batch, hardware, 3))
     assert [int((each.assignments[0] != UNSEEN).sum()) for each in states] == [0, 0, 0]
     assert next(states[0].step(batch)).item() == 0
@@ -108,7 +108,7 @@ def test_targets_of_msn_are_sharpened_and_evened_out():
 
 
 def test_msn_is_equation_1(digits, batch):
-    method = made("msn", digits, "method.entropy=0.5,method.hidden=0.5,method.views=1").eval()
+    method = made("msn", digits, "method.entropy=0.5+method.hidden=0.5+method.views=1").eval()
     torch.manual_seed(0)
     loss = next(method.step(batch))
     torch.manual_seed(0)

@@ -79,7 +79,7 @@ def test_correspondence_is_equation_3_of_densecl():
 
 
 def test_densecl_is_equation_4_and_its_queues_hold_the_newest(digits, batch, hardware):
-    method = made("densecl", digits, "method.dense=0.3,method.momentum=0.5,method.queue=80")
+    method = made("densecl", digits, "method.dense=0.3+method.momentum=0.5+method.queue=80")
     x = batch.x[:6]
     batch, queue = batch._replace(x=x), method.queue
 

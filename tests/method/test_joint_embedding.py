@@ -23,7 +23,7 @@ from unlabel.training.optimizer import sgd
 
 
 def test_moco_without_a_queue_is_info_nce_in_the_batch(digits, batch):
-    method = made("moco", digits, "method.queue=0,method.shuffle=false,method.splits=1")
+    method = made("moco", digits, "method.queue=0+method.shuffle=false+method.splits=1")
     twin = copy.deepcopy(method)
     loss = next(method.step(batch))
     expected = F.cross_entropy(
@@ -37,7 +37,7 @@ def test_looc_with_nothing_left_out_is_moco(digits, batch):
     looc.left_out, looc.heads = {}, looc.heads[:1]
     looc.query[1], looc.key.module[1] = looc.heads, looc.key.module[1][:1]
     looc.queue = looc.queue[:1]
-    moco = made("moco", digits, "method.queue=64,method.shuffle=false,method.splits=1")
+    moco = made("moco", digits, "method.queue=64+method.shuffle=false+method.splits=1")
     moco.query[0], moco.query[1], moco.queue = looc.query[0], looc.heads[0], looc.queue[0]
     moco.key = Teacher(moco.query)
     assert torch.allclose(next(looc.step(batch)), next(moco.step(batch)), atol=1e-6)

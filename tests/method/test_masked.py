@@ -153,7 +153,7 @@ def test_blocks_that_may_cover_all_are_refused(digits):
 
 
 def test_ibot_is_equations_1_to_3(digits, batch):
-    variant = "method.hidden=0.5,method.norm=false,method.prototypes=7,method.shared=false"
+    variant = "method.hidden=0.5+method.norm=false+method.prototypes=7+method.shared=false"
     method = made("ibot", digits, variant).eval()
     method.centre = torch.linspace(-0.1, 0.1, 14).view(2, 7)
     torch.manual_seed(0)

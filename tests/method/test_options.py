@@ -20,7 +20,7 @@ from unlabel.training.optimizer import sgd
 
 @pytest.mark.parametrize("name", ["swav", "dino"])
 def test_multi_crop_adds_local_views_in_one_pass(name, digits, batch):
-    method = assembled(composed(name, "method.crops=2,method.local.crop.size=12"), about(digits))
+    method = assembled(composed(name, "method.crops=2+method.local.crop.size=12"), about(digits))
     seen = []
     method.encoder.register_forward_hook(lambda _, x, __: seen.append(tuple(x[0].shape)))
     assert next(method.step(batch)).isfinite()
@@ -47,9 +47,9 @@ def test_prototypes_are_frozen_at_first(name, digits, batch, hardware):
 
 
 def test_split_batch_norm_sees_parts_and_shuffling_mixes_them(digits, batch):
-    whole = made("moco", digits, "method.shuffle=false,method.splits=1")
+    whole = made("moco", digits, "method.shuffle=false+method.splits=1")
     twin = copy.deepcopy(whole)
-    parts = made("moco", digits, "method.shuffle=false,method.splits=4")
+    parts = made("moco", digits, "method.shuffle=false+method.splits=4")
     parts.load_state_dict(whole.state_dict())
     keys = torch.cat([twin.key(x) for x in batch.x.chunk(4)])
 
@@ -59,7 +59,7 @@ def test_split_batch_norm_sees_parts_and_shuffling_mixes_them(digits, batch):
 
     assert torch.allclose(enqueued(parts), F.normalize(keys, dim=1), atol=1e-6)
     whole.eval()
-    mixed = made("moco", digits, "method.shuffle=true,method.splits=4").eval()
+    mixed = made("moco", digits, "method.shuffle=true+method.splits=4").eval()
     mixed.load_state_dict(twin.state_dict())
     whole.load_state_dict(twin.state_dict())
     assert torch.allclose(enqueued(mixed), enqueued(whole), atol=1e-6)  # each in its own place
@@ -87,7 +87,7 @@ def test_too_many_splits_are_explained(digits, batch):
 
 
 def test_a_frozen_patch_projection_stays_as_it_is(digits, batch, hardware):
-    settings = composed("moco_v3", "encoder=vit_tiny,method.freeze_patches=true", "quick")
+    settings = composed("moco_v3", "encoder=vit_tiny+method.freeze_patches=true", "quick")
     method = assembled(settings, about(digits))
     before = copy.deepcopy(method.encoder.state_dict())
     loop.update(method, [batch], [sgd(method, lr=0.1, weight_decay=0.1)], hardware)
@@ -142,7 +142,7 @@ def test_without_stop_gradient_byols_target_is_the_online_network(digits, batch)
 
 @pytest.mark.parametrize("momentum", [0, 0.9, 1])
 def test_byols_momentum_can_be_constant(momentum, digits, batch, hardware):
-    variant = f"method.momentum={momentum},method.momentum_end={momentum}"
+    variant = f"method.momentum={momentum}+method.momentum_end={momentum}"
     method = made("byol", digits, variant)
     before = [p.clone() for p in method.target.parameters()]
     loop.update(method, [batch._replace(t=0.7)], [sgd(method, lr=0.1)], hardware)
@@ -161,7 +161,7 @@ def test_byols_second_augmentation_lacks_what_its_first_lacks():
 @pytest.mark.parametrize("kind", ["group", "standardised", "layer", "none"])
 @pytest.mark.parametrize("name", ["simclr", "byol"])
 def test_there_can_be_no_batch_norm_at_all(name, kind, digits, batch, hardware):
-    variant = f"encoder.norm={kind},method.norm={kind}"
+    variant = f"encoder.norm={kind}+method.norm={kind}"
     method = assembled(composed(name, variant), about(digits))
     assert not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in method.modules())
     losses = loop.update(method, [batch], [sgd(method, lr=0.1)], hardware)

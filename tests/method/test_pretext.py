@@ -113,7 +113,7 @@ def test_the_loss_of_jigsaw_is_that_of_the_orders_it_showed(together):
 
 @pytest.mark.parametrize(("tiles", "permutations"), [(2, 25), (4, 10), (3, 1)])
 def test_a_puzzle_that_cannot_be_is_explained(tiles, permutations):
-    variant = f"method.permutations={permutations},method.tiles={tiles}"
+    variant = f"method.permutations={permutations}+method.tiles={tiles}"
     with pytest.raises(UserError, match="choose tiles"):
         assembled(composed("jigsaw", variant), about(images()))
 
@@ -343,7 +343,7 @@ def memory(variant: str):
 
 @pytest.mark.parametrize("negatives", ["null", "8"])
 def test_the_memory_bank_after_some_steps_is_what_hand_computation_gives(negatives, hardware):
-    method, data, settings = memory(f"method.momentum=0.3,method.negatives={negatives}")
+    method, data, settings = memory(f"method.momentum=0.3+method.negatives={negatives}")
     bank, seen, embed = method.bank.clone(), [], method.embed
     method.embed = lambda h: seen.append(embed(h)) or seen[-1]
     indices, step = [], method.step

@@ -45,7 +45,7 @@ def test_whitening_is_by_the_cholesky_factor_of_the_covariance():
 
 
 def test_w_mse_whitens_each_sub_batch_and_each_view_alone(digits, batch):
-    method = made("w_mse", digits, "method.dim=4,method.repeats=2,method.size=16")
+    method = made("w_mse", digits, "method.dim=4+method.repeats=2+method.size=16")
     torch.manual_seed(3)
     loss = next(method.step(batch))
     torch.manual_seed(3)
@@ -61,7 +61,7 @@ def test_w_mse_whitens_each_sub_batch_and_each_view_alone(digits, batch):
 
 
 def test_tico_is_its_equation_and_its_covariance_a_moving_average(digits, batch, hardware):
-    method = made("tico", digits, "method.contrast=3.0,method.decay=0.8")
+    method = made("tico", digits, "method.contrast=3.0+method.decay=0.8")
     c = torch.zeros_like(method.covariance)
     for twin in stepped(method, batch, hardware, 3):
         z = F.normalize(twin.online(batch.x), dim=1).detach()
@@ -79,7 +79,7 @@ def test_the_nuclear_norm_is_the_sum_of_the_roots_of_the_eigenvalues_of_zt_z():
 
 
 def test_mmcr_is_equation_6(digits, batch):
-    method = made("mmcr", digits, "method.compression=0.5,method.dim=8,method.views=2")
+    method = made("mmcr", digits, "method.compression=0.5+method.dim=8+method.views=2")
     loss = next(method.step(batch))
     z = F.normalize(method.embed(method.encoder(batch.x)), dim=1).detach()
     centroids = torch.linalg.eigvalsh(z.T.double() @ z.double()).clamp(min=0).sqrt().sum()

@@ -63,7 +63,7 @@ def test_a_teacher_follows_once_a_step_in_however_many_parts(parts, digits, batc
 
 
 def test_mocos_queue_holds_the_newest_keys(digits, batch, hardware):
-    method = made("moco", digits, "method.queue=80,method.shuffle=false,method.splits=1")
+    method = made("moco", digits, "method.queue=80+method.shuffle=false+method.splits=1")
     expected = method.queue
     for twin in stepped(method, batch, hardware, 3):
         keys = F.normalize(twin.key(batch.x), dim=1)
@@ -111,7 +111,7 @@ def test_dinos_teacher_is_warmed_up(name, digits):
 
 def test_swavs_queue_helps_to_balance_once_it_is_full(digits, batch, hardware):
     """Section 3.1: codes are those of the batch, balanced over the batch and the queue."""
-    method = made("swav", digits, "method.queue=48,method.queue_start=0.2")
+    method = made("swav", digits, "method.queue=48+method.queue_start=0.2")
     early = batch._replace(t=0.1)
     list(method.step(early))
     assert not method.queue.any()
@@ -126,7 +126,7 @@ def test_swavs_queue_helps_to_balance_once_it_is_full(digits, batch, hardware):
     assert torch.allclose(method.queue[0], torch.cat(seen)[:48], atol=1e-6)
     twin = copy.deepcopy(method)
     scores = twin.prototypes(twin.embed(twin.encoder(batch.x)))
-    again = made("swav", digits, "method.queue=48,method.queue_start=0.2")
+    again = made("swav", digits, "method.queue=48+method.queue_start=0.2")
     again.load_state_dict(method.state_dict())  # as a run that goes on does
     loss = next(method.step(batch))
     assert torch.equal(next(again.step(batch)), loss)

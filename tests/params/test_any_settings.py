@@ -67,7 +67,7 @@ def test_any_text_is_a_variant_or_explained(text):
 names = st.from_regex(r"[a-z_][a-z0-9_.]{0,10}", fullmatch=True)
 
 
-plain = st.from_regex(r"[A-Za-z0-9.+\-]{0,8}", fullmatch=True)
+plain = st.from_regex(r"[A-Za-z0-9.\-]{0,8}", fullmatch=True)
 
 
 lists = st.lists(plain, max_size=3).map(lambda each: f"[{','.join(each)}]")

@@ -128,11 +128,11 @@ def test_no_dataset_takes_a_number_out_of_its_range(name):
         ("method.temperature=inf", "method.temperature is inf, but must be a number above 0"),
         ("probe.knn.k=0", "probe.knn.k is 0, but must be a whole number of at least 1"),
         (
-            "method.augment.crop.scale=[0,1]",
+            "method.augment.crop.scale=[0+1]",
             "scale is [0, 1], but must be a list of 2, each a number above 0 and at most 1",
         ),
         ("finetune.lr=[]", "is [], but must be a list of one or more, each a number above 0"),
-        ("method.width=1,method.width=2", "sets method.width twice; leave out one of them"),
+        ("method.width=1+method.width=2", "sets method.width twice; leave out one of them"),
         ("+training.warmup=3", "is not an override"),
         ("hydra.run.dir=x", "overrides hydra.run.dir, but simclr on digits at budget tiny has no"),
         ("optimizer=adam", "optimizer._target_=unlabel.training.optimizer.adamw; did you mean"),

@@ -55,8 +55,12 @@ def plan(params, tmp_path):
         (("tiny", "digits", "simclr", "seed=3"), "cannot be a variant"),
         (("tiny", "digits", "simclr", "rm -rf"), "is not an override"),
         (
-            ("tiny", "digits", "simclr", "training.epochs=1,optimizer.lr=1"),
-            "in order: optimizer.lr=1,training.epochs=1",
+            ("tiny", "digits", "simclr", "training.epochs=1+optimizer.lr=1"),
+            r"in order: optimizer.lr=1\+training.epochs=1",
+        ),
+        (
+            ("tiny", "digits", "simclr", "optimizer.betas=[0,1],training.epochs=1"),
+            r"with \+ for each comma: optimizer.betas=\[0\+1\]\+training.epochs=1",
         ),
     ],
 )
@@ -115,8 +119,8 @@ def test_the_budget_of_studies_is_a_longer_quick(method):
     assert at["quick"] == at["study"]
 
 
-def test_an_override_with_commas_in_brackets_is_one():
-    variant = "method.augment.crop.scale=[0.1,0.5],method.temperature=0.1"
+def test_a_list_is_one_override():
+    variant = "method.augment.crop.scale=[0.1+0.5]+method.temperature=0.1"
     parts = ["method.augment.crop.scale=[0.1,0.5]", "method.temperature=0.1"]
     assert compose.split(variant) == parts
     assert composed("simclr", variant)["method"]["augment"]["crop"]["scale"] == [0.1, 0.5]

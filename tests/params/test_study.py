@@ -51,7 +51,7 @@ def test_runs_of_a_study(params):
     runs = study.read(params, "mine").runs(params, "tiny")
     assert len(runs) == 3 * (3 + 2 + 1)
     variants = {(run.method, arm): run.variant for arm, run in runs}
-    assert variants["simclr", "64"] == "optimizer.lr=5e-4,training.batch=64,training.images=512"
+    assert variants["simclr", "64"] == "optimizer.lr=5e-4+training.batch=64+training.images=512"
     assert variants["simclr", "alone"] == variants["random", "base"] == "training.images=512"
     assert ("byol", "alone") not in variants
 

@@ -103,10 +103,15 @@ def test_too_few_decided_claims_are_not_to_be_believed():
 
 def test_what_is_published_is_whole_and_says_what_made_it(several: Path, tmp_path: Path):
     publish.run(several, tmp_path)
-    names = [f"study/{name}" for name in ("batch_size", "nothing", "turned")] + ["statements"]
+    names = ("batch_size", "nothing", "turned")
+    whole = {f"study/{name}{end}" for name in names for end in (".json", ".csv", ".md")}
+    whole |= {"statements.csv", "statements.md"}
     there = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*")}
-    assert there == {f"{name}{end}" for name in names for end in (".json", ".csv", ".md")}
-    for path in there:
+    assert there == whole | {f"verdict/{name}.json" for name in names}
+    record = json.loads((several / "statements.json").read_text())
+    for name in names:
+        assert json.loads((tmp_path / f"verdict/{name}.json").read_text()) == record[name]
+    for path in whole:
         source, text = (several / path).read_text(), (tmp_path / path).read_text()
         assert text.startswith(source.rstrip())
         assert text == source or text.splitlines()[-1].startswith("Made by the code of ")

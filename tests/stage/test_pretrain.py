@@ -43,7 +43,7 @@ def test_only_what_learns_from_labels_sees_fewer_and_wrong_ones(digits, tmp_path
 
 
 def test_a_budgets_batch_fits_fewer_images_and_a_variants_is_refused(capsys):
-    settings = composed("simclr", "training.accumulate=8,training.batch=256")
+    settings = composed("simclr", "training.accumulate=8+training.batch=256")
 
     def fitted(images, variant="base"):
         return pretrain._fitted(settings | {"run": f"quick/folder/simclr/{variant}/0"}, images)

@@ -121,7 +121,7 @@ def digests(folder: Path) -> dict[str, str]:
     files = [f for name in RESULTS for f in folder.glob(f"data/runs/*/*/*/*/*/{name}")]
     files += [
         *folder.glob("data/runs/*/*/*/*/*/metrics/*.json"),
-        *folder.glob("reports/metrics.json"),
+        *folder.glob("reports/metrics/**/*.json"),
     ]
     files += [*folder.glob("data/prepared/*/*.arrow"), *folder.glob("reports/plots/*.csv")]
     return {

@@ -28,7 +28,7 @@ def dataset(digits, tmp_path):
     """The files of two splits, and the settings of a training; what `pretrain` is given."""
     for name, rows in (("train", slice(400)), ("validation", slice(400, 500))):
         images.write(tmp_path / f"{name}.arrow", Images(*(e[rows] for e in digits)), about(digits))
-    settings = composed("byol", "encoder=resnet_mini,monitor.every=1") | {"run": "a/b/c/d/0"}
+    settings = composed("byol", "encoder=resnet_mini+monitor.every=1") | {"run": "a/b/c/d/0"}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(settings))
     return tmp_path
 

@@ -139,7 +139,7 @@ def test_finetuning_measures_just_what_it_declares(digits, hardware):
 
 def test_run_json_has_just_the_numbers_that_are_declared(digits, tmp_path: Path):
     images.write(tmp_path / "train.arrow", digits, about(digits))
-    settings = composed("simclr", "training.epochs=1,training.images=64")
+    settings = composed("simclr", "training.epochs=1+training.images=64")
     sections = ("seed", "hardware", "training", "optimizer", "encoder", "method")
     frozen = {"run": "tiny/digits/simclr/base/0"} | {key: settings[key] for key in sections}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(frozen))

@@ -11,7 +11,7 @@ import yaml
 from support.project import digests, snakemake
 from support.versions import clone, commit, dvc, git, replace, run, unlabel
 
-METRICS = "reports/metrics.json"
+METRICS = "reports/metrics/digits/simclr.json"
 ENCODER = "data/runs/tiny/digits/simclr/base/0/encoder.safetensors"
 KNN = "data/runs/tiny/digits/simclr/base/0/metrics/knn.json"
 TEMPERATURE = "params/method/simclr.yaml:method.temperature"
@@ -98,7 +98,7 @@ def test_experiments_are_run_compared_and_kept(pulled):
     assert "method.temperature" in difference
     assert difference.count("params/") == 1
     difference = dvc(pulled, "metrics", "diff")
-    assert "digits.simclr." in difference
+    assert METRICS in difference
     assert "rotation" not in difference
     dvc(pulled, "plots", "diff", "HEAD", "-o", "page")
     assert (pulled / "page/index.html").exists()

@@ -11,6 +11,7 @@ from unlabel.run import Run
 from unlabel.units import number
 from unlabel.workflow import forecast, gpu_hours
 from unlabel.workflow.engine.planned_jobs import Job
+from unlabel.workflow.forecast import Room
 from unlabel.workflow.plan import Plan
 
 RUNS = [
@@ -19,6 +20,7 @@ RUNS = [
     for seed in (0, 1)
 ]
 DUE = ("missing",)
+ROOM = Room(cores=2)
 
 
 @pytest.fixture
@@ -34,40 +36,58 @@ def training(run: Run, due: tuple[str, ...] = DUE) -> Job:
     return Job(f"pretrain_{run.method}", run.method, run, due)
 
 
-def finish(folder, run: Run, speed: float | None, size: int = 1000) -> None:
+def finish(
+    folder, run: Run, speed: float | None, size: int = 1000, device: str = "2 cores"
+) -> None:
     """The files of a finished run."""
     there = folder / run.folder
     there.mkdir(parents=True)
-    about = {"images_per_second": speed, "images": 256}
+    about = {"images_per_second": speed, "images": 256, "device": device}
     (there / "run.json").write_text(json.dumps(about))
     (there / "features.parquet").write_bytes(b"0" * size)
 
 
 def test_nothing_is_known_before_a_first_run(plan, tmp_path):
-    found = forecast.forecast(plan, map(training, RUNS), tmp_path / "runs")
+    found = forecast.forecast(plan, map(training, RUNS), ROOM, tmp_path / "runs")
     assert (found.runs, found.missing, found.training) == (4, 4, None)
-    assert "4 of them to be trained; how long that takes is not known" in found.sentence(2)
+    assert "4 of them to be trained; how long that takes is not known" in found.sentence(Room(2))
 
 
 def test_time_is_from_the_speed_of_the_same_method_or_else_of_any(plan, tmp_path):
     finish(tmp_path / "runs", RUNS[0], speed=512.0)
     finish(tmp_path / "runs", RUNS[2], speed=None)
     jobs = [training(run, DUE if run.seed else ()) for run in RUNS]
-    found = forecast.forecast(plan, [*jobs, Job("features", "", RUNS[1], DUE)], tmp_path / "runs")
+    found = forecast.forecast(
+        plan, [*jobs, Job("features", "", RUNS[1], DUE)], ROOM, tmp_path / "runs"
+    )
     # two epochs of 256 images at 512 images/s; the untrained encoder takes no time
     assert (found.runs, found.missing, found.training) == (4, 2, 1.0)
     other = Run("tiny", "digits", "byol", "base", 0)
     plan.add(other)
-    assert forecast.forecast(plan, [training(other)], tmp_path / "runs").training == 1.0
-    assert found.sentence(2).startswith("4 runs, 2 of them to be trained: about 0.5 s on 2 cores")
-    assert "for the training alone" in found.sentence(2)
+    assert forecast.forecast(plan, [training(other)], ROOM, tmp_path / "runs").training == 1.0
+    assert found.sentence(Room(2)).startswith(
+        "4 runs, 2 of them to be trained: about 0.5 s on 2 cores"
+    )
+    assert "for the training alone" in found.sentence(Room(2))
+
+
+def test_trainings_share_the_gpus_of_this_machine(plan, tmp_path):
+    """At `tiny` eight share a GPU: each holds one of its eight slots."""
+    finish(tmp_path / "runs", RUNS[0], speed=512.0)
+    finish(tmp_path / "runs", RUNS[1], speed=5.12, device="NVIDIA H100")
+    jobs = [training(run) for run in RUNS[:2]]
+    found = forecast.forecast(plan, jobs, Room(64, slots=16), tmp_path / "runs")
+    assert found.training == pytest.approx(2 * 100.0)  # as fast as the one that had a GPU
+    said = found.sentence(Room(64, slots=16))
+    assert said.startswith("2 runs, 2 of them to be trained: about 12 s on 64 cores and 2 GPUs")
+    assert "about 100 s on 2 cores and 2 GPUs" in found.sentence(Room(2, slots=16))
 
 
 def test_disk_is_from_finished_runs(plan, tmp_path):
     finish(tmp_path / "runs", RUNS[0], 512.0, size=30_000_000)
-    found = forecast.forecast(plan, map(training, RUNS[1:]), tmp_path / "runs")
+    found = forecast.forecast(plan, map(training, RUNS[1:]), ROOM, tmp_path / "runs")
     assert found.disk == pytest.approx(3 * 30_000_000, rel=0.01)
-    assert found.sentence(1).endswith("90 MB of disk")
+    assert found.sentence(Room(1)).endswith("90 MB of disk")
 
 
 def test_other_jobs_are_as_long_as_they_were(plan, tmp_path):
@@ -86,11 +106,11 @@ def test_other_jobs_are_as_long_as_they_were(plan, tmp_path):
         *(Job("probe", "simclr", run, DUE if run.seed else ()) for run in RUNS[:2]),
         Job("method", "simclr", None, DUE),  # none of these has run yet
     ]
-    found = forecast.forecast(plan, jobs, tmp_path / "runs")
+    found = forecast.forecast(plan, jobs, ROOM, tmp_path / "runs")
     assert (found.runs, found.missing, found.others) == (2, 0, 5 + 5 + 3)
-    assert found.sentence(1) == "2 runs, none of them to be trained: about 13 s on 1 core"
-    nothing = forecast.forecast(plan, [training(run, ()) for run in RUNS], tmp_path / "runs")
-    assert nothing.sentence(1) == "4 runs, none of them to be trained"
+    assert found.sentence(Room(1)) == "2 runs, none of them to be trained: about 13 s on 1 core"
+    nothing = forecast.forecast(plan, [training(run, ()) for run in RUNS], ROOM, tmp_path / "runs")
+    assert nothing.sentence(Room(1)) == "4 runs, none of them to be trained"
 
 
 def test_hours_on_a_gpu_are_arithmetic_and_said_to_be(plan):

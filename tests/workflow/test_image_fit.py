@@ -19,12 +19,12 @@ METHODS = [name for name in METHODS if name != "imported"]  # which needs weight
 OWN = [(name, "base", (24, 40)) for name in METHODS]
 VIT = [(name, "encoder=vit_mini", (28, 28)) for name in METHODS if "vit" not in encoder_of(name)]
 OTHERS = [
-    ("dino", "encoder=vit_mini,method.crops=2", (28, 28)),  # local views of 16 x 16
-    ("dino", "encoder=vit_mini,method.crops=2", (32, 32)),
+    ("dino", "encoder=vit_mini+method.crops=2", (28, 28)),  # local views of 16 x 16
+    ("dino", "encoder=vit_mini+method.crops=2", (32, 32)),
     ("simclr", "encoder=vit_tiny", (30, 30)),
     ("simclr", "encoder=vit_mini", (46, 46)),
-    ("jigsaw", "method.share=0.05,method.together=false", (20, 20)),
-    ("relative_position", "encoder=vit_tiny,method.framed=false", (28, 28)),
+    ("jigsaw", "method.share=0.05+method.together=false", (20, 20)),
+    ("relative_position", "encoder=vit_tiny+method.framed=false", (28, 28)),
     ("mae", "encoder=resnet_mini", (28, 28)),
     ("moco_v3", "method.freeze_patches=true", (28, 28)),
 ]

@@ -50,6 +50,20 @@ def plan(params, tmp_path, monkeypatch):
     os.environ.pop("UNLABEL_PLAN", None)
 
 
+def test_a_plan_that_was_made_during_an_edit_is_not_kept(params, plan, tmp_path):
+    recipe = params / "dataset/digits.yaml"
+    before = recipe.read_text()
+    recipe.write_text(before.replace("validation: 0.1", "validation: 0.2"))
+    edited = plan.dataset("digits")["settings"]
+    recipe.write_text(before)  # as somebody takes an edit back
+    plan.keep()
+    del os.environ["UNLABEL_PLAN"]
+    again = Plan.current(params, tmp_path / "frozen")
+    assert again.dataset("digits")["settings"] != edited
+    again.keep()
+    assert again.kept.path.exists()
+
+
 def test_a_kept_plan_says_the_same_and_loads_no_torch(params, plan, tmp_path):
     asked = study.read(params, "mine")
     expected = [plan.report(asked, "tiny"), plan.page(asked, "tiny", "simclr")]

@@ -12,7 +12,7 @@ from unlabel.params import command_line, study
 from unlabel.run import Run
 from unlabel.workflow.plan import Plan
 
-RUN = Run("tiny", "digits", "imported", "encoder.weights=w.safetensors,encoder=resnet18", 0)
+RUN = Run("tiny", "digits", "imported", "encoder.weights=w.safetensors+encoder=resnet18", 0)
 UPSTREAM = "data/runs/tiny/digits/simclr/base/0/encoder.safetensors"
 
 
@@ -96,7 +96,7 @@ def test_the_command_line_chooses_an_encoder_for_all_runs(weights):
     )
     variants = {run.variant for _, run in board.runs(PARAMS, "tiny")}
     wanted = (
-        "encoder.allow=[unused],encoder.depth=50,encoder.weights=w.safetensors,encoder=resnet18"
+        "encoder.allow=[unused]+encoder.depth=50+encoder.weights=w.safetensors+encoder=resnet18"
     )
     assert variants == {wanted, "encoder=vit_mini"}  # the arm that is about another encoder
     assert "mae needs an encoder with patches" in board.left_out["mae"]

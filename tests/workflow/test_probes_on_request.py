@@ -106,7 +106,7 @@ def test_a_probe_on_request_is_a_job_of_its_own_and_reaches_the_report(copy):
     said = snakemake(copy, "-n", "--config", "probes=fewshots", fails=True)
     assert "error: unknown probe 'fewshots': did you mean 'fewshot'" in said
     snakemake(copy, "--cores", "1", "reports/index.html", "--config", "probes=fewshot")
-    metrics = json.loads((copy / "reports/metrics.json").read_text())["digits"]["simclr"]
+    metrics = json.loads((copy / "reports/metrics/digits/simclr.json").read_text())
     run = json.loads((copy / f"data/runs/{DIGITS.folder}/metrics/fewshot.json").read_text())
     assert metrics["fewshot_1"] == pytest.approx(run["fewshot_1"], abs=1e-6)
     assert "few shots" in (copy / "reports/index.html").read_text()

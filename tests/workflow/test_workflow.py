@@ -37,7 +37,7 @@ def test_everything_is_built_and_nothing_is_left_to_do(made, copy):
     results = pd.read_parquet(made / "reports/results.parquet")
     assert set(results.method) == {"random", "simclr", "rotation"}
     assert {"knn", "linear", "lowshot_1", "finetune_10", "effective_rank"} <= set(results.metric)
-    assert json.loads((made / "reports/metrics.json").read_text())
+    assert json.loads((made / "reports/metrics/digits/simclr.json").read_text())
     assert "<html" in (made / "reports/index.html").read_text()
 
 

@@ -17,7 +17,7 @@ rule report:
             labels={"form": "page"},
         ),
         results="reports/results.parquet",
-        metrics="reports/metrics.json",
+        metrics=compared(RUNS),
         plots=multiext("reports/plots/", "leaderboard.csv", "training.csv"),
     log:
         "logs/report.log",

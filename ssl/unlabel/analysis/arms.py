@@ -6,11 +6,11 @@ from pathlib import Path
 
 from unlabel.analysis import run_results
 from unlabel.analysis.estimate import Estimate, difference, estimate
-from unlabel.analysis.frozen_study import BASE, FrozenStudy, MethodSummary
+from unlabel.analysis.frozen_study import FrozenStudy, MethodSummary
 from unlabel.analysis.metric import Measure, Metrics
 from unlabel.analysis.run_results import Result
 from unlabel.errors import UserError, did_you_mean
-from unlabel.run import BASELINE, Run
+from unlabel.run import BASE, BASELINE, Run
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class Arm:
 
     @property
     def key(self) -> str:
-        """Its name in files, which must never change."""
-        return self.method if self.variant == BASE else f"{self.method}/{self.variant}"
+        """Its name in files."""
+        return self.results[0].planned.run.arm
 
     @property
     def name(self) -> str:

@@ -12,9 +12,8 @@ from unlabel.params.claim import Claim
 from unlabel.params.settings import load
 from unlabel.params.source import sources
 from unlabel.params.study import MARGIN
-from unlabel.run import Run
+from unlabel.run import BASE, Run
 
-BASE = "base"
 T = TypeVar("T")
 
 

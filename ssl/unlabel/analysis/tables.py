@@ -49,17 +49,17 @@ def results(comparisons: Iterable[Comparison], metric: str) -> pd.DataFrame:
     return table
 
 
-def metrics(comparisons: Iterable[Comparison], metric: str) -> dict[str, Any]:
-    """Dataset -> arm -> metric -> its mean over seeds, for `dvc metrics`.
+def metrics(comparisons: Iterable[Comparison], metric: str) -> dict[str, dict[str, float]]:
+    """`DATASET/ARM` -> metric -> its mean over seeds, for `dvc metrics`.
 
     They are the headline metric and those that people compare. NAME_interval is half the width of
     the mean's 95 % interval, where several seeds give one. `results` has all metrics.
     """
-    found: dict[str, Any] = {}
+    found: dict[str, dict[str, float]] = {}
     for comparison in comparisons:
         names = _compared(comparison, metric)
         for arm in comparison.arms:
-            numbers = found.setdefault(comparison.dataset, {}).setdefault(arm.key, {})
+            numbers = found.setdefault(f"{comparison.dataset}/{arm.key}", {})
             for name in names:
                 if mean := arm.estimate(name):
                     numbers[name] = _round(mean.mean)

@@ -64,8 +64,12 @@ def write_text(path: Path, text: str, durable: bool = True) -> None:
 
 def write_json(path: Path, value: Any, durable: bool = True) -> None:
     """Write `value` as JSON with sorted keys: equal values give equal bytes. See `write_text`."""
-    text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-    write_text(path, text, durable)
+    write_text(path, as_json(value), durable)
+
+
+def as_json(value: Any) -> str:
+    """`value` as JSON with sorted keys."""
+    return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def write_table(path: Path, rows: list[dict[str, Any]], schema: pa.Schema | None = None) -> None:

@@ -81,7 +81,7 @@ def _overrides(config: Mapping[str, Any], settings: Mapping[str, Any]) -> tuple[
             put = f"; put the file, or a link to it, into {start.FOLDER}, and write its name"
             raise UserError(
                 f"--config {key}={value} is part of the path of each run, so it must be of "
-                "letters, digits and '_.-+[],'"
+                "letters, digits and '_.-[],'"
                 + (put if key == "weights" else "")
                 + ", or write a recipe with it, params/encoder/mine.yaml, and encoder=mine"
             )

@@ -16,7 +16,8 @@ from unlabel.params import start
 from unlabel.params.settings import check, load, nearest_target
 
 # Overrides are part of a path, so only characters that no shell or file system changes.
-OVERRIDE = re.compile(r"[A-Za-z_][\w./@]*=[\w.+\-\[\],]*")
+OVERRIDE = re.compile(r"[A-Za-z_][\w./@]*=[\w.\-\[\],]*")
+BETWEEN = "+"  # in a path, for each comma, at which Snakemake parts wildcards (its issue 2366)
 SECTIONS = (
     *("dataset", "encoder", "method", "optimizer", "training", "monitor", "hardware"),
     "features",
@@ -65,22 +66,27 @@ def owner(metric: str, own: Sequence[str]) -> str:
 
 
 def split(variant: str) -> list[str]:
-    """`a=1,b=[2,3]` -> `a=1`, `b=[2,3]`; `base` -> nothing. Raises `UserError` otherwise."""
-    overrides = [] if variant == "base" else re.split(r",(?![^\[]*\])", variant)
+    """`a=1+b=[2+3]` -> `a=1`, `b=[2,3]`; `base` -> nothing. Raises `UserError` otherwise."""
+    if "," in variant:
+        whole = variant.replace(",", BETWEEN)
+        raise UserError(f"write the variant {variant!r} with {BETWEEN} for each comma: {whole}")
+    parts = [] if variant == "base" else re.split(r"\+(?![^\[]*\])", variant)
+    overrides = [part.replace(BETWEEN, ",") for part in parts]
     for override in overrides:
         if not OVERRIDE.fullmatch(override):
             raise UserError(f"{override!r} is not an override like optimizer.lr=0.1")
     keys = [override.split("=")[0] for override in overrides]
     if twice := [key for key in keys if keys.count(key) > 1]:
         raise UserError(f"the variant {variant!r} sets {twice[0]} twice; leave out one of them")
-    if overrides != sorted(overrides):
-        raise UserError(f"write the variant {variant!r} in order: {','.join(sorted(overrides))}")
+    if parts != sorted(parts):
+        ordered = BETWEEN.join(sorted(parts))
+        raise UserError(f"write the variant {variant!r} in order: {ordered}")
     return overrides
 
 
 def variant(overrides: Sequence[str]) -> str:
     """The variant that these overrides make; `split` reverses it."""
-    return ",".join(sorted(overrides)) or "base"
+    return BETWEEN.join(sorted(each.replace(",", BETWEEN) for each in overrides)) or "base"
 
 
 def own(params: Path) -> list[str]:

@@ -11,9 +11,8 @@ from unlabel.params.claim import Claim, Term
 from unlabel.params.looks import SEEDS, seeds_of_looks
 from unlabel.params.settings import build, load
 from unlabel.params.source import sources
-from unlabel.run import Run
+from unlabel.run import BASE, Run
 
-BASE = "base"
 MARGIN = 0.01  # a difference of shares (one point) inside it counts as none
 
 

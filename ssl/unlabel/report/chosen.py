@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from unlabel.analysis.arms import Arm, Comparison
-from unlabel.analysis.frozen_study import BASE, FrozenStudy
+from unlabel.analysis.frozen_study import FrozenStudy
+from unlabel.run import BASE
 
 HEADINGS = ("method", "settings tried", "chosen", "gain over its recipe")
 VALIDATION = "validation_"

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from unlabel.analysis.arms import Comparison
-from unlabel.analysis.frozen_study import BASE, FrozenStudy
+from unlabel.analysis.frozen_study import FrozenStudy
 from unlabel.analysis.metric import natural
 from unlabel.analysis.run_results import Result
 from unlabel.errors import UserError
 from unlabel.report import leaderboard
 from unlabel.report.leaderboard import Cell
+from unlabel.run import BASE
 from unlabel.units import duration, number
 
 Measures = tuple[tuple[str, tuple[tuple[str, tuple[Cell, ...]], ...]], ...]

@@ -12,10 +12,11 @@ import altair as alt
 import pandas as pd
 
 from unlabel.analysis.arms import Arm, Comparison
-from unlabel.analysis.frozen_study import BASE, FrozenStudy
+from unlabel.analysis.frozen_study import FrozenStudy
 from unlabel.analysis.metric import Measure, capital
 from unlabel.report import chart
 from unlabel.report.chart import GREY, SCALE, Chart
+from unlabel.run import BASE
 
 # Distinct for colour-blind readers, on white and on black; the shapes do the same in greyscale.
 COLOURS = ["#2f78b7", "#d0701c", "#2a9461", "#b8489a", "#a8870f", "#3a9fb8", "#c9473a", "#7d68c4"]

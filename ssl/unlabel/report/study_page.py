@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from unlabel.analysis.arms import Arm, Comparison
 from unlabel.analysis.estimate import estimate
-from unlabel.analysis.frozen_study import BASE, FrozenStudy
+from unlabel.analysis.frozen_study import FrozenStudy
 from unlabel.analysis.judged_claim import OPEN
 from unlabel.analysis.judgement import Judgement
 from unlabel.analysis.metric import capital
@@ -13,6 +13,7 @@ from unlabel.report.chart import Chart
 from unlabel.report.chosen import HEADINGS, Choice, choices
 from unlabel.report.leaderboard import Cell
 from unlabel.report.sections import Part, markdown, plain
+from unlabel.run import BASE
 from unlabel.units import duration, number
 
 

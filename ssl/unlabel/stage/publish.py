@@ -19,9 +19,10 @@ def run(
 ) -> None:
     """Copy the verdicts and tables of studies, and of all statements, for you to commit to git.
 
-    The workflow writes nothing into that folder, so it never takes a committed file for one that it
-    has made. `make publish` makes the studies first. Each Markdown file ends with the commits, the
-    software and the machine that made the numbers.
+    Each verdict is a small file, for `dvc metrics`. The workflow writes nothing into that
+    folder, so it never takes a committed file for one that it has made. `make publish` makes the
+    studies first. Each Markdown file ends with the commits, the software and the machine that made
+    the numbers.
 
     Args:
         reports: the folder with the workflow's reports
@@ -44,7 +45,12 @@ def run(
         judged = files.read_json(reports / "statements.json", "make the statements")
         if lost := sorted(judged.keys() - made.keys()):
             raise UserError(f"{reports}/statements.json judges {lost[0]}, which is not in study/")
-        copies |= _copies(reports / "statements", "statements", [made[name] for name in judged])
+        of = [made[name] for name in judged]
+        copies |= _copies(reports / "statements", "statements", of, (".csv", ".md"))
+        verdicts = {f"verdict/{name}.json": files.as_json(each) for name, each in judged.items()}
+        copies |= verdicts
+        for old in {*(out / "verdict").glob("*.json")} - {out / path for path in verdicts}:
+            old.unlink()
     for path, text in copies.items():  # all were read before the first is written
         files.write_text(out / path, text)
     print(f"{len(copies)} files in {out}; now commit them to git", file=sys.stderr)
@@ -58,9 +64,11 @@ def _made(record: Path) -> Mapping[str, Any]:
     return made
 
 
-def _copies(source: Path, target: str, made: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+def _copies(
+    source: Path, target: str, made: Iterable[Mapping[str, Any]], ends: Iterable[str] = ENDS
+) -> dict[str, str]:
     """The text to write to each path below the published folder."""
-    texts = {end: _text(source.with_name(source.name + end)) for end in ENDS}
+    texts = {end: _text(source.with_name(source.name + end)) for end in ends}
     texts[".md"] = f"{texts['.md'].rstrip()}\n\n{origin(made)}\n"
     return {f"{target}{end}": text for end, text in texts.items()}
 

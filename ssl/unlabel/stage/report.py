@@ -1,5 +1,6 @@
 """Gather the results of a study's runs, and show them."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from unlabel import files
@@ -9,7 +10,8 @@ from unlabel.analysis import arms, frozen_study, tables
 def run(params: Path, runs: Path, prepared: Path, out: Path, without: Path | None = None) -> None:
     """Write the report of a study's runs.
 
-    Writes results.parquet, metrics.json, plots/leaderboard.csv, plots/training.csv and index.html.
+    Writes results.parquet, metrics/DATASET/METHOD.json, plots/leaderboard.csv, plots/training.csv
+    and index.html. Other files in metrics/ are removed, as no planned run has made them.
 
     Args:
         params: the frozen settings of the study, a YAML file
@@ -31,8 +33,16 @@ def run(params: Path, runs: Path, prepared: Path, out: Path, without: Path | Non
     out.mkdir(parents=True, exist_ok=True)
     with files.whole(out / "results.parquet") as part:
         tables.results(settings, about.metric).to_parquet(part, index=False)
-    files.write_json(out / "metrics.json", tables.metrics(settings, about.metric))
+    _write_metrics(out / "metrics", tables.metrics(settings, about.metric))
     for name, table in (("leaderboard", tables.leaderboard), ("training", tables.training)):
         text = tables.comma_separated(table(settings))
         files.write_text(out / "plots" / f"{name}.csv", text)
     files.write_text(out / "index.html", html)
+
+
+def _write_metrics(folder: Path, metrics: Mapping[str, Mapping[str, float]]) -> None:
+    """Write one small file for each arm, which `dvc metrics show` makes a line of its table."""
+    for name, numbers in metrics.items():
+        files.write_json(folder / f"{name}.json", numbers)
+    for path in sorted({*folder.rglob("*.json")} - {folder / f"{name}.json" for name in metrics}):
+        path.unlink()

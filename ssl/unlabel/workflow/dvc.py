@@ -14,8 +14,8 @@ import yaml
 from unlabel import files
 from unlabel.params import study
 from unlabel.params.settings import load
-from unlabel.params.study import BASE, Study
-from unlabel.run import Run
+from unlabel.params.study import Study
+from unlabel.run import BASE, Run
 
 ARTIFACTS = Path("reports/dvc.yaml")
 

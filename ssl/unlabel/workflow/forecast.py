@@ -13,6 +13,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from unlabel.params.placement import SLOTS
 from unlabel.run import Run
 from unlabel.units import duration, size
 from unlabel.workflow.engine import records
@@ -20,18 +21,41 @@ from unlabel.workflow.engine.planned_jobs import Job, is_training
 from unlabel.workflow.engine.records import RECORDS
 from unlabel.workflow.plan import Plan
 
+Finished = tuple[Path, Run, dict[str, Any]]  # its folder, its name and its run.json
+
+
+@dataclass(frozen=True)
+class Room:
+    """What jobs share: this machine's cores, or so many jobs of a cluster at a time."""
+
+    cores: int
+    slots: int = 0  # of its GPUs; none if the trainings use no GPU, or a cluster places them
+
+    def __str__(self) -> str:
+        gpus = self.slots // SLOTS
+        text = f"{self.cores} core{'s' * (self.cores != 1)}"
+        return text + (f" and {gpus} GPU{'s' * (gpus != 1)}" if gpus else "")
+
+    def seconds(self, alone: float, held: float) -> float:
+        """How long jobs take side by side that take `alone` seconds one after another.
+
+        `held` is the sum of the slots that each holds times its seconds.
+        """
+        return max(alone / self.cores, held / self.slots if self.slots else 0.0)
+
 
 @dataclass(frozen=True)
 class Forecast:
-    """For the jobs of a dry run; seconds on one core, None if nothing is known."""
+    """For the jobs of a dry run; in seconds one after another, None if nothing is known."""
 
     runs: int  # that were asked for
     missing: int  # to be trained
     training: float | None
     others: float | None  # the jobs that train nothing
     disk: float | None  # bytes
+    held: float = 0.0  # slots of GPUs that trainings hold, times seconds
 
-    def sentence(self, cores: int) -> str:
+    def sentence(self, room: Room) -> str:
         """For the terminal."""
         text = "nothing to be trained"
         if self.runs:
@@ -39,27 +63,27 @@ class Forecast:
             text += f"{self.missing or 'none'} of them to be trained"
         if self.training is None:
             return f"{text}; how long that takes is not known before a first run is finished"
-        if seconds := (self.training + (self.others or 0.0)) / cores:
-            text += f": about {duration(seconds)} on {cores} core{'s' * (cores != 1)}"
+        if seconds := room.seconds(self.training + (self.others or 0.0), self.held):
+            text += f": about {duration(seconds)} on {room}"
             if self.others is None:
                 text += " for the training alone"
         return text + (f", and {size(self.disk)} of disk" if self.disk else "")
 
 
-def possible(plan: Plan, runs: Iterable[Run], cores: int, folder: Path = Path("data/runs")) -> str:
+def possible(plan: Plan, runs: Iterable[Run], room: Room, folder: Path = Path("data/runs")) -> str:
     """What claims that stay open may need after the runs of a dry run; empty if that is nothing."""
     missing = [run for run in runs if not (folder / run.folder / "run.json").exists()]
     if not missing:
         return ""
     many = f"{len(missing):,} more run{'s' * (len(missing) != 1)}"
-    finished = list(_read(folder))
-    training = [_seconds(plan, run, finished) for run in missing]
-    known = sum(seconds for seconds in training if seconds is not None) / cores
+    known = room.seconds(*_sums(plan, _trainings(plan, missing, _usable(folder, room))))
     about = f": about {duration(known)} for the training alone" if known else ""
     return f"claims that stay open may need up to {many}{about}"
 
 
-def forecast(plan: Plan, jobs: Iterable[Job], folder: Path = Path("data/runs")) -> Forecast:
+def forecast(
+    plan: Plan, jobs: Iterable[Job], room: Room, folder: Path = Path("data/runs")
+) -> Forecast:
     """For the jobs of a dry run, from the finished runs below `folder`."""
     jobs = list(jobs)
     runs = {job.run for job in jobs if job.run}
@@ -68,17 +92,11 @@ def forecast(plan: Plan, jobs: Iterable[Job], folder: Path = Path("data/runs")) 
     others = _others([job.rule for job in due if not is_training(job.rule)])
     if not missing:
         return Forecast(len(runs), 0, 0.0, others, None)
-    finished = list(_read(folder))
-    training = [_seconds(plan, run, finished) for run in missing]
-    known = [seconds for seconds in training if seconds is not None]
-    sizes = [_size(each) for each in _near(finished, missing)]
-    return Forecast(
-        len(runs),
-        len(missing),
-        sum(known) if known else None,
-        others,
-        mean(sizes) * len(missing) if sizes else None,
-    )
+    known = _trainings(plan, missing, _usable(folder, room))
+    sizes = [_size(each) for each in _near(list(_read(folder)), missing)]
+    disk = mean(sizes) * len(missing) if sizes else None
+    alone, held = _sums(plan, known)
+    return Forecast(len(runs), len(missing), alone if known else None, others, disk, held)
 
 
 def seconds_like(plan: Plan, run: Run, gpu: bool, folder: Path = Path("data/runs")) -> float | None:
@@ -91,31 +109,51 @@ def seconds_like(plan: Plan, run: Run, gpu: bool, folder: Path = Path("data/runs
     return _seconds(plan, run, finished) if finished else None
 
 
+def _usable(folder: Path, room: Room) -> list[Finished]:
+    """The finished runs that say how long others take; where there are GPUs, those on a GPU."""
+    return [each for each in _read(folder) if not room.slots or _on_gpu(each[2])]
+
+
+def _trainings(
+    plan: Plan, runs: Iterable[Run], finished: Sequence[Finished]
+) -> list[tuple[Run, float]]:
+    """The seconds of each run for which they are known."""
+    found = [(run, _seconds(plan, run, finished)) for run in runs]
+    return [(run, seconds) for run, seconds in found if seconds is not None]
+
+
+def _sums(plan: Plan, known: Iterable[tuple[Run, float]]) -> tuple[float, float]:
+    """Seconds one after another, and the slots of GPUs that each holds times its seconds."""
+    known = list(known)
+    return sum(seconds for _, seconds in known), sum(
+        seconds * plan.placement(run).slots * plan.trained_by(run)["training"]["processes"]
+        for run, seconds in known
+    )
+
+
 def _on_gpu(about: dict[str, Any]) -> bool:
     return not str(about.get("device", "")).endswith(" cores")  # which are a CPU's
 
 
-def _read(folder: Path) -> Iterator[tuple[Path, Run, dict[str, Any]]]:
+def _read(folder: Path) -> Iterator[Finished]:
     """All finished runs, whatever their settings and code."""
     for file in sorted(folder.glob("*/*/*/*/*/run.json")):
         yield _run(file)
 
 
 @cache
-def _finished(folder: Path) -> list[tuple[Path, Run, dict[str, Any]]]:
+def _finished(folder: Path) -> list[Finished]:
     """The finished runs of one method, as this process found them first."""
     return [_run(file) for file in sorted(folder.glob("*/*/run.json"))]
 
 
-def _run(file: Path) -> tuple[Path, Run, dict[str, Any]]:
+def _run(file: Path) -> Finished:
     """A finished run, by its run.json."""
     run = Run.parse("/".join(file.parts[-6:-1]))
     return file.parent, run, json.loads(file.read_text(encoding="utf-8"))
 
 
-def _seconds(
-    plan: Plan, run: Run, finished: Sequence[tuple[Path, Run, dict[str, Any]]]
-) -> float | None:
+def _seconds(plan: Plan, run: Run, finished: Sequence[Finished]) -> float | None:
     """For a training: by the images/s of runs of the same method, or else of any."""
     settings = plan.trained_by(run)["training"]
     speeds = [(each, about.get("images_per_second")) for _, each, about in finished]
@@ -143,9 +181,7 @@ def _others(rules: Sequence[str]) -> float | None:
     return sum(known) if known or not rules else None
 
 
-def _near(
-    finished: Sequence[tuple[Path, Run, dict[str, Any]]], missing: Sequence[Run]
-) -> list[Path]:
+def _near(finished: Sequence[Finished], missing: Sequence[Run]) -> list[Path]:
     """The folders of runs like the missing ones: on the same datasets, or else any."""
     datasets = {run.dataset for run in missing}
     near = [path for path, run, _ in finished if run.dataset in datasets]

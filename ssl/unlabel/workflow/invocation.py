@@ -33,7 +33,7 @@ from unlabel.workflow import (
     resources,
     slurm,
 )
-from unlabel.workflow.engine import altered, planned_jobs, provenance, target_jobs
+from unlabel.workflow.engine import altered, planned_jobs, provenance
 from unlabel.workflow.engine.corrections import Corrections
 from unlabel.workflow.engine.failed_jobs import Failures
 from unlabel.workflow.plan import ENVIRONMENT, Plan
@@ -100,15 +100,20 @@ class Invocation:
                 print(line, file=sys.stderr)
             self.plan.keep()
             if workflow.dryrun or needed:  # nobody waits for hours unasked
-                cores = workflow.resource_settings.nodes or workflow.resource_settings.cores
                 foretell = partial(
-                    _foretell, self.plan, workflow.dryrun, possible, max(1, cores or 1)
+                    _foretell, self.plan, workflow.dryrun, possible, self._room(workflow)
                 )
                 planned_jobs.expect(workflow, foretell)
             if workflow.executor_plugin is None or workflow.dryrun:
                 return self._look()
             self._correct(workflow)
             return Corrections()
+
+    def _room(self, workflow: Any) -> forecast.Room:
+        cores = workflow.resource_settings.nodes or workflow.resource_settings.cores
+        here = self.requests.gpus and not self.cluster and "gpu_slots" in workflow.global_resources
+        slots = int(workflow.global_resources["gpu_slots"].value) if here else 0
+        return forecast.Room(max(1, cores or 1), slots)
 
     def _add(self, targets: Iterable[str]) -> tuple[list[Run], list[Run]]:
         """Plan the runs that `targets` are about; they may belong to no study.
@@ -170,7 +175,6 @@ class Invocation:
             else:
                 if workflow.executor_plugin.name == "slurm":
                     slurm.check(workflow)
-                target_jobs.check(workflow)
                 remote_jobs.note(workflow)
 
     def fail(self, workflow: Any) -> None:
@@ -183,16 +187,16 @@ class Invocation:
 
 
 def _foretell(
-    plan: Plan, look: bool, possible: list[Run], cores: int, jobs: list[planned_jobs.Job]
+    plan: Plan, look: bool, possible: list[Run], room: forecast.Room, jobs: list[planned_jobs.Job]
 ) -> None:
     """Say what the chosen jobs will do, and of those that are only looked at, why."""
     say = planned_jobs.say if look else partial(print, file=sys.stderr)
     with one_sentence():
         if {"-t", "--touch"} & {*sys.argv}:  # Snakemake does not tell that to a dry run
             say("--touch runs no job, it only gives files a new time")
-        elif (found := forecast.forecast(plan, jobs)).missing or look:
-            said = [found.sentence(cores), gpu_hours.sentence(plan, jobs)]
-            said.append(forecast.possible(plan, possible, cores))
+        elif (found := forecast.forecast(plan, jobs, room)).missing or look:
+            said = [found.sentence(room), gpu_hours.sentence(plan, jobs)]
+            said.append(forecast.possible(plan, possible, room))
             for each in filter(None, said):
                 say(each)
         if look:

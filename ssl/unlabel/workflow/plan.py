@@ -15,8 +15,6 @@ from typing import Any
 from unlabel import files
 from unlabel.data.expected import remarks
 from unlabel.files import FROZEN
-from unlabel.fingerprint import fingerprint
-from unlabel.fingerprint.reach import PACKAGE
 from unlabel.params import planned_code
 from unlabel.params.command_line import ChosenDataset
 from unlabel.params.study import Study
@@ -32,6 +30,7 @@ from unlabel.workflow.freeze import (
     parameters,
     without_code,
 )
+from unlabel.workflow.kept_plan import KeptPlan
 from unlabel.workflow.planned_datasets import PlannedDatasets
 from unlabel.workflow.planned_probes import PlannedProbes
 from unlabel.workflow.planned_runs import PlannedRuns, followed, say
@@ -39,7 +38,6 @@ from unlabel.workflow.planned_statements import PlannedStatements
 from unlabel.workflow.planned_studies import PlannedStudies
 
 ENVIRONMENT = "UNLABEL_PLAN"  # names the frozen plan to the jobs of a running workflow
-DECLARING = ("method", "probe")  # the packages whose modules say what will be measured
 
 
 class Plan:
@@ -51,9 +49,10 @@ class Plan:
         frozen: Path = FROZEN,
         chosen: ChosenDataset | None = None,
         entries: Entries | None = None,
+        kept: KeptPlan | None = None,
     ):
         self.params, self.frozen, self.chosen = params, frozen, chosen or ChosenDataset()
-        self.main = is_main()
+        self.main, self.kept = is_main(), kept
         self.entries: Entries = {} if entries is None else entries
         freezer = self._freezer = Freezer(frozen, self.main)
         self.datasets = PlannedDatasets(params, self.chosen, self.entries, freezer, self.main)
@@ -88,11 +87,11 @@ class Plan:
             text = Path(os.environ[ENVIRONMENT]).read_bytes()
             return cls(params, frozen, chosen, json.loads(text))
         planned_code.recall(frozen)
-        path = _cache(params, frozen, chosen)
-        text = path.read_bytes() if path.exists() else b"{}"
+        kept = KeptPlan.of(params, frozen, chosen)
+        text = kept.read()
         entries = json.loads(text) if _frozen_plan(frozen, text).exists() else {}
-        kept = all_whole(entries) and planned_files.unchanged(entries, frozen)
-        return cls(params, frozen, chosen, without_code(entries) if kept else {})
+        same = all_whole(entries) and planned_files.unchanged(entries, frozen)
+        return cls(params, frozen, chosen, without_code(entries) if same else {}, kept)
 
     def keep(self) -> None:
         """Freeze the plan for this workflow's jobs, and until a recipe or its code changes."""
@@ -101,8 +100,9 @@ class Plan:
             planned_code.keep(self.frozen)
             text = json.dumps(self.entries, sort_keys=True)
             path = _frozen_plan(self.frozen, text.encode()).resolve()
-            for each in (_cache(self.params, self.frozen, self.chosen), path):
-                files.write_text(each, text)
+            files.write_text(path, text)
+            if self.kept:
+                self.kept.write(text)
             os.environ[ENVIRONMENT] = str(path)
 
     def add(self, run: Run) -> None:
@@ -205,13 +205,3 @@ def run_of(wildcards: Any, known: Mapping[str, str]) -> Run:
 
 def _frozen_plan(frozen: Path, text: bytes) -> Path:
     return frozen / f"plan-{digest(text)}.json"
-
-
-def _cache(params: Path, frozen: Path, chosen: ChosenDataset) -> Path:
-    """Where the plan of just these recipes, checked by just this code, is kept."""
-    recipes = [(path, params) for path in sorted(params.rglob("*.yaml"))]
-    code = [(path, PACKAGE) for name in DECLARING for path in sorted((PACKAGE / name).glob("*.py"))]
-    # by their places in the project, which may be moved or copied
-    texts = [f"{p.relative_to(root)} {p.read_text('utf-8')}\n" for p, root in [*recipes, *code]]
-    name = "".join([*texts, repr(chosen), fingerprint("unlabel.workflow.plan")])
-    return frozen / f"cache-{digest(name.encode())}.json"

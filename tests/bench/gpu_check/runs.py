@@ -24,7 +24,7 @@ VARIANTS = {  # name -> budget, method, variant, on cifar10
     "rotation": ("full", "rotation", "training.batch=512"),
     "mae_vit_tiny": ("full", "mae", "encoder=vit_tiny"),
     "inpainting": ("full", "inpainting", "base"),
-    "dino_vit_crops": ("full", "dino", "encoder=vit_tiny,method.crops=2"),
+    "dino_vit_crops": ("full", "dino", "encoder=vit_tiny+method.crops=2"),
     "swav_crops": ("full", "swav", "method.crops=2"),
     **{
         f"quick_{m}": ("quick", m, "encoder=resnet_mini")

@@ -28,7 +28,7 @@ from snakemake.persistence import MetadataRecord
 from snakemake.persistence.file import FilePersistence
 
 from unlabel.errors import UserError
-from unlabel.workflow.engine import altered, target_jobs
+from unlabel.workflow.engine import altered
 from unlabel.workflow.engine.corrections import Corrections
 from unlabel.workflow.engine.records import OTHER
 from unlabel.workflow.engine.wanted import PLAN
@@ -57,7 +57,7 @@ def install(correct: Callable[[Any], Corrections]) -> None:
 
 def install_marks() -> None:
     """Have a job on another machine, which is a Snakemake too, mark its outputs as we do."""
-    snakemake.workflow.FilePersistence = OfJob
+    snakemake.workflow.FilePersistence = Marks
 
 
 def replace_protected() -> None:
@@ -82,14 +82,6 @@ class Marks(FilePersistence):
         super()._mark_incomplete(key, external_jobid)
         mark = {"external_jobid": external_jobid, "plan": os.environ.get(PLAN)}
         self._io_write(self._incomplete_path, mark, key)
-
-
-class OfJob(Marks):
-    """Snakemake's records in a job on another machine."""
-
-    def __init__(self, *positional: Any, dag: Any, **named: Any):
-        target_jobs.join(dag.workflow)  # before the graph is built from them
-        super().__init__(*positional, dag=dag, **named)
 
 
 class Records(Marks):

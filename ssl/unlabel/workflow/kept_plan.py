@@ -1,0 +1,54 @@
+"""The plan that the next call finds again, if recipes and code are still those it was made from."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from unlabel import files
+from unlabel.fingerprint import fingerprint
+from unlabel.fingerprint.reach import PACKAGE
+from unlabel.params.command_line import ChosenDataset
+from unlabel.workflow.freeze import digest
+
+DECLARING = ("method", "probe")  # the packages whose modules say what will be measured
+States = dict[Path, tuple[int, int, int, int]]  # which file has a name, its size and its times
+
+
+@dataclass(frozen=True)
+class KeptPlan:
+    """A file that is named by what a plan is made from, which the plan has not read yet."""
+
+    params: Path
+    path: Path
+    states: States
+
+    @classmethod
+    def of(cls, params: Path, frozen: Path, chosen: ChosenDataset) -> "KeptPlan":
+        """The plan of just these recipes, checked by just this code."""
+        states = _states(params)
+        # by their places in the project, which may be moved or copied
+        texts = [
+            f"{path.relative_to(params if params in path.parents else PACKAGE)} "
+            f"{path.read_text('utf-8')}\n"
+            for path in states
+        ]
+        name = "".join([*texts, repr(chosen), fingerprint("unlabel.workflow.plan")])
+        return cls(params, frozen / f"cache-{digest(name.encode())}.json", states)
+
+    def read(self) -> bytes:
+        """The plan as JSON, without an entry if there is none."""
+        return self.path.read_bytes() if self.path.exists() else b"{}"
+
+    def write(self, text: str) -> None:
+        """Keep the plan, unless a file was edited while it was made: it may have read either text.
+
+        The content alone would not tell, as an edit may have been taken back.
+        """
+        if _states(self.params) == self.states:
+            files.write_text(self.path, text)
+
+
+def _states(params: Path) -> States:
+    recipes = sorted(params.rglob("*.yaml"))
+    code = [path for name in DECLARING for path in sorted((PACKAGE / name).glob("*.py"))]
+    found = {path: path.stat() for path in (*recipes, *code)}
+    return {p: (s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for p, s in found.items()}
