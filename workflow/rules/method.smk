@@ -30,8 +30,8 @@ rule method:
     resources:
         in_turn=1,
         mem_mb=doubled(
-            lambda wildcards: REQUESTS.page_memory(
-                shown(RUNS, wildcards.method, min(STUDY.seeds)), 4000
+            lambda wildcards: REQUESTS.memory.page(
+                4000, shown(RUNS, wildcards.method, min(STUDY.seeds))
             )
         ),
         runtime=doubled(30),

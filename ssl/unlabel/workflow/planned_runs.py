@@ -101,20 +101,6 @@ class PlannedRuns:
         found: Placement = build(self.entries[run.folder]["pretrain"]["placement"], compose.UNSEEN)
         return found
 
-    def measured_images(self, run: Run, stage: str) -> int | None:
-        """How many training images a stage of a planned run extracts features of; None: all."""
-        found: int | None = self.entries[run.folder][stage]["images"]
-        return found
-
-    def dim(self, run: Run) -> int:
-        """The length of a planned run's features."""
-        stage = self.entries[run.folder]["pretrain"]
-        if "dim" not in stage:
-            from unlabel.workflow import image_fit  # loads torch; only for many images
-
-            stage["dim"] = image_fit.dim(self.trained_by(run))
-        return int(stage["dim"])
-
     def trained_by(self, run: Run) -> dict[str, Any]:
         """The settings of a planned run's training, except its seed and its name."""
         alike = replace(run, seed=0).folder

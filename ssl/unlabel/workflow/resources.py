@@ -8,7 +8,8 @@ from typing import Any
 
 from unlabel.errors import UserError
 from unlabel.run import Run
-from unlabel.workflow import forecast, memory
+from unlabel.workflow import forecast
+from unlabel.workflow.memory import Memory
 from unlabel.workflow.plan import Plan, run_of
 
 SHORTEST, LONGEST = 30, 24 * 60  # minutes that a training asks for
@@ -74,19 +75,10 @@ class Requests:
 
         return needed
 
-    def memory(self, least: int, **known: str) -> Needed:
-        """The MiB of a job that measures a run's features, of its dataset or of its `target`."""
-
-        def needed(wildcards: Any) -> int:
-            run, other = run_of(wildcards, known), getattr(wildcards, "target", None)
-            stage = "features" if other is None else "transfer"
-            return self._memory(least, run, stage, other or run.dataset)
-
-        return needed
-
-    def page_memory(self, runs: Iterable[Run], least: int) -> int:
-        """The MiB of a page, which holds the features of one of these runs at a time."""
-        return max((self._memory(least, r, "features", r.dataset) for r in runs), default=least)
+    @property
+    def memory(self) -> Memory:
+        """The memory of jobs that hold features."""
+        return Memory(self.plan)
 
     def training_minutes(self, **known: str) -> Callable[[Any, int], int]:
         """The time of a training, doubled for each new attempt, which continues the last one."""
@@ -97,15 +89,6 @@ class Requests:
             return min(LONGEST, self._minutes(run_of(wildcards, known)) * 2 ** (attempt - 1))
 
         return needed
-
-    def _memory(self, least: int, run: Run, stage: str, dataset: str) -> int:
-        if not self.plan.main:
-            return least  # nobody asks
-        there = self.plan.datasets.expected(dataset).images
-        images = memory.measured(there, self.plan.runs.measured_images(run, stage))
-        if images <= memory.FEW:
-            return least
-        return memory.needed(least, images, self.plan.runs.dim(run))
 
     def _minutes(self, run: Run) -> int:
         if not self.plan.trains(run):
