@@ -15,7 +15,7 @@ reproduce: setup
 	@$(BIN)/python -m unlabel leaderboard --results reports/results.parquet --report reports/index.html
 
 test: setup
-	@$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadgroup \
+	@$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile \
 		--no-loadscope-reorder tests
 
 check: setup .venv/audit

@@ -14,11 +14,13 @@ import yaml
 from support import forks, project, versions
 from support.models import about, assembled, composed
 from support.once import once
+from support.project import ROOT
 from unlabel import encoder, weights
 from unlabel.data import compressed, images, loader
 from unlabel.data.images import Images
 from unlabel.hardware import Hardware
 
+torch.set_num_threads(1)  # as there is a worker for each core
 # Begun in the background of a shell, this process and its children would ignore it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -36,19 +38,23 @@ def pytest_xdist_auto_num_workers() -> int:
     return len(os.sched_getaffinity(0)) + 1
 
 
-WAITING = {"slurm", "longer", "together", "clean"}  # fixtures of the tests that take the longest
-LONG = {"workflow", "faults"}  # folders of those that come next
+# The files that take the longest, as one worker runs the tests of a file, which share what is made
+# for them. They come first, so that none is left when all else is done.
+LONG = (
+    *("workflow/test_slurm", "workflow/test_dvc", "workflow/test_workflow", "method/test_methods"),
+    *("nn/test_distributed", "faults/test_faults", "workflow/test_determinism"),
+    *("workflow/test_hostile", "stage/test_export", "workflow/test_study_in_looks"),
+    *("dataset/test_folder", "workflow/test_current", "dataset/test_published"),
+    *("workflow/test_looks", "report/test_report", "workflow/test_image_fit"),
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker runs the tests that share a fixture of their file; the longest come first."""
-    for item in items:
-        shared = set(item.fixturenames) & vars(item.module).keys()
-        if item.get_closest_marker("xdist_group") is None:
-            name = item.path.name if shared else f"{item.path.name}:{item.originalname}"
-            item.add_marker(pytest.mark.xdist_group(name))
+    """The longest files come first, then the other tests of the workflow."""
+    places = {ROOT / f"tests/{name}.py": place for place, name in enumerate(LONG)}
+    assert all(path.exists() for path in places), "LONG names a file that is not there"
     items.sort(
-        key=lambda item: (not WAITING & set(item.fixturenames), not LONG & set(item.path.parts))
+        key=lambda item: (places.get(item.path, len(LONG)), "workflow" not in item.path.parts)
     )
 
 

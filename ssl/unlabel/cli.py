@@ -1,6 +1,7 @@
 """`unlabel STAGE --name FILE ...`: each module of `unlabel.stage` is a command."""
 
 import ast
+import ctypes
 import os
 import re
 import select
@@ -124,7 +125,6 @@ class Parser(ArgumentParser):
 
 
 def _run(stage: str, arguments: Sequence[str]) -> None:
-    from unlabel.hardware import keep_memory
     from unlabel.params import planned_code
 
     run = import_module(f"unlabel.stage.{stage}").run
@@ -139,6 +139,19 @@ def _run(stage: str, arguments: Sequence[str]) -> None:
     keep_memory()
     planned_code.check(stage, getattr(chosen, "params", None))
     run(**vars(chosen))
+
+
+def keep_memory() -> None:
+    """Keep freed memory for the next step: 1.5 times as many views/s on a CPU (tests/bench).
+
+    Blocks of 128 MiB or more, such as the similarities of a very large batch, go back to the
+    system: kept, they made a step of SimCLR with batch 4096 take 0.9 GiB more.
+    """
+    if sys.platform == "linux":
+        libc, trim, mmap = ctypes.CDLL(None), -1, -3  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
+        if hasattr(libc, "mallopt"):
+            libc.mallopt(mmap, 1 << 27)
+            libc.mallopt(trim, (1 << 31) - 1)
 
 
 def _flag(name: str) -> str:

@@ -1,9 +1,7 @@
 """The device a job computes on, and the precision it computes in."""
 
-import ctypes
 import os
 import shutil
-import sys
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Literal, Self
@@ -152,16 +150,3 @@ def _has_bfloat16(device: str) -> bool:
         return getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
     with torch.cuda.device(device):
         return torch.cuda.is_bf16_supported()
-
-
-def keep_memory() -> None:
-    """Keep freed memory for the next step: 1.5 times as many views/s on a CPU (tests/bench).
-
-    Blocks of 128 MiB or more, such as the similarities of a very large batch, go back to the
-    system: kept, they made a step of SimCLR with batch 4096 take 0.9 GiB more.
-    """
-    if sys.platform == "linux":
-        libc, trim, mmap = ctypes.CDLL(None), -1, -3  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
-        if hasattr(libc, "mallopt"):
-            libc.mallopt(mmap, 1 << 27)
-            libc.mallopt(trim, (1 << 31) - 1)

@@ -12,7 +12,7 @@ from timing import interleaved
 from torchvision.transforms.functional import to_pil_image
 
 from unlabel.augment import Augment, Blur, Crop, Flip, Grey, Jitter
-from unlabel.hardware import keep_memory
+from unlabel.cli import keep_memory
 
 TITLE = "Augmentation: crop, flip, jitter and grey on one core"
 BATCH = 256

@@ -13,8 +13,9 @@ from row import Row
 from timing import Around, interleaved
 
 from unlabel.augment import Augment
+from unlabel.cli import keep_memory
 from unlabel.data.images import Data, Images
-from unlabel.hardware import Hardware, keep_memory
+from unlabel.hardware import Hardware
 from unlabel.method import Method
 from unlabel.params import compose
 from unlabel.params.settings import build

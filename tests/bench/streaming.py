@@ -19,10 +19,11 @@ import torch
 import torch.nn.functional as F
 import yaml
 
+from unlabel.cli import keep_memory
 from unlabel.data import images
 from unlabel.data.compressed import encode
 from unlabel.dataset import shapes
-from unlabel.hardware import Hardware, keep_memory
+from unlabel.hardware import Hardware
 from unlabel.params import compose
 from unlabel.params.settings import build
 from unlabel.seeds import generator

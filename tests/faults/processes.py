@@ -6,6 +6,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from support.working import within
+
 
 @dataclass(frozen=True)
 class Process:
@@ -52,22 +54,14 @@ class Process:
 
 def of(folder: Path) -> list[Process]:
     """Those whose working folder is `folder`."""
-    return [each for each in map(_look, Path("/proc").glob("[0-9]*")) if each and _in(each, folder)]
+    return [each for each in map(_look, within(folder)) if each]
 
 
-def _in(process: Process, folder: Path) -> bool:
+def _look(number: int) -> Process | None:
     try:
-        return Path(f"/proc/{process.number}/cwd").readlink() == folder.resolve()
-    except OSError:
-        return False
-
-
-def _look(entry: Path) -> Process | None:
-    try:
-        words = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
+        words = Path(f"/proc/{number}/cmdline").read_bytes().decode(errors="replace").split("\0")
     except OSError:
         return None
-    number = int(entry.name)
     return Process(number, numbers(number).get("PPid", 0), tuple(words))
 
 

@@ -16,6 +16,7 @@ import torch
 from support.models import about
 from support.once import once
 from support.project import ROOT, STAND_IN, command, forked, planned, snakemake
+from support.versions import replace
 from unlabel import files
 from unlabel.data import images
 from unlabel.data.compressed import CompressedImages, encode, spool
@@ -207,15 +208,19 @@ def test_short_memory_is_one_sentence_and_other_errors_are_not():
 
 
 def test_a_second_snakemake_is_told_of_the_first(copy):
-    words = command("--cores", "1", "--forcerun", "probe")
+    stage = copy / "ssl/unlabel/stage/probe.py"
+    waits = "import time\n    while not Path('go').exists():\n        time.sleep(0.05)\n    "
+    replace(stage, "settings = load(params)", f"{waits}settings = load(params)")
+    words = ("--cores", "1", f"{RUN}/metrics/knn.json")
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    first = subprocess.Popen(words, cwd=copy, env=forked(**STAND_IN), **quiet)
+    first = subprocess.Popen(command(*words), cwd=copy, env=forked(**STAND_IN), **quiet)
     while not list((copy / ".snakemake/locks").glob("*.lock")):
         assert first.poll() is None
         time.sleep(0.05)
-    said = snakemake(copy, "--cores", "1", "--forcerun", "probe", fails=True)
+    said = snakemake(copy, *words, fails=True)
     assert "LockException" in said  # in Snakemake's own words
     assert "Traceback" not in said
+    (copy / "go").touch()
     assert first.wait() == 0
 
 
@@ -238,11 +243,7 @@ def clean(kinds, tmp_path_factory):
         yield Clean(built)
 
 
-# Each of these takes a while, and so they need not have the same worker.
-SEEDS = [pytest.param(n, marks=pytest.mark.xdist_group(f"history {n}")) for n in (0, 1)]
-
-
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", [0, 1])
 def test_a_random_history_ends_in_the_bits_of_a_clean_build(clean, tmp_path, seed):
     """More of them, which end in other versions: `make faults ONLY=histories`."""
     from histories import History, unlike
@@ -255,7 +256,6 @@ def test_a_random_history_ends_in_the_bits_of_a_clean_build(clean, tmp_path, see
     assert wrong == [], history.steps
 
 
-@pytest.mark.xdist_group("second build")
 def test_killed_in_a_second_build_it_ends_with_the_same_bits(clean, tmp_path):
     """And so does the third, in which the recipe is what it was."""
     from histories import FIRST, served, unlike
@@ -269,7 +269,7 @@ def test_killed_in_a_second_build_it_ends_with_the_same_bits(clean, tmp_path):
         running = start(folder, "all", **served())
         while not any(each.stage == stage for each in of(folder)):
             assert running.poll() is None, stage
-            time.sleep(0.005)
+            time.sleep(0.01)
         running.kill()
         running.wait()
     change(folder)

@@ -15,8 +15,6 @@ from unlabel.params.settings import build
 from unlabel.training import checkpoint
 from unlabel.training.loop import Training, fit
 
-# Tests that compare with one training of a method are run by one worker, which trains it once.
-compares_with_whole = pytest.mark.xdist_group("whole trainings")
 TRAINING = Training(epochs=2, batch=16)
 
 
@@ -99,7 +97,6 @@ def whole(name):
     return method.state_dict(), losses, method.labels
 
 
-@compares_with_whole
 @pytest.mark.parametrize("name", TRAINED)
 def test_same_seed_same_bits(name, hardware):
     first = whole(name)[0]
@@ -107,7 +104,6 @@ def test_same_seed_same_bits(name, hardware):
     assert all(torch.equal(first[key], second[key]) for key in first)
 
 
-@compares_with_whole
 @pytest.mark.parametrize("name", TRAINED)
 def test_resumed_equals_uninterrupted_to_the_bit(name, hardware, tmp_path):
     data, path = noise((1, 16, 16)), tmp_path / "state.safetensors"
@@ -181,7 +177,6 @@ def test_the_recipe_says_what_the_method_is(name):
     assert str(says.get("arxiv", "")) in text
 
 
-@compares_with_whole
 @pytest.mark.parametrize("name", TRAINED)
 def test_methods_that_see_labels_say_so(name, hardware):
     """Other labels, and other groups of equal ones, change nothing where none are seen."""

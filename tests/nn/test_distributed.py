@@ -12,9 +12,11 @@ import pytest
 import torch
 import yaml
 
+from support import project
 from support.models import PRETRAIN, about, composed
 from support.project import ROOT, snakemake
 from support.together import CASES
+from support.working import within
 from unlabel import weights
 from unlabel.data.images import write
 from unlabel.errors import UserError
@@ -25,6 +27,11 @@ ENVIRONMENT = os.environ | {
     "PYTHONPATH": os.pathsep.join([str(ROOT / "ssl"), str(ROOT / "tests")]),
     "OMP_NUM_THREADS": "1",
     "UNLABEL_CHECKPOINT_SECONDS": "0.05",
+}
+# Of processes that only stand for forks. These die with them, but do not stop with them, and do not
+# see who started them.
+STAND_IN = {
+    "PYTHONPATH": os.pathsep.join([project.STAND_IN["PYTHONPATH"], ENVIRONMENT["PYTHONPATH"]])
 }
 
 
@@ -82,26 +89,26 @@ def folder(digits, tmp_path):
         os.kill(process, signal.SIGKILL)
 
 
-def job(folder: Path, out: str = "run") -> subprocess.Popen:
+def job(folder: Path, out: str = "run", forked: bool = True) -> subprocess.Popen:
     flags = {"params": "params.yaml", "train": "train.arrow", "state": f"{out}.state", "out": out}
     words = [word for key, value in flags.items() for word in (f"--{key}", value)]
     command = [sys.executable, "-m", "unlabel", "pretrain", *words]
     with (folder / "said").open("w") as said:
-        return subprocess.Popen(command, cwd=folder, env=ENVIRONMENT, stderr=said)
+        given = ENVIRONMENT | (STAND_IN if forked else {})
+        return subprocess.Popen(command, cwd=folder, env=given, stderr=said)
 
 
 def workers(folder: Path) -> list[int]:
     """The processes that train in the folder, by their rank."""
     found = {}
-    for entry in Path("/proc").glob("[0-9]*"):
+    for number in within(folder):
         try:
-            here = (entry / "cwd").readlink() == folder
-            variables = (entry / "environ").read_bytes().decode().split("\0") if here else []
+            variables = Path(f"/proc/{number}/environ").read_bytes().decode().split("\0")
         except OSError:
             continue
         for variable in variables:
             if variable.startswith("RANK="):
-                found[variable] = int(entry.name)
+                found[variable] = number
     return [found[rank] for rank in sorted(found)]
 
 
@@ -141,7 +148,7 @@ def test_ended_in_any_way_it_goes_on_to_the_same_bits(folder):
     assert said.count("going on after step") == said.count("stopped after step") == 1
     assert workers(folder) == []
 
-    process = job(folder)  # who watches over them is killed
+    process = job(folder, forked=False)  # who watches over them is killed
     goes_on(process, folder)
     process.kill()
     process.wait()
@@ -168,7 +175,7 @@ def test_a_process_that_hangs_ends_them_all(folder, monkeypatch):
     assert timedelta(minutes=1) < launch.PATIENCE <= timedelta(minutes=30)
     monkeypatch.setitem(ENVIRONMENT, "UNLABEL_PATIENCE_SECONDS", "3")
     monkeypatch.setitem(ENVIRONMENT, "TORCH_ELASTIC_SHUTDOWN_TIMEOUT", "1")  # it hears no SIGTERM
-    process = job(folder)
+    process = job(folder, forked=False)
     goes_on(process, folder)
     os.kill(workers(folder)[1], signal.SIGSTOP)
     assert process.wait(timeout=60) == 1
@@ -184,11 +191,10 @@ def test_who_waits_for_another_training_of_the_run_starts_no_processes(folder):
     second = job(folder)
     wait_for(lambda: "waiting for another process" in (folder / "said").read_text())
     assert len(workers(folder)) == 2, text
-    second.kill()
-    second.wait()
-    first.kill()
-    first.wait()
-    wait_for(lambda: not workers(folder))
+    for each in (second, first):
+        each.send_signal(signal.SIGTERM)
+        each.wait()
+    assert workers(folder) == []
 
 
 def test_several_machines_need_slurm(folder, monkeypatch):

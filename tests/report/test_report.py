@@ -14,7 +14,8 @@ import pytest
 import torch
 import yaml
 
-from support.pages import CHROMIUM, Page, browse
+from support.browser import CHROMIUM
+from support.pages import Page, browse
 from support.runs import LINEAR, METHODS, PROBES, SAID, SEEDS, Study, write_json, write_run
 from unlabel.analysis.arms import gather
 from unlabel.analysis.estimate import estimate
@@ -392,24 +393,24 @@ heading.click();
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
-def test_page_in_a_browser(made: Study, tmp_path: Path):
+def test_page_in_a_browser(made: Study):
     """Charts are drawn, a click sorts within each part of the table, nothing is complained of."""
-    page = browse(made.out / "index.html", tmp_path, CLICK)
+    page = browse(made.out / "index.html", CLICK)
     assert len([e for e in page.all("svg") if "marks" in e.get("class", "")]) == 17
     assert list(page.rows()) == ["simclr", "rotation", "autoencoder", "supervised", "random"]
     assert [e["text"] for e in page.all("th") if e.get("aria-sort") == "descending"] == ["method"]
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
-def test_one_method_in_a_browser(study: Study, tmp_path: Path):
+def test_one_method_in_a_browser(study: Study):
     """A chart of one point has no empty layer, of which Vega would warn."""
     study.brief["runs"] = [run for run in study.brief["runs"] if run["method"] == "simclr"]
     study.report()
-    assert list(browse(study.out / "index.html", tmp_path).rows()) == ["simclr"]
+    assert list(browse(study.out / "index.html").rows()) == ["simclr"]
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
-def test_many_methods_are_folded(study: Study, tmp_path: Path):
+def test_many_methods_are_folded(study: Study):
     """With 30 methods, the page is as quick: what each shows is drawn when it is unfolded."""
     for at in range(25):
         name = f"method_{at}"
@@ -418,9 +419,9 @@ def test_many_methods_are_folded(study: Study, tmp_path: Path):
         study.plan(name, 0)
         write_run(study.run(name), name, 0)
     study.report()
-    page = browse(study.out / "index.html", tmp_path)
+    page = browse(study.out / "index.html")
     assert len(page.rows()) == 30
     assert len([e for e in page.all("svg") if "marks" in e.get("class", "")]) == 2
     unfold = "<script>document.querySelector('article details').open = true;</script>"
-    page = browse(study.out / "index.html", tmp_path, unfold)
+    page = browse(study.out / "index.html", unfold)
     assert len([e for e in page.all("svg") if "marks" in e.get("class", "")]) > 2

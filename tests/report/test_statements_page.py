@@ -7,8 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from support.browser import CHROMIUM
 from support.made_study import CLAIMS, Study
-from support.pages import CHROMIUM, Page, browse, dead
+from support.pages import Page, browse, dead
 from unlabel.errors import UserError
 from unlabel.report import statements_page
 from unlabel.stage import publish
@@ -159,11 +160,11 @@ def test_targets_name_their_studies():
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
-def test_statements_in_a_browser(several: Path, tmp_path: Path):
+def test_statements_in_a_browser(several: Path):
     by_verdict = """<script>
     document.querySelectorAll("table.statements th button")[1].click();
     </script>"""
-    page = browse(several / "statements.html", tmp_path, by_verdict)
+    page = browse(several / "statements.html", by_verdict)
     rows = page.rows("leaderboard statements")
     assert list(rows)[:2] == ["Batch size", "Turned"]
     assert rows["Batch size"][0] == "holds"

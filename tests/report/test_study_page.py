@@ -13,8 +13,9 @@ import pytest
 import yaml
 from scipy import stats
 
+from support.browser import CHROMIUM
 from support.made_study import CLAIMS, SEEDS, Study, frozen
-from support.pages import CHROMIUM, Page, browse, dead
+from support.pages import Page, browse, dead
 from support.runs import write_json
 from unlabel.analysis.arms import compare
 from unlabel.analysis.frozen_study import read
@@ -302,8 +303,8 @@ document.querySelectorAll("table.leaderboard th button")[2].click();
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
-def test_a_study_in_a_browser(made: Study, tmp_path: Path):
-    page = browse(made.page, tmp_path, EXPORT)
+def test_a_study_in_a_browser(made: Study):
+    page = browse(made.page, EXPORT)
     assert len([e for e in page.all("svg") if "marks" in e.get("class", "")]) == 3
     written = json.loads(next(e["text"] for e in page.all("pre") if e.get("id") == "written"))
     rows = list(csv.reader(io.StringIO(written["CSV"])))

@@ -40,7 +40,7 @@ def a_run(
     data = about(digits.take(torch.arange(8))._replace(image=pixels))
     data = replace(data, preprocessing=Preprocessing(data.shape, "pad", (0, 4095)).record())
     # Two layers of a transformer show what twelve would.
-    shallow = "encoder.depth=2," if name.startswith("vit") else SMALL.get(name, "")
+    shallow = "encoder.depth=2+" if name.startswith("vit") else SMALL.get(name, "")
     settings = composed("simclr", f"{shallow}encoder={name}", "quick")
     settings = {"run": "test", **{key: settings[key] for key in PRETRAIN}}
     method = assembled(settings, data)
@@ -66,7 +66,7 @@ SHAPES = [
     for name in compose.names(PARAMS, "encoder")
     if name != "own" and find_spec(name if name == "timm" else "torch")
 ]
-SMALL = {"timm": "encoder.model=test_efficientnet,"}
+SMALL = {"timm": "encoder.model=test_efficientnet+"}
 
 
 @pytest.mark.parametrize(("name", "channels", "repeat"), SHAPES)

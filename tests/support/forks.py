@@ -151,6 +151,8 @@ def _work(job: socket.socket, streams: Sequence[int], asked: Mapping[str, object
         # those of the server may have been of another kind, such as a file
         sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
         sys.stderr = open(2, "w", 1, errors="backslashreplace", closefd=False)  # noqa: SIM115
+        if "SLURM_JOB_ID" in asked["environment"]:
+            os.setpgid(0, 0)  # with all that it starts, as Slurm ends them together
         job.sendall(f"{os.getpid()}\n".encode())
         threading.Thread(target=_end_with, args=(job,), daemon=True).start()
         os.chdir(asked["folder"])
@@ -164,6 +166,7 @@ def _work(job: socket.socket, streams: Sequence[int], asked: Mapping[str, object
             import_module("unlabel.workflow.engine.wanted").install()
             import_module("unlabel.cli").main(asked["arguments"])
         else:
+            _hurry()
             runpy.run_module(asked["module"], run_name="__main__", alter_sys=True)
         status = 0
     except SystemExit as ended:
@@ -183,6 +186,17 @@ def _work(job: socket.socket, streams: Sequence[int], asked: Mapping[str, object
     os._exit(0)  # taking the libraries down would take another while
 
 
+def _hurry() -> None:
+    """Let Snakemake ask for the states of jobs every half second.
+
+    Slurm's plugin asks ever more rarely, to spare a cluster that others use too.
+    """
+    import asyncio
+
+    sleep = asyncio.sleep
+    asyncio.sleep = lambda seconds, *rest: sleep(min(seconds, 0.5), *rest)
+
+
 def _read_before(environment: Mapping[str, str]) -> dict[str, str]:
     """What libraries read when they are loaded; each fork takes these two anew."""
     return {
@@ -198,6 +212,8 @@ def _end_with(job: socket.socket) -> None:
 
     with suppress(OSError):
         job.recv(1)  # nothing is ever sent: this returns when the other end closes
+    if os.getpgrp() == os.getpid():  # a job of Slurm
+        os.killpg(0, signal.SIGKILL)
     os.kill(os.getpid(), signal.SIGKILL)
 
 

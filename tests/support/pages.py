@@ -1,13 +1,11 @@
 """What a page holds, as it is written and as a real browser shows it."""
 
-import shutil
-import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+from support.browser import browser
 
 
 class Page(HTMLParser):
@@ -55,24 +53,20 @@ class Page(HTMLParser):
         return rows
 
 
-def browse(path: Path, folder: Path, script: str = "", harmless: str = "\n") -> Page:
+def browse(path: Path, script: str = "", harmless: str = "\0") -> Page:
     """A page after Chromium has run it and `script`.
 
-    Nothing may have been complained of, but for lines with the words `harmless`.
+    Nothing may have been complained of, but for what has the words `harmless`.
     """
     html = path.read_text().rsplit("</body>", 1)
     shown = path.with_name(f"browsed-{path.name}")
     shown.write_text(f"{script}</body>".join(html))
-    options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    options += [f"--user-data-dir={folder / 'browser'}", "--enable-logging=stderr", "--dump-dom"]
-    command = [str(CHROMIUM), *options, "--virtual-time-budget=10000", shown.absolute().as_uri()]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        found, said = browser().show(shown.absolute().as_uri())
     finally:
         shown.unlink()
-    said = [line for line in done.stderr.splitlines() if "CONSOLE" in line and harmless not in line]
-    assert not said, done.stderr
-    return Page(done.stdout)
+    assert not [each for each in said if harmless not in each]
+    return Page(found)
 
 
 def dead(path: Path) -> list[str]:

@@ -15,6 +15,7 @@ import pytest
 
 from support.project import STAND_IN, command, digests, environment, forked, planned, snakemake
 from support.versions import replace
+from support.working import within
 from unlabel.workflow import lifeline
 from unlabel.workflow.engine import records
 
@@ -130,7 +131,7 @@ def test_what_outlives_its_snakemake_does_not_overwrite_what_is_made_later(copy)
     given = environment(UNLABEL_FORK_SERVER="none", **STAND_IN)
     first = subprocess.Popen(command("--cores", "1", target), cwd=copy, env=given, **quiet)
     begun(copy, "finetune", first)
-    left = [int(each) for each in jobs(copy, "finetune")]
+    left = jobs(copy, "finetune")
     for each in left:
         os.kill(each, signal.SIGSTOP)
     first.kill()
@@ -163,15 +164,14 @@ def begun(folder: Path, stage: str, running: subprocess.Popen) -> None:
         time.sleep(0.02)
 
 
-def jobs(folder: Path, stage: str) -> list[str]:
+def jobs(folder: Path, stage: str) -> list[int]:
     """The processes in a folder that do a stage or wait for it."""
     found = []
-    for process in Path("/proc").glob("[0-9]*"):
+    for number in within(folder):
         try:
-            words = (process / "cmdline").read_bytes().split(b"\0")
-            here = (process / "cwd").resolve() == folder.resolve()
+            words = Path(f"/proc/{number}/cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
-        if here and b"unlabel" in words and stage.encode() in words:
-            found.append(process.name)
+        if b"unlabel" in words and stage.encode() in words:
+            found.append(number)
     return found

@@ -105,6 +105,7 @@ def trained(folder: Path, digits: Images, settings: dict, **extra: str) -> Path:
     words = [word for name in FLAGS.items() for word in name]
     command = [sys.executable, "-m", "unlabel", "pretrain", *words]
     environment = os.environ | {"PYTHONPATH": str(project.ROOT / "ssl")} | extra
+    environment |= {"OMP_WAIT_POLICY": "passive"}  # of threads: other tests may have the core
     subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
     return folder / "run"
 

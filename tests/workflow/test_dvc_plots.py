@@ -6,7 +6,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from support.pages import CHROMIUM, Page, browse
+from support.browser import CHROMIUM
+from support.pages import Page, browse
 from support.project import ROOT
 from support.versions import dvc, git
 from unlabel.errors import UserError
@@ -38,8 +39,8 @@ def test_the_page_needs_no_network(shown: Path):
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
-def test_each_method_and_claim_has_a_place_of_its_own(shown: Path, tmp_path: Path):
-    texts = texts_of(browse(shown, tmp_path, harmless=SIZE))
+def test_each_method_and_claim_has_a_place_of_its_own(shown: Path):
+    texts = texts_of(browse(shown, harmless=SIZE))
     training = pd.read_csv(ROOT / TRAINING)
     for name in ("loss", "effective_rank"):
         methods = training[training[name].notna()].method.unique()

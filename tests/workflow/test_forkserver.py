@@ -15,6 +15,7 @@ import yaml
 
 from support.models import PRETRAIN, about, composed
 from support.project import ROOT
+from support.working import within
 from unlabel.data import images
 from unlabel.params.placement import SLOTS
 from unlabel.workflow import devices, forkserver, lifeline, slots
@@ -74,14 +75,7 @@ def job(folder: Path, environment: dict, *more: str, said: IO | None = None) -> 
 
 def fork_of(process: subprocess.Popen, folder: Path) -> int:
     """The other process that works in the folder."""
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            here = (entry / "cwd").readlink() == folder
-        except OSError:
-            continue
-        if here and int(entry.name) != process.pid:
-            return int(entry.name)
-    return 0
+    return next((number for number in within(folder) if number != process.pid), 0)
 
 
 def test_a_fork_works_where_and_how_the_process_was_asked_to(server, folder):

@@ -11,8 +11,9 @@ import pytest
 import yaml
 
 from support import project
+from support.browser import CHROMIUM
 from support.models import PARAMS
-from support.pages import CHROMIUM, browse
+from support.pages import browse
 from support.pixels import picture
 from unlabel.analysis import tables
 from unlabel.cli import main
@@ -90,7 +91,7 @@ def test_programs_take_them_as_they_are(hostile: Path, monkeypatch, capsys) -> N
 def test_pages_show_them_as_text_and_run_nothing(hostile: Path, tmp_path: Path) -> None:
     reports = hostile / "work/reports"
     shown = {
-        name: browse(reports / f"{name}.html", tmp_path)
+        name: browse(reports / f"{name}.html")
         for name in ("index", "method/random", f"study/{STUDY}")
     }
     titles = {name: page.all("title")[0]["text"] for name, page in shown.items()}
@@ -108,7 +109,7 @@ def test_pages_show_them_as_text_and_run_nothing(hostile: Path, tmp_path: Path) 
     assert len(drawn) == len(charts) >= 2
     unescaped = tmp_path / "unescaped.html"
     unescaped.write_text(f"<title>x</title><body>{SCRIPT}</body>")
-    assert browse(unescaped, tmp_path).all("title")[0]["text"] == "RUN"  # it would have run
+    assert browse(unescaped).all("title")[0]["text"] == "RUN"  # it would have run
 
 
 EXPORT = """<script>
@@ -125,8 +126,8 @@ document.body.append(shown);
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
-def test_tables_taken_from_a_page_compute_nothing(hostile: Path, tmp_path: Path) -> None:
-    page = browse(hostile / "work/reports/method/random.html", tmp_path, EXPORT)
+def test_tables_taken_from_a_page_compute_nothing(hostile: Path) -> None:
+    page = browse(hostile / "work/reports/method/random.html", EXPORT)
     written = json.loads(next(e["text"] for e in page.all("pre") if e.get("id") == "written"))
     confusion = next(each for each in written if "HYPERLINK" in each and each.startswith('"true'))
     rows = list(csv.reader(io.StringIO(confusion)))

@@ -18,6 +18,7 @@ from support.cluster import PATH, needs_accounting, needs_slurm, running
 from support.project import (
     LONGER,
     ROOT,
+    STAND_IN,
     VARIANT,
     command,
     digests,
@@ -31,10 +32,7 @@ from unlabel.workflow import slurm as slurm_
 from unlabel.workflow.engine import partitions, records
 
 RUN = f"data/runs/tiny/digits/{{}}/{VARIANT}/0"
-SLURM = (
-    *("--profile", "workflow/profiles/slurm"),
-    *("--slurm-init-seconds-before-status-checks", "3"),  # on this cluster, nobody else waits
-)
+SLURM = ("--profile", "workflow/profiles/slurm")
 
 
 @pytest.fixture(scope="module")
@@ -89,10 +87,12 @@ def requeue(number: str) -> None:
     wait_for(starts)
 
 
-def start(folder: Path, *arguments: str) -> subprocess.Popen:
+def start(folder: Path, *arguments: str, forked: bool = True) -> subprocess.Popen:
+    """Snakemake. What is forked ends as its job in Slurm ends, but is not stopped with it."""
+    given = environment(**(STAND_IN if forked else {}))
     with (folder / "printed").open("w") as printed:
         streams = {"stdout": printed, "stderr": subprocess.STDOUT}
-        return subprocess.Popen(command(*arguments), cwd=folder, env=environment(), **streams)
+        return subprocess.Popen(command(*arguments), cwd=folder, env=given, **streams)
 
 
 def printed(folder: Path) -> str:
@@ -144,7 +144,7 @@ def test_jobs_cancelled_and_requeued_come_to_the_same_bits(slurm, local, copy):
 @needs_slurm
 def test_a_training_on_two_machines_goes_on_to_the_bits_of_one(slurm, tmp_path):
     folder = project(tmp_path, LONGER)
-    runs = f"data/runs/tiny/digits/rotation/{VARIANT},training.{{}}=2/0"
+    runs = f"data/runs/tiny/digits/rotation/{VARIANT}+training.{{}}=2/0"
     over, alone = (folder / runs.format(each) for each in ("nodes", "processes"))
     pair = ("--default-resources", "slurm_partition=pair")
     running = start(folder, *SLURM, *pair, "--", f"{runs.format('nodes')}/run.json")
@@ -257,7 +257,7 @@ def test_what_a_killed_snakemake_left_ends_before_it_starts_anew(slurm, local, c
     wanted = (*SLURM, *[f"{RUN.format(method)}/run.json" for method in ("simclr", "rotation")])
     for method in ("simclr", "rotation"):
         shutil.rmtree(folder / RUN.format(method))
-    running = start(folder, *wanted)
+    running = start(folder, *wanted, forked=False)
     jobs = {}
 
     def suspended() -> bool:

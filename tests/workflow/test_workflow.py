@@ -13,7 +13,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from support.pages import CHROMIUM, Page, browse, dead
+from support.browser import CHROMIUM
+from support.pages import Page, browse, dead
 from support.project import (
     LONGER,
     STAND_IN,
@@ -25,6 +26,7 @@ from support.project import (
     project,
     snakemake,
 )
+from support.working import within
 
 
 def test_everything_is_built_and_nothing_is_left_to_do(made, copy):
@@ -204,8 +206,8 @@ def test_every_page_is_there_and_leads_somewhere(made):
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
-def test_a_methods_page_in_a_browser(made, tmp_path):
-    page = browse(made / "reports/method/simclr.html", tmp_path)
+def test_a_methods_page_in_a_browser(made):
+    page = browse(made / "reports/method/simclr.html")
     drawn = [each for each in page.all("svg") if "marks" in each.get("class", "")]
     charts = [each for each in page.all("figure") if each.get("class") == "chart"]
     assert len(drawn) == len(charts) >= 9
@@ -221,14 +223,13 @@ def test_snakemakes_own_report_has_captions_and_categories(copy):
 def jobs(folder: Path) -> dict[str, list[int]]:
     """The processes of each stage of this project that runs."""
     found: dict[str, list[int]] = {}
-    for process in Path("/proc").glob("[0-9]*"):
+    for number in within(folder):
         try:
-            words = (process / "cmdline").read_bytes().split(b"\0")
-            here = words[1:3] == [b"-m", b"unlabel"] and (process / "cwd").readlink() == folder
+            words = Path(f"/proc/{number}/cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
-        if here:
-            found.setdefault(words[3].decode(), []).append(int(process.name))
+        if words[1:3] == [b"-m", b"unlabel"]:
+            found.setdefault(words[3].decode(), []).append(number)
     return found
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from unlabel.errors import UserError, did_you_mean
-from unlabel.params import start
+from unlabel.params import plain_recipes, start
 from unlabel.params.settings import check, load, nearest_target
 
 # Overrides are part of a path, so only characters that no shell or file system changes.
@@ -115,8 +116,6 @@ def settings(params: Path, budget: str, dataset: str, method: str, variant: str)
     for group, name in (("budget", budget), ("dataset", dataset), ("method", method)):
         choose(params, group, name)
     chosen = [f"budget={budget}", f"dataset={dataset}", f"method={method}"]
-    chosen += [f"+probe@probe.{probe}={probe}" for probe in probes(params)]
-    chosen += [f"+probe@measure.{probe}={probe}" for probe in own_probes(params)]
     overrides = split(variant)
     where = f"{method} on {dataset} at budget {budget}"
     for override in overrides:
@@ -134,12 +133,7 @@ def settings(params: Path, budget: str, dataset: str, method: str, variant: str)
             raise UserError(
                 f"{override!r} cannot be a variant: a run's path says its {key} already"
             )
-    config = _hydra(params, chosen, overrides, where)
-    try:
-        resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-    except OmegaConfBaseException as error:
-        raise UserError(f"the settings of {where} do not resolve: {_line(error)}") from error
-    assert isinstance(resolved, dict)
+    resolved = _sections(params, chosen, overrides, where)
     _separate(resolved, where)
     _check(params, resolved, where)
     return {str(key): value for key, value in resolved.items()}
@@ -157,6 +151,31 @@ def _separate(resolved: dict[Any, Any], where: str) -> None:
             method["teacher"] = {"encoder": network, "start": found or None}
     except UserError as error:
         raise UserError(f"in the settings of {where}: {error}") from error
+
+
+def _sections(
+    params: Path, chosen: Sequence[str], overrides: Sequence[str], where: str
+) -> dict[Any, Any]:
+    names = {"probe": probes(params), "measure": own_probes(params)}
+    if plain := plain_recipes.sections(params, names, overrides):
+        with suppress(UserError):  # which is said below, of all settings
+            resolved = _resolved(params, chosen, overrides, where)
+            if resolved.keys().isdisjoint(plain):
+                return resolved | plain
+    words = [f"+probe@{part}.{probe}={probe}" for part, each in names.items() for probe in each]
+    return _resolved(params, [*chosen, *words], overrides, where)
+
+
+def _resolved(
+    params: Path, chosen: Sequence[str], overrides: Sequence[str], where: str
+) -> dict[Any, Any]:
+    config = _hydra(params, chosen, overrides, where)
+    try:
+        resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise UserError(f"the settings of {where} do not resolve: {_line(error)}") from error
+    assert isinstance(resolved, dict)
+    return resolved
 
 
 def _hydra(params: Path, chosen: Sequence[str], overrides: Sequence[str], where: str) -> DictConfig:
@@ -180,7 +199,8 @@ def _check_key(override: str, known: Collection[str], where: str) -> None:
 
 
 def _check(params: Path, resolved: Mapping[Any, Any], where: str) -> None:
-    known = [*OmegaConf.load(params / "config.yaml"), "dataset", "encoder", "method", "probe"]
+    defaults = load(params / "config.yaml")
+    known = [*defaults, "dataset", "encoder", "method", "probe"]
     known = [*known, "measure", "finetune", "about", "start"]
     for key in resolved:
         if key not in known:
@@ -188,7 +208,6 @@ def _check(params: Path, resolved: Mapping[Any, Any], where: str) -> None:
                 f"{key} is not a section of the settings of {where}; "
                 f"{did_you_mean(str(key), known)}"
             )
-    defaults = load(params / "config.yaml")
     try:
         for section in (*SECTIONS, UNSEEN):
             if isinstance(resolved[section], str):  # optimizer=adam

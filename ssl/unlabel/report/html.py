@@ -1,5 +1,6 @@
 """Render a page from its template, with the script that draws its charts."""
 
+import os
 from functools import cache
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -35,14 +36,16 @@ def render(template: str, **content: Any) -> str:
 def vega() -> str:
     """Vega, Vega-Lite and Vega-Embed, in the version that Altair targets.
 
-    Bundling takes two seconds, so the bundle is cached in Snakemake's folder if there is one.
+    Bundling takes two seconds, so the bundle is cached in Snakemake's folder if there is one. An
+    experiment in DVC's queue runs in a copy of the project without it, and finds the project's own.
     """
+    folder = Path(os.environ.get("DVC_ROOT", "")) / FROZEN
     version = alt.SCHEMA_VERSION.removeprefix("v").rpartition(".")[0]
-    cached = FROZEN / f"vega-{version}-{installed('vl-convert-python')}.js"
+    cached = folder / f"vega-{version}-{installed('vl-convert-python')}.js"
     if cached.exists():
         return cached.read_text(encoding="utf-8")
     bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=version)
     bundle = bundle.replace("</script", "<\\/script")
-    if FROZEN.exists():
+    if folder.exists():
         files.write_text(cached, bundle)
     return bundle

@@ -28,7 +28,8 @@ def _ask(module: str, arguments: list[str]) -> int:
 
         def pass_on(number: int, _: object) -> None:
             with suppress(ProcessLookupError):  # it has just ended
-                os.kill(fork, number)
+                # Slurm tells all processes of a job
+                (os.killpg if "SLURM_JOB_ID" in os.environ else os.kill)(fork, number)
 
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, pass_on)
@@ -38,5 +39,7 @@ def _ask(module: str, arguments: list[str]) -> int:
 match sys.orig_argv[1:]:
     case ["-m", "snakemake" as module, *rest]:
         os._exit(_ask(module, rest))
-    case ["-m", "unlabel" as module, *rest] if "UNLABEL_FORK_SERVER" not in os.environ:
+    case ["-m", "unlabel" as module, *rest] | ["-u", "-m", "unlabel" as module, *rest] if (
+        "UNLABEL_FORK_SERVER" not in os.environ  # -u comes from torchrun
+    ):
         os._exit(_ask(module, rest))
