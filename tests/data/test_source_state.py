@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from support.large_sets import hugging_face_table, samples, saved, tar
 from support.models import PARAMS
 from support.pixels import folder, picture
 from unlabel.data import source_state
@@ -150,6 +151,30 @@ def test_shards_count(work: Path, tmp_path: Path) -> None:
     assert look() == first
     shutil.copy(tmp_path / "shards/train-1.parquet", tmp_path / "shards/train-2.parquet")
     assert look() != first
+
+
+@pytest.mark.parametrize("kind", ["webdataset", "huggingface"])
+def test_files_of_many_images_count(work: Path, kind: str) -> None:
+    root = work / "set"
+    if kind == "webdataset":
+        tar(root / "0.tar", samples(range(12), cls=["0", "1"] * 6))
+        file = tar(root / "1.tar", samples(range(12, 24), cls=["0", "1"] * 6))
+        path = root / "{0..1}.tar"
+    else:
+        path = saved(root, *(hugging_face_table(range(n, n + 12), [0, 1] * 6) for n in (0, 12)))
+        file = path / "data-00001-of-00002.arrow"
+    look = prepared(work, kind, path)
+    first, whole = look(), file.read_bytes()
+    touch(file)
+    (root / "notes.txt").write_text("on these images")
+    assert look() == first
+    other = next(each for each in root.glob(f"*{file.suffix}") if each != file)
+    file.write_bytes(other.read_bytes())
+    assert look() != first
+    file.write_bytes(whole)
+    assert look() == first
+    shutil.rmtree(root)
+    assert look() == first  # as on a machine that only has the prepared dataset
 
 
 def test_a_report_of_an_earlier_version_counts_as_of_other_images(

@@ -90,6 +90,7 @@ def test_every_recipe_knows_the_size_of_its_images() -> None:
         "fashion_mnist": (28, 28),
         "fashion_mnist_rotated": (28, 28),
         "folder": (32, 32),
+        "huggingface": (32, 32),
         "imagenette": (160, 160),
         "kmnist": (28, 28),
         "mnist": (28, 28),
@@ -100,4 +101,5 @@ def test_every_recipe_knows_the_size_of_its_images() -> None:
         "svhn": (32, 32),
         "table": (32, 32),
         "tiny_imagenet": (64, 64),
+        "webdataset": (32, 32),
     }

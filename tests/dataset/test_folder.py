@@ -100,7 +100,10 @@ def test_a_labelled_set_inside_the_other_is_left_out_of_it(tmp_path: Path) -> No
     ("probe", "said"),
     [
         ("nowhere", "nowhere does not exist; say where your labelled images are, as in probe_path"),
-        ("classes/cat", "classes/cat has no two classes, but probe_path is the labelled set; put"),
+        (
+            "classes/cat",
+            "classes/cat has no two classes, but probe_path is the labelled set; label",
+        ),
     ],
 )
 def test_a_set_without_labels_cannot_be_measured_on(
@@ -539,6 +542,12 @@ def test_a_dataset_that_alters_ones_own_images_is_looked_at_too(
     shutil.rmtree(classes)
     with pytest.raises(UserError, match="classes does not exist; say where .* dataset=mine path="):
         Plan(params, tmp_path / "frozen").dataset("mine")
+
+
+def test_a_path_that_the_shell_made_several_of_is_refused() -> None:
+    config = {"dataset": "webdataset", "path": "1.tar"}
+    with pytest.raises(UserError, match="--config path=... is there 2 times; .* braces"):
+        command_line.asked(config, PARAMS, ["--config", "path=0.tar", "path=1.tar"])
 
 
 def test_values_on_the_command_line_are_as_in_a_recipe() -> None:

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import torch
 from PIL import Image
 
-from support import published
+from support import large_sets, published
 from unlabel import weights as checkpoint
 from unlabel.data import images
 from unlabel.data.compressed import CompressedImages, encode, spool
@@ -122,6 +122,30 @@ def zips() -> list[bytes]:
 
 
 @cache
+@cache
+def shards() -> list[bytes]:
+    """Archives of images and their labels, one with long names."""
+    found = []
+    for start in ("", "folder/" * 20):
+        files = dict[str, bytes]()
+        for at, image in enumerate(encoded("JPEG")[:12]):
+            files |= {f"{start}{at}.jpg": image, f"{start}{at}.cls": str(at % 2).encode()}
+        found.append(_written(lambda path, files=files: large_sets.tar(path, files)))  # type: ignore[misc]
+    return found
+
+
+@cache
+def streams() -> list[bytes]:
+    """An Arrow file as `save_to_disk` writes it."""
+    rows = large_sets.hugging_face_table(range(12), [0, 1] * 6)
+
+    def write(path: Path) -> None:
+        with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, rows.schema) as stream:
+            stream.write_table(rows, max_chunksize=5)
+
+    return [_written(write)]
+
+
 def matlab() -> list[bytes]:
     from scipy.io import savemat
 

@@ -16,7 +16,9 @@ from unlabel.data.decode import Preprocessing, Unreadable, decode, is_grey
 from unlabel.dataset import _idx as idx
 from unlabel.dataset import svhn
 from unlabel.dataset.cifar import CIFAR10
+from unlabel.dataset.huggingface import HuggingFace
 from unlabel.dataset.table import Table
+from unlabel.dataset.webdataset import WebDataset
 from unlabel.errors import UserError
 from unlabel.features import neighbours, parquet
 from unlabel.params import settings, study
@@ -79,6 +81,14 @@ def _batch(path: Path) -> None:
 
 def _table(path: Path, **columns: str | None) -> None:
     Table(path=str(path), size=8, unreadable=0.99, **columns).load(path.parent)  # type: ignore[arg-type]
+
+
+def _shard(path: Path) -> None:
+    WebDataset(path=str(path), size=8, unreadable=0.99).load(path.parent)
+
+
+def _stream(path: Path) -> None:
+    HuggingFace(path=str(path), size=8, unreadable=0.99).load(path.parent)
 
 
 def _source(path: Path) -> None:
@@ -144,6 +154,8 @@ TARGETS: dict[str, Target] = {
     "python_batch": Target(corpus.batches, _batch),
     "table_parquet": Target(corpus.parquets, partial(_table, split=None), suffix=".parquet"),
     "table_csv": Target(corpus.tables, _table, (mutate.any_, mutate.text), ".csv"),
+    "shard": Target(corpus.shards, _shard, suffix=".tar"),
+    "stream": Target(corpus.streams, _stream, suffix=".arrow"),
     "embed_parquet": Target(corpus.parquets, _source, suffix=".parquet"),
     "prepared": Target(corpus.arrows, _arrow, suffix=".arrow"),
     "weights": Target(corpus.weights, weights.read),

@@ -7,6 +7,7 @@ import pytest
 
 from support.models import PARAMS
 from unlabel.errors import UserError
+from unlabel.params.command_line import ChosenDataset
 from unlabel.params.placement import SLOTS
 from unlabel.run import Run
 from unlabel.workflow import forecast, resources
@@ -63,6 +64,19 @@ def test_each_process_of_a_training_asks_for_its_own(requests):
     assert requests.gpu("features")(each) == requests.gpu("finetune")(each) == 1
     assert requests.threads("features")(each) == 3
     assert requests.threads("probe")(each) == 1
+
+
+@pytest.mark.parametrize(("images", "threads"), [(1500, 1), (3200, 3), (50_000, 16)])
+def test_many_image_files_are_decoded_by_several_threads(requests, tmp_path, images, threads):
+    requests.plan.datasets.chosen = ChosenDataset("folder", {"path": str(tmp_path / "photos")})
+    (tmp_path / "photos").mkdir()
+    for number in range(min(images, 3200)):
+        (tmp_path / f"photos/{number}.png").touch()
+    if images > 3200:  # the others, as a report of them would say
+        known = requests.plan.datasets._stages("folder")["prepare"]
+        known["images"] = {"train": images - 2000, "validation": 1000, "test": 1000}
+    assert requests.decoders(SimpleNamespace(dataset="folder")) == threads
+    assert requests.decoders(SimpleNamespace(dataset="digits")) == 1
 
 
 def test_what_is_set_to_compute_on_cpus_asks_for_no_gpu(requests):

@@ -6,7 +6,7 @@ rule prepare:
         report=f"{PREPARED}/report.json",
     log:
         "logs/prepare/{dataset}.log",
-    threads: 1
+    threads: REQUESTS.decoders
     resources:
         in_turn=1,
         mem_mb=doubled(4000),
@@ -18,4 +18,4 @@ rule prepare:
         "UNLABEL_CODE={params.plan[code]:q} python -m unlabel prepare"
         " --params {params.plan[settings]:q} --raw {params.raw:q}"
         " --train {output.train:q} --validation {output.validation:q} --test {output.test:q}"
-        " --report {output.report:q} 2> {log:q}"
+        " --report {output.report:q} --workers {threads} 2> {log:q}"

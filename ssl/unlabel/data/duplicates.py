@@ -18,7 +18,7 @@ class Duplicates(NamedTuple):
 
 
 def find(
-    pixels: Sequence[bytes], names: Sequence[str], split: Tensor, splits: Sequence[str]
+    pixels: Sequence[str], names: Sequence[str], split: Tensor, splits: Sequence[str]
 ) -> Duplicates:
     """Find duplicates among N images, given the hash of each image's pixels.
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from unlabel.data.archive import Member, members
 from unlabel.data.decode import Shape, Unreadable, decode
 from unlabel.data.download import File, check, find, folders, obtain
+from unlabel.data.preparation import in_order
 from unlabel.errors import UserError, damage
 from unlabel.progress import Progress
 
@@ -51,18 +52,25 @@ def decoded(path: Path, folder: str, names: Sequence[str], shape: Shape) -> tupl
     rows = {name: row for row, name in enumerate(names)}
     image = np.empty((len(names), *shape), np.uint8)  # torch would start threads for the copies
     checksums = [""] * len(names)
+
+    def keep(found: tuple[str, int, bytes]) -> None:
+        name, row, encoded = found
+        try:
+            image[row] = decode(encoded, shape)
+        except Unreadable as error:
+            raise UserError(
+                f"{path} has {name}, which cannot be read: {error}; get another copy"
+            ) from error
+        checksums[row] = sha256(encoded).hexdigest()
+
+    found = (
+        (member.name, row, member.read())
+        for member in members(path, LARGEST)
+        if (row := rows.get(_name(member, folder))) is not None
+    )
     progress = Progress("decode", len(names))
-    for member in members(path, LARGEST):
-        if (row := rows.get(_name(member, folder))) is not None:
-            encoded = member.read()
-            try:
-                image[row] = decode(encoded, shape)
-            except Unreadable as error:
-                raise UserError(
-                    f"{path} has {member.name}, which cannot be read: {error}; get another copy"
-                ) from error
-            checksums[row] = sha256(encoded).hexdigest()
-            progress.advance(1)
+    for _ in in_order(keep, found):
+        progress.advance(1)
     progress.close()
     lines = [f"{checksum}  {name}\n" for checksum, name in zip(checksums, names, strict=True)]
     return torch.from_numpy(image), sha256("".join(lines).encode()).hexdigest()

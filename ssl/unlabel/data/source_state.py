@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from unlabel import files
-from unlabel.data import image_files, tables
+from unlabel.data import braces, image_files, shards, tables
 from unlabel.data.decode import Unreadable, content
 from unlabel.data.names import as_text
 from unlabel.errors import UserError
@@ -21,6 +21,8 @@ from unlabel.progress import Progress
 
 LOST = "unreadable"  # stands for the checksum of a file that cannot be read
 PROBE = "probe_path//"  # how names of images of the labelled set begin; no path has two slashes
+
+TABLES = ("Table", "HuggingFace")
 
 Recipe = Mapping[str, Any]
 
@@ -50,8 +52,8 @@ def look(
     try:
         before = json.loads(report.read_text(encoding="utf-8")) if report.exists() else {}
         probe = _probe(recipe)
-        if Path(path).expanduser().exists():
-            if probe and not Path(probe).expanduser().exists():
+        if is_there(path):
+            if probe and not is_there(probe):
                 raise no_probe(probe)
             found = {"path": path, "content": _content(own, before, cache)}
             if found["content"] == before.get("content"):
@@ -87,14 +89,12 @@ def fingerprint(recipe: Recipe) -> str:
 def checksum(recipe: Recipe) -> str:
     """A hash of the names and the contents of all files of a recipe, as `prepare` reports it."""
     every, found = list(own_files(recipe)), dict[str, str]()
-    place = Path(recipe["path"]).expanduser()
-    index = set(map(str, tables.files_of(place))) if _is_table(recipe) else set()
+    index = {path for _, place in _places(recipe) for _, path in _index(recipe, place)}
     progress = Progress("files whose time has changed", len(every))
     for name, path in every:
         try:
             if path in index:
-                with Path(path).open("rb") as file:
-                    found[name] = file_digest(file, "sha256").hexdigest()
+                found[name] = of_file(Path(path))
             else:
                 found[name] = sha256(content(Path(path))).hexdigest()
         except (OSError, Unreadable):
@@ -104,6 +104,12 @@ def checksum(recipe: Recipe) -> str:
     return digest(found.items())
 
 
+def of_file(path: Path) -> str:
+    """The sha256 of a file of any size."""
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
+
+
 def digest(pairs: Iterable[tuple[str, str]]) -> str:
     """One checksum for names and what belongs to each, in any order."""
     return sha256("".join(f"{name} {each}\n" for name, each in sorted(pairs)).encode()).hexdigest()
@@ -111,22 +117,48 @@ def digest(pairs: Iterable[tuple[str, str]]) -> str:
 
 def own_files(recipe: Recipe) -> Iterator[tuple[str, str]]:
     """The name and the path of each file that a dataset of your own images is made from."""
-    place = Path(recipe["path"]).expanduser()
-    if not _is_table(recipe):
-        for key, start in (("path", ""), ("probe_path", PROBE)):
-            if root := recipe.get(key):
-                root = Path(root).expanduser()
-                for name in image_files.names(root, recipe.get("links", False))[0]:
-                    yield start + as_text(name), f"{root}/{name}"
-        return
-    for path in tables.files_of(place):
-        yield tables.name_in(place, path), str(path)
-    if tables.has_paths(place, recipe["image"]):
-        images = tables.read(place, [recipe["image"]])[recipe["image"]]
-        folder = place if place.is_dir() else place.parent
-        for each in dict.fromkeys(tables.texts(images)):
-            if each and "\0" not in each:
-                yield each, str(folder / each)
+    for start, place in _places(recipe):
+        for name, path in (*_index(recipe, place), *_images(recipe, place)):
+            yield start + name, path
+
+
+def is_there(path: str) -> bool:
+    """Does a path exist, or any of those that it stands for with its braces?"""
+    return any(Path(each).expanduser().exists() for each in (path, *braces.expanded(path)))
+
+
+def _places(recipe: Recipe) -> Iterator[tuple[str, str]]:
+    """How names begin, and the path, of the images and of the labelled set."""
+    for key, start in (("path", ""), ("probe_path", PROBE)):
+        if path := recipe.get(key):
+            yield start, path
+
+
+def _index(recipe: Recipe, path: str) -> list[tuple[str, str]]:
+    """The names and the paths of the files that list or hold many images."""
+    if _kind(recipe) == "WebDataset":
+        found = shards.find(path).named()
+    elif _kind(recipe) in TABLES:
+        place = Path(path).expanduser()
+        found = [(tables.name_in(place, file), file) for file in tables.files_of(place)]
+    else:
+        found = []
+    return [(name, str(file)) for name, file in found]
+
+
+def _images(recipe: Recipe, path: str) -> Iterator[tuple[str, str]]:
+    """The names and the paths of the images that are files of their own."""
+    root = Path(path).expanduser()
+    if _kind(recipe) == "Table":
+        column = recipe.get("image", "image")
+        if tables.has_paths(root, column):
+            folder = root if root.is_dir() else root.parent
+            for each in dict.fromkeys(tables.texts(tables.read(root, [column])[column])):
+                if each and "\0" not in each:
+                    yield each, str(folder / each)
+    elif _kind(recipe) not in (*TABLES, "WebDataset"):
+        for name in image_files.names(root, recipe.get("links", False))[0]:
+            yield as_text(name), f"{root}/{name}"
 
 
 def _content(own: Recipe, before: Mapping[str, Any], cache: Path) -> str:
@@ -184,5 +216,6 @@ def no_probe(probe: str) -> UserError:
     )
 
 
-def _is_table(recipe: Recipe) -> bool:
-    return "image" in recipe
+def _kind(recipe: Recipe) -> str:
+    """The name of the class of the dataset."""
+    return str(recipe.get("_target_", "")).rpartition(".")[2]

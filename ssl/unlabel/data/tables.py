@@ -1,6 +1,5 @@
-"""Tables of images: CSV files, Parquet files, and folders of Parquet files."""
+"""Tables of images: CSV, Parquet and Arrow files, and folders of these."""
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,14 +12,13 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from unlabel.data import csv_dialect
+from unlabel.data import arrow_stream, csv_dialect, hugging_face
 from unlabel.data.csv_dialect import SEPARATORS, UTF8, Dialect
 from unlabel.data.names import as_text
 from unlabel.errors import UserError, did_you_mean, reason
 
 PARQUET = (".parquet", ".pq")
 MEND = "Name its columns, as in image=file label=species split=null (null: it has none)"
-SHARD = re.compile(r"(.+?)[-_.]\d+([-_.]of[-_.]\d+)?")  # train-00000-of-00002
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,7 @@ class Table:
     class_names: dict[str, list[str]]  # of columns whose numbers stand for names
 
     def __len__(self) -> int:
-        return int(self.columns.num_rows)
+        return sum(rows for _, rows in self.files)
 
     def __getitem__(self, name: str) -> pa.ChunkedArray:
         return self.columns[name]
@@ -49,17 +47,20 @@ class Table:
 
 
 def files_of(path: Path) -> list[Path]:
-    """The files of a table: itself, or the Parquet files below a folder, in order.
+    """The files of a table: itself, or those of a folder, in order.
 
-    Raises `UserError` if a folder has none.
+    A folder has Parquet files, or Arrow files that `save_to_disk` wrote. Raises `UserError` if it
+    has none.
     """
     if not path.is_dir():
         return [path]
-    files = sorted(each for each in path.rglob("*") if each.suffix.lower() in PARQUET)
+    files = hugging_face.saved(path)
+    if not files:
+        files = sorted(each for each in path.rglob("*") if each.suffix.lower() in PARQUET)
     if not files:
         raise UserError(
-            f"{path} is a folder without Parquet files; name a table in it, or use dataset=folder "
-            "if it has images"
+            f"{path} is a folder without Parquet files, and save_to_disk did not write it; name a "
+            "table in it, or use dataset=folder if it has images"
         )
     return files
 
@@ -69,21 +70,22 @@ def name_in(place: Path, file: Path) -> str:
     return as_text(file.relative_to(place) if place.is_dir() else file.name)
 
 
-def prefix(file: Path) -> str:
-    """What the name of one of several files says before its number: train, or its folder's name."""
-    found = SHARD.fullmatch(file.stem)
-    return found[1] if found else file.parent.name
-
-
 def column_names(path: Path) -> list[str]:
     """The columns of a table. Raises `UserError` if it cannot be read."""
     file = files_of(path)[0]
-    suffix = _suffix(file)
+    if _suffix(file) not in SEPARATORS:
+        return list(schema(file).names)
     with explained(file):
-        if suffix in PARQUET:
-            with pq.ParquetFile(file) as parquet:
-                return list(parquet.schema_arrow.names)
         return csv_dialect.header(file, csv_dialect.usual(file))
+
+
+def schema(file: Path) -> pa.Schema:
+    """The types of the columns of a Parquet or Arrow file. Raises `UserError` if it is neither."""
+    with explained(file):
+        if arrow_stream.is_one(file):
+            return arrow_stream.schema(file)
+        with pq.ParquetFile(file) as parquet:
+            return parquet.schema_arrow
 
 
 def read(path: Path, columns: Sequence[str], mend: str = MEND) -> Table:
@@ -93,8 +95,17 @@ def read(path: Path, columns: Sequence[str], mend: str = MEND) -> Table:
     """
     wanted = list(dict.fromkeys(columns))
     parts = [_read(file, wanted, mend) for file in files_of(path)]
-    if any(part.columns.schema != parts[0].columns.schema for part in parts):
-        raise UserError(f"the Parquet files below {path} have columns of different types")
+    for part in parts:
+        if part.columns.schema != parts[0].columns.schema:
+            raise UserError(
+                f"the files below {path} have columns of different types: {part.files[0][0]} is "
+                f"not like {parts[0].files[0][0]}"
+            )
+        if part.class_names != parts[0].class_names:
+            raise UserError(
+                f"the files below {path} give their classes different names: {part.files[0][0]} "
+                f"is not like {parts[0].files[0][0]}; make them alike"
+            )
     return Table(
         pa.concat_tables(part.columns for part in parts),
         [file for part in parts for file in part.files],
@@ -140,16 +151,9 @@ def has_paths(path: Path, column: str) -> bool:
     file = files_of(path)[0]
     if _suffix(file) in SEPARATORS:
         return True
-    with explained(file), pq.ParquetFile(file) as parquet:
-        schema = parquet.schema_arrow
-        check_columns(file, [column], schema.names, MEND)
-    return not images(pa.chunked_array([], schema.field(column).type), path)[1]
-
-
-def rows(file: Path) -> int:
-    """The number of rows of a Parquet file, of which none is read."""
-    with explained(file), pq.ParquetFile(file) as parquet:
-        return int(parquet.metadata.num_rows)
+    known = schema(file)
+    check_columns(file, [column], known.names, MEND)
+    return not images(pa.chunked_array([], known.field(column).type), path)[1]
 
 
 def _text(value: Any) -> str:
@@ -159,18 +163,14 @@ def _text(value: Any) -> str:
 def _read(file: Path, columns: list[str], mend: str) -> Table:
     suffix = _suffix(file)
     with explained(file):
-        if suffix in PARQUET:
-            with pq.ParquetFile(file) as parquet:
-                check_columns(file, columns, parquet.schema_arrow.names, mend)
-                table = parquet.read(columns=columns)
-                table.validate(full=True)  # or a damaged text would be found out later
-            table = table.select(columns)
-            return Table(
-                table.replace_schema_metadata(None),
-                [(file, len(table))],
-                [],
-                _class_names(table.schema.metadata or {}),
-            )
+        if suffix not in SEPARATORS:
+            about = schema(file)
+            check_columns(file, columns, about.names, mend)
+            table = _rows(file, columns)
+            table.validate(full=True)  # or a damaged text would be found out later
+            names = hugging_face.class_names(hugging_face.features(about, file))
+            kept = {column: each for column, each in names.items() if column in columns}
+            return Table(table.replace_schema_metadata(None), [(file, len(table))], [], kept)
         dialect = csv_dialect.find(file, columns)
         header = csv_dialect.header(file, dialect)
         check_columns(f"{file} (read with {dialect})", columns, header, mend)
@@ -178,6 +178,13 @@ def _read(file: Path, columns: list[str], mend: str) -> Table:
         table = _read_csv(file, columns, dialect)
     plain = dialect == Dialect(SEPARATORS[suffix], UTF8)
     return Table(table, [(file, len(table))], [] if plain else [f"read with {dialect}"], {})
+
+
+def _rows(file: Path, columns: list[str]) -> pa.Table:
+    if arrow_stream.is_one(file):
+        return arrow_stream.mapped(file).select(columns)
+    with pq.ParquetFile(file) as parquet:
+        return parquet.read(columns=columns).select(columns)
 
 
 def _read_csv(file: Path, columns: list[str], dialect: Dialect) -> pa.Table:
@@ -193,23 +200,10 @@ def _read_csv(file: Path, columns: list[str], dialect: Dialect) -> pa.Table:
     return pa.csv.read_csv(file, read, parse, convert)
 
 
-def _class_names(metadata: dict[bytes, bytes]) -> dict[str, list[str]]:
-    """The names that Hugging Face's `datasets` keeps of the classes of each column."""
-    try:
-        features = json.loads(metadata.get(b"huggingface", b"{}"))["info"]["features"]
-        return {
-            column: [str(name) for name in about["names"]]
-            for column, about in features.items()
-            if about.get("_type") == "ClassLabel"
-        }
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return {}
-
-
 def _suffix(file: Path) -> str:
     suffix = file.suffix.lower()
-    if suffix not in (*SEPARATORS, *PARQUET):
-        known = ", ".join([*SEPARATORS, *PARQUET])
+    if suffix not in (*SEPARATORS, *PARQUET, arrow_stream.ENDING):
+        known = ", ".join([*SEPARATORS, *PARQUET, arrow_stream.ENDING])
         raise UserError(f"{file} is not a table; its name must end in one of {known}")
     return suffix
 
@@ -228,9 +222,9 @@ def explained(file: Path, how: str = "") -> Iterator[None]:
     """Raise `UserError` for what libraries raise on a table that is missing or damaged."""
     try:
         yield
-    except OSError as error:
-        raise UserError(f"cannot read {file}: {error.strerror or reason(error)}") from error
-    except (UnicodeDecodeError, pa.ArrowException) as error:
+    except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
+        if isinstance(error, OSError) and error.strerror:  # Arrow's own have none
+            raise UserError(f"cannot read {file}: {error.strerror}") from error
         why = re.sub(r"CSV parse error: (Row #(\d+): )?", _line, reason(error))
         kind = file.suffix.lower()[1:]
         raise UserError(f"cannot read {file}{how}: it is not a whole {kind} file: {why}") from error

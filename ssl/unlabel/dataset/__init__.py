@@ -13,6 +13,7 @@ from unlabel.data.compressed import CompressedImages, Format
 from unlabel.data.expected import Expected
 from unlabel.data.images import UNLABELLED, Images
 from unlabel.data.masks import Masks
+from unlabel.data.preparation import in_order
 from unlabel.errors import UserError
 from unlabel.ranges import Natural, PartialShare
 from unlabel.seeds import derive
@@ -149,11 +150,13 @@ def moments(image: Tensor | CompressedImages) -> tuple[tuple[float, ...], tuple[
     The sums are whole numbers, so the order of addition does not matter. The deviation is never 0:
     it is 1 if all pixels are equal.
     """
-    counts = np.zeros((image.shape[1], 256), np.int64)
-    for start in range(0, len(image), 256):  # few enough for the processor's cache
-        part = image[start : start + 256].to("cpu")
-        for count, channel in zip(counts, part.unbind(1), strict=True):
-            count += np.bincount(channel.reshape(-1).numpy(), minlength=256)
+
+    def counted(start: int) -> np.ndarray:
+        part = image[start : start + 256].to("cpu")  # few enough for the processor's cache
+        every = (channel.reshape(-1).bincount(minlength=256) for channel in part.unbind(1))
+        return torch.stack(list(every)).numpy()
+
+    counts = sum(in_order(counted, range(0, len(image), 256)), np.zeros((1, 1), np.int64))
     mean, std = [], []
     for row in counts.tolist():
         values = list(enumerate(row))

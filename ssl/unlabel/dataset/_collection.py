@@ -1,49 +1,40 @@
 """Encoded images of your own, made into a dataset: decoded, split, and checked."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from unlabel.data import duplicates
 from unlabel.data.decode import Preprocessing
 from unlabel.data.expected import Expected
-from unlabel.data.image_files import Skipped, say, shortened
+from unlabel.data.image_files import say, shortened
 from unlabel.data.images import Images
 from unlabel.data.names import few
 from unlabel.data.source_state import digest
-from unlabel.dataset import Dataset, Raw, check_labels, held_out_mask
+from unlabel.dataset import Raw, check_labels, held_out_mask
+from unlabel.dataset._alike import alike as find_alike
 from unlabel.dataset._classes import check_enough, classes_of, describe
-from unlabel.dataset._decoding import Decoded, Example, Form, decoded
+from unlabel.dataset._decoding import Decoded, decoded
 from unlabel.dataset._layout import SPLITS
+from unlabel.dataset._outcome import Form
+from unlabel.dataset._source import Source
 from unlabel.errors import UserError
 from unlabel.ranges import Count, Finite, PartialShare, Share
 from unlabel.seeds import derive
 
 
-@dataclass
-class Listing:
-    """The images of a dataset before they are read, and what was noticed on the way."""
-
-    examples: list[Example]
-    skipped: Skipped = field(default_factory=dict)
-    remarks: list[str] = field(default_factory=list)
-    files: dict[str, str] = field(default_factory=dict)  # sha256 of each file that lists them
-
-
 @dataclass(frozen=True, kw_only=True)
-class Collection(Dataset):
+class Collection(Source):
     """Images of any size and format, brought into one shape, and split where they are not yet.
 
     The choice of what to hold out depends on the content of each file, so files with the same
     content always end up on the same side. Raises `UserError` for wrong settings.
     """
 
-    path: str | None = None
     size: Count | tuple[Count, Count] = 32  # of all images afterwards: side, or height and width
     channels: Literal["auto", 1, 3] = "auto"  # auto is 1 if all images are grey, else 3
     fit: Literal["crop", "squeeze", "pad"] = "crop"  # for images of other proportions
@@ -75,41 +66,15 @@ class Collection(Dataset):
         height, width = (self.size, self.size) if isinstance(self.size, int) else self.size
         return height, width
 
-    @property
-    def place(self) -> Path:
-        """The file or folder that `path` names. Raises `UserError` if it does not exist."""
-        if not self.path:
-            raise UserError("the dataset has no path; say where your images are, as in path=FOLDER")
-        place = Path(self.path).expanduser()
-        if not place.exists():
-            raise UserError(f"{place} does not exist; say where your images are, as in path=FOLDER")
-        return place
-
-    def listing(self) -> Listing:
-        """All images. Raises `UserError` if there are none, or their order is unclear."""
-        raise NotImplementedError
-
-    def examples(self) -> list[Example]:
-        """All images. Raises `UserError` as `listing` does."""
-        return self.listing().examples
-
-    def copies(self, found: Decoded) -> list[str]:
-        """The names of images that are left out, as they are there for another purpose too."""
-        return []
-
-    def sketch(self) -> list[Example]:
-        """The split and the label of all images, in any order, and quickly."""
-        return self.examples()
-
     def labelled(self) -> bool:
-        return bool(classes_of([example.label for example in self.sketch()]).names)
+        return bool(classes_of([example.label for example in self.examples()]).names)
 
     def image_size(self) -> tuple[int, int]:
         return self.shape
 
     def expected(self) -> Expected:
         """Raises `UserError` if a class has too few images for the splits."""
-        examples = self.sketch()
+        examples = self.examples()
         classes = classes_of([example.label for example in examples])
         every = Decoded(examples, content=list(map(str, range(len(examples)))))
         split = self._split(every, classes.label, classes.names)
@@ -118,7 +83,7 @@ class Collection(Dataset):
         return Expected(bool(classes.names), self.shape, counts, len(classes.names))
 
     def load(self, raw: Path) -> Raw:
-        """All images. If they stay encoded they are spooled into `raw`, never all in memory.
+        """All images, from a file in `raw`. If they stay encoded they are never all in memory.
 
         Raises `UserError` if too many of them cannot be read, or a class has too few.
         """
@@ -128,7 +93,7 @@ class Collection(Dataset):
         names = [example.name for example in found.examples]
         classes = classes_of([example.label for example in found.examples])
         split = self._split(found, classes.label, classes.names)
-        alike = _alike(found, names, split, self.copies(found), self.duplicates == "drop")
+        alike = find_alike(found, names, split, self.duplicates == "drop")
         id = torch.tensor([derive("image", name) for name in names])
         # In the order of their ids, so that the first images are not all of one class.
         order = torch.tensor(sorted(alike.keep, key=lambda at: int(id[at])), dtype=torch.int64)
@@ -152,7 +117,7 @@ class Collection(Dataset):
                 "one colour": found.plain,
                 "range": found.limits,
                 "duplicates": alike.record,
-                "files": digest((listing.files | found.files).items()),
+                "files": digest((self.checksums() | found.files).items()),
             },
             preprocessing=self._preprocessing(found).record(),
         )
@@ -186,40 +151,6 @@ class Collection(Dataset):
             mask = held_out_mask(label[pool], keys, fraction, *purpose)
             split[pool[mask]] = SPLITS.index(name)
         return split
-
-
-class Alike(NamedTuple):
-    """What becomes of images that show the same pixels; places among all images."""
-
-    rest: list[int]  # without copies that are there for another purpose
-    keep: list[int]  # of these, without what is dropped
-    summary: list[str]
-    record: dict[str, Any]
-
-
-def _alike(
-    found: Decoded, names: Sequence[str], split: Tensor, copies: Sequence[str], drop: bool
-) -> Alike:
-    """Find what shows the same pixels; leave out the `copies`, and what is to be dropped."""
-    out = set(copies)
-    rest = [at for at, name in enumerate(names) if name not in out]
-    pixels, kept = [found.pixels[at] for at in rest], [names[at] for at in rest]
-    same = duplicates.find(pixels, kept, split[rest], SPLITS)
-    dropped = set(duplicates.leaks(same.across)) if drop else set()
-    summary = []
-    if same.images:
-        across = sum(len(each) for places in same.across for each in places.values())
-        summary.append(
-            f"{same.images} of {len(names)} have the same pixels as another"
-            + (f", {across} of them as an image of another split" if across else "")
-            + (f", {len(dropped)} of these dropped" if dropped else "")
-        )
-    record: dict[str, Any] = {"across splits": same.across, "within splits": same.within}
-    record |= {"dropped": sorted(dropped)} if dropped else {}
-    if copies:
-        summary.append(f"{len(copies)} left out, also in probe_path: {few(sorted(copies))}")
-        record["in probe_path"] = sorted(copies)
-    return Alike(rest, [at for at in rest if names[at] not in dropped], summary, record)
 
 
 def _summary(found: Decoded) -> list[str]:

@@ -1,7 +1,7 @@
 """The dataset and the encoder that the command line chooses instead of the study's own."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,9 +56,20 @@ def asked(config: Mapping[str, Any], params: Path, typed: Sequence[str] = ()) ->
     encoder = _overrides(config, {k: v for k, v in changes.items() if k not in recipe})
     changes = {key: value for key, value in changes.items() if key in recipe}
     words = [word.removeprefix("--config=") for word in typed]
+    _check_once([word.split("=", 1)[0] for word in words if "=" in word], changes)
     texts = dict(word.split("=", 1) for word in words if "=" in word)
     values = {key: _value(texts.get(key, each), recipe[key]) for key, each in changes.items()}
     return ChosenDataset(own or name, values, name, encoder)
+
+
+def _check_once(typed: Sequence[str], settings: Iterable[str]) -> None:
+    """Raise `UserError` for a setting that is typed twice, of which Snakemake takes the last."""
+    for key in settings:
+        if (times := typed.count(key)) > 1:
+            raise UserError(
+                f"--config {key}=... is there {times} times; write it once, and put a value with "
+                "braces, {...}, into quotes, or the shell makes several of it"
+            )
 
 
 def _network(config: Mapping[str, Any], params: Path) -> list[str]:
@@ -112,8 +123,8 @@ def _check_name(own: str, recipe: Mapping[str, Any], params: Path) -> None:
     """Raise `UserError` unless `own` can be the name of a set of the user's own images."""
     if "path" not in recipe:
         raise UserError(
-            f"--config name={own} is for images of your own; it needs dataset=folder or "
-            "dataset=table, and a path"
+            f"--config name={own} is for images of your own; it needs a dataset with a path, such "
+            "as dataset=folder path=photos"
         )
     if own in compose.names(params, "dataset"):
         raise UserError(

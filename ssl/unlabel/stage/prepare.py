@@ -11,6 +11,7 @@ from unlabel.data import images
 from unlabel.data.compressed import CompressedImages, Format, encode, spool
 from unlabel.data.expected import remarks
 from unlabel.data.images import UNLABELLED, Data, Images
+from unlabel.data.preparation import in_order, preparation
 from unlabel.dataset import Dataset, Raw, check_labels, hold_out, moments
 from unlabel.errors import UserError
 from unlabel.params.settings import build, load
@@ -20,7 +21,13 @@ SPLITS = ("train", "validation", "test")
 
 
 def run(
-    params: Path, raw: Path, train: Path, validation: Path, test: Path, report: Path | None = None
+    params: Path,
+    raw: Path,
+    train: Path,
+    validation: Path,
+    test: Path,
+    report: Path | None = None,
+    workers: int = 1,
 ) -> None:
     """Load a dataset, split it, and write its three splits.
 
@@ -32,6 +39,7 @@ def run(
         test: the Arrow file to write the test split to
         report: a JSON file to write the number of images of each class in each split to, and what
             was left out
+        workers: the number of threads that decode image files; no result depends on it
 
     Raises:
         UserError: if the settings are wrong, or raw files are missing or damaged
@@ -45,6 +53,19 @@ def run(
         raise UserError(
             f"dataset._target_ is {settings['dataset']['_target_']}, which is not a dataset"
         )
+    if workers < 1:
+        raise UserError(f"workers is {workers}, but must be 1 or more")
+    with preparation(workers):
+        _prepare(dataset, settings, raw, (train, validation, test), report)
+
+
+def _prepare(
+    dataset: Dataset,
+    settings: dict[str, Any],
+    raw: Path,
+    paths: tuple[Path, Path, Path],
+    report: Path | None,
+) -> None:
     loaded, name = dataset.load(raw), settings["name"]
     _check(loaded, name)
     first, second = loaded.train, loaded.validation
@@ -57,7 +78,7 @@ def run(
     mean, std = moments(splits["train"].image)
     channels, height, width = first.image.shape[1:]
     shape = (channels, height, width)
-    for path, split in zip((train, validation, test), splits.values(), strict=True):
+    for path, split in zip(paths, splits.values(), strict=True):
         about = (name, shape, mean, std, loaded.classes, len(split.id))
         facts = (loaded.source, loaded.sha256, loaded.factors, loaded.preprocessing)
         data = Data(*about, *facts)
@@ -91,7 +112,8 @@ def _compress(images: Images, format: Format, folder: Path) -> Images:
     """The images compressed in a `format`; their files stay in `folder` while this process runs."""
     if isinstance(images.image, CompressedImages):  # the dataset reads them so
         return images
-    store = spool((encode(pixels, format) for pixels in images.image.numpy()), folder)
+    encoded = in_order(lambda pixels: encode(pixels, format), images.image.numpy())
+    store = spool(encoded, folder)
     channels, height, width = images.image.shape[1:]
     shape = (channels, height, width)
     return images._replace(image=CompressedImages(store, images.id, shape, "the dataset"))

@@ -14,6 +14,7 @@ from unlabel.workflow.plan import Plan, run_of
 
 SHORTEST, LONGEST = 30, 24 * 60  # minutes that a training asks for
 MARGIN = 3  # times as long as forecast
+SHARE, DECODERS = 1000, 16  # images of each thread that decodes, and the most threads
 Needed = Callable[[Any], int]  # a resource, as a function of a job's wildcards
 
 
@@ -39,6 +40,11 @@ class Requests:
             return self._processes(stage, run) * int(hardware["threads"] + decode)
 
         return needed
+
+    def decoders(self, wildcards: Any) -> int:
+        """The threads that decode the image files of a dataset, if it is made of files of yours."""
+        images = self.plan.datasets.expected(wildcards.dataset).images or {}
+        return max(1, min(DECODERS, sum(images.values()) // SHARE))
 
     def node_gpus(self, stage: str, **known: str) -> Needed:
         """The GPUs that a stage computes on, on each machine."""
