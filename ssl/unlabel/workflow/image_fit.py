@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from unlabel.data.expected import Expected
+from unlabel.data.images import Data
 from unlabel.encoder import Encoder
 from unlabel.errors import UserError
 from unlabel.method import Method
@@ -27,6 +28,13 @@ def check(settings: Mapping[str, Any], known: Expected) -> None:
         raise UserError(f"{name} needs an encoder with patches, not {other}; set encoder=vit_mini")
     if known.size is not None:
         encoder.check(network, known.size, method.inputs(recipe, known.size))
+
+
+def dim(settings: Mapping[str, Any]) -> int:
+    """The length of the features of a run's encoder."""
+    data = Data("", (3, 64, 64), (0.5,) * 3, (0.5,) * 3, (), 0, "", {})
+    encoder: Encoder = build(settings["encoder"], "encoder", data=data)
+    return encoder.dim
 
 
 def changes(settings: Mapping[str, Any], known: Expected) -> dict[str, list[Any]]:
