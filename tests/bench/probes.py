@@ -13,7 +13,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 from torch.nn.functional import normalize
 
-from unlabel.probe import knn, linear
+from unlabel.probe import _regression, knn
+from unlabel.probe._axes import axes
 
 TITLE = "Probes against scikit-learn's: 60,000 × 512 features, one core"
 TRAIN, TEST, DIM, CLASSES = 60_000, 4000, 512, 10
@@ -34,11 +35,11 @@ def drawn(number: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def ours_linear(x, y, x_test, y_test) -> float:
-    turned = linear.axes(x)
+    turned = axes(x)
     train, test = turned(x), turned(x_test)
-    sums = linear.class_sums(train, y, CLASSES)
-    weight = linear.fit(train, sums, L2, torch.zeros_like(sums), tolerance=1e-5)
-    return linear.accuracy(weight, test, y_test)
+    sums = _regression.class_sums(train, y, CLASSES)
+    weight = _regression.fit(train, sums, L2, torch.zeros_like(sums), tolerance=1e-5)
+    return _regression.accuracy(weight, test, y_test)
 
 
 def theirs_linear(x, y, x_test, y_test) -> float:

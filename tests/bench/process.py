@@ -30,7 +30,8 @@ def cost(*command: str, folder: Path | None = None, extra: Mapping[str, str] | N
         text=True,
     )
     assert process.stdout
-    output = process.stdout.read()
+    with process.stdout as stream:
+        output = stream.read()
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     seconds = time.perf_counter() - began

@@ -131,6 +131,18 @@ def test_the_probes_of_the_benchmark_agree_with_scikit_learns(monkeypatch):
     assert 0.3 < probes.ours_linear(*data) < 0.99  # neither by chance nor without a fault
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc")
+def test_probes_of_100_000_images_hold_no_copy_of_the_features(tmp_path):
+    import memory
+
+    number, dim = 100_000, 128
+    memory.made(tmp_path, number, dim)
+    size = number * dim * 4 / 2**20
+    knn, linear = memory.probed(tmp_path, number, dim, kept=0, chunk=1 << 14)
+    assert 1 < knn < 0.7 * size
+    assert 1 < linear < 0.7 * size
+
+
 def test_the_page_shows_each_row_and_counts_the_targets(tmp_path):
     rows = [row(target=1.5).written(), row(case="<script>", target=3).written(), row().written()]
     made = {"device": "CPU", "torch": "2", "python": "3", "commit": "abc"}

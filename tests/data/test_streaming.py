@@ -119,7 +119,7 @@ def test_every_stage_gives_the_same_bytes_encoded_or_not(
 
 
 def test_the_nearest_images_are_drawn(datasets: dict[str, Path]) -> None:
-    from unlabel.features.parquet import Features, Split
+    from unlabel.features.split import Features, Split
     from unlabel.report import encoder_charts
 
     drawn = []

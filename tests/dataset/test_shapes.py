@@ -11,7 +11,7 @@ from unlabel.dataset import Raw, moments
 from unlabel.dataset.shapes import Shapes
 from unlabel.encoder.resnet_mini import ResNetMini
 from unlabel.errors import UserError
-from unlabel.features.parquet import Features, Split
+from unlabel.features.split import Features, Split
 from unlabel.probe.factors import Factors
 from unlabel.probe.linear import Linear
 

@@ -10,6 +10,7 @@ from support.models import about, composed, noise
 from unlabel import encoder, weights
 from unlabel.errors import UserError
 from unlabel.params.settings import build
+from unlabel.params.start import digest
 
 NET = """
 from torch import nn
@@ -56,7 +57,7 @@ def test_wrong_files_and_classes_are_one_sentence(code):
         ({"file": "no.py"}, "encoder.file is 'no.py', but must be the name of a Python file"),
         ({"model": "Nett"}, "encoder.model is 'Nett', .*did you mean 'Net'"),
         ({"model": "Flat"}, "Flat cannot see images of 1 x 9 x 9: mat1 and mat2"),
-        ({"sha256": "0" * 64}, "net.py was changed since this encoder was planned or made"),
+        ({"sha256": "0" * 64}, "net.py, or what it imports, was changed since this encoder"),
     ):
         with pytest.raises(UserError, match=why):
             build(settings(**changes), data=data)
@@ -75,3 +76,50 @@ def test_an_encoder_from_elsewhere_can_name_no_other_code(code, tmp_path, file):
     with pytest.raises(UserError, match="only code that you have put there is run"):
         encoder.load(path)
     assert not (tmp_path / "ran").exists()
+
+
+BLOCKS = """
+from torch import nn
+from unlabel.nn.layers import mlp
+from . import layers
+
+def block(channels):
+    return nn.Conv2d(channels, layers.WIDTH, 3)
+"""
+IMPORTS = """
+from torch import nn
+from blocks import block
+
+class Net(nn.Sequential):
+    def __init__(self, channels):
+        super().__init__(block(channels))
+"""
+
+
+def test_what_it_imports_is_found_in_its_folder_and_counts(code):
+    code.write_text(IMPORTS)
+    blocks = code.parent / "blocks"
+    blocks.mkdir()
+    (blocks / "__init__.py").write_text(BLOCKS)
+    (blocks / "layers.py").write_text("WIDTH = 5")
+    path, data = Path("params/encoder/net.py"), about(noise((2, 8, 8), 4))
+    before = digest(path)
+    assert build(settings(sha256=before), data=data).dim == 5
+    assert not list(code.parent.rglob("__pycache__"))
+    (blocks / "layers.py").write_text("WIDTH = 7")
+    assert digest(path) != before
+    with pytest.raises(UserError, match="net.py, or what it imports, was changed since"):
+        build(settings(sha256=before), data=data)
+    assert build(settings(), data=data).dim == 7
+
+
+def test_what_no_import_statement_names_is_refused(code, tmp_path):
+    (code.parent / "hidden_blocks.py").touch()
+    code.write_text(NET + "\n__import__('hidden_blocks')")
+    with pytest.raises(UserError, match="loads .*/hidden_blocks.py, but no import statement says"):
+        build(settings(), data=about(noise((2, 8, 8), 4)))
+    code.write_text(NET + "\nimport hidden_blocks")
+    build(settings(), data=about(noise((2, 8, 8), 4)))
+    (tmp_path / "hidden_blocks.py").write_text("if")
+    with pytest.raises(UserError, match="hidden_blocks.py is no Python file: invalid syntax"):
+        build(settings(), data=about(noise((2, 8, 8), 4)))

@@ -1,6 +1,7 @@
 """Encoders start from weights of other programs, and say what they make of them."""
 
 import os
+import re
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -237,6 +238,17 @@ def test_of_published_tensors_just_those_of_the_last_layer_go(model):
     assert net.state_dict().keys() - kept.keys() == {
         f"{last}.{name}" for name, _ in net.get_submodule(last).named_parameters()
     }
+
+
+def test_the_names_in_torchvisions_own_densenet_files_are_known(tmp_path):
+    settings = composed("simclr", "encoder.model=densenet121+encoder=torchvision")["encoder"]
+    there = build(settings, data=about(noise((3, 32, 32), 4))).state_dict()
+    old = {re.sub(r"(norm|conv)([12])\.", r"\1.\2.", k): v for k, v in there.items()}
+    assert "features.denseblock1.denselayer1.norm.1.weight" in old
+    torch.save(old, tmp_path / "x.pth")
+    variant = "encoder.model=densenet121+encoder=torchvision"
+    here = made(tmp_path / "x.pth", variant, (3, 32, 32)).state_dict()
+    assert all(torch.equal(here[name], tensor) for name, tensor in there.items())
 
 
 @pytest.mark.parametrize("model", ["googlenet", "inception_v3"])

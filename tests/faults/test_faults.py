@@ -23,7 +23,7 @@ from unlabel.data.compressed import CompressedImages, encode, spool
 from unlabel.data.images import Images
 from unlabel.errors import UserError, of_machine
 from unlabel.features import parquet
-from unlabel.features.parquet import ALL, Split, Views
+from unlabel.features.split import ALL, SPLITS, Split, Views
 from unlabel.workflow.engine import records
 from unlabel.workflow.engine.records import RECORDS
 from unlabel.workflow.freeze import digest, without_code
@@ -102,7 +102,7 @@ def test_no_bit_of_features_or_images_changes_unseen(digits, tmp_path):
     rng, few = random.Random(0), digits.take(slice(60))
     parts = [
         (name, Split(few.id[k::3], few.label[k::3] % 2, few.factor[k::3], torch.rand(20, 8)))
-        for k, name in enumerate(parquet.SPLITS)
+        for k, name in enumerate(SPLITS)
     ]
     pairs = [(ALL, Views(few.id[:9], torch.rand(9, 8), torch.rand(9, 8)))]
     names = ("h.parquet", "v.parquet", "i.arrow", "j.arrow")

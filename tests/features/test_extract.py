@@ -54,6 +54,27 @@ def test_the_probes_may_have_some_training_images_only(trained):
     assert paths[0].read_bytes() == extracted(trained, "again.parquet").read_bytes()
 
 
+def test_the_projectors_output_may_be_that_of_some_training_images_only(trained):
+    extracted(trained)
+    settings = yaml.safe_load((trained / "params.yaml").read_text())
+    settings["features"] |= {"images": 80, "projected": 30}
+    (trained / "params.yaml").write_text(yaml.safe_dump(settings))
+    paths = extracted(trained, "some.parquet"), trained / "views.parquet"
+    some, everything = parquet.read(*paths), parquet.read(trained / "features.parquet", paths[1])
+    assert some.train.z is None
+    assert len(some.train.h) == 80
+    assert torch.equal(some.test.z, everything.test.z)
+    assert torch.equal(some.validation.z, everything.validation.z)
+    known = some.projected()
+    assert len(set(known.id.tolist())) == 30
+    place = {id: row for row, id in enumerate(everything.train.id.tolist())}
+    rows = [place[id] for id in known.id.tolist()]
+    for name in ("h", "z"):
+        expected = getattr(everything.train, name)[rows]
+        assert torch.allclose(getattr(known, name), expected, atol=1e-2)
+    assert torch.equal(known.label, everything.train.label[rows])
+
+
 def test_the_same_features_twice(trained):
     first = extracted(trained).read_bytes(), (trained / "views.parquet").read_bytes()
     again = extracted(trained, "again.parquet", "views_again.parquet")

@@ -1,5 +1,6 @@
 """The features file: what was written comes back, and what is wrong is said."""
 
+import json
 import math
 from dataclasses import replace
 
@@ -8,10 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from support.clouds import CLASSES, FACTORS, SIZES, clouds, save
+from support.clouds import CLASSES, FACTORS, PROJECTION, SIZES, clouds, save
 from unlabel.errors import UserError
-from unlabel.features import parquet
-from unlabel.features.parquet import Features, Views
+from unlabel.features import parquet, tables
+from unlabel.features.split import Features, Views
 
 
 def test_features_come_back_as_they_were_written(tmp_path):
@@ -33,12 +34,44 @@ def test_features_come_back_as_they_were_written(tmp_path):
 
 
 def test_features_in_several_row_groups_and_without_z(tmp_path, monkeypatch):
-    monkeypatch.setattr(parquet, "GROUP", 10_000)
+    monkeypatch.setattr(tables, "GROUP", 10_000)
     measured = clouds(projector=False)
     back = parquet.read(*save(tmp_path, measured))
     assert pq.ParquetFile(tmp_path / "features.parquet").num_row_groups > 3
     assert torch.equal(back.test.h, measured.test.h)
     assert back.test.z is None
+
+
+def test_z_may_be_of_some_training_images_and_is_measured_on_these(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "GROUP", 10_000)
+    measured = clouds()
+    chosen = torch.randperm(400, generator=torch.Generator().manual_seed(0))[:250].sort().values
+    paths = save(tmp_path, measured, projected=measured.train.id[chosen])
+    assert pq.read_table(paths[0])["z"].null_count == 150
+    back = parquet.read(*paths)
+    assert back.train.z is None
+    assert torch.equal(back.train.h, measured.train.h)
+    for there, here in zip(back.projected(), measured.train.take(chosen), strict=True):
+        assert torch.equal(there, here)
+    assert torch.equal(back.validation.z, measured.validation.z)
+    assert torch.equal(back.test.z, measured.test.z)
+    fewer = replace(measured, train=measured.train.take(chosen))
+    assert PROJECTION.measure(back, 3) == PROJECTION.measure(fewer, 3)
+    assert torch.equal(back.to("cpu").projected().z, measured.train.z[chosen])
+
+
+@pytest.mark.parametrize(("column", "row"), [("z", 600), ("h", 3)])
+def test_no_other_vector_may_be_missing(tmp_path, column, row):
+    paths = save(tmp_path, clouds())
+    table = pq.read_table(paths[0])
+    values = table[column].to_pylist()
+    values[row] = None
+    at = table.schema.get_field_index(column)
+    table = table.set_column(at, table.field(at), pa.array(values, table.field(at).type))
+    about = json.loads(table.schema.metadata[b"unlabel"])
+    tables.write_tables(paths[0], iter([table]), about)
+    with pytest.raises(UserError, match="not a whole features file"):
+        parquet.read(*paths)
 
 
 def test_equal_features_are_equal_bytes(tmp_path):

@@ -24,7 +24,7 @@ from unlabel.data import images
 from unlabel.data.compressed import CompressedImages, encode, spool
 from unlabel.data.images import Data, Images
 from unlabel.features import neighbours, parquet
-from unlabel.features.parquet import Split, Views
+from unlabel.features.split import ALL, SPLITS, Split, Views
 
 PARAMS = Path(__file__).parents[2] / "params"
 SAVED: dict[str, list[dict[str, Any]]] = {  # how Pillow is to write each format
@@ -226,15 +226,14 @@ def features_() -> list[bytes]:
     """What the stage `features` writes of images."""
     label, factor, h = torch.arange(6) % 2, torch.empty(6, 0).long(), torch.ones(6, 4)
     parts = [
-        (name, Split(torch.arange(6) + 6 * at, label, factor, h))
-        for at, name in enumerate(parquet.SPLITS)
+        (name, Split(torch.arange(6) + 6 * at, label, factor, h)) for at, name in enumerate(SPLITS)
     ]
     return [_written(lambda path: parquet.write(path, parts, ("a", "b"), {}))]
 
 
 @cache
 def views() -> list[bytes]:
-    some = {parquet.ALL: Views(torch.arange(6), torch.ones(6, 4), torch.ones(6, 4))}
+    some = {ALL: Views(torch.arange(6), torch.ones(6, 4), torch.ones(6, 4))}
     return [_written(lambda path: parquet.write_views(path, some.items(), list(some)))]
 
 

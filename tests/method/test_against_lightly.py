@@ -27,6 +27,8 @@ from unlabel.nn.losses import cosine_similarities, cross_prediction, info_nce, s
 
 LIGHTLY = ROOT / ".venv/bench"
 SIZE = (64, 32)  # embeddings, and their length
+# lightly adds its small number inside the root (Barlow Twins), and has weights in float32 (SIGReg).
+ROUNDED = 1e-5
 Loss = Callable[..., Tensor]
 
 
@@ -64,22 +66,56 @@ def lightly(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Loss]:
     return named
 
 
-def pairs(named: Callable[..., Loss]) -> dict[str, Pair]:
+class Drawn(NamedTuple):
+    """What the losses are of, drawn at random."""
+
+    a: Tensor
+    b: Tensor
+    queue: Tensor
+    prototypes: Tensor
+    views: Tensor  # (4, *SIZE)
+    directions: Tensor
+
+
+def drawn() -> Drawn:
     g = torch.Generator().manual_seed(0)
     a, b, queue, prototypes = (torch.randn(*SIZE, generator=g) for _ in range(4))
     views = torch.randn(4, *SIZE, generator=g)
     directions = F.normalize(torch.randn(SIZE[1], 16, generator=g), dim=0)
+    return Drawn(a, b, queue, prototypes, views, directions)
+
+
+def pairs(named: Callable[..., Loss]) -> dict[str, Pair]:
+    groups = (of_two_views, of_statistics, of_prototypes, of_many_views)
+    return {name: pair for group in groups for name, pair in group(named, drawn()).items()}
+
+
+def of_two_views(named: Callable[..., Loss], of: Drawn) -> dict[str, Pair]:
+    """Losses that compare the vectors of two views, some with those of other images."""
+    a, b = of.a, of.b
+    bank = named("ntx_ent_loss", "NTXentLoss", temperature=0.1, memory_bank_size=SIZE)
+    bank.memory_bank.bank = F.normalize(of.queue, dim=1)
+    bank.memory_bank.bank_ptr = torch.zeros(1, dtype=torch.long)
+    cosine = named("negative_cosine_similarity", "NegativeCosineSimilarity")
 
     def simclr(a: Tensor, b: Tensor) -> Tensor:
         return F.cross_entropy(*nt_xent(torch.cat([a, b]), 0.2))
 
     def moco(a: Tensor) -> Tensor:
-        return F.cross_entropy(*info_nce(a, b, 0.1, queue))
+        return F.cross_entropy(*info_nce(a, b, 0.1, of.queue))
 
-    bank = named("ntx_ent_loss", "NTXentLoss", temperature=0.1, memory_bank_size=SIZE)
-    bank.memory_bank.bank = F.normalize(queue, dim=1)
-    bank.memory_bank.bank_ptr = torch.zeros(1, dtype=torch.long)
-    cosine = named("negative_cosine_similarity", "NegativeCosineSimilarity")
+    return {
+        "simclr": Pair(simclr, named("ntx_ent_loss", "NTXentLoss", temperature=0.2), (a, b)),
+        "moco": Pair(moco, lambda a: bank(a, b), (a,)),
+        "byol": Pair(lambda a: regression(a, b), lambda a: 2 + 2 * cosine(a, b), (a,)),
+        "simsiam": Pair(lambda a: distance(a, b), lambda a: cosine(a, b), (a,)),
+    }
+
+
+def of_statistics(named: Callable[..., Loss], of: Drawn) -> dict[str, Pair]:
+    """Losses with the covariance, the singular values or the distances of a batch."""
+    a, b = of.a, of.b
+    theirs_mmcr = named("mmcr_loss", "MMCRLoss")
 
     def barlow(a: Tensor, b: Tensor) -> Tensor:
         invariance, redundancy = barlow_twins(a, b)
@@ -88,18 +124,6 @@ def pairs(named: Callable[..., Loss]) -> dict[str, Pair]:
     def vicreg(a: Tensor, b: Tensor) -> Tensor:
         spread = variance(a) + variance(b)
         return 25 * F.mse_loss(a, b) + 25 * spread + covariance(a) + covariance(b)
-
-    def swav(a: Tensor, b: Tensor) -> Tensor:
-        scores = [F.normalize(a, dim=1), F.normalize(b, dim=1)]
-        codes = [sinkhorn(each, 0.05, 3) for each in scores]
-        return cross_prediction([each / 0.1 for each in scores], codes)
-
-    def dino(a: Tensor, b: Tensor) -> Tensor:
-        shares = [(each.detach() / 0.04).softmax(1) for each in (a, b)]
-        return cross_prediction([a / 0.1, b / 0.1], shares)
-
-    def ibot(a: Tensor) -> Tensor:
-        return F.cross_entropy(a / 0.1, (b / 0.04).softmax(1))
 
     def tico_(a: Tensor, b: Tensor) -> Tensor:
         z, z_ = F.normalize(a, dim=1), F.normalize(b, dim=1)
@@ -113,14 +137,47 @@ def pairs(named: Callable[..., Loss]) -> dict[str, Pair]:
     def whitened(a: Tensor, b: Tensor) -> Tensor:
         return regression(w_mse.whiten(a, 1e-15), w_mse.whiten(b, 1e-15))
 
-    def patches(z: Tensor) -> Tensor:
-        z = F.normalize(z, dim=2)
-        likeness = F.cosine_similarity(z, z.mean(0, keepdim=True), dim=2).mean()
-        return -200 * likeness - emp_ssl.coding_rate(z, 0.2).mean()
+    def their_whitened(a: Tensor, b: Tensor) -> Tensor:
+        return named("wmse_loss", "WMSELoss", embedding_dim=32, w_size=64)(torch.cat([a, b]))
 
-    def their_patches(z: Tensor) -> Tensor:
-        z, of = F.normalize(z, dim=2), import_module("lightly.loss.emp_ssl_loss")
-        return 200 * of.invariance_loss(z) - of.tcr_loss(z, 0.2)
+    return {
+        "barlow": Pair(barlow, named("barlow_twins_loss", "BarlowTwinsLoss"), (a, b), ROUNDED),
+        "vicreg": Pair(vicreg, named("vicreg_loss", "VICRegLoss", mu_param=50.0), (a, b)),
+        "dinov2 (KoLeo)": Pair(dinov2.koleo, named("koleo_loss", "KoLeoLoss"), (a,)),
+        "tico": Pair(tico_, named("tico_loss", "TiCoLoss"), (a, b)),
+        "mmcr": Pair(mmcr_, lambda a, b: theirs_mmcr(a[:, None], b[:, None]), (a, b)),
+        "w_mse": Pair(whitened, their_whitened, (a, b)),
+    }
+
+
+def of_prototypes(named: Callable[..., Loss], of: Drawn) -> dict[str, Pair]:
+    """Losses of similarities with prototypes."""
+    a, b, prototypes = of.a, of.b, of.prototypes
+    theirs_swav = named("swav_loss", "SwaVLoss")
+    theirs_dino = named("dino_loss", "DINOLoss", SIZE[1])
+    theirs_ibot = named("ibot_loss", "IBOTPatchLoss", SIZE[1])
+    theirs_msn = named("msn_loss", "MSNLoss")
+
+    def swav(a: Tensor, b: Tensor) -> Tensor:
+        scores = [F.normalize(a, dim=1), F.normalize(b, dim=1)]
+        codes = [sinkhorn(each, 0.05, 3) for each in scores]
+        return cross_prediction([each / 0.1 for each in scores], codes)
+
+    def their_swav(a: Tensor, b: Tensor) -> Tensor:
+        return theirs_swav([F.normalize(a, dim=1), F.normalize(b, dim=1)], [])
+
+    def dino(a: Tensor, b: Tensor) -> Tensor:
+        shares = [(each.detach() / 0.04).softmax(1) for each in (a, b)]
+        return cross_prediction([a / 0.1, b / 0.1], shares)
+
+    def their_dino(a: Tensor, b: Tensor) -> Tensor:
+        return theirs_dino([a.detach(), b.detach()], [a, b])
+
+    def ibot(a: Tensor) -> Tensor:
+        return F.cross_entropy(a / 0.1, (b / 0.04).softmax(1))
+
+    def their_ibot(a: Tensor) -> Tensor:
+        return theirs_ibot(b, a, torch.ones(8, 2, 4, dtype=torch.bool))
 
     def msn_(a: Tensor, b: Tensor) -> Tensor:
         target = msn.targets(cosine_similarities(b, prototypes), 0.025, 3)
@@ -129,49 +186,34 @@ def pairs(named: Callable[..., Loss]) -> dict[str, Pair]:
         entropy = -torch.special.xlogy(mean, mean).sum()
         return F.cross_entropy(logits, target.detach()) + math.log(len(mean)) - entropy
 
-    gauss = named("lejepa_loss", "SIGReg", num_vectors=16)
-    gauss._generate_unit_vectors = lambda *_, **__: directions
-    theirs_msn = named("msn_loss", "MSNLoss")
-    theirs_ibot = named("ibot_loss", "IBOTPatchLoss", SIZE[1])
-    theirs_dino = named("dino_loss", "DINOLoss", SIZE[1])
-    theirs_swav = named("swav_loss", "SwaVLoss")
-    theirs_mmcr = named("mmcr_loss", "MMCRLoss")
-    rounded = 1e-5  # lightly adds its small number inside the root, and has weights in float32
     return {
-        "simclr": Pair(simclr, named("ntx_ent_loss", "NTXentLoss", temperature=0.2), (a, b)),
-        "moco": Pair(moco, lambda a: bank(a, b), (a,)),
-        "byol": Pair(lambda a: regression(a, b), lambda a: 2 + 2 * cosine(a, b), (a,)),
-        "simsiam": Pair(lambda a: distance(a, b), lambda a: cosine(a, b), (a,)),
-        "barlow": Pair(barlow, named("barlow_twins_loss", "BarlowTwinsLoss"), (a, b), rounded),
-        "vicreg": Pair(vicreg, named("vicreg_loss", "VICRegLoss", mu_param=50.0), (a, b)),
-        "swav": Pair(
-            swav,
-            lambda a, b: theirs_swav([F.normalize(a, dim=1), F.normalize(b, dim=1)], []),
-            (a, b),
-        ),
-        "dino": Pair(
-            dino,
-            lambda a, b: theirs_dino([a.detach(), b.detach()], [a, b]),
-            (a, b),
-        ),
-        "ibot": Pair(
-            ibot, lambda a: theirs_ibot(b, a, torch.ones(8, 2, 4, dtype=torch.bool)), (a,)
-        ),
-        "dinov2 (KoLeo)": Pair(dinov2.koleo, named("koleo_loss", "KoLeoLoss"), (a,)),
-        "tico": Pair(tico_, named("tico_loss", "TiCoLoss"), (a, b)),
-        "mmcr": Pair(mmcr_, lambda a, b: theirs_mmcr(a[:, None], b[:, None]), (a, b)),
-        "w_mse": Pair(
-            whitened,
-            lambda a, b: named("wmse_loss", "WMSELoss", embedding_dim=32, w_size=64)(
-                torch.cat([a, b])
-            ),
-            (a, b),
-        ),
-        "emp_ssl": Pair(patches, their_patches, (views,)),
+        "swav": Pair(swav, their_swav, (a, b)),
+        "dino": Pair(dino, their_dino, (a, b)),
+        "ibot": Pair(ibot, their_ibot, (a,)),
         "msn": Pair(msn_, lambda a, b: theirs_msn(a, b, prototypes), (a, b)),
-        "lejepa (SIGReg)": Pair(
-            lambda z: lejepa.sigreg(z, directions, 17, 3.0), gauss, (views,), rounded
-        ),
+    }
+
+
+def of_many_views(named: Callable[..., Loss], of: Drawn) -> dict[str, Pair]:
+    """Losses of any number of views."""
+    gauss = named("lejepa_loss", "SIGReg", num_vectors=16)
+    gauss._generate_unit_vectors = lambda *_, **__: of.directions
+
+    def patches(z: Tensor) -> Tensor:
+        z = F.normalize(z, dim=2)
+        likeness = F.cosine_similarity(z, z.mean(0, keepdim=True), dim=2).mean()
+        return -200 * likeness - emp_ssl.coding_rate(z, 0.2).mean()
+
+    def their_patches(z: Tensor) -> Tensor:
+        z, theirs = F.normalize(z, dim=2), import_module("lightly.loss.emp_ssl_loss")
+        return 200 * theirs.invariance_loss(z) - theirs.tcr_loss(z, 0.2)
+
+    def spread(z: Tensor) -> Tensor:
+        return lejepa.sigreg(z, of.directions, 17, 3.0)
+
+    return {
+        "emp_ssl": Pair(patches, their_patches, (of.views,)),
+        "lejepa (SIGReg)": Pair(spread, gauss, (of.views,), ROUNDED),
     }
 
 

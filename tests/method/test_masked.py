@@ -1,6 +1,7 @@
 """Methods that hide patches from a vision transformer, against plain loops."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from unlabel.method._patches import chosen
 from unlabel.method.data2vec import average_layers
 from unlabel.method.dinov2 import koleo
 from unlabel.nn.patches import patchify, random_mask
+from unlabel.params.settings import build
 
 
 @pytest.mark.parametrize("name", ["data2vec", "dinov2", "i_jepa", "ibot", "msn", "simmim"])
@@ -209,3 +211,24 @@ def test_dinov2_evens_out_its_targets(digits, batch):
     target = method.target(method.student.head(method.encoder(batch.x)), 0)
     assert torch.allclose(target.sum(1), torch.ones(32), atol=1e-5)
     assert (target.sum(0) - 8).abs().max() < 3
+
+
+@pytest.mark.parametrize("name", ["data2vec", "dinov2", "i_jepa", "mae", "msn", "simmim"])
+def test_methods_that_hide_patches_train_a_vision_transformer_of_timm(name, digits, batch):
+    pytest.importorskip("timm")
+    vit = "encoder.model=test_vit+encoder.resize=64+encoder=timm"
+    method = assembled(composed(name, vit), about(digits))
+    loss = next(method.step(batch))
+    loss.backward()
+    assert loss.isfinite()
+    assert method.encoder.projection().weight.grad.abs().sum() > 0
+
+
+def test_simmim_paints_a_grey_image_in_the_colours_that_its_encoder_sees(digits, batch):
+    data = about(digits)
+    colour = replace(data, mean=(0.3, 0.4, 0.5), std=(0.2, 0.3, 0.4))
+    settings = composed("simmim")
+    vit = build(settings["encoder"], "encoder", data=colour)
+    method = build(settings["method"], "method", encoder=vit, data=data)
+    assert next(method.step(batch)).isfinite()
+    assert method.show(batch.x)["hidden patches filled in"].shape == (32, 3, 16, 16)

@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 from support.models import about
 from unlabel.data.images import Data, Images
 from unlabel.encoder import Encoder
-from unlabel.features.parquet import Features, Split
+from unlabel.features.split import Features, Split
 from unlabel.probe._trained import Trained
 from unlabel.probe.detection import Detection, auroc
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from unlabel.errors import UserError
-from unlabel.features.parquet import Features, Split
+from unlabel.features.split import Features, Split
 from unlabel.probe.fewshot import FewShot, half_width
 from unlabel.seeds import generator
 

@@ -8,7 +8,7 @@ import torch
 
 from support.clouds import clouds
 from support.loops import A, B, cos, softmax
-from unlabel.features.parquet import Split, Views
+from unlabel.features.split import Split, Views
 from unlabel.probe.information import Information, bound, classmates
 
 PROBE = Information(candidates=[2, 16, 256], temperatures=[0.05, 0.5])

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from support.clouds import clouds
-from unlabel.features.parquet import Views
+from unlabel.features.split import Views
 from unlabel.probe.invariance import Invariance
 
 

@@ -12,16 +12,17 @@ import pytest
 import torch
 import yaml
 
-from support.clouds import CLASSES, FACTORS, PROJECTION, SIZES, VIEWS, clouds
+from support.clouds import CLASSES, FACTORS, PROJECTION, SIZES, VIEWS, clouds, projection
 from support.extracted import FEATURES, RUN, SPLITS, extracted, flags
 from support.models import PARAMS, composed
 from unlabel.cli import main
 from unlabel.data import images
 from unlabel.data.images import Images
 from unlabel.errors import UserError
-from unlabel.features.parquet import Features, Views
+from unlabel.features.split import Features, Split, Views
+from unlabel.nn import nearest
 from unlabel.params import compose
-from unlabel.probe import balanced, linear
+from unlabel.probe import _axes, _regression, balanced
 from unlabel.probe._run import built, measured
 from unlabel.probe.detection import Detection
 from unlabel.probe.factors import Factors
@@ -84,8 +85,8 @@ def _first(views: Views, images: int) -> Views:
 
 @pytest.mark.parametrize("probe", [Linear(), LowShot(), KNN(), Factors(), PROJECTION])
 def test_test_labels_only_count_right_answers(probe, monkeypatch):
-    fitted, kept = linear.fit, []
-    monkeypatch.setattr(linear, "fit", lambda *a: kept.append(fitted(*a)) or kept[-1])
+    fitted, kept = _regression.fit, []
+    monkeypatch.setattr(_regression, "fit", lambda *a: kept.append(fitted(*a)) or kept[-1])
     measured = clouds()
     first, number = probe.measure(measured, 0), len(kept)
     labels = {"label": measured.test.label.roll(1), "factor": measured.test.factor.roll(1, 0)}
@@ -96,6 +97,40 @@ def test_test_labels_only_count_right_answers(probe, monkeypatch):
     assert chosen
     assert all(first[name] == second[name] for name in chosen)
     assert first != second
+
+
+def many() -> Features:
+    """Features of more images than are taken at a time, some without a label."""
+    draw = torch.Generator().manual_seed(0)
+    centres = torch.randn(4, 8, generator=draw)
+
+    def part(size: int) -> Split:
+        label = torch.randint(4, (size,), generator=draw)
+        h = centres[label] + torch.randn(size, 8, generator=draw)
+        label = label.where(torch.arange(size) % 9 != 8, -1)
+        return Split(torch.arange(size), label, torch.stack([label, label.flip(0)], 1), h, h[:, :3])
+
+    return Features(part(9000), part(500), part(500), {}, CLASSES, {"a": CLASSES, "b": CLASSES})
+
+
+@pytest.mark.parametrize(
+    "probe", [Linear(), LowShot([0.1], 1), KNN(k=20), Factors(), projection(5000)]
+)
+def test_many_features_are_measured_in_parts_as_if_at_once(probe, monkeypatch):
+    at_once = probe.measure(many(), 0)
+    monkeypatch.setattr(_axes, "KEPT", 0)
+    monkeypatch.setattr(nearest, "CHUNK", 1000)
+    assert probe.measure(many(), 0) == at_once
+
+
+def test_a_part_of_the_bank_without_a_label_is_passed_over(monkeypatch):
+    draw = torch.Generator().manual_seed(0)
+    bank, query = torch.randn(110, 5, generator=draw), torch.randn(30, 5, generator=draw)
+    label = torch.arange(110) % 4
+    label[:20] = -1
+    expected = vote(bank[20:], label[20:], query, 7, 0.07)
+    monkeypatch.setattr(nearest, "CHUNK", 10)
+    assert torch.equal(vote(bank, label, query, 7, 0.07), expected)
 
 
 def refused(arguments: list[str]) -> str:

@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 from support.models import about
 from unlabel.data.images import Images
 from unlabel.encoder.resnet_mini import ResNetMini
-from unlabel.features.parquet import Features, Split
+from unlabel.features.split import Features, Split
 from unlabel.probe import _image_filters as filters
 from unlabel.probe._corruptions import CORRUPTIONS, corrupted
 from unlabel.probe._jpeg import compressed

@@ -12,7 +12,7 @@ from unlabel.data.masks import IGNORED, Masks
 from unlabel.dataset import moments
 from unlabel.dataset.shapes import Shapes
 from unlabel.encoder import Encoder
-from unlabel.features.parquet import Features, Split
+from unlabel.features.split import Features, Split
 from unlabel.probe._trained import Trained
 from unlabel.probe.segmentation import Segmentation, scores
 
@@ -95,3 +95,12 @@ def test_a_shapes_mask_is_where_it_differs_from_its_background():
         saturation = [part.amax(0) - part.amin(0) for part in (inside, outside)]
         assert saturation[0].mean() > saturation[1].mean()
     assert masks.id.tolist() == [*raw.train.id.tolist(), *raw.test.id.tolist()]
+
+
+def test_images_of_which_each_pixel_is_ignored_teach_nothing(hardware):
+    # the loss of such a batch is not a number, but its gradient is 0
+    images, masks = blobs()
+    masks.mask[masks.id < 60] = IGNORED  # in some batches, of all images
+    probe = Segmentation(epochs=12, batch=5, lr=[1e-1])
+    found = probe.measure_encoder(trained(images, masks, hardware), 0)
+    assert found["segmentation_miou"] > 0.9

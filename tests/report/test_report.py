@@ -21,7 +21,7 @@ from unlabel.analysis.arms import gather
 from unlabel.analysis.estimate import estimate
 from unlabel.analysis.frozen_study import read
 from unlabel.errors import UserError
-from unlabel.features.parquet import Features, Split
+from unlabel.features.split import Features, Split
 from unlabel.report import encoder_charts
 from unlabel.report.summary import sentences
 from unlabel.stage import leaderboard

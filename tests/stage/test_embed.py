@@ -24,7 +24,7 @@ from unlabel.data.compressed import CompressedImages, spool
 from unlabel.data.decode import decode
 from unlabel.data.images import Data
 from unlabel.features import neighbours as embeddings
-from unlabel.features import parquet
+from unlabel.features import tables
 from unlabel.features.extract import load_method
 from unlabel.seeds import derive
 
@@ -201,7 +201,7 @@ def neighbours(made: Path, features: Path, *words: str) -> list[str]:
 
 
 def test_neighbours_are_those_of_the_largest_cosine(made, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(parquet, "GROUP", 2000)  # bytes: several row groups
+    monkeypatch.setattr(tables, "GROUP", 2000)  # bytes: several row groups
     monkeypatch.setattr(image_source, "BATCH", 7)
     out = tmp_path / "features.parquet"
     h = F.normalize(vectors(embed(made, "photos", out), "h"), dim=1)

@@ -13,7 +13,7 @@ from unlabel.cli import main
 from unlabel.data import images
 from unlabel.errors import UserError
 from unlabel.features.extract import to_shape
-from unlabel.features.parquet import Features, Split
+from unlabel.features.split import Features, Split
 from unlabel.params import compose
 from unlabel.probe import named
 from unlabel.probe.factors import Factors

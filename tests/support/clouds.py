@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from unlabel.features import parquet
-from unlabel.features.parquet import Features, Split, Views
+from unlabel.features.split import Features, Split, Views
 from unlabel.probe.factors import Factors
 from unlabel.probe.projection import Projection
 
@@ -57,13 +57,18 @@ def clouds(projector: bool = True) -> Features:
     return Features(*parts, VIEWS, CLASSES, FACTORS)
 
 
-def save(folder: Path, measured: Features, classes: tuple[str, ...] = CLASSES) -> tuple[Path, Path]:
+def save(
+    folder: Path,
+    measured: Features,
+    classes: tuple[str, ...] = CLASSES,
+    projected: torch.Tensor | None = None,
+) -> tuple[Path, Path]:
     paths = (folder / "features.parquet", folder / "views.parquet")
     parts = [
         (name, Split(*(None if each is None else each[rows] for each in getattr(measured, name))))
         for name in SIZES
         for rows in torch.arange(len(getattr(measured, name).id)).split(64)
     ]
-    parquet.write(paths[0], parts, classes, measured.factors)
+    parquet.write(paths[0], parts, classes, measured.factors, None, projected)
     parquet.write_views(paths[1], measured.views.items(), list(measured.views))
     return paths

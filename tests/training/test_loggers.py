@@ -1,9 +1,11 @@
 """Loggers get each row of a log once, also after a kill."""
 
 import gc
+import json
 import math
 import signal
 import sys
+from collections.abc import Iterator
 
 import pandas as pd
 import pytest
@@ -74,6 +76,55 @@ def test_tensorboard_has_each_step_once_after_a_kill(killed):
     assert found.keys() == set(log) - {"step"}
     for column, there in found.items():
         same(log, column, there)
+
+
+def test_mlflow_has_each_step_once_after_a_kill(killed):
+    pytest.importorskip("mlflow")
+    from mlflow import MlflowClient
+
+    folder, go_on = killed
+    log = go_on("mlflow")
+    client = MlflowClient((folder / "logs/mlflow").as_uri())
+    experiment = client.get_experiment_by_name("unlabel").experiment_id
+    (run,) = client.search_runs([experiment])
+    assert (run.info.run_name, run.info.status) == (RUN, "FINISHED")
+    assert run.data.params["training.batch"] == str(composed("simclr")["training"]["batch"])
+    assert run.data.metrics.keys() == set(log) - {"step"}
+    for column in run.data.metrics:
+        there = client.get_metric_history(run.info.run_id, column)
+        same(log, column, [(each.step, each.value) for each in there])
+
+
+def wandb_records(file: bytes, block: int = 2**15) -> Iterator[bytes]:
+    """The records of a file in LevelDB's log format, after a header of 7 bytes."""
+    at, whole = 7, b""
+    while at + 7 <= len(file):
+        if block - at % block < 7:  # no header fits into what is left of the block
+            at += block - at % block
+            continue
+        length, kind = int.from_bytes(file[at + 4 : at + 6], "little"), file[at + 6]
+        whole += file[at + 7 : at + 7 + length]
+        at += 7 + length
+        if kind in (1, 4):  # whole, or its last part
+            yield whole
+            whole = b""
+
+
+def test_wandb_has_each_step_once_after_a_kill(killed):
+    pytest.importorskip("wandb")
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    folder, go_on = killed
+    log = go_on("wandb")
+    (path,) = (folder / "logs/wandb/wandb").glob("offline-run-*/*.wandb")
+    found: dict[str, list[tuple[int, float]]] = {}
+    for data in wandb_records(path.read_bytes()):
+        history = Record.FromString(data).history
+        for item in history.item:
+            name = item.key or item.nested_key[0]
+            found.setdefault(name, []).append((history.step.num, json.loads(item.value_json)))
+    for column in set(log) - {"step"}:
+        same(log, column, found[column])
 
 
 # of DVC's library for git, which DVCLive loads

@@ -12,7 +12,7 @@ from unlabel.cli import main
 from unlabel.data import images
 from unlabel.data.images import Images
 from unlabel.errors import UserError
-from unlabel.features.parquet import ALL, Features, Split, Views
+from unlabel.features.split import ALL, Features, Split, Views
 from unlabel.metric import Metric, find
 from unlabel.params.settings import build
 from unlabel.probe import Probe, _run, named

@@ -108,3 +108,17 @@ def test_the_command_line_chooses_an_encoder_for_all_runs(weights):
     ):
         with pytest.raises(UserError, match=why):
             command_line.asked(config, PARAMS)
+
+
+def test_what_the_code_of_an_own_encoder_imports_is_part_of_the_run(weights, tmp_path):
+    folder = tmp_path / "params/encoder"
+    folder.mkdir(parents=True)
+    (folder / "net.py").write_text("from blocks import Block")
+    run = Run("tiny", "digits", "simclr", "encoder.file=net.py+encoder.model=Block+encoder=own", 0)
+    missing = planned(run)
+    (folder / "blocks.py").write_text("class Block: ...")
+    first = planned(run)
+    (folder / "blocks.py").write_text("class Block: 1")
+    assert len({missing, first, planned(run)}) == 3
+    (folder / "blocks.py").write_text("class Block: ...")
+    assert planned(run) == first

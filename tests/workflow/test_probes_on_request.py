@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import pytest
 
@@ -74,6 +75,20 @@ def test_what_a_probe_reads_beside_its_run(tmp_path):
     assert first["settings"] != second["settings"]
     before = plan.of(DIGITS, "probe")
     assert "retrieval" not in (tmp_path / "frozen" / before["settings"]).read_text()
+
+
+def test_what_a_probe_needs_may_depend_on_the_dataset(tmp_path):
+    shutil.copytree(PARAMS, tmp_path / "params")
+    recipe = tmp_path / "params/probe/detection.yaml"
+    own = "${oc.select:dataset.classes,[svhn]}"  # of the datasets here, shapes alone has this
+    recipe.write_text(recipe.read_text().replace("[digits, shapes]", own))
+    shutil.copy(PARAMS / "dataset/digits.yaml", tmp_path / "params/dataset/kind.yaml")
+    plan = Plan(tmp_path / "params", tmp_path / "frozen")
+    others = []
+    for run in (DIGITS, SHAPES):
+        plan.add(run)
+        others += plan.probes.inputs(run, "detection")["others"]
+    assert others == ["data/prepared/svhn/test.arrow", "data/prepared/kind/test.arrow"]
 
 
 def test_a_probe_on_request_is_a_job_of_its_own_and_reaches_the_report(copy):

@@ -94,6 +94,28 @@ def test_a_budget_says_how_many_runs_share_a_gpu_and_whether_probes_ask_for_one(
     assert requests.plan.placement(Run(*RUN)).runs_per_gpu == 8
 
 
+IMAGENET = {"train": 1_231_167, "validation": 50_000, "test": 50_000}
+
+
+def test_a_job_asks_for_the_memory_of_the_features_it_measures(requests):
+    small = wildcards(requests, "simclr")
+    assert requests.memory.features(8000)(small) == 8000
+    requests.plan.entries["dataset digits"]["prepare"]["images"] = IMAGENET
+    large = wildcards(requests, "simclr", "encoder=resnet50")
+    # 1,331,167 × 2,048 numbers of 4 bytes are 10,400 MiB, of which 1,000 are in the 8,000
+    assert requests.memory.features(8000)(large) == 17_400
+    assert requests.memory.features(8000)(small) == 8000  # 64 numbers for each image
+    assert requests.memory.page(4000, [Run(*RUN), Run(*RUN[:3], "encoder=resnet50", 0)]) == 13_400
+    assert requests.memory.page(4000, []) == 4000
+    quick = wildcards(requests, "simclr", budget="quick")  # measures 20,000 images of train
+    assert requests.memory.features(8000)(quick) == 8000
+    large.target = "shapes"
+    assert requests.memory.features(8000)(large) == 8000
+    large.dataset, large.target = "shapes", "digits"
+    requests.plan.add(Run("tiny", "shapes", "simclr", "encoder=resnet50", 0))
+    assert requests.memory.features(8000)(large) == 17_400
+
+
 def test_where_a_run_computes_makes_no_other_run(requests):
     with pytest.raises(UserError, match=r"'placement.runs_per_gpu=1' cannot be a variant, as no r"):
         wildcards(requests, "simclr", "placement.runs_per_gpu=1")

@@ -29,7 +29,11 @@ rule method:
     threads: 1
     resources:
         in_turn=1,
-        mem_mb=doubled(4000),
+        mem_mb=doubled(
+            lambda wildcards: REQUESTS.memory.page(
+                4000, shown(RUNS, wildcards.method, min(STUDY.seeds))
+            )
+        ),
         runtime=doubled(30),
     params:
         plan=lambda wildcards: PLAN.page(STUDY, BUDGET, wildcards.method),

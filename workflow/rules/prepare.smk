@@ -18,4 +18,4 @@ rule prepare:
         "UNLABEL_CODE={params.plan[code]:q} python -m unlabel prepare"
         " --params {params.plan[settings]:q} --raw {params.raw:q}"
         " --train {output.train:q} --validation {output.validation:q} --test {output.test:q}"
-        " --report {output.report:q} --workers {threads} 2> {log:q}"
+        " --report {output.report:q} --workers {threads:q} 2> {log:q}"

@@ -16,7 +16,7 @@ rule probe:
         gpu=REQUESTS.gpu("probe"),
         node_gpus=REQUESTS.node_gpus("probe"),
         gpu_slots=REQUESTS.gpu_slots("probe"),
-        mem_mb=doubled(8000),
+        mem_mb=doubled(REQUESTS.memory.features(8000)),
         runtime=doubled(60),
     params:
         plan=PLAN.parameters("probe"),

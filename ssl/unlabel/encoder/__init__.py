@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from functools import cache, partial
 from inspect import ismethod
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +29,7 @@ class Encoder(nn.Module):
     """
 
     dim: int
-    patches: ClassVar[bool] = False  # has it `tokens`, one for each patch of the image?
+    patches = False  # has it `tokens`, one for each patch of the image? See `Tokens`
     mean: Tensor
     std: Tensor
     chunk: int | None = None  # images per pass while it trains; see `chunked`
@@ -48,6 +48,11 @@ class Encoder(nn.Module):
         `settings` are all arguments of `__init__` but the data; `seen` are the sizes of what a
         method shows it. Convolutions see any image.
         """
+
+    @classmethod
+    def without_patches(cls, settings: Mapping[str, Any], size: Size | None) -> str:
+        """What has no `tokens` of images of a size, in words; empty if they are there."""
+        return "" if cls.patches else cls.__name__
 
     @classmethod
     def recorded(cls, settings: Mapping[str, Any]) -> Moments | None:
@@ -97,7 +102,7 @@ def compile_passes(module: nn.Module) -> None:
     """Have torch compile what each encoder in `module` computes in training, when it first does.
 
     The modules and the names of their weights stay as they are. Passes that put a token in the
-    place of patches (`ViT.masked`) are not compiled.
+    place of patches (`Tokens.masked`) are not compiled.
     """
     for each in module.modules():
         if isinstance(each, Encoder):

@@ -12,8 +12,10 @@ from unlabel.encoder._resizing import resized, with_channels
 PREFIXES = ("module.", "backbone.", "encoder.", "teacher.", "model.", "net.", "_orig_mod.")
 COUNTER = "num_batches_tracked"  # of batch norm, which uses it for nothing; older files lack it
 SHOWN = 3  # names of each kind that a sentence has
-# The vision transformers of timm, DeiT, DINO, MAE and MoCo v3, in torchvision's names.
-VIT = (
+# Names of other files in torchvision's: the vision transformers of timm, DeiT, DINO, MAE and MoCo
+# v3, and the densenets that torchvision itself publishes.
+OTHERS = (
+    (r"(denselayer\d+\.(?:norm|relu|conv))\.([12])\.", r"\1\2."),
     (r"^cls_token$", "class_token"),
     (r"^pos_embed$", "encoder.pos_embedding"),
     (r"^patch_embed\.proj\.", "conv_proj."),
@@ -90,7 +92,7 @@ def _names(key: str) -> Iterator[str]:
     """What a tensor may be called here: with and without prefixes, and in torchvision's way."""
     while True:
         yield key
-        for pattern, replacement in VIT:
+        for pattern, replacement in OTHERS:
             if (name := re.sub(pattern, replacement, key)) != key:
                 yield name
         prefix = next((each for each in PREFIXES if key.startswith(each)), None)

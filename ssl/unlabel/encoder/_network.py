@@ -1,4 +1,4 @@
-"""Networks of other programs as encoders."""
+"""An encoder around a network of timm, of torchvision or of one's own."""
 
 from collections.abc import MutableMapping
 from typing import Any
@@ -13,9 +13,9 @@ NET = "net."
 
 
 class Network(Encoder):
-    """A network that was written elsewhere, under its own parameter names.
+    """Wraps a network `net`, whose parameters keep their names in the encoder's file.
 
-    With `resize`, it sees images whose shorter side has that many pixels.
+    With `resize`, images are resized first, so that their shorter side has that many pixels.
     """
 
     def __init__(self, data: Data, net: nn.Module, dim: int, resize: int | None):
@@ -24,12 +24,12 @@ class Network(Encoder):
         self.register_state_dict_post_hook(_strip)
         self.register_load_state_dict_pre_hook(_add)
 
-    def normalise(self, x: Tensor) -> Tensor:
-        if self.resize is not None:
-            size = resized((x.shape[2], x.shape[3]), self.resize)
-            if size != (x.shape[2], x.shape[3]):
-                x = F.interpolate(x, size, mode="bilinear", antialias=True)
-        return super().normalise(x)
+    def seen(self, x: Tensor) -> Tensor:
+        """What the network sees of images in [0, 1]: (B, C, H, W) -> (B, C, *size)."""
+        size = resized((x.shape[2], x.shape[3]), self.resize)
+        if size != (x.shape[2], x.shape[3]):
+            x = F.interpolate(x, size, mode="bilinear", antialias=True)
+        return self.normalise(x)
 
 
 def resized(size: tuple[int, int], resize: int | None) -> tuple[int, int]:
@@ -41,7 +41,7 @@ def resized(size: tuple[int, int], resize: int | None) -> tuple[int, int]:
 
 
 def first_layer(net: nn.Module, channels: int) -> None:
-    """Give a network a first convolution for so many channels, a new one unless it sees them."""
+    """Replace a network's first convolution by a new one, unless it sees so many channels."""
     name, layer = next((n, m) for n, m in net.named_modules() if isinstance(m, nn.Conv2d))
     if layer.in_channels != channels:
         new = nn.Conv2d(
@@ -57,7 +57,7 @@ def first_layer(net: nn.Module, channels: int) -> None:
 
 
 def _strip(_: nn.Module, state: MutableMapping[str, Any], prefix: str, *__: Any) -> None:
-    """A state has the network's own names."""
+    """Take `net.` off the names in a state."""
     for key in [key for key in state if key.startswith(prefix + NET)]:
         state[prefix + key.removeprefix(prefix + NET)] = state.pop(key)
 
@@ -65,5 +65,6 @@ def _strip(_: nn.Module, state: MutableMapping[str, Any], prefix: str, *__: Any)
 def _add(
     module: nn.Module, state: MutableMapping[str, Any], prefix: str, *__: Any, **___: Any
 ) -> None:
+    """Put `net.` before the names in a state."""
     for key in [key for key in state if key.startswith(prefix)]:
         state[prefix + NET + key.removeprefix(prefix)] = state.pop(key)

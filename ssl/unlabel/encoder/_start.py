@@ -19,11 +19,11 @@ Kind = Literal["missing", "unused", "shape", "channels"]
 
 @dataclass(frozen=True)
 class Start:
-    """Where the weights of an encoder come from, and what it takes to use them."""
+    """Where an encoder's first weights come from, and how they are matched with the network."""
 
     weights: str  # a file, or `published`
     sha256: str | None = None  # of the file
-    # what may be wrong: see `_check`; `channels` is that the images have others than the weights
+    # the tensors that need not fit; `channels`: images may have others than the weights
     allow: Sequence[Kind] = ()
     match: Literal["names", "order"] = "names"
     mean: Sequence[Finite] | None = None  # of each channel; None: as the weights' record says
@@ -32,8 +32,8 @@ class Start:
     def encoder(self, settings: Settings, data: Data) -> Encoder:
         """The encoder of these settings, with these weights.
 
-        It normalises images as the weights are used to. Raises `UserError` if the weights cannot be
-        had, are another network's, or see images of other channels.
+        It normalises images as those that the weights were trained on. Raises `UserError` if the
+        weights cannot be had, belong to another network, or see another number of channels.
         """
         kind: type[Encoder] = target(settings, "encoder")
         tensors, record, where = self._found(settings, kind)
@@ -65,7 +65,7 @@ class Start:
     def _found(
         self, settings: Settings, kind: type[Encoder]
     ) -> tuple[Tensors, Moments | None, str]:
-        """The tensors, the mean and deviation if they are known, and where all that is."""
+        """The tensors, how they normalise images if the file says so, and the file's name."""
         path = weights_file(self.weights)
         if path is None:
             return (*kind.published(settings), f"{PUBLISHED} weights")
@@ -77,6 +77,12 @@ class Start:
         return tensors, known, str(path)
 
     def _moments(self, record: Moments | None, where: str, data: Data) -> Moments:
+        """The mean and deviation to normalise by: the settings', or else those on record.
+
+        For other channels than the weights', they are the images' own.
+
+        Raises `UserError` if neither has both.
+        """
         if self.mean is not None and self.std is not None:
             if len(self.mean) != len(self.std):
                 raise UserError("encoder.mean and encoder.std must have a number for each channel")
@@ -92,7 +98,7 @@ class Start:
         return record
 
     def _check(self, match: Match, where: str, encoder: Encoder) -> None:
-        """Raise `UserError` for what does not fit and is not allowed."""
+        """Raise `UserError` if a tensor is missing, unused or misshapen, and `allow` lacks that."""
         if not match.tensors:
             raise UserError(
                 f"{where} has the weights of another network than {type(encoder).__name__}: it has "
@@ -114,7 +120,7 @@ class Start:
 
 
 def _said(match: Match, tensors: int, where: str, how: str, mean: Sequence[float]) -> str:
-    """What was made of the weights."""
+    """The note on the screen: how many tensors were taken, which were not, and the mean."""
     by = "by name" if how == "names" else "in order, whatever their names"
     parts = [f"{len(match.tensors)} of {tensors} tensors from {where}, matched {by}"]
     for verb, names in (

@@ -1,7 +1,9 @@
 """A network of your own, from a Python file. Its code is run."""
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib import invalidate_caches
 from importlib.util import module_from_spec, spec_from_file_location
 from inspect import signature
 from pathlib import Path
@@ -14,6 +16,8 @@ from unlabel.augment import Size
 from unlabel.data.images import Data
 from unlabel.encoder._network import Network, resized
 from unlabel.errors import UserError, did_you_mean, reason
+from unlabel.fingerprint import reach
+from unlabel.params import own_code
 from unlabel.params.start import CODE, digest
 from unlabel.progress import note
 from unlabel.ranges import Count
@@ -23,8 +27,8 @@ class Own(Network):
     """A class of `torch.nn.Module` in a file of `params/encoder`.
 
     It is built with the number of `channels` if it takes that. It makes maps (B, D, h, w) or
-    features (B, D) of images (B, C, H, W). Settings from elsewhere can name no other file than
-    those that you have put into this folder.
+    features (B, D) of images (B, C, H, W). The file can import others of its folder and of the
+    working folder. Settings from elsewhere can name no file that is not in `params/encoder`.
     """
 
     def __init__(
@@ -35,18 +39,20 @@ class Own(Network):
         sha256: str | None = None,
         resize: Count | None = None,
     ):
-        kind = _class(file, model, sha256)
-        takes = "channels" in signature(kind).parameters
-        net = kind(**({"channels": len(data.mean)} if takes else {}))
-        size = resized((data.shape[1], data.shape[2]), resize)
-        super().__init__(data, net, _dim(net, len(data.mean), size, kind.__name__), resize)
+        with _counted(_path(file)):
+            kind = _class(_path(file), model, sha256)
+            takes = "channels" in signature(kind).parameters
+            net = kind(**({"channels": len(data.mean)} if takes else {}))
+            size = resized((data.shape[1], data.shape[2]), resize)
+            dim = _dim(net, len(data.mean), size, kind.__name__)
+        super().__init__(data, net, dim, resize)
 
     @classmethod
     def check(cls, settings: Mapping[str, Any], size: Size, seen: Iterable[Size]) -> None:
         _path(settings["file"])
 
     def maps(self, x: Tensor) -> Tensor:
-        h: Tensor = self.net(self.normalise(x))
+        h: Tensor = self.net(self.seen(x))
         return h if h.ndim == 4 else h[:, :, None, None]
 
 
@@ -63,14 +69,52 @@ def _path(file: str | None) -> Path:
     return path
 
 
-def _class(file: str | None, model: str | None, sha256: str | None) -> type[nn.Module]:
+@contextmanager
+def _counted(path: Path) -> Iterator[None]:
+    """Inside, what a file imports is found in its folder too, and loaded as it is now.
+
+    Raises `UserError` for a module below the working folder that is loaded in a way that
+    `own_code` cannot foresee: an edit of it would go unnoticed.
+    """
+    sources = own_code.sources(path)
+    for name in [name for name, place in _places().items() if place in sources]:
+        del sys.modules[name]
+    before, writes = set(sys.modules), sys.dont_write_bytecode
+    sys.path.append(str(path.parent.absolute()))
+    sys.dont_write_bytecode = True  # Python takes an edit in the same second for the file before
+    invalidate_caches()
+    try:
+        yield
+    finally:
+        sys.path.pop()
+        sys.dont_write_bytecode = writes
+    for name, place in _places().items():
+        if name not in before and place not in sources and _is_yours(place):
+            raise UserError(
+                f"{path} loads {place}, but no import statement says so: an edit of it would go "
+                "unnoticed; import it with a statement"
+            )
+
+
+def _places() -> dict[str, Path]:
+    """The files of all loaded modules, by name."""
+    files = {name: getattr(module, "__file__", None) for name, module in sys.modules.items()}
+    return {name: Path(file).absolute() for name, file in files.items() if file}
+
+
+def _is_yours(path: Path) -> bool:
+    """Is a module below the working folder, and no library's and none of unlabel?"""
+    libraries = (Path(sys.prefix), reach.PACKAGE)
+    return path.is_relative_to(Path.cwd()) and not any(map(path.is_relative_to, libraries))
+
+
+def _class(path: Path, model: str | None, sha256: str | None) -> type[nn.Module]:
     """Run a file, and take a class out of it. Raises `UserError` for another file or class."""
-    path = _path(file)
     found = digest(path)
     if sha256 not in (None, found):
         raise UserError(
-            f"{path} was changed since this encoder was planned or made with it; start the run "
-            "again, or restore the file"
+            f"{path}, or what it imports, was changed since this encoder was planned or made with "
+            "it; start the run again, or restore the files"
         )
     note(f"encoder=own runs the code in {path} (sha256 {found[:16]})")
     spec = spec_from_file_location(f"own_{found[:16]}", path)

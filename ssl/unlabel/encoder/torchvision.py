@@ -60,11 +60,11 @@ class Torchvision(Network):
         return without_last_layer(tensors), cls.recorded(settings)
 
     def _pooled(self, x: Tensor) -> Tensor:
-        h: Tensor = self.net(self.normalise(x))
+        h: Tensor = self.net(self.seen(x))
         return h
 
     def maps(self, x: Tensor) -> Tensor:
-        x = self.normalise(x)
+        x = self.seen(x)
         if isinstance(self.net, models.ResNet):
             for name, part in self.net.named_children():
                 if name == "avgpool":

@@ -6,12 +6,12 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from torchvision.models import VisionTransformer
 
 from unlabel.augment import Size
 from unlabel.data.images import Data
-from unlabel.encoder import Encoder
+from unlabel.encoder._tokens import Tokens
 from unlabel.errors import UserError
 from unlabel.nn.patches import attention, sincos
 from unlabel.ranges import Count
@@ -19,7 +19,7 @@ from unlabel.ranges import Count
 GRIDS = range(3, 9)  # patches along a side that is cut into about four
 
 
-class ViT(Encoder):
+class ViT(Tokens):
     """An Image is Worth 16x16 Words (arXiv:2010.11929), without its classifier.
 
     The features are the mean of the patch tokens after the last layer norm. The position embeddings
@@ -64,20 +64,8 @@ class ViT(Encoder):
         for each in seen:
             check_multiple(each, patch)
 
-    def tokens(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
-        """The class token and the N patch tokens: (B, C, H, W) -> (B, 1 + N, D).
-
-        With patch indices `keep` (B, K), the encoder sees only these patches: -> (B, 1 + K, D).
-        """
-        return self.in_chunks(self._tokens, *((x,) if keep is None else (x, keep)))
-
-    def masked(self, x: Tensor, mask: Tensor, token: Tensor) -> Tensor:
-        """The same tokens, but `token` (D,) takes the place of each patch in the mask (B, N)."""
-        return self.in_chunks(lambda x, mask: self._tokens(x, mask=mask, token=token), x, mask)
-
-    def layers(self, x: Tensor) -> Tensor:
-        """The tokens after each of L layers: (B, C, H, W) -> (B, L, 1 + N, D)."""
-        return self.in_chunks(self._layers, x)
+    def projection(self) -> nn.Module:
+        return self.conv_proj
 
     def _tokens(
         self,
@@ -102,18 +90,9 @@ class ViT(Encoder):
             tokens: Tensor = self.encoder.ln(self.encoder.layers(torch.cat([first, h], 1)))
         return tokens
 
-    def _layers(self, x: Tensor) -> Tensor:
-        after: list[Tensor] = []
-        hooks = [
-            layer.register_forward_hook(lambda _layer, _inputs, output: after.append(output))
-            for layer in self.encoder.layers
-        ]
-        try:
-            self._tokens(x)
-        finally:
-            for hook in hooks:
-                hook.remove()
-        return torch.stack(after, 1)
+    def _blocks(self) -> Iterable[nn.Module]:
+        blocks: nn.Sequential = self.encoder.layers
+        return blocks
 
     def maps(self, x: Tensor) -> Tensor:
         size = (x.shape[2] // self.patch, x.shape[3] // self.patch)

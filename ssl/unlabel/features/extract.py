@@ -15,8 +15,7 @@ from unlabel.augment.colour import separate
 from unlabel.data.images import Images
 from unlabel.data.loader import batches
 from unlabel.errors import UserError
-from unlabel.features import parquet
-from unlabel.features.parquet import Split, Views
+from unlabel.features.split import ALL, Split, Views
 from unlabel.hardware import Hardware
 from unlabel.method import Method
 from unlabel.nn.folding import fold_batch_norm
@@ -34,6 +33,7 @@ class Extraction:
     transforms: Augment  # each of these is tried alone
     batch: Count = 1000
     images: Count | None = None  # how many training images probes get; the same for every seed
+    projected: Count = 131_072  # of how many of these z is kept, too
     pairs: Count = 2000  # how many validation images get two views
     alone: Count = 500  # how many validation images each transform is tried on
 
@@ -94,7 +94,7 @@ def extract_views(
     for number, part in enumerate(batches(pairs, extraction.batch, hardware.workers)):
         torch.manual_seed(derive("views", number))
         x = hardware.pixels(part.image)
-        yield views(parquet.ALL, part.id, extraction.augment(x), extraction.augment(x))
+        yield views(ALL, part.id, extraction.augment(x), extraction.augment(x))
     some = images.take(slice(extraction.alone)).decoded()
     for name, transform in extraction.transforms.transforms.items():
         for number, part in enumerate(batches(some, extraction.batch)):

@@ -18,8 +18,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from unlabel.errors import UserError, damage
-from unlabel.features.parquet import vectors, write_tables
-from unlabel.nn.nearest import nearest
+from unlabel.features.tables import vectors, write_tables
+from unlabel.nn.nearest import Bank, most_similar
 
 
 class Neighbour(NamedTuple):
@@ -39,7 +39,7 @@ def write(
 
     `key` is the kind of name: "path" or "id".
     """
-    write_tables(path, (pa.table({key: n} | vectors(h=h, z=z)) for n, h, z in parts), about)
+    write_tables(path, (pa.table({key: n} | vectors({}, h=h, z=z)) for n, h, z in parts), about)
 
 
 def read_about(path: Path) -> dict[str, Any]:
@@ -58,20 +58,8 @@ def find(path: Path, query: Tensor, number: int) -> list[list[Neighbour]]:
     Reads a part of the file at a time. Raises `UserError` if the file is missing or damaged, or its
     features have another length.
     """
-    query = F.normalize(query, dim=1)
-    values, rows, start = query.new_empty(len(query), 0), torch.empty(len(query), 0).long(), 0
     with _open(path) as file:
-        for h in _groups(file):
-            if h.shape[1] != query.shape[1]:
-                raise UserError(
-                    f"{path} has features of length {h.shape[1]}, but the encoder makes them "
-                    f"{query.shape[1]} long; embed the images with this encoder"
-                )
-            found = nearest(query, F.normalize(h, dim=1), min(number, len(h)))
-            values = torch.cat([values, found[0]], 1)
-            rows = torch.cat([rows, found[1] + start], 1)
-            values, best = values.topk(min(number, values.shape[1]))
-            rows, start = rows.gather(1, best), start + len(h)
+        values, rows = most_similar(query, _banks(path, file, query.shape[1]), number, len(query))
         key = file.schema_arrow.names[0]
         names = file.read([key])[key].take(rows.flatten().numpy()).to_pylist()
     each = [Neighbour(*pair) for pair in zip(names, values.flatten().tolist(), strict=True)]
@@ -79,11 +67,17 @@ def find(path: Path, query: Tensor, number: int) -> list[list[Neighbour]]:
     return [each[at : at + width] for at in range(0, len(each), width)]
 
 
-def _groups(file: pq.ParquetFile) -> Iterator[Tensor]:
-    """The column `h`, one row group after another: (n, D)."""
+def _banks(path: Path, file: pq.ParquetFile, length: int) -> Iterator[Bank]:
+    """The column `h`, one row group after another, as unit vectors."""
     for group in range(file.num_row_groups):
         column = file.read_row_group(group, ["h"])["h"].combine_chunks()
-        yield torch.tensor(column.flatten().to_numpy()).view(len(column), -1)
+        h = torch.tensor(column.flatten().to_numpy()).view(len(column), -1)
+        if h.shape[1] != length:
+            raise UserError(
+                f"{path} has features of length {h.shape[1]}, but the encoder makes them "
+                f"{length} long; embed the images with this encoder"
+            )
+        yield F.normalize(h, dim=1), None
 
 
 @contextmanager

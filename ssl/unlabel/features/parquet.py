@@ -8,97 +8,19 @@ A second file has the features of pairs of views of some validation images: `id`
 transforms. Under any other, they are the image as it is and with that transform alone.
 """
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
-from itertools import accumulate, chain
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
 from unlabel.data.images import UNLABELLED, known
-from unlabel.errors import UserError, damage
-from unlabel.files import whole
-from unlabel.seeds import generator
-
-SPLITS = ("train", "validation", "test")
-ALL = "all"  # the name of the views that all transforms make together
-GROUP = 1 << 26  # bytes of a row group, about what writing and reading need beside the data
-
-
-class Split(NamedTuple):
-    """Features of N images."""
-
-    id: Tensor  # int64 (N,)
-    label: Tensor  # int64 (N,), -1 if there is none
-    factor: Tensor  # int64 (N, F), the columns that `Features.factors` names; -1 as above
-    h: Tensor  # float32 (N, D), the encoder's output
-    z: Tensor | None = None  # float32 (N, d), the projector's output, if there is a projector
-
-    def take(self, index: Tensor | slice) -> "Split":
-        """The features at `index` (n,), in that slice, or where that mask (N,) is true."""
-        return Split(*(None if each is None else each[index] for each in self))  # type: ignore[arg-type]
-
-    def labelled(self) -> "Split":
-        """The features of the images that have a label."""
-        known = self.label != UNLABELLED
-        return self if known.all() else self.take(known)
-
-    def some(self, images: int, seed: int, purpose: str) -> "Split":
-        """`images` of the images, chosen by seed and purpose; all if there are no more."""
-        if images >= len(self.id):
-            return self
-        order = torch.randperm(len(self.id), generator=generator(seed, purpose))
-        return self.take(order[:images].to(self.id.device))
-
-    def to(self, device: str) -> "Split":
-        """The same on `device`."""
-        return Split(*(None if each is None else each.to(device) for each in self))  # type: ignore[arg-type]
-
-
-class Views(NamedTuple):
-    """Features of two views of each of n images."""
-
-    id: Tensor  # int64 (n,)
-    h: Tensor  # float32 (n, D)
-    h_: Tensor
-    z: Tensor | None = None  # float32 (n, d), if there is a projector
-    z_: Tensor | None = None
-
-    def to(self, device: str) -> "Views":
-        """The same on `device`."""
-        return Views(*(None if each is None else each.to(device) for each in self))  # type: ignore[arg-type]
-
-
-@dataclass(frozen=True)
-class Features:
-    """An encoder's features of a dataset: all that a probe may measure."""
-
-    train: Split
-    validation: Split
-    test: Split
-    views: Mapping[str, Views]  # of validation images, by transform; "all" is all transforms
-    classes: tuple[str, ...]
-    factors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # name -> its values
-    labels: int | None = None  # how many training images have one, if `train` has not all of them
-
-    @property
-    def labelled(self) -> bool:
-        """Do all splits have labels? `read` makes sure that all do, or none."""
-        return all((s.label != UNLABELLED).any() for s in (self.train, self.validation, self.test))
-
-    def to(self, device: str) -> "Features":
-        """The same on `device`."""
-        train, validation, test = (s.to(device) for s in (self.train, self.validation, self.test))
-        views = {name: each.to(device) for name, each in self.views.items()}
-        return replace(self, train=train, validation=validation, test=test, views=views)
+from unlabel.errors import UserError
+from unlabel.features.split import ALL, SPLITS, Features, SomeZ, Split, Views
+from unlabel.features.tables import damaged, read_tables, vectors, write_tables
 
 
 def write(
@@ -107,15 +29,18 @@ def write(
     classes: tuple[str, ...],
     factors: Mapping[str, tuple[str, ...]],
     labels: int | None = None,
+    projected: Tensor | None = None,
 ) -> None:
     """Write parts (name of the split, some of its features) in bounded memory.
+
+    Of training images, z is written for those with the ids `projected` (n,), in order; None: all.
 
     The splits come in the order of `SPLITS`. If the training images are not all there, `labels`
     says how many of all have a label. Equal features give equal bytes.
     """
     values = {name: list(each) for name, each in factors.items()}
     about = {"classes": list(classes), "factors": values, "labels": labels}
-    write_tables(path, (_table(name, part, factors) for name, part in parts), about)
+    write_tables(path, (_table(name, part, factors, projected) for name, part in parts), about)
 
 
 def write_views(path: Path, parts: Iterable[tuple[str, Views]], transforms: Sequence[str]) -> None:
@@ -134,16 +59,26 @@ def read(path: Path, views: Path) -> Features:
     for each in (path, views):
         if not each.exists():
             raise UserError(f"{each} does not exist: extract the features first")
-    with _damage(path):
+    with damaged(path):
         return _whole(path, views)
 
 
+def read_views(path: Path) -> dict[str, Views]:
+    """What `write_views` wrote, by transform. Raises `UserError` if it is damaged."""
+    pairs, about = read_tables(path, ("id", "transform", "h", "h_"))
+    return {
+        name: Views(*(_some(pairs.get(key), pairs["transform"] == place) for key in Views._fields))  # type: ignore[arg-type]
+        for place, name in enumerate(about["transforms"])
+    }
+
+
 def _whole(path: Path, views: Path) -> Features:
-    columns, about = _read(path, ("id", "split", "label", "h"))
-    pairs, transforms = _read(views, ("id", "transform", "h", "h_"))
-    if pairs["h"].shape[1] != columns["h"].shape[1]:
+    columns, about = read_tables(path, ("id", "split", "label", "h"), gaps=["z"])
+    pairs = read_views(views)
+    length = pairs[ALL].h.shape[1]
+    if length != columns["h"].shape[1]:
         raise UserError(
-            f"{views} has features of length {pairs['h'].shape[1]}, but {path} of length "
+            f"{views} has features of length {length}, but {path} of length "
             f"{columns['h'].shape[1]}; make both from one encoder"
         )
     if len(columns["id"].unique()) < len(columns["id"]):
@@ -152,19 +87,25 @@ def _whole(path: Path, views: Path) -> Features:
     columns["factor"] = torch.empty(len(columns["id"]), len(factors), dtype=torch.int64)
     for place, name in enumerate(factors):
         columns["factor"][:, place] = columns[f"factor_{name}"]
-    order = [columns.get(name) for name in Split._fields]
     count = _counts(columns["split"], path)
+    z, rows = columns.pop("z", None), columns.get("z_rows")
+    order = [columns.get(name) for name in Split._fields]
     everything = Split(*order)  # type: ignore[arg-type]
-    train, validation, test = (
+    splits = [
         everything.take(slice(end - number, end))
         for number, end in zip(count, accumulate(count), strict=True)
-    )
-    views_ = {
-        name: Views(*(_some(pairs.get(key), pairs["transform"] == place) for key in Views._fields))  # type: ignore[arg-type]
-        for place, name in enumerate(transforms["transforms"])
-    }
+    ]
+    some_z = None
+    if z is not None:
+        known = count[0] if rows is None else int((rows < count[0]).sum())
+        parts = z.split([known, *count[1:]])  # raises where another split lacks some
+        first = 0
+        if rows is not None:
+            some_z, first = SomeZ(rows[:known], parts[0]), 1
+        splits[first:] = [s._replace(z=p) for s, p in zip(splits, parts, strict=True)][first:]
+    train, validation, test = splits
     classes, labels = tuple(about["classes"]), about.get("labels")
-    features = Features(train, validation, test, views_, classes, factors, labels)
+    features = Features(train, validation, test, pairs, classes, factors, labels, some_z)
     _check_labels(features, path)
     return features
 
@@ -173,42 +114,7 @@ def _some(x: Tensor | None, rows: Tensor) -> Tensor | None:
     return None if x is None else x[rows]
 
 
-def write_tables(path: Path, tables: Iterator[pa.Table], about: Mapping[str, Any]) -> None:
-    """Write tables of one schema, at least one, as one table, with `about` in its metadata.
-
-    Uses bounded memory. Equal tables give equal bytes.
-    """
-    first = next(tables)
-    schema = first.schema.with_metadata({"unlabel": json.dumps(about)})
-    # Compression would save a tenth and take longer than the disk; nobody uses the statistics of
-    # a column of vectors.
-    names = ["split", "transform"]
-    options = {"compression": "none", "use_dictionary": names, "write_statistics": False}
-    options |= {"write_page_checksum": True}
-    with whole(path) as part, pq.ParquetWriter(part, schema, **options) as writer:
-        for group in _groups(chain([first], tables)):
-            writer.write_table(group)
-
-
-def _groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """Join the tables into few tables of about `GROUP` bytes.
-
-    Until a table is full, its parts are held as bytes in one piece. Many small pieces would lie in
-    the memory between an encoder's layers, where the next layers then do not fit. For images of 96
-    pixels that took 20 kB an image.
-    """
-    rest = iter(tables)
-    table = next(rest, None)
-    while table is not None:
-        held, size = pa.BufferOutputStream(), 0
-        with pa.ipc.new_stream(held, table.schema) as stream:
-            while table is not None and (not size or size + table.nbytes <= GROUP):
-                stream.write_table(table)
-                size, table = held.tell(), next(rest, None)
-        yield pa.ipc.open_stream(held.getvalue()).read_all()
-
-
-def _table(name: str, part: Split, factors: Iterable[str]) -> pa.Table:
+def _table(name: str, part: Split, factors: Iterable[str], projected: Tensor | None) -> pa.Table:
     columns = {
         "id": pa.array(part.id.cpu().numpy()),
         "split": _all(name, len(part.id), SPLITS),
@@ -216,81 +122,23 @@ def _table(name: str, part: Split, factors: Iterable[str]) -> pa.Table:
     }
     for factor, values in zip(factors, part.factor.unbind(1), strict=True):
         columns[f"factor_{factor}"] = known(values)
-    return pa.table(columns | vectors(h=part.h, z=part.z))
+    gaps = {}
+    if projected is not None and name == "train":
+        place = torch.searchsorted(projected, part.id.cpu()).clamp(max=len(projected) - 1)
+        gaps["z"] = projected[place] != part.id.cpu()
+    return pa.table(columns | vectors(gaps, h=part.h, z=part.z))
 
 
 def _pairs(name: str, part: Views, transforms: Sequence[str]) -> pa.Table:
     names = _all(name, len(part.id), transforms)
     columns = {"id": pa.array(part.id.cpu().numpy()), "transform": names}
-    return pa.table(columns | vectors(h=part.h, h_=part.h_, z=part.z, z_=part.z_))
+    return pa.table(columns | vectors({}, h=part.h, h_=part.h_, z=part.z, z_=part.z_))
 
 
 def _all(name: str, size: int, names: Sequence[str]) -> pa.Array:
     """A column with `name`, which is one of `names`, in each row."""
     codes = np.full(size, list(names).index(name), np.int8)
     return pa.DictionaryArray.from_arrays(codes, pa.array(names))
-
-
-def vectors(**columns: Tensor | None) -> dict[str, pa.Array]:
-    """Each (B, D) as a column of fixed-size lists of float32; None gives no column."""
-    return {name: _vector_column(x) for name, x in columns.items() if x is not None}
-
-
-def _vector_column(x: Tensor) -> pa.Array:
-    flat = pa.array(x.detach().float().cpu().numpy().reshape(-1))
-    return pa.FixedSizeListArray.from_arrays(flat, x.shape[1])
-
-
-def _read(path: Path, names: tuple[str, ...]) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Each column as one tensor, filled by row group; splits and transforms become numbers."""
-    with _damage(path):
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            about = json.loads(file.schema_arrow.metadata[b"unlabel"])
-            if missing := set(names) - set(file.schema_arrow.names):
-                raise KeyError(f"no column {min(missing)}")
-            if ALL not in about.get("transforms", [ALL]):
-                raise KeyError(f"no views of {ALL!r} transforms")
-            groups = map(file.metadata.row_group, range(file.num_row_groups))
-            if sum(group.num_rows for group in groups) != file.metadata.num_rows:
-                raise ValueError("rows are missing")
-            names_of = {"split": SPLITS, "transform": about.get("transforms")}
-            columns: dict[str, Tensor] = {}
-            start = 0
-            for group in range(file.num_row_groups):
-                table = file.read_row_group(group)
-                for name in table.column_names:
-                    part = _tensor(table[name].combine_chunks(), names_of.get(name))
-                    _check_finite(part, f"{name} in {path}")
-                    if name not in columns:
-                        shape = (file.metadata.num_rows, *part.shape[1:])
-                        columns[name] = torch.empty(shape, dtype=part.dtype)
-                    columns[name][start : start + len(part)] = part
-                start += len(table)
-        if not columns:
-            raise ValueError("no rows")
-        return columns, about
-
-
-def _damage(path: Path) -> AbstractContextManager[None]:
-    return damage(f"{path} is not a whole features file", "delete it and extract again")
-
-
-def _tensor(column: pa.Array, names: Sequence[str] | None) -> Tensor:
-    if pa.types.is_dictionary(column.type):
-        column = pc.index_in(column.cast(pa.string()), pa.array(names))
-    if pa.types.is_fixed_size_list(column.type):
-        if not column.type.list_size:
-            raise ValueError("features of length 0")
-        return torch.tensor(column.flatten().to_numpy()).view(-1, column.type.list_size)
-    return torch.tensor(column.fill_null(UNLABELLED).to_numpy())
-
-
-def _check_finite(part: Tensor, where: str) -> None:
-    if not part.isfinite().all():
-        raise UserError(
-            f"the features {where} are not all finite: the encoder diverged; "
-            "train it with a lower optimizer.lr"
-        )
 
 
 def _counts(split: Tensor, path: Path) -> list[int]:

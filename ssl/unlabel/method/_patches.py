@@ -11,33 +11,33 @@ from unlabel.method import Method, Settings
 from unlabel.nn.layers import Norm, Prototypes, Teacher, mlp
 
 if TYPE_CHECKING:
-    from unlabel.encoder.vit import ViT
+    from unlabel.encoder._tokens import Tokens
 
 
 class PatchMethod(Method):
     """A method whose encoder must cut images into patches."""
 
-    encoder: "ViT"
+    encoder: "Tokens"
 
     @classmethod
     def needs_patches(cls, settings: Settings) -> bool:
         return True
 
 
-def with_patches(encoder: Encoder, method: str) -> "ViT":
+def with_patches(encoder: Encoder, method: str) -> "Tokens":
     """The encoder, which has patches. Raises `UserError` if it has none."""
     if not encoder.patches:
         name = type(encoder).__name__
         raise UserError(f"{method} needs an encoder with patches, not {name}; set encoder=vit_mini")
-    return cast("ViT", encoder)
+    return cast("Tokens", encoder)
 
 
-def copied(teacher: Teacher) -> "ViT":
+def copied(teacher: Teacher) -> "Tokens":
     """The teacher's copy of an encoder with patches. Call it without gradients."""
-    return cast("ViT", teacher.module)
+    return cast("Tokens", teacher.module)
 
 
-def count_hidden(encoder: "ViT", share: float) -> int:
+def count_hidden(encoder: "Tokens", share: float) -> int:
     """How many patches `method.hidden` hides. Raises `UserError` if that is none or all."""
     patches, hidden = encoder.grid**2, round(encoder.grid**2 * share)
     if not 0 < hidden < patches:
@@ -65,7 +65,7 @@ class TokenScores(nn.Module):
 
     def __init__(
         self,
-        encoder: "ViT",
+        encoder: "Tokens",
         hidden: int,  # M
         width: int,
         dim: int,
@@ -86,6 +86,6 @@ class TokenScores(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor, token: Tensor | None = None) -> Scores:
         see = self.encoder
-        tokens = (see.tokens(x) if token is None else see.masked(x, mask, token))[:, 1:]
-        h, patches = tokens.mean(1), chosen(tokens, mask, self.hidden).flatten(0, 1)
+        tokens = see.tokens(x) if token is None else see.masked(x, mask, token)
+        h, patches = see.pooled(tokens), chosen(tokens[:, 1:], mask, self.hidden).flatten(0, 1)
         return Scores(self.head(h), self.patch_head(patches), h)

@@ -1,6 +1,7 @@
 """An Empirical Study of Training Self-Supervised Vision Transformers. arXiv:2104.02057"""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, cast
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -14,6 +15,9 @@ from unlabel.method._views import compare
 from unlabel.nn.layers import Teacher, cosine, mlp
 from unlabel.nn.losses import RETRIEVAL, info_nce, retrieval
 from unlabel.ranges import Count, Positive, Share
+
+if TYPE_CHECKING:
+    from unlabel.encoder._tokens import Tokens
 
 
 class MoCoV3(Method):
@@ -46,7 +50,7 @@ class MoCoV3(Method):
                     "method.freeze_patches is true, but the encoder has no patches; set it to "
                     "false, or choose encoder=vit_tiny"
                 )
-            encoder.get_submodule("conv_proj").requires_grad_(False)
+            cast("Tokens", encoder).projection().requires_grad_(False)
 
     @classmethod
     def needs_patches(cls, settings: Settings) -> bool:

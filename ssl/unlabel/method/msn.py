@@ -72,7 +72,7 @@ class MSN(PatchMethod):
     def masked(self, x: Tensor) -> Tensor:
         """Features of a random choice of the patches: (B, C, H, W) -> (B, D)."""
         keep = uniform(x, self.patches).argsort(1)[:, : self.seen]
-        return self.encoder.tokens(x, keep)[:, 1:].mean(1)
+        return self.encoder.pooled(self.encoder.tokens(x, keep))
 
     def embed(self, h: Tensor) -> Tensor:
         return self.project(h)

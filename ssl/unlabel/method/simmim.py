@@ -23,7 +23,8 @@ class SimMIM(PatchMethod):
         self.augment = augment
         self.patches, self.hidden = self.encoder.grid**2, count_hidden(self.encoder, hidden)
         self.token = nn.Parameter(torch.randn(encoder.dim) * 0.02)
-        self.paint = nn.Linear(encoder.dim, data.shape[0] * self.encoder.patch**2)
+        channels = len(encoder.mean)  # a grey image may be seen as colour
+        self.paint = nn.Linear(encoder.dim, channels * self.encoder.patch**2)
 
     def step(self, batch: Batch) -> Iterator[Tensor]:
         x = self.augment(batch.x)

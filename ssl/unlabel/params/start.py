@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from unlabel.errors import UserError
+from unlabel.params import own_code
 
 FOLDER = Path("data/weights")  # of the files that `encoder.weights` names without a folder
 CODE = Path("params/encoder")  # of the files that `encoder.file` names: code that may be run
@@ -86,9 +87,19 @@ def digests(settings: Any) -> dict[str, str]:
     return {str(path): digest(path) for path in files(settings)}
 
 
+def is_code(path: Path) -> bool:
+    """Is it a file that `encoder.file` names?"""
+    return path.parent == CODE
+
+
 def digest(path: Path) -> str:
-    """The sha256 of a file of weights or code. Raises `UserError` if it cannot be read."""
+    """The sha256 of a file of weights, or of all code that such a file of one's own imports.
+
+    Raises `UserError` if it cannot be read.
+    """
     try:
+        if is_code(path):
+            return own_code.digest(path)
         with path.open("rb") as file:
             return file_digest(file, "sha256").hexdigest()
     except OSError as error:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from unlabel.errors import UserError
-from unlabel.features.parquet import Features
+from unlabel.features.split import Features
 from unlabel.metric import Metric
 
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator, Mapping
 
 from unlabel.errors import UserError
-from unlabel.features.parquet import Features
+from unlabel.features.split import Features
 from unlabel.metric import find
 from unlabel.params.settings import Settings, build
 from unlabel.probe import Probe

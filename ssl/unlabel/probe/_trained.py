@@ -9,7 +9,7 @@ from torch import Tensor
 from unlabel.data.images import Images
 from unlabel.data.masks import Masks
 from unlabel.encoder import Encoder
-from unlabel.features.parquet import Features
+from unlabel.features.split import Features
 from unlabel.hardware import Hardware
 from unlabel.probe import Probe
 

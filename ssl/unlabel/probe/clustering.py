@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unlabel.features.parquet import Features
+from unlabel.data.images import UNLABELLED
+from unlabel.features.split import Features
 from unlabel.metric import Metric
 from unlabel.nn.clusters import k_means
 from unlabel.probe import Probe
@@ -51,7 +52,8 @@ class Clustering(Probe):
         """`clustering_nmi`, `_ari`, `_accuracy` and `clustering_silhouette`."""
         number = self.clusters
         if features.labelled:
-            number = len(features.train.labelled().label.unique())
+            label = features.train.label
+            number = len(label[label != UNLABELLED].unique())
         x = F.normalize(features.train.some(self.images, seed, "clustering").h, dim=1)
         centroids = self._centroids(x, min(number, len(x)), seed)
         some = F.normalize(features.validation.h[: self.silhouette], dim=1)

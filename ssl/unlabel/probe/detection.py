@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from unlabel.data.images import Images
@@ -11,11 +10,12 @@ from unlabel.data.loader import batches
 from unlabel.data.splits import random_subset
 from unlabel.features.extract import to_shape
 from unlabel.metric import Metric
-from unlabel.nn.nearest import nearest
+from unlabel.nn.nearest import most_similar, units
 from unlabel.probe._trained import EncoderProbe, Trained
 from unlabel.ranges import Count
 
 BATCH = 500
+QUERIES = 256  # compared at a time
 
 
 class Detection(EncoderProbe):
@@ -38,7 +38,7 @@ class Detection(EncoderProbe):
 
     def measure_encoder(self, trained: Trained, seed: int) -> dict[str, float]:
         """`detection_DATASET` for each other dataset."""
-        bank = F.normalize(trained.features.train.h, dim=1)
+        bank = trained.features.train.h
         known = self._distance(trained.features.test.h[: self.images], bank)
         measures = {}
         for name, images in trained.others.items():
@@ -53,10 +53,9 @@ class Detection(EncoderProbe):
         return torch.cat([trained.embed(to_shape(x, shape)) for x in pixels])
 
     def _distance(self, x: Tensor, bank: Tensor) -> Tensor:
-        """To the k-th nearest of unit vectors (N, D), from features (M, D): (M,)."""
-        k = min(self.k, len(bank))
-        parts = F.normalize(x, dim=1).split(256)
-        return torch.cat([1 - nearest(part, bank, k)[0][:, -1] for part in parts])
+        """To the k-th nearest of a bank (N, D), from features (M, D): (M,)."""
+        similarity, _ = most_similar(x, units(bank), min(self.k, len(bank)), QUERIES)
+        return 1 - similarity[:, -1]
 
 
 def auroc(higher: Tensor, lower: Tensor) -> float:

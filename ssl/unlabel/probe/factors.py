@@ -6,10 +6,11 @@ import torch
 from torch import Tensor
 
 from unlabel.data.images import UNLABELLED
-from unlabel.features.parquet import Features, Split
+from unlabel.features.split import Features, Split
 from unlabel.metric import Metric, accuracies
 from unlabel.probe import Probe
-from unlabel.probe.linear import Labelled, axes, measure
+from unlabel.probe._axes import Turned, axes
+from unlabel.probe._regression import Labelled, measure
 from unlabel.ranges import Count, Positive
 from unlabel.seeds import generator
 
@@ -49,8 +50,8 @@ class Factors(Probe):
             return {}
         order = torch.randperm(len(parts[0]), generator=generator(seed, "factors"))
         rows = order[: self.images].to(parts[0].device)
-        turned = axes(parts[0][rows])
-        x = [turned(part) for part in (parts[0][rows], *parts[1:])]
+        turned = axes(parts[0], rows)
+        x = [turned(parts[0], rows), *(turned(part) for part in parts[1:])]
         splits = (features.train.take(rows), features.validation, features.test)
         measures = {}
         for place, (factor, values) in enumerate(features.factors.items()):
@@ -64,8 +65,8 @@ class Factors(Probe):
         return measures
 
 
-def _known(x: Tensor, split: Split, place: int) -> Labelled:
-    """The columns of x (D + 1, N) whose factor is known, and its values."""
+def _known(x: Turned, split: Split, place: int) -> Labelled:
+    """Those whose factor is known, and its values."""
     label = split.factor[:, place]
     known = label != UNLABELLED
-    return (x, label) if known.all() else (x[:, known], label[known])
+    return (x, label) if known.all() else (x.take(known), label[known])

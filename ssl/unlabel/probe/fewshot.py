@@ -8,8 +8,9 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from unlabel.errors import UserError
-from unlabel.features.parquet import Features, Split
+from unlabel.features.split import Features, Split
 from unlabel.metric import Metric, accuracies
+from unlabel.nn.blocks import mean
 from unlabel.probe import Probe
 from unlabel.ranges import Count
 from unlabel.seeds import generator
@@ -39,13 +40,13 @@ class FewShot(Probe):
 
     def measure(self, features: Features, seed: int) -> dict[str, float]:
         """`fewshot_1` of test images, its `fewshot_1_half`, and `validation_fewshot_1`."""
-        mean = features.train.h.double().mean(0).float()
+        centre = mean(features.train.h)
         measures = {}
         for shots in self.shots:
             for prefix, split in (("", features.test), ("validation_", features.validation)):
                 split = split.labelled()
                 draw = generator("fewshot", shots, prefix)
-                accuracy = self._episodes(split, F.normalize(split.h - mean, dim=1), shots, draw)
+                accuracy = self._episodes(split, F.normalize(split.h - centre, dim=1), shots, draw)
                 measures[f"{prefix}fewshot_{shots}"] = accuracy.mean().item()
                 if not prefix:
                     measures[f"fewshot_{shots}_half"] = half_width(accuracy)

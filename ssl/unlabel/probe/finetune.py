@@ -20,7 +20,8 @@ from unlabel.method.supervised import Supervised
 from unlabel.metric import Metric, accuracies
 from unlabel.nn.folding import fold_batch_norm
 from unlabel.probe import percent
-from unlabel.probe.linear import axes, choose
+from unlabel.probe._axes import axes
+from unlabel.probe._regression import choose
 from unlabel.progress import Progress
 from unlabel.ranges import Count, Natural, NonNegative, Positive, PositiveShare
 from unlabel.seeds import derive

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from unlabel.data.images import UNLABELLED
-from unlabel.features.parquet import ALL, Features, Split
+from unlabel.features.split import ALL, Features, Split
 from unlabel.metric import Metric
 from unlabel.nn.losses import cosine_similarities
 from unlabel.probe import Probe

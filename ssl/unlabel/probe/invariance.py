@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unlabel.features.parquet import ALL, Features
+from unlabel.features.split import ALL, Features
 from unlabel.metric import Metric
 from unlabel.probe import Probe
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from torch import Tensor
 
-from unlabel.features.parquet import Features
+from unlabel.features.split import Features
 from unlabel.metric import Metric, accuracies
 from unlabel.nn.nearest import vote
 from unlabel.probe import Probe, balanced, balanced_accuracy
@@ -23,9 +23,8 @@ class KNN(Probe):
 
     def measure(self, features: Features, seed: int) -> dict[str, float]:
         """`knn`, `validation_knn`, and `balanced_knn`, the mean over classes; on h."""
-        bank, validation, test = (
-            part.labelled() for part in (features.train, features.validation, features.test)
-        )
+        bank = features.train
+        validation, test = features.validation.labelled(), features.test.labelled()
         right = vote(bank.h, bank.label, test.h, self.k, self.temperature) == test.label
         return {
             "validation_knn": self.accuracy(bank.h, bank.label, validation.h, validation.label),
@@ -34,6 +33,9 @@ class KNN(Probe):
         }
 
     def accuracy(self, bank: Tensor, label: Tensor, query: Tensor, truth: Tensor) -> float:
-        """Features (N, D), their labels (N,), queries (M, D), their labels (M,) -> a share."""
+        """Features (N, D), labels (N,), queries (M, D), their labels (M,) -> a share.
+
+        Features with the label -1 have no vote.
+        """
         votes = vote(bank, label, query, self.k, self.temperature)
         return (votes == truth).double().mean().item()

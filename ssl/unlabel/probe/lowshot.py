@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from unlabel.data.images import UNLABELLED
 from unlabel.data.labels import stratified
 from unlabel.errors import UserError
-from unlabel.features.parquet import Features
+from unlabel.features.split import Features
 from unlabel.metric import Metric, accuracies
 from unlabel.probe import Probe, percent
-from unlabel.probe.linear import accuracy, axes, choose
+from unlabel.probe._axes import axes
+from unlabel.probe._regression import accuracy, choose
 from unlabel.ranges import Count, Positive, PositiveShare
 from unlabel.seeds import derive
 
@@ -59,7 +60,7 @@ class LowShot(Probe):
             chosen, tested = [], []
             for draw in range(self.draws):
                 index = stratified(label, share, derive(seed, "draw", draw)).to(label.device)
-                few, truth = (x[:, index], label[index]), (x_validation, validation.label)
+                few, truth = (x.take(index), label[index]), (x_validation, validation.label)
                 best = choose(*few, *truth, classes, self.l2, self.tolerance)
                 chosen.append(best.accuracy)
                 tested.append(accuracy(best.weight, x_test, test.label))

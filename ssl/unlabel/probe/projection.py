@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from unlabel.features.parquet import Features
+from unlabel.features.split import Features
 from unlabel.metric import Metric, accuracies
 from unlabel.probe import Probe
 from unlabel.probe.factors import Factors
@@ -38,13 +38,15 @@ class Projection(Probe):
 
         A method without a projector has nothing to measure.
         """
+        features = replace(features, train=features.projected())
         z = [each.z for each in (features.train, features.validation, features.test)]
         parts = [each for each in z if each is not None]
         if len(parts) < 3:
             return {}
         measures = self.factors.of(features, parts, "linear_z", seed)
         if features.labelled:
-            train = features.train.labelled().some(self.images, seed, "projection")
+            train, rows = features.train, features.train.labelled_rows()
+            train = train.some(self.images, seed, "projection", rows)
             few = replace(features, train=train)
             for name in ("h", "z"):
                 vectors = [getattr(each, name) for each in (few.train, few.validation, few.test)]

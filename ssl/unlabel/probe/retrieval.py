@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unlabel.features.parquet import Features, Split
+from unlabel.data.images import UNLABELLED
+from unlabel.features.split import Features, Split
 from unlabel.metric import Metric, accuracies
 from unlabel.probe import Probe
 from unlabel.ranges import Count
@@ -35,10 +36,10 @@ class Retrieval(Probe):
 
     def measure(self, features: Features, seed: int) -> dict[str, float]:
         """`retrieval_map` and `retrieval_recall_K`, and the same with `validation_`."""
-        bank = shuffled(features.train.labelled(), self.images, seed)
+        bank = shuffled(features.train, self.images, seed)
         measures = {}
         for name, split in (("", features.test), ("validation_", features.validation)):
-            query = shuffled(split.labelled(), self.queries, seed)
+            query = shuffled(split, self.queries, seed)
             precision, recall = search(query, bank, self.recall)
             measures[f"{name}retrieval_map"] = precision
             for k, value in zip(self.recall, recall, strict=True):
@@ -47,9 +48,10 @@ class Retrieval(Probe):
 
 
 def shuffled(split: Split, images: int, seed: int) -> Split:
-    """Some images in random order, so that equal features say nothing about the class."""
-    order = torch.randperm(len(split.id), generator=generator(seed, "retrieval"))
-    return split.take(order[:images].to(split.id.device))
+    """Some labelled images in random order, so that equal features say nothing about the class."""
+    rows = (split.label != UNLABELLED).nonzero().flatten()
+    order = torch.randperm(len(rows), generator=generator(seed, "retrieval"))
+    return split.take(rows[order[:images].to(rows.device)])
 
 
 def search(query: Split, bank: Split, recall: Sequence[int]) -> tuple[float, list[float]]:

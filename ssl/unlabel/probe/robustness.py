@@ -9,12 +9,14 @@ from torch import Tensor
 from unlabel.data.images import UNLABELLED, Images
 from unlabel.data.loader import batches
 from unlabel.data.splits import random_subset
-from unlabel.features.parquet import Features
+from unlabel.features.split import Features
 from unlabel.metric import Metric
+from unlabel.probe._axes import axes
 from unlabel.probe._corruptions import CORRUPTIONS, corrupted
+from unlabel.probe._regression import choose, guesses
 from unlabel.probe._trained import EncoderProbe, Trained
 from unlabel.probe.knn import KNN, vote
-from unlabel.probe.linear import Linear, axes, choose
+from unlabel.probe.linear import Linear
 from unlabel.progress import Progress
 from unlabel.ranges import Count
 from unlabel.seeds import generator
@@ -76,7 +78,8 @@ class Robustness(EncoderProbe):
 
     def _classifiers(self, features: Features, seed: int) -> dict:
         """What makes classes (N,) of features (N, D), fitted to clean ones."""
-        train = features.train.labelled().some(self.train, seed, "robustness")
+        train = features.train
+        train = train.some(self.train, seed, "robustness", train.labelled_rows())
         validation = features.validation.labelled()
         turned = axes(train.h)
         known, chosen = (turned(train.h), train.label), (turned(validation.h), validation.label)
@@ -84,7 +87,7 @@ class Robustness(EncoderProbe):
         weight = choose(*known, *chosen, classes, linear.l2, linear.tolerance).weight
         bank = (train.h, train.label)
         return {
-            "linear": lambda h: (weight @ turned(h)).argmax(0),
+            "linear": lambda h: guesses(weight, turned(h)),
             "knn": lambda h: vote(*bank, h, self.knn.k, self.knn.temperature),
         }
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from unlabel.features.parquet import ALL, Features
+from unlabel.features.split import ALL, Features
 from unlabel.metric import Metric
 from unlabel.nn import spectrum
 from unlabel.probe import Probe

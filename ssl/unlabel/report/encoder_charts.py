@@ -17,8 +17,8 @@ from unlabel.data import images
 from unlabel.data.images import UNLABELLED, Images
 from unlabel.data.png import png
 from unlabel.features import parquet
-from unlabel.features.parquet import ALL, Features, Split
-from unlabel.nn.nearest import nearest, vote
+from unlabel.features.split import ALL, Features, Split, Views
+from unlabel.nn.nearest import most_similar, units, vote
 from unlabel.probe.invariance import similarities
 from unlabel.report import chart, sections
 from unlabel.report.chart import BLUE, GREY, Chart
@@ -68,11 +68,11 @@ def build(comparison: Comparison, arm: Arm, prepared: Path) -> EncoderCharts:
         images.read(folder / f"{split}.arrow") for split in ("train", "test")
     )
     shown = data.preprocessing.get("shown")
-    alike = [_similarities("after training" if arm.trained else "untrained", *_views(found))]
+    alike = [_similarities("after training" if arm.trained else "untrained", *_views(found.views))]
     untrained = comparison.baseline(arm)
     if untrained is not None:
         folder = untrained.results[0].folder
-        before = parquet.read(folder / "features.parquet", folder / "views.parquet")
+        before = parquet.read_views(folder / "views.parquet")
         alike.append(_similarities("untrained", *_views(before)))
     return EncoderCharts(
         result.seed,
@@ -84,8 +84,8 @@ def build(comparison: Comparison, arm: Arm, prepared: Path) -> EncoderCharts:
     )
 
 
-def _views(found: Features) -> tuple[Tensor, Tensor]:
-    return found.views[ALL].h, found.views[ALL].h_
+def _views(found: Mapping[str, Views]) -> tuple[Tensor, Tensor]:
+    return found[ALL].h, found[ALL].h_
 
 
 def _map(found: Features) -> Chart | None:
@@ -127,8 +127,7 @@ def _neighbours(
 ) -> tuple[tuple[Picture, tuple[Neighbour, ...]], ...]:
     """Test images, one of each class, each with the training images nearest in feature space."""
     queries = _one_of_each(found.test)
-    bank = F.normalize(found.train.h, dim=1)
-    _, rows = nearest(F.normalize(found.test.h[queries], dim=1), bank, min(NEIGHBOURS, len(bank)))
+    _, rows = most_similar(found.test.h[queries], units(found.train.h), NEIGHBOURS, QUERIES)
     train_row, test_row = (_rows(each.id) for each in (train, test))
 
     def draw(part: Split, at: int, split: Images, row: Mapping[int, int]) -> tuple[Picture, int]:
@@ -161,7 +160,7 @@ def _rows(ids: Tensor) -> dict[int, int]:
 
 def _confusion(found: Features) -> Confusion:
     """The confusion matrix of a kNN classifier, with the vote of the kNN probe."""
-    bank, test = found.train.labelled(), found.test.labelled().take(slice(CLASSIFIED))
+    bank, test = found.train, found.test.labelled().take(slice(CLASSIFIED))
     votes = vote(bank.h, bank.label, test.h, K, TEMPERATURE)
     count = len(found.classes)
     table = torch.bincount(test.label * count + votes, minlength=count**2).view(count, count)

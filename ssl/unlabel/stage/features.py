@@ -8,7 +8,7 @@ from unlabel.data.images import UNLABELLED, Data
 from unlabel.data.splits import random_subset, read_splits
 from unlabel.features import parquet
 from unlabel.features.extract import Extraction, extract, extract_views, load_method
-from unlabel.features.parquet import SPLITS
+from unlabel.features.split import ALL, SPLITS
 from unlabel.hardware import Hardware
 from unlabel.params.settings import build, load
 from unlabel.progress import Progress
@@ -56,10 +56,12 @@ def run(
         for name, split in zip(SPLITS, splits, strict=True)
         for part in extract(model, split, extraction.batch, hardware, progress)
     )
-    parquet.write(out, parts, data.classes, data.factors, labels)
+    kept = random_subset(splits[0], extraction.projected)
+    projected = None if kept is splits[0] else kept.id.sort().values
+    parquet.write(out, parts, data.classes, data.factors, labels, projected)
     progress.close()
     pairs = extract_views(model, splits[1], extraction, hardware)
-    parquet.write_views(views, pairs, [parquet.ALL, *extraction.transforms.transforms])
+    parquet.write_views(views, pairs, [ALL, *extraction.transforms.transforms])
 
 
 def _fitting(extraction: Extraction, data: Data) -> Extraction:

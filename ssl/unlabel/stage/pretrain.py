@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import torch
 import yaml
+from torch.optim import Optimizer
 
 from unlabel import encoder, files, weights
 from unlabel.analysis.collapse import ADVICE, collapse
@@ -84,7 +85,7 @@ def run(
     settings = load(params)
     training: Training = build(settings["training"], "training")
     code = fingerprint("unlabel.stage.pretrain", *targets(settings))
-    identity = {"settings": settings, "code": code, "torch": torch.__version__}
+    identity = {"settings": settings, "code": code, "torch": str(torch.__version__)}
     if files_read := start.digests(settings):
         identity |= {"files": files_read}
     if not launch.launched():
@@ -166,8 +167,8 @@ def _run(
     weights.write(out / "method.safetensors", rest, {"method": settings["method"], **made})
     files.write_table(out / "log.parquet", log.rows)
     pictures.draw(out / "pictures.parquet", method, chosen, hardware, settings["seed"])
-    about = {**identity, **_about(method, log, chosen, training, hardware, seconds)}
-    del about["settings"]  # these are in params.yaml
+    made_by = _without_settings(identity)  # these are in params.yaml
+    about = {**made_by, **_about(method, log, chosen, training, hardware, seconds)}
     about |= {"fitted": changes} if changes else {}
     files.write_json(out / "run.json", about)
 
@@ -244,20 +245,14 @@ def _train(
     steps = training.steps(len(chosen.id)) if players else 0
     log = Log(method, chosen, steps, training.epochs, hardware, accuracy if players else None)
     path = folder / "state.safetensors"
-    start, before = 0, 0.0
-    if path.exists():
-        about = checkpoint.load(path, method, optimizers, identity)
-        start, before = about["step"], about["seconds"]
-        log.resume(about)
-        print(f"{settings['run']}: going on after step {start} of {steps}", file=sys.stderr)
-    else:
-        log.start()
+    start, before = _resumed(path, method, optimizers, identity, log)
     terminated = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: terminated.set())
     progress = Progress(settings["run"], steps * training.batch, start * training.batch)
     followers = Followers(settings["run"], folder, log, progress)
     if launch.leader() and players:
-        followers.open(seen.loggers, seen.logs, settings)
+        # A logger may show another code or torch as another run.
+        followers.open(seen.loggers, seen.logs, settings | _without_settings(identity))
         followers.tell(start)
     began = saved = time.monotonic()
     wait = SECONDS
@@ -287,3 +282,28 @@ def _train(
     if players and (why := collapse(log.rows[-1])):
         print(f"{settings['run']} collapsed: {why}. {ADVICE}", file=sys.stderr)
     return log, before + time.monotonic() - began
+
+
+def _without_settings(identity: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in identity.items() if key != "settings"}
+
+
+def _resumed(
+    path: Path,
+    method: Method,
+    optimizers: Sequence[Optimizer],
+    identity: dict[str, Any],
+    log: Log,
+) -> tuple[int, float]:
+    """Take up the state in a file, or start the log -> the steps done, and the seconds they took.
+
+    Raises `UserError` if the state is damaged, or another run's.
+    """
+    if not path.exists():
+        log.start()
+        return 0, 0.0
+    about = checkpoint.load(path, method, optimizers, identity)
+    log.resume(about)
+    run = identity["settings"]["run"]
+    print(f"{run}: going on after step {about['step']} of {log.steps}", file=sys.stderr)
+    return about["step"], about["seconds"]

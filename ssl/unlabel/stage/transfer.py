@@ -11,7 +11,7 @@ from unlabel.data.loader import batches
 from unlabel.data.splits import random_subset, read_splits
 from unlabel.encoder import Encoder
 from unlabel.features.extract import Transfer, to_shape
-from unlabel.features.parquet import Features, Split
+from unlabel.features.split import Features, Split
 from unlabel.hardware import Hardware
 from unlabel.nn.folding import fold_batch_norm
 from unlabel.params.settings import build, load
@@ -62,10 +62,14 @@ def run(params: Path, encoder: Path, train: Path, validation: Path, test: Path, 
 @torch.no_grad()
 def extract(encoder: Encoder, images: Images, hardware: Hardware, progress: Progress) -> Split:
     """The features of all `images`, on the device."""
-    parts = []
+    found, start = torch.empty(0), 0
     for part in batches(images, BATCH, hardware.workers):
         x = to_shape(hardware.pixels(part.image), encoder.data.shape)
         with hardware.autocast():
-            parts.append(encoder(x).float())
-        progress.advance(len(part.id))
-    return Split(images.id, images.label, images.factor, torch.cat(parts)).to(hardware.device)
+            h = encoder(x).float()
+        if not start:  # joining parts at the end would take the memory of all of them twice
+            found = h.new_empty(len(images.id), h.shape[1])
+        found[start : start + len(h)] = h
+        start += len(h)
+        progress.advance(len(h))
+    return Split(images.id, images.label, images.factor, found).to(hardware.device)

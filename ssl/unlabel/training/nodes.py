@@ -91,6 +91,6 @@ def _explain(status: int, told: Path, nodes: int) -> None:
     if status in (128 + signal.SIGTERM, -signal.SIGTERM):
         raise SystemExit(128 + signal.SIGTERM)  # they were asked to stop, and have said so
     raise UserError(
-        f"srun could not run this on {nodes} machines, or one of them failed (its exit status is "
-        f"{status}, its words are above); start again to go on from the last state that was saved"
+        f"srun ended with status {status} on {nodes} machines: it could not start there, or one of "
+        "them failed, and the lines above say why; start again to go on from the last saved state"
     )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from unlabel.data.expected import Expected
+from unlabel.data.images import Data
 from unlabel.encoder import Encoder
 from unlabel.errors import UserError
 from unlabel.method import Method
@@ -21,14 +22,19 @@ def check(settings: Mapping[str, Any], known: Expected) -> None:
     recipe = arguments(settings["method"], method)
     if method.needs_weights and "start" not in settings:
         raise UserError("imported has nothing to import; name weights, as encoder.weights=FILE")
-    if method.needs_patches(recipe) and not encoder.patches:
+    network = arguments(settings["encoder"], encoder)
+    if method.needs_patches(recipe) and (other := encoder.without_patches(network, known.size)):
         name = method.__module__.rpartition(".")[2]
-        raise UserError(
-            f"{name} needs an encoder with patches, not {encoder.__name__}; set encoder=vit_mini"
-        )
+        raise UserError(f"{name} needs an encoder with patches, not {other}; set encoder=vit_mini")
     if known.size is not None:
-        seen = method.inputs(recipe, known.size)
-        encoder.check(arguments(settings["encoder"], encoder), known.size, seen)
+        encoder.check(network, known.size, method.inputs(recipe, known.size))
+
+
+def dim(settings: Mapping[str, Any]) -> int:
+    """The length of the features of a run's encoder."""
+    data = Data("", (3, 64, 64), (0.5,) * 3, (0.5,) * 3, (), 0, "", {})
+    encoder: Encoder = build(settings["encoder"], "encoder", data=data)
+    return encoder.dim
 
 
 def changes(settings: Mapping[str, Any], known: Expected) -> dict[str, list[Any]]:

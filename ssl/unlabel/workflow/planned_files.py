@@ -1,6 +1,7 @@
 """The files of weights and code that planned runs are made from."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -37,16 +38,18 @@ def unchanged(entries: Mapping[str, Mapping[str, Mapping[str, Any]]], cache: Pat
     known = dict[str, str]()
     for stages in entries.values():
         known |= stages.get("pretrain", {}).get("files", {})
-    return all(
-        not (path := Path(name)).exists() or _digest(path, cache) == before
-        for name, before in known.items()
-    )
+    with suppress(UserError):  # code that cannot be read has changed
+        return all(
+            not (path := Path(name)).exists() or _digest(path, cache) == before
+            for name, before in known.items()
+        )
+    return False
 
 
 def _digest(path: Path, cache: Path) -> str:
-    """The sha256 of a file, which is read again only if its size or a time of it has changed."""
-    if not path.exists():
-        return start.digest(path)  # says so
+    """The sha256 of a file. Weights are read again only if their size or a time has changed."""
+    if start.is_code(path) or not path.exists():
+        return start.digest(path)  # of all that is imported, or says that there is no such file
     about = path.stat()
     state = f"{path.absolute()} {about.st_size} {about.st_mtime_ns} {about.st_ctime_ns}"
     kept = cache / f"weights-{sha256(state.encode()).hexdigest()[:16]}"

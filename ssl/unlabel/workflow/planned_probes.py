@@ -70,7 +70,8 @@ class PlannedProbes:
 
     def _needs(self, run: Run, name: str) -> dict[str, Any]:
         """What a run's probe needs, as `Probe` says; kept in the plan."""
-        key = f"probe {run.budget}/{run.method}/{run.variant}/{name}"
+        origin = self.runs.origin(run.dataset)  # a recipe may refer to the dataset's
+        key = f"probe {run.budget}/{origin}/{run.method}/{run.variant}/{name}"
         if key not in self.entries:
             recipe = self.runs.settings(run)[MEASURE][name]
             probe = build(recipe, f"{MEASURE}.{name}")  # loads torch; a kept plan does not

@@ -152,6 +152,8 @@ class PlannedRuns:
             stages["pretrain"]["files"] = files
         if weights := start.of_runs(settings):
             stages["pretrain"]["weights"] = weights
+        for stage in ("features", "transfer"):
+            stages[stage]["images"] = settings[stage]["images"]
         # a method without a loss has nothing to train
         stages["pretrain"]["placement"] = settings[compose.UNSEEN]
         trains = bool(target(settings["method"], "method").logs)

@@ -9,6 +9,7 @@ from typing import Any
 from unlabel.errors import UserError
 from unlabel.run import Run
 from unlabel.workflow import forecast
+from unlabel.workflow.memory import Memory
 from unlabel.workflow.plan import Plan, run_of
 
 SHORTEST, LONGEST = 30, 24 * 60  # minutes that a training asks for
@@ -79,6 +80,11 @@ class Requests:
             return None if nodes == 1 else nodes if value is None else value
 
         return needed
+
+    @property
+    def memory(self) -> Memory:
+        """The memory of jobs that hold features."""
+        return Memory(self.plan)
 
     def training_minutes(self, **known: str) -> Callable[[Any, int], int]:
         """The time of a training, doubled for each new attempt, which continues the last one."""

@@ -1,8 +1,9 @@
-"""What Python loads first where this folder is on PYTHONPATH: the process only stands for a fork.
+"""Lets a fork do the work of `python -m snakemake` and `python -m unlabel` in tests.
 
-`python -m snakemake` and `python -m unlabel` would take seconds to load their libraries. So they
-ask the tests' server (`support/forks.py`) for a fork, pass on signals, and end as it ends; it ends
-when they do. A stage asks the server of its own workflow, if that has one, as it always does.
+Python loads this file first if its folder is on PYTHONPATH. The two programs would take seconds to
+load their libraries. So their process asks the tests' server (`support/forks.py`) for a fork, which
+has loaded them. It passes signals on, and exits with the fork's status. If the process is killed,
+the fork ends too. A stage in a workflow asks that workflow's own server, as it does outside tests.
 """
 
 import os

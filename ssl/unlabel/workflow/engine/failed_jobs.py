@@ -18,6 +18,8 @@ class Failures(logging.Handler):
 
         super().__init__()
         self.workflow, self.any = workflow, False
+        logs = {Path(log) for job in workflow.dag.needrun_jobs() for log in job.log}
+        self.old = {log: state for log in logs if (state := _state(log))}
         for handler in [each for each in logger.handlers if isinstance(each, Failures)]:
             logger.removeHandler(handler)  # of an earlier call in the same Python
         logger.addHandler(self)
@@ -38,19 +40,28 @@ class Failures(logging.Handler):
         found: dict[Run, str] = {}
         of_runs = filter(_about_a_run, left)
         for job in sorted(of_runs, key=lambda job: order[job.rule.name]):
-            run, why = Run.of(str(job.output[0])), _reason(job)
+            run, why = Run.of(str(job.output[0])), self._reason(job)
             found[run] = found.get(run) or why
         return {run: why or "it is not finished" for run, why in found.items()}
+
+    def _reason(self, job: Any) -> str:
+        """What a failed job said last; empty if it said nothing, or has not begun this time."""
+        for log in map(Path, job.log):
+            if _state(log) in (None, self.old.get(log)):
+                continue
+            lines = log.read_text(errors="replace").splitlines()
+            if said := [line for line in lines if line.startswith(SENTENCE)]:
+                return said[-1].removeprefix(SENTENCE)
+        return ""
 
 
 def _about_a_run(job: Any) -> bool:
     return bool(job.output) and str(job.output[0]).startswith("data/runs/")
 
 
-def _reason(job: Any) -> str:
-    """What a failed job said last; empty if it has not begun, or said nothing."""
-    for log in map(Path, job.log):
-        lines = log.read_text(errors="replace").splitlines() if log.is_file() else []
-        if said := [line for line in lines if line.startswith(SENTENCE)]:
-            return said[-1].removeprefix(SENTENCE)
-    return ""
+def _state(log: Path) -> tuple[int, int, int] | None:
+    """What differs between two logs of the same name; None if there is no such file."""
+    if not log.is_file():
+        return None
+    about = log.stat()
+    return about.st_ino, about.st_mtime_ns, about.st_size
