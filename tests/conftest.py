@@ -41,11 +41,11 @@ def pytest_xdist_auto_num_workers() -> int:
 # The files that take the longest, as one worker runs the tests of a file, which share what is made
 # for them. They come first, so that none is left when all else is done.
 LONG = (
-    *("workflow/test_slurm", "workflow/test_dvc", "workflow/test_workflow", "method/test_methods"),
-    *("nn/test_distributed", "faults/test_faults", "workflow/test_determinism"),
-    *("workflow/test_hostile", "stage/test_export", "workflow/test_study_in_looks"),
-    *("dataset/test_folder", "workflow/test_current", "dataset/test_published"),
-    *("workflow/test_looks", "report/test_report", "workflow/test_image_fit"),
+    *("workflow/test_slurm", "workflow/test_dvc", "faults/test_faults", "workflow/test_workflow"),
+    *("nn/test_distributed", "method/test_methods", "stage/test_export", "workflow/test_current"),
+    *("workflow/test_study_in_looks", "dataset/test_published", "dataset/test_folder"),
+    *("workflow/test_determinism", "workflow/test_looks", "report/test_report"),
+    *("workflow/test_hostile", "data/test_streaming", "nn/test_gradient_cache"),
 )
 
 

@@ -27,7 +27,7 @@ free_port() { # the first of six ports that nobody listens on, so that clusters 
 }
 
 start() {
-    local host user port accounting
+    local host user port accounting srun
     host=$(hostname -s) user=$(id -un)
     port=$(free_port) # and the five after it
     accounting=none
@@ -36,8 +36,10 @@ start() {
     for device in /dev/null /dev/zero; do # slurmd takes a character device for a GPU
         echo "NodeName=gpu[1-2] Name=gpu Flags=nvidia_gpu_env File=$device"
     done >"$folder/gres.conf"
-    # The plugin's step drops SLURM_CONF before it calls srun.
-    printf '#!/bin/sh\nSLURM_CONF=%s exec %s "$@"\n' "$SLURM_CONF" "$(command -v srun)" >"$folder/bin/srun"
+    # The plugin's step drops SLURM_CONF before it calls srun. The last one in PATH is Slurm's own, and
+    # not that of another cluster of these tests.
+    srun=$(type -ap srun | tail -n 1)
+    printf '#!/bin/sh\nSLURM_CONF=%s exec %s "$@"\n' "$SLURM_CONF" "$srun" >"$folder/bin/srun"
     chmod +x "$folder/bin/srun"
     cat >"$SLURM_CONF" <<CONF
 ClusterName=test
