@@ -127,7 +127,7 @@ def test_the_nearest_images_are_drawn(datasets: dict[str, Path]) -> None:
         train, test = (images.read(data / f"{name}.arrow")[0] for name in ("train", "test"))
         parts = [Split(e.id, e.label, e.factor, e.pixels.flatten(1).float()) for e in (train, test)]
         found = Features(*parts, parts[1], {}, tuple("0123456789"), {})
-        drawn.append(encoder_charts._neighbours(found, train, test))
+        drawn.append(encoder_charts._neighbours(found, train, test, None))
     assert drawn[0] == drawn[1]
 
 

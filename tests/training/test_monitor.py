@@ -101,7 +101,9 @@ def test_measuring_leaves_the_generator_the_modes_and_the_statistics_alone(digit
 
 
 def test_the_accuracy_is_that_of_a_weighted_vote(digits, hardware):
-    measured = Accuracy(digits.take(slice(400)), digits.take(slice(400, 500)), Monitor(1), hardware)
+    measured = Accuracy(
+        digits.take(slice(400)), digits.take(slice(400, 500)), Monitor(1, 400, 400), hardware
+    )
     found = measured(nn.Flatten())
     other = KNeighborsClassifier(20, metric="cosine", weights=lambda d: math.e ** ((1 - d) / 0.07))
     other.fit(measured.bank.image.flatten(1) / 255, measured.bank.label)

@@ -24,8 +24,8 @@ class Monitor:
     """What is seen of a training while it runs. The bits of the encoder do not depend on it."""
 
     every: Count | None = None  # epochs from one kNN accuracy to the next; null: none
-    bank: Count = 500  # labelled training images that vote
-    queries: Count = 500  # validation images that they are asked about
+    bank: Count = 250  # labelled training images that vote
+    queries: Count = 300  # validation images that they are asked about
     loggers: Sequence[str] = ()  # programs that get the log as it grows: unlabel.training.loggers
 
 
