@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from support.large_sets import hub, hugging_face_table, saved, saved_splits
+from support.large_sets import check_same, hub, hugging_face_table, saved, saved_splits
 from support.pixels import picture
 from unlabel.data import encoded_column
 from unlabel.data.encoded_column import EncodedColumn
@@ -69,11 +69,7 @@ def test_saved_parquet_and_a_table_are_the_same_dataset(tmp_path: Path, splits: 
         Table(path=str(arrow), size=8, image="img", label="kind", id="name").load(Path()),
     ]
     for other in others:
-        for one, same in ((first.train, other.train), (first.test, other.test)):
-            assert one.id.equal(same.id)
-            assert one.image.equal(same.image)
-            assert one.label.equal(same.label)
-        assert other.sha256 == first.sha256
+        check_same(first, other)
 
 
 def test_one_saved_dataset_without_splits_or_labels(tmp_path: Path) -> None:

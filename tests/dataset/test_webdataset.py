@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from support.large_sets import Files, samples, tar
+from support.large_sets import Files, check_same, samples, tar
 from support.pixels import picture
 from unlabel.data.braces import expanded
 from unlabel.dataset import Raw
@@ -64,11 +64,7 @@ def test_shards_and_a_table_of_the_same_images_are_the_same_dataset(shards: Path
     }
     pq.write_table(pa.table(columns), shards.parent / "t.parquet")
     same = Table(path=str(shards.parent / "t.parquet"), id="name", size=8).load(Path())
-    for one, other in ((raw.train, same.train), (raw.test, same.test)):
-        assert one.id.equal(other.id)
-        assert one.image.equal(other.image)
-        assert one.label.equal(other.label)
-    assert raw.sha256 == same.sha256
+    check_same(raw, same)
 
 
 def test_braces_name_shards(shards: Path) -> None:

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from support.pixels import picture
+from unlabel.dataset import Raw
 
 Files = Mapping[str, bytes | str]
 
@@ -95,3 +96,12 @@ def hub(folder: Path, **files: pa.Table) -> Path:
             table, folder / f"data/{split}-{int(number):05}-of-00002.parquet", row_group_size=3
         )
     return folder
+
+
+def check_same(one: Raw, other: Raw) -> None:
+    """Two ways to read a set find the same images and labels, in the same order."""
+    for first, second in ((one.train, other.train), (one.test, other.test)):
+        assert first.id.equal(second.id)
+        assert first.image.equal(second.image)
+        assert first.label.equal(second.label)
+    assert one.sha256 == other.sha256
