@@ -61,16 +61,21 @@ def run(
     with torch.no_grad(), hardware.autocast():
         h = encoder(hardware.pixels(x)).float().cpu()
     found = neighbours.find(features, h, number)
+    print(_table(query, found))
+    if picture is not None:
+        cells = _cells(query, found, about, how.shape[0])
+        contact_sheet.draw(picture, cells, encoder.data.preprocessing.get("shown"))
+
+
+def _table(query: list[Path], found: list[list[Neighbour]]) -> str:
+    """A line for each neighbour of each query."""
     rows = [
         (printable(str(asked)), printable(str(each.name)), f"{each.similarity:.3f}")
         for asked, near in zip(query, found, strict=True)
         for each in near
     ]
     head = ("query", "neighbour", "cosine")
-    print(aligned([list(column) for column in zip(head, *rows, strict=True)], left=2))
-    if picture is not None:
-        cells = _cells(query, found, about, how.shape[0])
-        contact_sheet.draw(picture, cells, encoder.data.preprocessing.get("shown"))
+    return aligned([list(column) for column in zip(head, *rows, strict=True)], left=2)
 
 
 def _pixels(path: Path, how: Preprocessing) -> Tensor:

@@ -47,12 +47,12 @@ def run(
             raise UserError(f"{reports}/statements.json judges {lost[0]}, which is not in study/")
         of = [made[name] for name in judged]
         copies |= _copies(reports / "statements", "statements", of, (".csv", ".md"))
-        verdicts = {f"verdict/{name}.json": files.as_json(each) for name, each in judged.items()}
-        copies |= verdicts
-        for old in {*(out / "verdict").glob("*.json")} - {out / path for path in verdicts}:
-            old.unlink()
+        copies |= {f"verdict/{name}.json": files.as_json(each) for name, each in judged.items()}
     for path, text in copies.items():  # all were read before the first is written
         files.write_text(out / path, text)
+    if "statements.md" in copies:  # a study that is judged no longer has no verdict
+        for old in {*(out / "verdict").glob("*.json")} - {out / path for path in copies}:
+            old.unlink()
     print(f"{len(copies)} files in {out}; now commit them to git", file=sys.stderr)
 
 

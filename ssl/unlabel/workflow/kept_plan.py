@@ -15,7 +15,7 @@ States = dict[Path, tuple[int, int, int, int]]  # which file has a name, its siz
 
 @dataclass(frozen=True)
 class KeptPlan:
-    """A file that is named by what a plan is made from, which the plan has not read yet."""
+    """The file of a plan, named by its recipes and code before the plan reads them."""
 
     params: Path
     path: Path
