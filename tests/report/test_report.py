@@ -126,6 +126,14 @@ def test_page_has_the_leaderboard(page: Page):
     assert "uses labels" in next(e for e in page.all("h4") if "supervised" in e["text"])["text"]
 
 
+def test_page_says_how_many_settings_of_a_method_were_tried(study: Study):
+    study.brief["methods"]["simclr"] |= {"tried": 5}
+    page = Page(study.report())
+    assert "settings tried" in [e["text"] for e in page.all("button")]
+    rows = page.rows()
+    assert (rows["simclr"][-5], rows["rotation"][-5]) == ("5", "–")
+
+
 def test_page_counts_the_images_and_says_what_was_left_out(page: Page, study: Study):
     assert [each["text"].strip() for each in page.all("li")][: len(SAID)] == list(SAID)
     rows = [each["text"].split() for each in page.all("tr")]

@@ -146,6 +146,13 @@ def test_a_frozen_study_says_what_its_metrics_mean(params, plan):
     assert found.methods["random"].family == "reference"
 
 
+def test_a_frozen_study_says_how_many_settings_were_tried_at_its_budget(plan):
+    asked = study.Study("T", "Q?", ["digits"], [0], "linear", methods=["simclr", "random"])
+    for budget, tried in (("quick", 5), ("tiny", None)):
+        found = frozen_study.read(Path(plan.report(asked, budget)["settings"])).methods
+        assert (found["simclr"].tried, found["random"].tried) == (tried, None)
+
+
 def test_what_a_method_is_about_may_come_from_another_recipe(params, plan):
     (params / "method/mine.yaml").write_text(
         "# @package _global_\ndefaults:\n  - simclr\nabout:\n  title: Mine\n"

@@ -56,6 +56,7 @@ class MethodSummary:
     negatives: str = ""
     momentum_encoder: bool = False
     pictures: str = ""  # what to know of those that it shows
+    tried: int | None = None  # how many of its settings were compared to choose the recipe's
 
     @property
     def sentence(self) -> str:

@@ -138,6 +138,8 @@ def _columns(comparison: Comparison, metric: str) -> list[Column]:
             columns.append(_measured(group, title, comparison.describe(name)))
         if name == metric:
             columns.append(_gain(comparison, metric, group))
+    if any(arm.about.tried for arm in comparison.arms):
+        columns.append(TRIED)
     return [*columns, *COST]
 
 
@@ -186,6 +188,17 @@ def _epochs(arm: Arm) -> Cell:
     return Cell(number(epochs, 0), value=epochs) if arm.trained else Cell()
 
 
+def _tried(arm: Arm) -> Cell:
+    tried = arm.about.tried
+    return Cell(str(tried), value=tried) if tried else Cell()
+
+
+TRIED = Column(
+    "Training",
+    "settings tried",
+    "settings of the method that the study `tuning` compares on the validation split",
+    _tried,
+)
 COST = [
     Column("Training", "epochs", "training epochs", _epochs),
     Column(

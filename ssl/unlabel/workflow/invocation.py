@@ -33,7 +33,7 @@ from unlabel.workflow import (
     resources,
     slurm,
 )
-from unlabel.workflow.engine import altered, planned_jobs, provenance
+from unlabel.workflow.engine import altered, pace, planned_jobs, provenance
 from unlabel.workflow.engine.corrections import Corrections
 from unlabel.workflow.engine.failed_jobs import Failures
 from unlabel.workflow.plan import ENVIRONMENT, Plan
@@ -94,6 +94,7 @@ class Invocation:
         Snakemake calls this when it knows its targets and its executor, and has chosen no job yet.
         """
         settings = workflow.dag_settings
+        pace.without_timers(workflow.scheduling_settings)
         with one_sentence():
             needed, possible = self._add({*(settings.targets or ()), *(settings.until or ())})
             for line in self.plan.fits(needed or self.runs):

@@ -1,12 +1,15 @@
 """What a frozen study tells its pages, and the checks of a study before anything is trained."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 from unlabel.analysis.metric import Metrics
 from unlabel.params import compose
+from unlabel.params import study as studies
 from unlabel.params.claim import Claim
 from unlabel.params.study import Study
 from unlabel.run import BASELINE, Run
@@ -14,6 +17,8 @@ from unlabel.workflow import declared_metrics
 from unlabel.workflow.freeze import digest
 from unlabel.workflow.planned_datasets import PlannedDatasets
 from unlabel.workflow.planned_runs import MEASURE, PlannedRuns
+
+TUNING = "tuning"  # the study that tries settings of each method
 
 
 def content(
@@ -32,16 +37,27 @@ def content(
         planned.append(asdict(run) | {"arm": arm, "folder": run.folder} | _shown(runs, run))
     variants = {replace(run, seed=0): run for _, run in arms}.values()
     declared = (_declared(study, run, runs, datasets) for run in variants)
+    tried = _tried(runs.params, budget)
     return asdict(study) | {
         "budget": budget,
         "runs": planned,
         "methods": {
-            run.method: runs.settings(run).get("about") or {}
+            run.method: (runs.settings(run).get("about") or {}) | tried.get(run.method, {})
             for run in sorted(variants, key=lambda run: run.method, reverse=True)
         },
         "probes": [*compose.probes(runs.params), "finetune", *study.probes],
         "declared": Metrics.frozen(declared_metrics.joined(dict.fromkeys(declared))),
     }
+
+
+def _tried(params: Path, budget: str) -> dict[str, dict[str, int]]:
+    """How many settings of each method the study `tuning` tries, if it runs at this budget."""
+    if TUNING not in compose.names(params, "study"):
+        return {}
+    tuning = studies.read(params, TUNING)
+    arms = tuning.groups(params) if tuning.budget == budget else []
+    counts = Counter(name for arm in arms for name in arm.methods)
+    return {name: {"tried": number} for name, number in counts.items() if number > 1}
 
 
 def of_pages(content: dict[str, Any]) -> dict[str, dict[str, Any]]:
