@@ -1,4 +1,4 @@
-"""The study `tuning` gives each method the same small grid."""
+"""The study `tuning` gives each method the same small grid, and its recipe is one of its points."""
 
 from typing import Any
 
@@ -13,13 +13,16 @@ from unlabel.params.settings import load
 ASKED = study.read(PARAMS, "tuning")
 NEITHER = ("supervised", "distillation")  # a reference, and what needs a teacher of the user's
 TUNED = [name for name in TRAINED if name not in NEITHER]
+RATE = "optimizer.lr"
 
 
-def rate(name: str) -> float:
-    """The learning rate of a method at `quick`."""
-    own = PARAMS / f"method/quick/{name}.yaml"
-    optimizer = load(own)["optimizer"] if own.exists() else {}
-    return float(optimizer.get("lr") or load(PARAMS / "budget/quick.yaml")["optimizer"]["lr"])
+def at_quick(name: str, key: str) -> Any:
+    """A setting of a recipe at `quick`, by its dotted name."""
+    files = [PARAMS / f"method/quick/{name}.yaml", PARAMS / f"method/{name}.yaml"]
+    found = [setting(load(file), key) for file in files if file.exists()]
+    found.append(setting(load(PARAMS / "budget/quick.yaml"), key))
+    known = [each for each in found if each is not None]
+    return known[0] if known else setting(composed(name), key)
 
 
 def setting(recipe: dict[str, Any], key: str) -> Any:
@@ -36,19 +39,20 @@ def number(value: Any) -> float:
 
 
 @pytest.mark.parametrize("name", TUNED)
-def test_each_method_tries_two_rates_and_two_values_of_the_knob_that_its_recipe_names(name):
-    recipe = load(PARAMS / f"method/{name}.yaml")
-    knob = recipe["about"]["knob"]
-    arms = [arm for arm in ASKED.groups(PARAMS) if name in arm.methods]
-    assert [arm.label for arm in arms if not arm.overrides] == ["base"]
-    tried: dict[str, list[float]] = {"optimizer.lr": [], knob: []}
-    for (override,) in (split(arm.variant) for arm in arms if arm.overrides):
-        key, _, text = override.partition("=")
-        tried[key].append(number(yaml.safe_load(text)))
-    assert sorted(tried["optimizer.lr"]) == [rate(name) / 2, 2 * rate(name)]
-    base = setting(recipe, knob)
-    low, high = sorted(tried[knob])
-    assert low < number(setting(composed(name), knob) if base is None else base) < high
+def test_each_method_tries_two_more_rates_and_two_more_values_of_its_knob(name):
+    knob = load(PARAMS / f"method/{name}.yaml")["about"]["knob"]
+    tried = []
+    for arm in (each for each in ASKED.groups(PARAMS) if name in each.methods):
+        given = dict(each.split("=", 1) for each in split(arm.variant))
+        assert given.keys() <= {RATE, knob}
+        chosen = {key: yaml.safe_load(text) for key, text in given.items()}
+        tried.append(tuple(number(chosen.get(key) or at_quick(name, key)) for key in (RATE, knob)))
+    rates, values = (sorted({each[place] for each in tried}) for place in (0, 1))
+    assert len(rates) == len(values) == 3
+    (low, rate, high), (lower, value, higher) = rates, values
+    assert (low, high) == (rate / 2, 2 * rate)
+    cross = [(rate, value), (low, value), (high, value), (rate, lower), (rate, higher)]
+    assert sorted(tried) == sorted(cross)
 
 
 def test_it_is_judged_on_the_validation_split_alone():
