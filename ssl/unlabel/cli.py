@@ -125,6 +125,7 @@ class Parser(ArgumentParser):
 
 
 def _run(stage: str, arguments: Sequence[str]) -> None:
+    from unlabel.data import local_copy
     from unlabel.params import planned_code
 
     run = import_module(f"unlabel.stage.{stage}").run
@@ -137,6 +138,7 @@ def _run(stage: str, arguments: Sequence[str]) -> None:
         known = did_you_mean(unknown[0], flags)
         raise UserError(f"unlabel {stage} does not take {unknown[0]!r}; {known}")
     keep_memory()
+    local_copy.install()
     planned_code.check(stage, getattr(chosen, "params", None))
     run(**vars(chosen))
 

@@ -116,6 +116,13 @@ def test_a_job_asks_for_the_memory_of_the_features_it_measures(requests):
     assert requests.memory.features(8000)(large) == 17_400
 
 
+def test_only_what_trains_is_told_to_copy_its_images(requests):
+    assert requests.local_copy()(wildcards(requests, "simclr")) == "auto"
+    assert requests.local_copy()(wildcards(requests, "random")) == "false"
+    requests.plan.entries[Run(*RUN).folder]["pretrain"]["placement"]["local_copy"] = True
+    assert requests.local_copy()(wildcards(requests, "simclr")) == "true"
+
+
 def test_where_a_run_computes_makes_no_other_run(requests):
     with pytest.raises(UserError, match=r"'placement.runs_per_gpu=1' cannot be a variant, as no r"):
         wildcards(requests, "simclr", "placement.runs_per_gpu=1")

@@ -24,6 +24,7 @@ for method in compose.names(PARAMS, "method"):
             gpu=REQUESTS.gpu("pretrain", method=method),
             node_gpus=REQUESTS.node_gpus("pretrain", method=method),
             gpu_slots=REQUESTS.gpu_slots("pretrain", method=method),
+            local_copy=REQUESTS.local_copy(method=method),
             # of a training on several machines: Slurm starts its processes (MPI is not used)
             gres=REQUESTS.gres("pretrain", method=method),
             nodes=REQUESTS.nodes(method=method),
@@ -41,6 +42,7 @@ for method in compose.names(PARAMS, "method"):
             seen=PLAN.seen(method=method),
         shell:
             "UNLABEL_GPUS={resources.node_gpus:q} UNLABEL_GPU_SLOTS={resources.gpu_slots:q} "
+            "UNLABEL_LOCAL_COPY={resources.local_copy} "
             "UNLABEL_CODE={params.plan[code]:q} python -m unlabel pretrain"
             " --params {params.plan[settings]:q} --train {input.train:q}"
             " --state {params.state:q} --out {params.out:q} {params.seen:q} 2> {log:q}"

@@ -17,7 +17,7 @@ from torch.optim import Optimizer
 
 from unlabel import encoder, files, weights
 from unlabel.analysis.collapse import ADVICE, collapse
-from unlabel.data import images
+from unlabel.data import nearby
 from unlabel.data.expected import changed
 from unlabel.data.images import Data, Images
 from unlabel.errors import UserError
@@ -143,7 +143,7 @@ def _run(
             return
         hardware: Hardware = build(settings["hardware"], "hardware").resolve()
         hardware.configure()
-        every = images.read(train)
+        every = nearby.read(train)
         chosen, data = examples.choose(every, train, training, settings)
         training, recipe, changes = _fitted(settings, data.size)
         method = _method(settings | {"method": recipe}, data, hardware)

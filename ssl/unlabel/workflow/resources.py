@@ -72,6 +72,16 @@ class Requests:
         """What Slurm is asked for on each machine, instead of `gpu`."""
         return lambda wildcards: self._gres(stage, run_of(wildcards, known))
 
+    def local_copy(self, **known: str) -> Callable[[Any], str]:
+        """Does a training copy its images first? What `unlabel.data.local_copy` is told."""
+
+        def asked(wildcards: Any) -> str:
+            run = run_of(wildcards, known)
+            wanted = self.plan.trains(run) and self.plan.placement(run).local_copy
+            return str(wanted).lower()
+
+        return asked
+
     def nodes(self, value: Any = None, **known: str) -> Callable[[Any], Any]:
         """The machines of a training, or another `value`, if there are several; else nothing."""
 

@@ -7,14 +7,13 @@ All projects of a user share the slots. Jobs of a cluster hold none: the cluster
 import fcntl
 import os
 import re
-import stat
 import sys
-import tempfile
 import time
 from collections.abc import MutableMapping, Sequence
 from pathlib import Path
 
 from unlabel.errors import UserError
+from unlabel.files.own_folder import own_folder
 from unlabel.params.placement import SLOTS
 from unlabel.workflow import devices, lifeline
 
@@ -53,12 +52,7 @@ def folder(environment: MutableMapping[str, str]) -> Path:
     """The folder of the slots, for this user alone. Raises `UserError` if it is somebody else's."""
     if stand_ins := environment.get(devices.STAND_INS):
         return Path(stand_ins)
-    place = Path(tempfile.gettempdir()) / f"unlabel-gpus-{os.getuid()}"
-    place.mkdir(mode=0o700, exist_ok=True)
-    about = place.lstat()
-    if about.st_uid != os.getuid() or not stat.S_ISDIR(about.st_mode):
-        raise UserError(f"{place} belongs to another user; remove it, or set TMPDIR to a folder")
-    return place
+    return own_folder("unlabel-gpus")
 
 
 def hold(known: Sequence[str], count: int, slots: int, place: Path) -> tuple[list[str], Held]:
