@@ -42,7 +42,7 @@ for method in compose.names(PARAMS, "method"):
             seen=PLAN.seen(method=method),
         shell:
             "UNLABEL_GPUS={resources.node_gpus:q} UNLABEL_GPU_SLOTS={resources.gpu_slots:q} "
-            "UNLABEL_LOCAL_COPY={resources.local_copy} "
+            "UNLABEL_LOCAL_COPY={resources.local_copy:q} "
             "UNLABEL_CODE={params.plan[code]:q} python -m unlabel pretrain"
             " --params {params.plan[settings]:q} --train {input.train:q}"
             " --state {params.state:q} --out {params.out:q} {params.seen:q} 2> {log:q}"
