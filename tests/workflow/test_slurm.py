@@ -183,6 +183,35 @@ def test_a_training_on_two_machines_goes_on_to_the_bits_of_one(slurm, tmp_path):
         assert (over / name).read_bytes() == (alone / name).read_bytes()
 
 
+@needs_slurm
+def test_where_slurm_has_shards_two_small_jobs_share_a_gpu(slurm, local, copy):
+    folder, methods = copy, ("simclr", "rotation")
+    file = folder / "workflow/profiles/slurm/partitions.yaml"
+    file.write_text("partitions: {cpu: {}, gpu: {max_gpu: 2}, shared: {max_gpu: 2}}")
+    features = [f"{RUN.format(method)}/features.parquet" for method in methods]
+    for each in features:
+        (folder / each).unlink()
+    running = start(folder, *SLURM, *features)
+
+    def jobs() -> list[str]:
+        lines = ask("scontrol", "--details", "show", "job", "--oneliner").splitlines()
+        return [line for line in lines if f"WorkDir={folder} " in line]
+
+    def together() -> bool:
+        assert running.poll() is None, printed(folder)
+        return sum("GRES=shard:1(IDX:0)" in job for job in jobs()) == 2  # of the first GPU
+
+    wait_for(together)
+    assert running.wait(timeout=120) == 0, printed(folder)
+    said = "this cluster shares its GPUs: up to 8 jobs a GPU, by its shards (partition shared)"
+    assert said in printed(folder)
+    for job in jobs():
+        assert "Partition=shared " in job
+        assert "TresPerNode=gres:shard:1 " in job
+        assert "gres:gpu" not in job
+    assert digests(folder) == digests(local)
+
+
 def ranks(run: Path) -> list[dict[str, str]]:
     """The environments of the processes that train a run together, each with its number `pid`."""
     found = []
