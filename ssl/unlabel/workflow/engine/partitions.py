@@ -46,7 +46,7 @@ def send(workflow: Any, asked: str, having: Collection[str]) -> list[str]:
     """
     rules = [each.resources for each in workflow.rules if "gres" in each.resources]
     free = [each for each in rules if PARTITION not in each]
-    named = {str(each[PARTITION].raw) for each in rules if PARTITION in each}
+    named = {str(each[PARTITION].raw).strip("'\"") for each in rules if PARTITION in each}
     file = workflow.executor_settings.partition_config
     limits = limits_of(Path(file)) if file and free else {}
     found = [name for name, each in limits.items() if each.get("max_gpu") and name in having]
