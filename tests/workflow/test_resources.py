@@ -10,7 +10,7 @@ from unlabel.errors import UserError
 from unlabel.params.command_line import ChosenDataset
 from unlabel.params.placement import SLOTS
 from unlabel.run import Run
-from unlabel.workflow import forecast, resources
+from unlabel.workflow import forecast, resources, shards
 from unlabel.workflow.plan import Plan
 from unlabel.workflow.resources import LONGEST, SHORTEST, Requests
 
@@ -140,6 +140,51 @@ def test_several_machines_are_asked_for_gpus_on_each(requests):
     assert requests.gpu("features")(each) == 1
     one = wildcards(requests, "simclr", "training.processes=4")
     assert requests.gres("pretrain")(one) is requests.nodes("srun")(one) is None
+
+
+def test_where_gpus_are_shared_a_small_training_asks_for_shards_of_one(requests, monkeypatch):
+    small, large = wildcards(requests, "simclr"), wildcards(requests, "simclr", budget="full")
+    two = wildcards(requests, "simclr", "training.processes=2")
+    assert requests.gres("pretrain")(small) is None
+    monkeypatch.setenv(shards.ENVIRONMENT, "16")  # of each GPU
+    for stage in ("pretrain", "features", "measure", "finetune", "transfer"):
+        assert requests.gres(stage)(small) == "shard:2"
+        assert requests.gpu(stage)(small) == 0
+        assert requests.node_gpus(stage)(small) == 1  # which it computes on
+        assert requests.gres(stage)(large) is None
+        assert requests.gpu(stage)(large) == 1
+    assert (requests.gres("pretrain")(two), requests.gpu("pretrain")(two)) == (None, 2)
+    nodes = wildcards(requests, "simclr", "training.nodes=2")
+    assert requests.gres("pretrain")(nodes) == "gpu:1"
+    for idle in (wildcards(requests, "random"), wildcards(requests, "simclr", ON_CPU)):
+        assert requests.gres("pretrain")(idle) is None
+    assert (requests.gres("probe")(large), requests.gpu("probe")(large)) == (None, 1)
+
+
+@pytest.mark.parametrize(
+    ("gres", "each"),
+    [
+        ("gpu:2,shard:16", 8),
+        ("gpu:a100:4(S:0,1),shard:a100:40(S:0,1)", 10),
+        ("gpu:2080ti:2,gpu:h100:2,shard:2K", 512),
+        ("gpu:2,mps:200,shard:2", None),  # each is a whole GPU
+        ("gpu:8", None),
+        ("shard:8", None),
+        ("(null)", None),
+    ],
+)
+def test_what_sinfo_says_of_shards_is_understood(gres, each):
+    assert shards.divided(f"cpu (null)\nsome {gres}\n") == ({"some": each} if each else {})
+    assert shards.divided(f"some {gres}\nsome gpu:1,shard:4\n")["some"] == max(each or 0, 4)
+
+
+@pytest.mark.parametrize(
+    ("of_a_gpu", "runs", "asked"), [(8, 8, 1), (16, 8, 2), (10, 8, 2), (100, 8, 12), (4, 8, 1)]
+)
+def test_no_more_runs_share_a_gpu_than_the_budget_says(of_a_gpu, runs, asked):
+    assert shards.needed(of_a_gpu, runs) == asked
+    assert of_a_gpu // asked <= runs
+    assert asked == 1 or of_a_gpu // (asked - 1) > runs
 
 
 def test_the_time_of_a_training_is_forecast_from_runs_like_it(requests, tmp_path):

@@ -9,8 +9,10 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from snakemake.resources import Resources
 from snakemake_executor_plugin_slurm import ExecutorSettings
 
 from support import forks
@@ -181,6 +183,74 @@ def test_a_training_on_two_machines_goes_on_to_the_bits_of_one(slurm, tmp_path):
     snakemake(folder, "--cores", "2", f"{runs.format('processes')}/run.json")
     for name in ("encoder.safetensors", "method.safetensors", "log.parquet", "pictures.parquet"):
         assert (over / name).read_bytes() == (alone / name).read_bytes()
+
+
+BOTH = "partitions: {cpu: {}, gpu: {max_gpu: 2}, shared: {max_gpu: 2}, more: {max_gpu: 2}}"
+
+
+@pytest.mark.parametrize(
+    ("file", "named", "chosen"),
+    [
+        (BOTH, "", ["more", "shared"]),
+        (BOTH, "shared", ["shared"]),
+        (BOTH, "'shared'", ["shared"]),
+        (BOTH, "gpu", []),
+        (BOTH, "'shared' if threads > 4 else 'gpu'", []),  # known for each job alone
+        ("partitions: {cpu: {}, gpu: {max_gpu: 2}}", "", []),
+        ("partitions: {shared: {}}", "", []),  # where it has no GPU
+        (None, "", []),
+        (None, "shared", ["shared"]),
+    ],
+)
+def test_shards_are_asked_for_only_where_jobs_may_go(tmp_path, file, named, chosen):
+    settings = ExecutorSettings()
+    if file:
+        (tmp_path / "partitions.yaml").write_text(file)
+        settings.partition_config = tmp_path / "partitions.yaml"
+    words = [f"slurm_partition={named}"] if named else []
+    rule = Resources.parse(words, allow_expressions=True, defaults="bare")
+    rule["gres"] = lambda wildcards: wildcards.gres
+    other = Resources.parse(["mem_mb=8000"], allow_expressions=True)
+    rules = [SimpleNamespace(resources=each) for each in (rule, other)]
+    workflow = SimpleNamespace(rules=rules, executor_settings=settings)
+    assert partitions.send(workflow, "shard:", {"shared", "more", "idle"}) == chosen
+    assert "slurm_partition" not in other
+    if named or not chosen:
+        assert [each.raw for name, each in rule.items() if name == "slurm_partition"] == (
+            [named] if named else []
+        )
+        return
+    for asked, where in (("shard:1", "shared,more"), ("gpu:1", None), (None, None)):
+        assert rule["slurm_partition"].evaluate(SimpleNamespace(gres=asked)).value == where
+
+
+@needs_slurm
+def test_where_slurm_has_shards_two_small_jobs_share_a_gpu(slurm, local, copy):
+    folder, methods = copy, ("simclr", "rotation")
+    file = folder / "workflow/profiles/slurm/partitions.yaml"
+    file.write_text("partitions: {cpu: {}, gpu: {max_gpu: 2}, shared: {max_gpu: 2}}")
+    features = [f"{RUN.format(method)}/features.parquet" for method in methods]
+    for each in features:
+        (folder / each).unlink()
+    running = start(folder, *SLURM, *features)
+
+    def jobs() -> list[str]:
+        lines = ask("scontrol", "--details", "show", "job", "--oneliner").splitlines()
+        return [line for line in lines if f"WorkDir={folder} " in line]
+
+    def together() -> bool:
+        assert running.poll() is None, printed(folder)
+        return sum("GRES=shard:1(IDX:0)" in job for job in jobs()) == 2  # of the first GPU
+
+    wait_for(together)
+    assert running.wait(timeout=120) == 0, printed(folder)
+    said = "this cluster shares its GPUs: up to 8 jobs a GPU, by its shards (partition shared)"
+    assert said in printed(folder)
+    for job in jobs():
+        assert "Partition=shared " in job
+        assert "TresPerNode=gres:shard:1 " in job
+        assert "gres:gpu" not in job
+    assert digests(folder) == digests(local)
 
 
 def ranks(run: Path) -> list[dict[str, str]]:

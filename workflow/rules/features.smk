@@ -16,6 +16,7 @@ rule features:
         gpu=REQUESTS.gpu("features"),
         node_gpus=REQUESTS.node_gpus("features"),
         gpu_slots=REQUESTS.gpu_slots("features"),
+        gres=REQUESTS.gres("features"),
         mem_mb=doubled(8000),
         runtime=doubled(60),
     params:

@@ -14,6 +14,7 @@ rule finetune:
         gpu=REQUESTS.gpu("finetune"),
         node_gpus=REQUESTS.node_gpus("finetune"),
         gpu_slots=REQUESTS.gpu_slots("finetune"),
+        gres=REQUESTS.gres("finetune"),
         mem_mb=doubled(8000),
         runtime=doubled(240),
     params:

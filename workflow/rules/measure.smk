@@ -21,6 +21,7 @@ rule measure:
         gpu=REQUESTS.gpu("measure"),
         node_gpus=REQUESTS.node_gpus("measure"),
         gpu_slots=REQUESTS.gpu_slots("measure"),
+        gres=REQUESTS.gres("measure"),
         mem_mb=doubled(REQUESTS.memory.features(8000)),
         runtime=doubled(120),
     params:

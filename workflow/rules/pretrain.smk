@@ -25,8 +25,8 @@ for method in compose.names(PARAMS, "method"):
             node_gpus=REQUESTS.node_gpus("pretrain", method=method),
             gpu_slots=REQUESTS.gpu_slots("pretrain", method=method),
             local_copy=REQUESTS.local_copy(method=method),
-            # of a training on several machines: Slurm starts its processes (MPI is not used)
             gres=REQUESTS.gres("pretrain", method=method),
+            # of a training on several machines: Slurm starts its processes (MPI is not used)
             nodes=REQUESTS.nodes(method=method),
             tasks=REQUESTS.nodes(method=method),
             tasks_per_gpu=REQUESTS.nodes(0, method=method),

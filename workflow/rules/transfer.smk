@@ -14,6 +14,7 @@ rule transfer:
         gpu=REQUESTS.gpu("transfer"),
         node_gpus=REQUESTS.node_gpus("transfer"),
         gpu_slots=REQUESTS.gpu_slots("transfer"),
+        gres=REQUESTS.gres("transfer"),
         mem_mb=doubled(REQUESTS.memory.features(8000)),
         runtime=doubled(60),
     params:

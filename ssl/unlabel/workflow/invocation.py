@@ -31,6 +31,7 @@ from unlabel.workflow import (
     partial_report,
     remote_jobs,
     resources,
+    shards,
     slurm,
 )
 from unlabel.workflow.engine import altered, pace, planned_jobs, provenance
@@ -82,6 +83,7 @@ class Invocation:
         persistence.replace_protected()
         if self.main:
             os.environ.pop(ENVIRONMENT, None)  # of an earlier call in the same Python
+            shards.forget()
             machine.say_if_full()
             persistence.check(workflow)
             persistence.install(self.prepare)
@@ -107,7 +109,7 @@ class Invocation:
                 planned_jobs.expect(workflow, foretell)
             if workflow.executor_plugin is None or workflow.dryrun:
                 return self._look()
-            self._correct(workflow)
+            self._correct(workflow, needed or self.runs)
             return Corrections()
 
     def _room(self, workflow: Any) -> forecast.Room:
@@ -149,12 +151,11 @@ class Invocation:
         leftovers.look(found)
         return found
 
-    def _correct(self, workflow: Any) -> None:
+    def _correct(self, workflow: Any, runs: Iterable[Run]) -> None:
         if workflow.executor_plugin.name == "slurm":
-            if partitions := workflow.executor_settings.partition_config:
-                slurm.limits_of(Path(partitions))
-            slurm.name_jobs(workflow.executor_settings)
-            slurm.choose_question(workflow.executor_settings)
+            slurm.prepare(workflow.executor_settings)
+            if self.requests.gpus:
+                shards.share(workflow, (self.plan.placement(run).runs_per_gpu for run in runs))
         self.alive = leftovers.take_over()
         comparison = provenance.compare()
         altered.correct(comparison.corrections)

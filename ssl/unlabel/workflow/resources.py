@@ -8,7 +8,7 @@ from typing import Any
 
 from unlabel.errors import UserError
 from unlabel.run import Run
-from unlabel.workflow import forecast
+from unlabel.workflow import forecast, shards
 from unlabel.workflow.memory import Memory
 from unlabel.workflow.plan import Plan, run_of
 
@@ -60,7 +60,7 @@ class Requests:
         return needed
 
     def gpu(self, stage: str, **known: str) -> Needed:
-        """The GPUs that a scheduler is asked for; of several machines, it is asked by `gres`."""
+        """The GPUs that a scheduler is asked for, unless it is asked by `gres`."""
 
         def needed(wildcards: Any) -> int:
             run = run_of(wildcards, known)
@@ -124,9 +124,13 @@ class Requests:
         return self._gpu(run) * self._processes(stage, run)
 
     def _gres(self, stage: str, run: Run) -> str | None:
-        several = stage == "pretrain" and self._nodes(run) > 1
+        """The GPUs on each of several machines, or a share of one GPU, if GPUs are shared."""
         gpus = self._node_gpus(stage, run)
-        return f"gpu:{gpus}" if several and gpus else None
+        if stage == "pretrain" and self._nodes(run) > 1:
+            return f"gpu:{gpus}" if gpus else None
+        if gpus != 1 or stage == "probe":  # several of them are one job, which asks for one thing
+            return None
+        return shards.gres(self.plan.placement(run).runs_per_gpu)
 
     def _processes(self, stage: str, run: Run) -> int:
         training = self.plan.trained_by(run)["training"]

@@ -19,6 +19,14 @@ PATIENCE = 120.0  # seconds; Slurm gives a job KillWait to end, 30 s by default
 AGAIN = "see that it is up (scontrol ping), and start again: nothing is lost"
 
 
+def prepare(settings: Any) -> None:
+    """Tell the plugin, by its `settings`, what it needs to know of this folder and this Slurm."""
+    if settings.partition_config:
+        limits_of(Path(settings.partition_config))
+    name_jobs(settings)
+    choose_question(settings)
+
+
 def name_jobs(settings: Any) -> None:
     """Have the plugin, by its `settings`, begin each job's name with what tells this folder's."""
     given = settings.jobname_prefix or "unlabel"
@@ -121,9 +129,7 @@ def _digest() -> str:
 
 def _without_accounting() -> str:
     """Why `sacct` has no answer; empty if it has one."""
-    if which("sacct") is None:
-        return "sacct is not installed"
-    return _run("sacct", "--allocations", "--noheader", "--starttime", "now")[1]
+    return answer("sacct", "--allocations", "--noheader", "--starttime", "now")[1]
 
 
 def _ask(*command: str) -> str:
@@ -133,16 +139,18 @@ def _ask(*command: str) -> str:
             f"Slurm's commands, such as {command[0]} and sbatch, are not on this machine's PATH; "
             "start Snakemake on a login node of the cluster"
         )
-    printed, failure = _run(*command)
+    printed, failure = answer(*command)
     if failure:
         raise UserError(f"Slurm cannot be reached ({failure}); {AGAIN}")
     return printed
 
 
-def _run(*command: str) -> tuple[str, str]:
+def answer(*command: str) -> tuple[str, str]:
     """What a command prints, and why it failed; the latter is empty if it did not."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    except FileNotFoundError:
+        return "", f"{command[0]} is not installed"
     except subprocess.TimeoutExpired:
         return "", f"{command[0]} gave no answer in 60 s"
     said = done.stderr.strip().splitlines()

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # A real Slurm on this machine, for tests: a node `cpu1` in the partition cpu, and a node `gpu1` with
 # two GPUs, which are stand-ins, in gpu and gpu-urgent; jobs of the latter preempt the former's. In the
-# partition pair, it has a second one beside it, `gpu2`.
+# partition pair, it has a second one beside it, `gpu2`, whose GPUs have 8 shards each. In the partition
+# shared, that is alone.
 #   apt-get install -y --no-install-recommends slurmctld slurmd slurm-client
 #   eval "$(tests/support/slurm/cluster.sh start FOLDER)"; sinfo; tests/support/slurm/cluster.sh stop FOLDER
 # With SLURM_TEST_ACCOUNTING=1 it keeps accounts, and needs slurmdbd and mariadb-server as well.
@@ -36,6 +37,7 @@ start() {
     for device in /dev/null /dev/zero; do # slurmd takes a character device for a GPU
         echo "NodeName=gpu[1-2] Name=gpu Flags=nvidia_gpu_env File=$device"
     done >"$folder/gres.conf"
+    echo "NodeName=gpu2 Name=shard Count=16" >>"$folder/gres.conf"
     # The plugin's step drops SLURM_CONF before it calls srun. The last one in PATH is Slurm's own, and
     # not that of another cluster of these tests.
     srun=$(type -ap srun | tail -n 1)
@@ -78,17 +80,18 @@ ReturnToService=2
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 JobRequeue=1
-GresTypes=gpu
+GresTypes=gpu,shard
 DefMemPerCPU=256
 # whatever this machine has: jobs use little of the memory they ask for
 SlurmdParameters=config_overrides
 NodeName=cpu1 NodeHostname=$host NodeAddr=127.0.0.1 Port=$((port + 1)) CPUs=2 RealMemory=64000 State=UNKNOWN
 NodeName=gpu1 NodeHostname=$host NodeAddr=127.0.0.1 Port=$((port + 2)) CPUs=2 RealMemory=64000 Gres=gpu:2 State=UNKNOWN
-NodeName=gpu2 NodeHostname=$host NodeAddr=127.0.0.1 Port=$((port + 5)) CPUs=2 RealMemory=64000 Gres=gpu:2 State=UNKNOWN
+NodeName=gpu2 NodeHostname=$host NodeAddr=127.0.0.1 Port=$((port + 5)) CPUs=2 RealMemory=64000 Gres=gpu:2,shard:16 State=UNKNOWN
 PartitionName=cpu Nodes=cpu1 Default=YES MaxTime=3-0 State=UP PriorityTier=1
 PartitionName=gpu Nodes=gpu1 MaxTime=3-0 State=UP PriorityTier=1
 PartitionName=gpu-urgent Nodes=gpu1 MaxTime=3-0 State=UP PriorityTier=10
 PartitionName=pair Nodes=gpu[1-2] MaxTime=3-0 State=UP PriorityTier=1
+PartitionName=shared Nodes=gpu2 MaxTime=3-0 State=UP PriorityTier=1
 CONF
     [ "$accounting" = none ] || keep_accounts "$user" "$port"
     slurmctld -c
