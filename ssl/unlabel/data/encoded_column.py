@@ -39,7 +39,8 @@ class EncodedColumn:
         images = self.kept.get(group)
         if images is None:
             images = self._group(group)
-            self.kept = _bounded({**self.kept, group: images})  # whole at each moment
+            # Whole at each moment; what another thread adds meanwhile is read again.
+            self.kept = _bounded({**self.kept, group: images})
         image = images[row - self.first[group]]
         if not image.is_valid:
             raise Unreadable("there is no image")
