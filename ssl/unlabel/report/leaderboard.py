@@ -196,7 +196,7 @@ def _tried(arm: Arm) -> Cell:
 TRIED = Column(
     "Training",
     "settings tried",
-    "settings of the method that the study `tuning` compares on the validation split",
+    "settings that the study `tuning` compares, on the validation split of its own dataset",
     _tried,
 )
 COST = [
