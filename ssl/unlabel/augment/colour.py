@@ -33,6 +33,26 @@ def rgb(device: torch.device) -> Tensor:
     return torch.linalg.inv(yiq(device))
 
 
+def luma(x: Tensor) -> Tensor:
+    """Luma of colour pixels, mean of other channels: (B, C, N) -> (B, 1, N)."""
+    if x.shape[1] != 3:
+        return x.mean(1, keepdim=True)
+    return (_luma_weights(x.device) * x).sum(1, keepdim=True)
+
+
+@cache
+def same_and_grey(channels: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """The identity and the projection to grey: (1, C, C) each."""
+    same = torch.eye(channels, device=device)[None]
+    return same, luma(same).expand(1, channels, channels).contiguous()
+
+
+@cache
+def _luma_weights(device: torch.device) -> Tensor:
+    """The luma weights of red, green and blue: (3, 1)."""
+    return torch.tensor(LUMA, device=device).unsqueeze(1)
+
+
 def recolour(x: Tensor, matrix: Tensor) -> Tensor:
     """Multiply each pixel's channels: (B, C, H, W), (K, C) -> (B, K, H, W), in float32."""
     with torch.autocast(x.device.type, enabled=False):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from unlabel.augment import Draw
+from unlabel.augment.transform import Draw
 
 
 def locations(draw: Draw, size: Sequence[int], x: Tensor) -> Tensor:

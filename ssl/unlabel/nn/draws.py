@@ -21,5 +21,10 @@ def integers(like: Tensor, low: int, high: int, *shape: int) -> Tensor:
     return draw_rows(len(like), lambda b: torch.randint(low, high, (b, *shape), device=like.device))
 
 
+def chosen(like: Tensor, p: float) -> Tensor:
+    """True with probability p, drawn anew for each row of `like` (B, ...) -> (B, 1)."""
+    return uniform(like, 1) < p
+
+
 def _empty(like: Tensor, *shape: int) -> Tensor:
     return torch.empty(shape, device=like.device)

@@ -99,7 +99,7 @@ def target(settings: Settings, where: str) -> Any:
             raise AttributeError(did_you_mean(name, _targets(found)))
         call = getattr(found, name)
         signature(call)
-        if name.startswith("_") or call.__module__ != module:
+        if name.startswith("_") or not _offers(found, call):
             raise AttributeError(f"{module} defines no {name}")
         if not isinstance(call, type) and module != FUNCTIONS:
             raise TypeError(f"{name} is no class")
@@ -120,8 +120,14 @@ def _targets(module: Any) -> list[str]:
     return [
         name
         for name, value in vars(module).items()
-        if callable(value) and value.__module__ == module.__name__ and not name.startswith("_")
+        if callable(value) and _offers(module, value) and not name.startswith("_")
     ]
+
+
+def _offers(module: Any, value: Any) -> bool:
+    """Is it defined in this module, or in one of this package?"""
+    where = value.__module__
+    return where == module.__name__ or where.startswith(f"{module.__name__}.")
 
 
 def arguments(settings: Settings, call: Any) -> dict[str, Any]:
