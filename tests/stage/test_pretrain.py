@@ -11,7 +11,7 @@ from unlabel import hardware
 from unlabel.data import images
 from unlabel.errors import UserError
 from unlabel.stage import pretrain
-from unlabel.training import checkpoint
+from unlabel.training import checkpoint, state
 from unlabel.training.examples import choose
 from unlabel.training.loop import Training
 
@@ -104,7 +104,7 @@ def test_a_training_does_not_go_on_in_another_precision(digits, tmp_path, monkey
         raise KeyboardInterrupt
 
     terminate = signal.getsignal(signal.SIGTERM)
-    monkeypatch.setattr(pretrain, "SECONDS", 0)
+    monkeypatch.setattr(state, "SECONDS", 0)
     monkeypatch.setattr(checkpoint, "save", cut_off)
     monkeypatch.setattr(hardware, "_has_bfloat16", lambda device: False)
     try:

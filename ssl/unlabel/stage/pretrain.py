@@ -1,19 +1,16 @@
 """Train a method's encoder."""
 
-import os
 import shutil
 import signal
 import sys
 import threading
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 import yaml
-from torch.optim import Optimizer
 
 from unlabel import encoder, files, weights
 from unlabel.analysis.collapse import ADVICE, collapse
@@ -46,11 +43,7 @@ from unlabel.training.followers import Followers
 from unlabel.training.log import Log
 from unlabel.training.loop import Training, fit
 from unlabel.training.monitor import Accuracy, Monitor
-
-SECONDS = float(
-    os.environ.get("UNLABEL_CHECKPOINT_SECONDS", "10")
-)  # at least, between two saved states
-SHARE = 0.02  # at most, of the time that saving takes
+from unlabel.training.state import State
 
 
 def run(
@@ -157,8 +150,23 @@ def _run(
         measured = monitor.accuracy(asked, every[0], seen.validation, hardware)
         done_by = (settings, training, hardware, state, identity | on, measured, seen)
         log, seconds = _train(method, chosen, *done_by)
-    if not launch.leader():
-        return
+    if launch.leader():
+        _write(out, method, recipe, log, chosen, settings, hardware)
+        about = _about(method, log, chosen, training, hardware, seconds)
+        about |= {"fitted": changes} if changes else {}
+        files.write_json(out / "run.json", _without_settings(identity) | about)
+
+
+def _write(
+    out: Path,
+    method: Method,
+    recipe: Mapping[str, Any],
+    log: Log,
+    chosen: Images,
+    settings: dict[str, Any],
+    hardware: Hardware,
+) -> None:
+    """Write all but run.json, which is written when the rest is there."""
     out.mkdir(parents=True, exist_ok=True)
     files.write_text(out / "params.yaml", yaml.safe_dump(settings, sort_keys=False))
     encoder.save(out / "encoder.safetensors", method.encoder, settings["encoder"])
@@ -167,10 +175,6 @@ def _run(
     weights.write(out / "method.safetensors", rest, {"method": settings["method"], **made})
     files.write_table(out / "log.parquet", log.rows)
     pictures.draw(out / "pictures.parquet", method, chosen, hardware, settings["seed"])
-    made_by = _without_settings(identity)  # these are in params.yaml
-    about = {**made_by, **_about(method, log, chosen, training, hardware, seconds)}
-    about |= {"fitted": changes} if changes else {}
-    files.write_json(out / "run.json", about)
 
 
 def _about(
@@ -244,8 +248,8 @@ def _train(
     optimizers = [build(settings["optimizer"], "optimizer", module=each) for each in players]
     steps = training.steps(len(chosen.id)) if players else 0
     log = Log(method, chosen, steps, training.epochs, hardware, accuracy if players else None)
-    path = folder / "state.safetensors"
-    start, before = _resumed(path, method, optimizers, identity, log)
+    state = State(folder, method, optimizers, identity)
+    start = state.resume(log)
     terminated = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: terminated.set())
     progress = Progress(settings["run"], steps * training.batch, start * training.batch)
@@ -254,8 +258,7 @@ def _train(
         # A logger may show another code or torch as another run.
         followers.open(seen.loggers, seen.logs, settings | _without_settings(identity))
         followers.tell(start)
-    began = saved = time.monotonic()
-    wait = SECONDS
+    state.start_clock()
     lr = settings["optimizer"]["lr"]
     chosen = hardware.hold(chosen)
     seed = settings["seed"]
@@ -265,13 +268,9 @@ def _train(
         progress.advance(training.batch, log.last())
         if launch.leader():
             followers.tell(step)
-        now = time.monotonic()
         stop = step < steps and any_process(terminated.is_set())
-        if launch.leader() and step < steps and (stop or now - saved > wait):
-            about = log.state(step) | {"identity": identity, "step": step}
-            checkpoint.save(path, method, optimizers, about | {"seconds": before + now - began})
-            saved = time.monotonic()
-            wait = max(SECONDS, (saved - now) / SHARE)
+        if launch.leader() and step < steps and (stop or state.due()):
+            state.save(step, log)
         if stop:
             any_process(stop)  # waits for the process that saves
             followers.close(finished=False)
@@ -281,29 +280,8 @@ def _train(
     followers.close(finished=True)
     if players and (why := collapse(log.rows[-1])):
         print(f"{settings['run']} collapsed: {why}. {ADVICE}", file=sys.stderr)
-    return log, before + time.monotonic() - began
+    return log, state.seconds
 
 
 def _without_settings(identity: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in identity.items() if key != "settings"}
-
-
-def _resumed(
-    path: Path,
-    method: Method,
-    optimizers: Sequence[Optimizer],
-    identity: dict[str, Any],
-    log: Log,
-) -> tuple[int, float]:
-    """Take up the state in a file, or start the log -> the steps done, and the seconds they took.
-
-    Raises `UserError` if the state is damaged, or another run's.
-    """
-    if not path.exists():
-        log.start()
-        return 0, 0.0
-    about = checkpoint.load(path, method, optimizers, identity)
-    log.resume(about)
-    run = identity["settings"]["run"]
-    print(f"{run}: going on after step {about['step']} of {log.steps}", file=sys.stderr)
-    return about["step"], about["seconds"]
