@@ -34,7 +34,7 @@ from unlabel.workflow import (
     shards,
     slurm,
 )
-from unlabel.workflow.engine import altered, pace, planned_jobs, provenance
+from unlabel.workflow.engine import altered, pace, planned_jobs, provenance, termination
 from unlabel.workflow.engine.corrections import Corrections
 from unlabel.workflow.engine.failed_jobs import Failures
 from unlabel.workflow.plan import ENVIRONMENT, Plan
@@ -165,6 +165,7 @@ class Invocation:
         """Before the first job."""
         if not self.main:
             return
+        termination.handle_in_thread()
         self.failures = Failures(workflow)
         with one_sentence():
             machine.check_folders(
