@@ -1,4 +1,4 @@
-"""Fashion-MNIST itself, and an address at which nobody answers."""
+"""Fashion-MNIST itself, an address at which nobody answers, and folders of images."""
 
 import socket
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torchvision
 
+from support import pixels
 from support.prepared import LABELS, ROOT
 from unlabel.dataset import fashion_mnist
 from unlabel.dataset.fashion_mnist import FashionMNIST
@@ -35,3 +36,9 @@ def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
     monkeypatch.setattr(fashion_mnist, "INSTALLED", tmp_path / "not installed")
     monkeypatch.setenv("PATH", "")
     return url
+
+
+@pytest.fixture
+def classes(tmp_path: Path) -> Path:
+    """Sixty images in three folders."""
+    return pixels.folder(tmp_path / "classes", cat=range(20), dog=range(20, 40), emu=range(40, 60))
