@@ -15,6 +15,7 @@ import yaml
 from PIL import Image
 
 from support.commands import refused
+from support.large_sets import tar
 from support.models import PRETRAIN, about, assembled, composed
 from unlabel import encoder as encoders
 from unlabel import weights
@@ -154,6 +155,33 @@ def test_tables_that_encoders_are_trained_on(made, digits, tmp_path):
     assert torch.equal(vectors(again, "h"), vectors(table, "h"))
 
 
+def test_shards_that_encoders_are_trained_on(made, tmp_path, capsys):
+    photos = made / "photos"
+    paths = sorted(photos.rglob("*.png"))
+    files = {path.relative_to(photos).as_posix(): path.read_bytes() for path in paths}
+    names = [*files]
+    for number, part in enumerate((names[:40], names[40:])):
+        beside = {f"{part[0]}.json": "{}", ".hidden.png": b""} if number else {}
+        tar(tmp_path / f"shards/a-{number}.tar", {name: files[name] for name in part} | beside)
+    expected = [f"a-0.tar/{name}" for name in names[:40]]
+    expected += [f"a-1.tar/{name}" for name in names[40:]]
+    whole = vectors(embed(made, "photos", tmp_path / "photos.parquet"), "h")
+    for source in ("shards", "shards/a-{0..1}.tar"):
+        table = embed(made, str(tmp_path / source), tmp_path / "shards.parquet")
+        assert table["path"].to_pylist() == expected
+        assert torch.equal(vectors(table, "h"), whole)
+    assert f"2 left out, no image by its name: a-1.tar/{names[40]}.json" in capsys.readouterr().err
+    near = ["--query", str(photos / names[3]), "--picture", str(tmp_path / "near.png")]
+    main(neighbours(made, tmp_path / "shards.parquet", *near))
+    assert (tmp_path / "near.png").exists()
+    tar(tmp_path / "none.tar", {"a.txt": ""})
+    words = ["--run", str(made / "run"), "--out", str(tmp_path / "out.parquet"), "--images"]
+    assert "has no images that can be" in refused(
+        capsys, "embed", *words, str(tmp_path / "none.tar")
+    )
+    assert "does not exist" in refused(capsys, "embed", *words, str(tmp_path / "gone.tar"))
+
+
 def test_links_in_a_folder_are_said_or_followed(made, tmp_path, capsys):
     folder = tmp_path / "linked"
     folder.mkdir()
@@ -273,7 +301,7 @@ def test_a_mistake_is_one_sentence_and_writes_nothing(made, tmp_path, capsys):
         tmp_path / "text.parquet": "none of the 1 images can be read",
         tmp_path / "damaged.parquet": "cannot read",
         tmp_path / "no.arrow": "does not exist",
-        photo: "is not a folder, a table or an .arrow file",
+        photo: "is not a folder, a table, a shard or an .arrow file",
     }.items():
         words = ["--run", str(made / "run"), "--images", str(source), "--out", str(out)]
         assert said in refused(capsys, "embed", *words)

@@ -46,6 +46,13 @@ def is_read(format: str) -> bool:
     return format == "NPY" or format in FORMATS
 
 
+def is_image(name: str) -> bool:
+    """Whether a name is that of an image that can be read here, and not of a hidden file."""
+    last = name.rpartition("/")[2]
+    format = ENDINGS.get("." + last.rpartition(".")[2].lower())
+    return format is not None and is_read(format) and not last.startswith(".")
+
+
 def find(folder: Path, links: bool = False) -> Found:
     """All files below `folder` whose names end as an image's does, in the order of their paths.
 

@@ -1,6 +1,7 @@
-"""Images to run an encoder over: in a folder, in a table, or prepared.
+"""Images to run an encoder over: in a folder, in shards, in a table, or prepared.
 
-Each has a name: its path if it is in a folder, else its `id`, its path in the table, or its row.
+Each has a name: its path if it is in a folder or in a shard, else its `id`, its path in the table,
+or its row.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,9 +17,10 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from unlabel.data import any_image, tables
+from unlabel.data import any_image, shards, tables
 from unlabel.data.decode import Preprocessing, Unreadable, content
-from unlabel.data.image_files import find, no_images, say
+from unlabel.data.image_files import OTHER, find, is_image, no_images, say
+from unlabel.data.names import as_text
 from unlabel.data.splits import read_splits
 from unlabel.errors import UserError, printable, reason
 
@@ -45,7 +47,8 @@ class Source:
 
 
 Wanted = Callable[[Any], bool]
-Named = tuple[Any, Path | bytes | None]  # a name, and an encoded image or its file
+Encoded = Path | Callable[[], bytes] | bytes | None  # an encoded image, its file, or what reads it
+Named = tuple[Any, Encoded]  # with its name
 
 
 def every(name: Any) -> bool:
@@ -60,9 +63,10 @@ def open_source(
     column: str = "image",
     links: bool = False,
 ) -> Source:
-    """The images of a folder, of a CSV or Parquet file, or of a prepared Arrow file.
+    """The images of a folder, of shards, of a CSV or Parquet file, or of a prepared Arrow file.
 
-    A table has paths or encoded images in `column`. Encoded images are decoded as `how` says;
+    Shards are a .tar file, a path with braces, or a folder that has shards and no images outside
+    them. A table has paths or encoded images in `column`. Encoded images are decoded as `how` says;
     prepared images have a shape of their own. Only images whose name is `wanted` are read; `links`
     is as in `find`. Raises `UserError` if there are no images, or a file is missing or damaged.
     """
@@ -72,16 +76,35 @@ def open_source(
         return _parquet(path, how, wanted, column)
     if path.suffix.lower() in tables.SEPARATORS:
         return _csv(path, how, wanted, column)
+    if path.suffix.lower() == shards.ENDING:
+        return _shards(path, how, wanted)
     if path.is_file():
         raise UserError(
-            f"{path} is not a folder, a table or an .arrow file; give the folder it is in"
+            f"{path} is not a folder, a table, a shard or an .arrow file; give the folder it is in"
         )
     found = find(path, links)
     if not found.paths:
+        if any(name.lower().endswith(shards.ENDING) for name in found.skipped.get(OTHER, ())):
+            return _shards(path, how, wanted)
         raise no_images(path, found.skipped)
     files = [(str(each), each) for each in found.paths if wanted(str(each))]
     parts = _decoded(_groups(files), how)
     return Source("path", len(files), parts, tuple(say(found.skipped)))
+
+
+def _shards(path: Path, how: Preprocessing, wanted: Wanted) -> Source:
+    found = shards.find(str(path))
+    files, skipped = list[Named](), dict(found.skipped)
+    for shard in found.files:
+        for member in shards.index(shard)[0]:
+            name = f"{found.name(shard)}/{member.name.removeprefix('./')}"
+            if not is_image(name):
+                skipped.setdefault(OTHER, []).append(as_text(name))
+            elif wanted(name):
+                files.append((name, partial(shards.read, shard, member.offset, member.size)))
+    if not files:
+        raise no_images(path, skipped)
+    return Source("path", len(files), _decoded(_groups(files), how), tuple(say(skipped)))
 
 
 def _prepared(path: Path, wanted: Wanted) -> Source:
@@ -160,11 +183,16 @@ def _pixels(how: Preprocessing, image: Named) -> np.ndarray | str:
     name, encoded = image
     try:
         str(name).encode()
-        found = content(encoded) if isinstance(encoded, Path) else encoded or b""
-        return any_image.decode(found, *how)
+        return any_image.decode(_content(encoded), *how)
     except UnicodeEncodeError:
         return "its name is not UTF-8"
     except OSError as error:
         return error.strerror or reason(error)
     except (Unreadable, ValueError) as error:  # a path with a null byte is a ValueError
         return str(error)
+
+
+def _content(encoded: Encoded) -> bytes:
+    if isinstance(encoded, Path):
+        return content(encoded)
+    return encoded() if callable(encoded) else encoded or b""
