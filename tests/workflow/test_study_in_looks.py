@@ -10,7 +10,7 @@ from support.project import STUDY, digests, project, snakemake
 from unlabel.params import looks, study
 from unlabel.stage import published
 from unlabel.workflow.plan import Plan
-from unlabel.workflow.planned_looks import reached
+from unlabel.workflow.planned_looks import LOOK, foreseen, reached
 
 # The loss of a method is above zero after few seeds. It is never above itself, so that stays open.
 LOOKED = {name: value for name, value in STUDY.items() if name != "seeds"} | {
@@ -64,6 +64,9 @@ def test_only_open_claims_get_more_seeds_and_nothing_is_made_twice(tmp_path):
     path.write_text(yaml.safe_dump(LOOKED | {"looks": [3, 5]}))
     snakemake(folder, "--cores", "1", PAGE)
     assert digests(folder) == before
+    # the looks on disk name runs that a study with other arms does not have
+    path.write_text(yaml.safe_dump(LOOKED | {"settings": ["training.epochs=1"]}))
+    assert planned(folder)[1].keys() >= {"pretrain_simclr", "pretrain_rotation", "look"}
 
 
 def frozen(seeds, sizes):
@@ -98,6 +101,18 @@ def test_each_look_needs_the_runs_that_the_one_before_names(tmp_path):
     unknown = reached(plan, lambda _: None)
     assert (len(unknown.runs), len(unknown.possible)) == (6, 6)
     assert len(reached(frozen(range(3), []), look).runs) == 6  # all at once
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"following": ["tiny/digits/c/base/3"]}'])
+def test_a_look_that_is_damaged_or_of_other_arms_tells_nothing(tmp_path, monkeypatch, text):
+    monkeypatch.chdir(tmp_path)
+    plan = frozen(range(6), [3, 4, 6]) | {"budget": "tiny", "name": "test"}
+    path = tmp_path / LOOK.format(budget="tiny", study="test", seeds=3)
+    path.parent.mkdir(parents=True)
+    path.write_text('{"following": ["tiny/digits/a/base/3"]}')
+    assert len(foreseen(plan).runs) == 7
+    path.write_text(text)
+    assert len(foreseen(plan).runs) == 6
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ The file of a look, which the stage `look` writes, names the runs that the next 
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,8 +39,7 @@ def reached(study: Mapping[str, Any], look: Look, until: int | None = None) -> R
             possible = _runs(each for each in others if each not in folders)
             return Reached(_runs(folders), tuple(looks), possible)
         looks.append(path)
-        following = json.loads(Path(path).read_text(encoding="utf-8"))["following"]
-        if not following:
+        if not (following := _following(path)):
             break
         folders |= dict.fromkeys(following)
     return Reached(_runs(folders), tuple(looks))
@@ -62,13 +62,22 @@ def files(
 
 
 def foreseen(study: Mapping[str, Any]) -> Reached:
-    """The same, as far as the looks on disk tell."""
+    """The same, as far as the looks on disk tell. Those of other arms, or damaged, tell nothing."""
+    known = {run["folder"] for run in study["runs"]}
 
     def look(size: int) -> str | None:
         path = LOOK.format(budget=study["budget"], study=study["name"], seeds=size)
-        return path if Path(path).is_file() else None
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            if known.issuperset(_following(path)):
+                return path
+        return None
 
     return reached(study, look)
+
+
+def _following(path: str) -> list[str]:
+    found: list[str] = json.loads(Path(path).read_text(encoding="utf-8"))["following"]
+    return found
 
 
 def _runs(folders: Iterable[str]) -> tuple[Run, ...]:
