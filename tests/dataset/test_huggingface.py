@@ -10,7 +10,7 @@ import pytest
 from support.large_sets import check_same, hub, hugging_face_table, saved, saved_splits
 from support.pixels import picture
 from unlabel.data import encoded_column
-from unlabel.data.encoded_column import EncodedColumn
+from unlabel.data.encoded_column import EncodedColumn, Kept
 from unlabel.dataset import Raw
 from unlabel.dataset.huggingface import HuggingFace
 from unlabel.dataset.table import Table
@@ -94,18 +94,20 @@ def test_columns_that_nobody_described(tmp_path: Path) -> None:
 
 def test_few_rows_are_in_memory_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoded_column, "MOST", 1)
-    root = hub(tmp_path, train_0=rows(0))
-    column = EncodedColumn(root / "data/train-00000-of-00002.parquet", "img")
+    data, kept = hub(tmp_path, train_0=rows(0), train_1=rows(10)) / "data", Kept()
+    files = [data / f"train-0000{number}-of-00002.parquet" for number in (0, 1)]
+    column, other = (EncodedColumn(file, "img", kept) for file in files)
     for row in (0, 9, 3, 2, 4, 8):
         assert column.read(row) == picture(row)
-        assert sum(map(len, column.kept.values())) <= 6  # of groups of 3
+        assert other.read(row) == picture(row + 10)
+        assert sum(map(len, kept.groups.values())) <= 6  # of groups of 3, of both files
     monkeypatch.undo()
     with ThreadPoolExecutor(4) as pool:
         again = [*range(10)] * 20
         assert [*pool.map(column.read, again)] == [picture(row) for row in again]
     for row in range(10):  # of two threads that read groups at once, one may have been forgotten
         column.read(row)
-    assert len(column.kept) == 4
+    assert {(files[0], group) for group in range(4)} <= kept.groups.keys()
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Self
 
 from unlabel.data import tables
 from unlabel.data.decode import Unreadable, content
-from unlabel.data.encoded_column import EncodedColumn
+from unlabel.data.encoded_column import EncodedColumn, Kept
 from unlabel.dataset import _by_file
 from unlabel.dataset._collection import Collection
 from unlabel.dataset._layout import UNLABELLED, meaning
@@ -47,10 +47,11 @@ class Table(Collection):
         names = self._names(table, encoded, place)
         _check_unique(names, place)
         if encoded:
+            kept = Kept()
             reads = [
                 ("", partial(column.read, row))
                 for file, rows in table.files
-                for column in [EncodedColumn(file, self.image)]
+                for column in [EncodedColumn(file, self.image, kept)]
                 for row in range(rows)
             ]
         else:
