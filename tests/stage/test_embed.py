@@ -15,8 +15,9 @@ import yaml
 from PIL import Image
 
 from support.commands import refused
-from support.large_sets import tar
+from support.large_sets import hub, hugging_face_table, saved, tar
 from support.models import PRETRAIN, about, assembled, composed
+from support.pixels import folder
 from unlabel import encoder as encoders
 from unlabel import weights
 from unlabel.cli import main
@@ -180,6 +181,25 @@ def test_shards_that_encoders_are_trained_on(made, tmp_path, capsys):
         capsys, "embed", *words, str(tmp_path / "none.tar")
     )
     assert "does not exist" in refused(capsys, "embed", *words, str(tmp_path / "gone.tar"))
+
+
+def test_hugging_face_datasets_that_encoders_are_trained_on(made, tmp_path, capsys):
+    rows = [hugging_face_table(range(start, start + 10), None) for start in (0, 10)]
+    disk, parquet = saved(tmp_path / "disk", *rows), hub(tmp_path / "hub", a_0=rows[0], a_1=rows[1])
+    pictures = folder(tmp_path / "pictures", _=range(20))
+    whole = vectors(embed(made, str(pictures), tmp_path / "photos.parquet"), "h")
+    for source, first in (
+        (disk, "data-00000-of-00002.arrow"),
+        (parquet, "data/a-00000-of-00002.parquet"),
+    ):
+        table = embed(made, str(source), tmp_path / "found.parquet")
+        assert table["path"].to_pylist()[:2] == [f"{first} row 1", f"{first} row 2"]
+        assert torch.equal(vectors(table, "h"), whole)
+    words = ["--run", str(made / "run"), "--out", str(tmp_path / "out.parquet"), "--images"]
+    for name in parquet.glob("data/*"):
+        pq.write_table(pa.table({"text": ["no image"]}), name)
+    said = refused(capsys, "embed", *words, str(parquet))
+    assert "has no column of images; its columns are text. Name one, as in --column COLUMN" in said
 
 
 def test_links_in_a_folder_are_said_or_followed(made, tmp_path, capsys):

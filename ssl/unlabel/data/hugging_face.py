@@ -51,8 +51,13 @@ def class_names(known: Features) -> dict[str, list[str]]:
         return {}
 
 
-def image_column(schema: pa.Schema, known: Features, where: Path) -> str:
-    """The one column of images. Raises `UserError` if there are none or several."""
+def image_column(
+    schema: pa.Schema, known: Features, where: Path, setting: str = "image=COLUMN"
+) -> str:
+    """The one column of images. Raises `UserError` if there are none or several.
+
+    `setting` is what names one.
+    """
     found = _of_type(schema, known, "Image") or [
         each.name for each in schema if _holds_files(each.type)
     ]
@@ -60,7 +65,7 @@ def image_column(schema: pa.Schema, known: Features, where: Path) -> str:
         has = f"several columns of images ({few(found)})" if found else "no column of images"
         raise UserError(
             f"{where} has {has}; its columns are {', '.join(schema.names)}. Name one, as in "
-            "image=COLUMN"
+            f"{setting}"
         )
     return found[0]
 

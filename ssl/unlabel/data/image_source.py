@@ -1,4 +1,4 @@
-"""Images to run an encoder over: in a folder, in shards, in a table, or prepared.
+"""Images to run an encoder over: in a folder, in shards, in tables, or prepared.
 
 Each has a name: its path if it is in a folder or in a shard, else its `id`, its path in the table,
 or its row.
@@ -17,10 +17,9 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from unlabel.data import any_image, shards, tables
+from unlabel.data import any_image, packed, shards, tables
 from unlabel.data.decode import Preprocessing, Unreadable, content
-from unlabel.data.image_files import OTHER, find, is_image, no_images, say
-from unlabel.data.names import as_text
+from unlabel.data.image_files import OTHER, Skipped, find, no_images, say
 from unlabel.data.splits import read_splits
 from unlabel.errors import UserError, printable, reason
 
@@ -66,7 +65,8 @@ def open_source(
     """The images of a folder, of shards, of a CSV or Parquet file, or of a prepared Arrow file.
 
     Shards are a .tar file, a path with braces, or a folder that has shards and no images outside
-    them. A table has paths or encoded images in `column`. Encoded images are decoded as `how` says;
+    them. A folder may also be a Hugging Face dataset: Parquet files, or what `save_to_disk` wrote.
+    A table has paths or encoded images in `column`. Encoded images are decoded as `how` says;
     prepared images have a shape of their own. Only images whose name is `wanted` are read; `links`
     is as in `find`. Raises `UserError` if there are no images, or a file is missing or damaged.
     """
@@ -77,33 +77,32 @@ def open_source(
     if path.suffix.lower() in tables.SEPARATORS:
         return _csv(path, how, wanted, column)
     if path.suffix.lower() == shards.ENDING:
-        return _shards(path, how, wanted)
+        images, skipped = packed.in_shards(path)
+        return _packed(path, images, how, wanted, skipped)
     if path.is_file():
         raise UserError(
             f"{path} is not a folder, a table, a shard or an .arrow file; give the folder it is in"
         )
     found = find(path, links)
     if not found.paths:
-        if any(name.lower().endswith(shards.ENDING) for name in found.skipped.get(OTHER, ())):
-            return _shards(path, how, wanted)
+        endings = {Path(name).suffix.lower() for name in found.skipped.get(OTHER, ())}
+        if shards.ENDING in endings:
+            images, skipped = packed.in_shards(path)
+            return _packed(path, images, how, wanted, skipped)
+        if {*tables.PARQUET, ".arrow"} & endings:
+            return _packed(path, packed.in_tables(path, column), how, wanted, {})
         raise no_images(path, found.skipped)
     files = [(str(each), each) for each in found.paths if wanted(str(each))]
     parts = _decoded(_groups(files), how)
     return Source("path", len(files), parts, tuple(say(found.skipped)))
 
 
-def _shards(path: Path, how: Preprocessing, wanted: Wanted) -> Source:
-    found = shards.find(str(path))
-    files, skipped = list[Named](), dict(found.skipped)
-    for shard in found.files:
-        for member in shards.index(shard)[0]:
-            name = f"{found.name(shard)}/{member.name.removeprefix('./')}"
-            if not is_image(name):
-                skipped.setdefault(OTHER, []).append(as_text(name))
-            elif wanted(name):
-                files.append((name, partial(shards.read, shard, member.offset, member.size)))
-    if not files:
+def _packed(
+    path: Path, found: list[packed.Image], how: Preprocessing, wanted: Wanted, skipped: Skipped
+) -> Source:
+    if not found:
         raise no_images(path, skipped)
+    files = [each for each in found if wanted(each[0])]
     return Source("path", len(files), _decoded(_groups(files), how), tuple(say(skipped)))
 
 

@@ -47,8 +47,8 @@ def run(
     Args:
         run: the folder of a trained run
         images: a folder of images of any size and format, .tar shards of them (a file, a folder,
-            or a path with braces), a CSV or Parquet file that has their paths or the encoded
-            images, or a prepared Arrow file
+            or a path with braces), a Hugging Face dataset on disk, a CSV or Parquet file that has
+            their paths or the encoded images, or a prepared Arrow file
         out: the Parquet file to write
         fit: how an image gets the encoder's proportions: crop, squeeze or pad; by default as the
             images were made that the encoder was trained on
