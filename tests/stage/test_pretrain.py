@@ -1,5 +1,6 @@
 """Which images a training sees, and what it does not go on from."""
 
+import shutil
 import signal
 
 import pytest
@@ -10,6 +11,7 @@ from support.models import about, composed
 from unlabel import hardware
 from unlabel.data import images
 from unlabel.errors import UserError
+from unlabel.run import ASIDE
 from unlabel.stage import pretrain
 from unlabel.training import checkpoint, state
 from unlabel.training.examples import choose
@@ -93,28 +95,70 @@ def test_a_variants_queue_that_does_not_fit_is_refused():
         pretrain._fitted(settings, 263)
 
 
-def test_a_training_does_not_go_on_in_another_precision(digits, tmp_path, monkeypatch):
-    images.write(tmp_path / "train.arrow", digits, about(digits))
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(composed("simclr") | {"run": "a run"}))
-    files = [tmp_path / name for name in ("params.yaml", "train.arrow", "state", "out")]
-    save = checkpoint.save
+@pytest.fixture
+def cut_off(monkeypatch):
+    """Has a training end when it has saved its state for the first time."""
+    save, terminate = checkpoint.save, signal.getsignal(signal.SIGTERM)
 
-    def cut_off(*arguments):
+    def save_and_end(*arguments):
         save(*arguments)
         raise KeyboardInterrupt
 
-    terminate = signal.getsignal(signal.SIGTERM)
     monkeypatch.setattr(state, "SECONDS", 0)
-    monkeypatch.setattr(checkpoint, "save", cut_off)
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "save", save_and_end)
+        yield patch
+    signal.signal(signal.SIGTERM, terminate)
+
+
+def prepared(folder, digits):
+    """The arguments of a training of SimCLR on these images."""
+    images.write(folder / "train.arrow", digits, about(digits))
+    (folder / "params.yaml").write_text(yaml.safe_dump(composed("simclr") | {"run": "a run"}))
+    return [folder / name for name in ("params.yaml", "train.arrow", "state", "out")]
+
+
+@pytest.mark.parametrize("kind", ["train", "validation"])
+def test_a_training_starts_again_if_its_images_are_others(digits, tmp_path, capsys, cut_off, kind):
+    files, others = prepared(tmp_path, digits), digits.take(torch.arange(400))
+    validation = tmp_path / "validation.arrow"
+    images.write(validation, digits, about(digits))
+    with pytest.raises(KeyboardInterrupt):
+        pretrain.run(*files, validation)
+    cut_off.undo()
+    path = {"train": files[1], "validation": validation}[kind]
+    images.write(path, others, about(others))
+    pretrain.run(*files, validation)
+    assert "a run: the images are no longer the same; starting again" in capsys.readouterr().err
+    again = [*files[:2], tmp_path / "other.state", tmp_path / "other"]
+    pretrain.run(*again, validation)
+    for name in ("encoder.safetensors", "log.parquet"):
+        assert (files[3] / name).read_bytes() == (again[3] / name).read_bytes()
+
+
+def test_a_training_that_was_put_aside_is_made_again_if_its_images_are_others(digits, tmp_path):
+    files, others = prepared(tmp_path, digits), digits.take(torch.arange(400))
+    pretrain.run(*files)
+    first = (files[3] / "encoder.safetensors").read_bytes()
+    aside = tmp_path / "aside"
+    files[3].rename(aside)
+    for expected, at in ((True, digits), (False, others)):
+        files[3].mkdir(exist_ok=True)
+        shutil.copytree(aside, files[3] / ASIDE)
+        images.write(files[1], at, about(at))
+        pretrain.run(*files)
+        assert ((files[3] / "encoder.safetensors").read_bytes() == first) == expected
+        shutil.rmtree(files[3])
+
+
+def test_a_training_does_not_go_on_in_another_precision(digits, tmp_path, monkeypatch, cut_off):
+    files = prepared(tmp_path, digits)
     monkeypatch.setattr(hardware, "_has_bfloat16", lambda device: False)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            pretrain.run(*files)
-        monkeypatch.setattr(hardware, "_has_bfloat16", lambda device: True)  # requeued elsewhere
-        with pytest.raises(
-            UserError, match=r"hardware.precision is 'float32' there and 'bfloat16' here"
-        ):
-            pretrain.run(*files)
-    finally:
-        signal.signal(signal.SIGTERM, terminate)
+    with pytest.raises(KeyboardInterrupt):
+        pretrain.run(*files)
+    monkeypatch.setattr(hardware, "_has_bfloat16", lambda device: True)  # requeued elsewhere
+    with pytest.raises(
+        UserError, match=r"hardware.precision is 'float32' there and 'bfloat16' here"
+    ):
+        pretrain.run(*files)
     assert (tmp_path / "state/state.safetensors").exists()

@@ -15,7 +15,7 @@ from support.models import about, composed
 from unlabel.data import images
 from unlabel.errors import UserError
 from unlabel.stage import pretrain
-from unlabel.training import checkpoint, loggers
+from unlabel.training import checkpoint, loggers, state
 
 RUN = "tiny/digits/simclr/base/0"
 
@@ -43,8 +43,8 @@ def killed(digits, tmp_path, monkeypatch):
             if len(saved) == 5:  # two steps after the last state
                 raise KeyboardInterrupt
 
-        monkeypatch.setattr(pretrain, "SECONDS", 0)
-        monkeypatch.setattr(pretrain, "SHARE", math.inf)
+        monkeypatch.setattr(state, "SECONDS", 0)
+        monkeypatch.setattr(state, "SHARE", math.inf)
         monkeypatch.setattr(checkpoint, "save", cut_off)
         with pytest.raises(KeyboardInterrupt):
             train(*names)

@@ -15,7 +15,7 @@ from support.models import about, assembled, composed
 from unlabel.data import images
 from unlabel.data.images import UNLABELLED, Images
 from unlabel.stage import pretrain
-from unlabel.training import checkpoint, followers
+from unlabel.training import checkpoint, followers, state
 from unlabel.training.log import Log
 from unlabel.training.loop import Step
 from unlabel.training.monitor import Accuracy, Monitor
@@ -68,8 +68,8 @@ def test_a_training_that_was_killed_has_the_log_of_one_that_was_not(dataset, mon
         if len(saved) == 3:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(pretrain, "SECONDS", 0)
-    monkeypatch.setattr(pretrain, "SHARE", math.inf)
+    monkeypatch.setattr(state, "SECONDS", 0)
+    monkeypatch.setattr(state, "SHARE", math.inf)
     monkeypatch.setattr(checkpoint, "save", cut_off)
     with pytest.raises(KeyboardInterrupt):
         train(dataset, "resumed", **known)

@@ -16,6 +16,7 @@ import pytest
 from support.project import STAND_IN, command, digests, environment, forked, planned, snakemake
 from support.versions import replace
 from support.working import within
+from unlabel.run import TRAINED
 from unlabel.workflow import lifeline
 from unlabel.workflow.engine import records
 
@@ -68,6 +69,20 @@ def test_what_is_not_the_file_that_was_made_is_made_again(copy, break_it, made_a
     break_it(copy)
     found = planned(copy)
     assert {rule: min(count, 1) for rule, count in found.items()} == made_again
+
+
+def test_a_training_that_ended_unseen_is_taken_back_only_on_the_same_images(copy):
+    before, dataset = digests(copy), copy / "params/dataset/digits.yaml"
+    replace(dataset, "validation: 0.1", "validation: 0.2")
+    snakemake(copy, "--cores", "2", f"{RUN}/features.parquet")
+    for name in TRAINED:  # as of a job whose end no Snakemake has seen
+        record = copy / records.place(records.RECORDS, f"{RUN}/{name}")
+        mark = copy / records.place(records.UNFINISHED, f"{RUN}/{name}")
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        record.rename(mark)
+    replace(dataset, "validation: 0.2", "validation: 0.1")
+    snakemake(copy, "--cores", "2")
+    assert digests(copy) == before
 
 
 @pytest.mark.parametrize(

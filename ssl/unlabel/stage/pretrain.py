@@ -14,7 +14,7 @@ import yaml
 
 from unlabel import encoder, files, weights
 from unlabel.analysis.collapse import ADVICE, collapse
-from unlabel.data import nearby
+from unlabel.data import images, nearby
 from unlabel.data.expected import changed
 from unlabel.data.images import Data, Images
 from unlabel.errors import UserError
@@ -79,6 +79,8 @@ def run(
     training: Training = build(settings["training"], "training")
     code = fingerprint("unlabel.stage.pretrain", *targets(settings))
     identity = {"settings": settings, "code": code, "torch": str(torch.__version__)}
+    splits = {"train": train} | ({"validation": validation} if validation else {})
+    identity["prepared"] = {name: images.identity(path) for name, path in splits.items()}
     if files_read := start.digests(settings):
         identity |= {"files": files_read}
     if not launch.launched():

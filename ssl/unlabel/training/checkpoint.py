@@ -59,6 +59,16 @@ def load(
     return about
 
 
+def of_other_images(path: Path, identity: dict[str, Any]) -> bool:
+    """Is the state of the run that `identity` describes, except for the images it is trained on?
+
+    Raises `UserError` if the file is damaged.
+    """
+    there: dict[str, Any] = weights.read(path)[1]["identity"]
+    alike = there | {"prepared": identity["prepared"]}
+    return there.get("prepared") != identity["prepared"] and not first_difference(alike, identity)
+
+
 def _lay_out(optimizer: Optimizer) -> None:
     """Give each state tensor the strides of its parameter, as fused optimizers assume them."""
     for parameter, entry in optimizer.state.items():

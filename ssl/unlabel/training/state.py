@@ -36,16 +36,21 @@ class State:
     def resume(self, log: Log) -> int:
         """Take up what was saved, or start the log -> the steps done.
 
-        Raises `UserError` if the state is damaged, or another run's.
+        What was saved before the run's images changed is left. Raises `UserError` if the state is
+        damaged, or another run's.
         """
+        run = self._identity["settings"]["run"]
         if not self._path.exists():
+            log.start()
+            return 0
+        if checkpoint.of_other_images(self._path, self._identity):
+            print(f"{run}: the images are no longer the same; starting again", file=sys.stderr)
             log.start()
             return 0
         about = checkpoint.load(self._path, *self._parts, self._identity)
         log.resume(about)
         self._before = about["seconds"]
         step: int = about["step"]
-        run = self._identity["settings"]["run"]
         print(f"{run}: going on after step {step} of {log.steps}", file=sys.stderr)
         return step
 
