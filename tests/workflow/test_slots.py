@@ -22,13 +22,16 @@ from unlabel.workflow import devices, lifeline, slots
 # What each training notes in a test's copy of the project: which GPUs it sees, and when.
 NOTE = """
 
+import functools
+import json
+import os
+import time
+
 _train_unseen = run
 
 
 @functools.wraps(run)  # with its flags
 def run(**flags: Any) -> None:
-    import json
-
     noted = {"gpus": os.environ["CUDA_VISIBLE_DEVICES"], "start": time.monotonic()}
     _train_unseen(**flags)
     Path("noted", f"{os.getpid()}").write_text(json.dumps(noted | {"end": time.monotonic()}))
@@ -178,8 +181,7 @@ def test_trainings_side_by_side_compute_on_gpus_of_their_own(two, tmp_path):
     budget = folder / "params/budget/tiny.yaml"
     budget.write_text(budget.read_text().replace("runs_per_gpu: 8", "runs_per_gpu: 1"))
     stage = folder / "ssl/unlabel/stage/pretrain.py"
-    text = stage.read_text().replace("import os\n", "import functools\nimport os\n", 1)
-    stage.write_text(text + NOTE)
+    stage.write_text(stage.read_text() + NOTE)
     (folder / "noted").mkdir()
     runs = [f"data/runs/tiny/digits/rotation/base/{seed}/run.json" for seed in range(4)]
     said = snakemake(folder, "--cores", "8", "--verbose", *runs)
