@@ -22,7 +22,7 @@ HEAD = """# Faults
 The real workflow on `digits` at budget `tiny`, disturbed on purpose and then started again. *Same
 bits*: every result has the bytes of an undisturbed run. *Sentence*: it stopped with one sentence
 and no traceback, lost nothing, and came to the same bits once what the sentence asks for was done.
-Made by `make faults` (`tests/faults/`); some are tests of CI, too (`tests/test_faults.py`).
+Made by `make faults` (`tests/faults/`); some are tests of CI, too (`tests/faults/test_faults.py`).
 """
 
 
