@@ -13,7 +13,7 @@ from unlabel.data import images
 from unlabel.errors import UserError
 from unlabel.run import ASIDE
 from unlabel.stage import pretrain
-from unlabel.training import checkpoint, state
+from unlabel.training import checkpoint, finished, state
 from unlabel.training.examples import choose
 from unlabel.training.loop import Training
 
@@ -149,6 +149,30 @@ def test_a_training_that_was_put_aside_is_made_again_if_its_images_are_others(di
         pretrain.run(*files)
         assert ((files[3] / "encoder.safetensors").read_bytes() == first) == expected
         shutil.rmtree(files[3])
+
+
+@pytest.mark.parametrize("name", ["encoder.safetensors", "pictures.parquet", "run.json"])
+def test_files_that_were_changed_are_not_taken_for_a_finished_training(
+    digits, tmp_path, capsys, name
+):
+    files, aside = prepared(tmp_path, digits), tmp_path / "aside"
+    pretrain.run(*files)
+    first = (files[3] / "encoder.safetensors").read_bytes()
+    pretrain.run(*files)
+    assert "is trained already" in capsys.readouterr().err
+    shutil.copytree(files[3], aside)
+    if name == "run.json":
+        (aside / name).write_text((aside / name).read_text().replace('"seconds": ', '"seconds": 9'))
+    else:
+        (aside / name).write_bytes((aside / "log.parquet").read_bytes())
+    for folder in (files[3] / ASIDE, files[3]):
+        shutil.rmtree(files[3])
+        shutil.copytree(aside, folder)
+        pretrain.run(*files)
+        assert "taken back" not in (said := capsys.readouterr().err)
+        assert ("were changed; the run is trained again" in said) == (folder == files[3])
+        assert (files[3] / "encoder.safetensors").read_bytes() == first
+        assert finished.is_whole(files[3])
 
 
 def test_a_training_does_not_go_on_in_another_precision(digits, tmp_path, monkeypatch, cut_off):

@@ -29,9 +29,9 @@ from unlabel.params.settings import build, load, target
 from unlabel.progress import Progress
 from unlabel.seeds import derive
 from unlabel.training import (
-    checkpoint,
     environment,
     examples,
+    finished,
     fits,
     launch,
     monitor,
@@ -133,7 +133,7 @@ def _run(
     with launch.member(training.nodes * training.processes):
         done = _done(out, identity)  # the lock's last holder may have finished it
         if not done and launch.leader():
-            done = checkpoint.take_back(out, identity)
+            done = finished.take_back(out, identity)
         if any_process(done):
             return
         hardware: Hardware = build(settings["hardware"], "hardware").resolve()
@@ -156,7 +156,7 @@ def _run(
         _write(out, method, recipe, log, chosen, settings, hardware)
         about = _about(method, log, chosen, training, hardware, seconds)
         about |= {"fitted": changes} if changes else {}
-        files.write_json(out / "run.json", _without_settings(identity) | about)
+        finished.write_about(out, _without_settings(identity) | about)
 
 
 def _write(
@@ -200,12 +200,14 @@ def _done(out: Path, identity: dict[str, Any]) -> bool:
     """Is the run in `out` finished? Raises `UserError` if its settings or code are others."""
     if not (out / "run.json").exists():
         return False
-    if difference := checkpoint.difference(out, identity):
+    if difference := finished.difference(out, identity):
         raise UserError(
             f"{out} holds a run of other settings: {difference}; "
             "choose another folder, or delete it to train again"
         )
-    return True
+    if not (whole := finished.is_whole(out)):
+        print(f"files in {out} were changed; the run is trained again", file=sys.stderr)
+    return whole
 
 
 def _fitted(settings: dict[str, Any], images: int) -> Fitted:

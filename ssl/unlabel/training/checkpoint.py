@@ -1,8 +1,5 @@
 """The training state: all that a killed run needs to resume and end with the same bits."""
 
-import json
-import shutil
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,11 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from unlabel import files, weights
+from unlabel import weights
 from unlabel.errors import UserError
 from unlabel.params.settings import first_difference
-from unlabel.params.settings import load as settings_of
-from unlabel.run import ASIDE, TRAINED
 
 
 def save(
@@ -75,23 +70,3 @@ def _lay_out(optimizer: Optimizer) -> None:
         for key, tensor in entry.items():
             if tensor.shape == parameter.shape:
                 entry[key] = torch.empty_like(parameter).copy_(tensor)
-
-
-def take_back(out: Path, identity: dict[str, Any]) -> bool:
-    """Move a finished training that was set aside back into `out`, if it is that of `identity`."""
-    aside = out / ASIDE
-    whole = all((aside / name).exists() for name in TRAINED)
-    if same := whole and not difference(aside, identity):
-        print(f"{out} was trained while no Snakemake was watching: taken back", file=sys.stderr)
-        for name in TRAINED:
-            with files.whole(out / name) as part:
-                shutil.copyfile(aside / name, part)
-    shutil.rmtree(aside, ignore_errors=True)
-    return same
-
-
-def difference(folder: Path, identity: dict[str, Any]) -> str:
-    """How the finished training in `folder` differs from `identity`; empty if it does not."""
-    about = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    there = {key: about.get(key) for key in identity}
-    return first_difference(there | {"settings": settings_of(folder / "params.yaml")}, identity)
