@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -172,6 +173,12 @@ def test_shards_that_encoders_are_trained_on(made, tmp_path, capsys):
         assert table["path"].to_pylist() == expected
         assert torch.equal(vectors(table, "h"), whole)
     assert f"2 left out, no image by its name: a-1.tar/{names[40]}.json" in capsys.readouterr().err
+    with tarfile.open(tmp_path / "shards/a-1.tar", "a") as shard:
+        link = tarfile.TarInfo("link.png")
+        link.type, link.linkname = tarfile.SYMTYPE, names[40]
+        shard.addfile(link)
+    embed(made, str(tmp_path / "shards"), tmp_path / "shards.parquet")
+    assert "1 left out, a link or a device: a-1.tar/link.png" in capsys.readouterr().err
     near = ["--query", str(photos / names[3]), "--picture", str(tmp_path / "near.png")]
     main(neighbours(made, tmp_path / "shards.parquet", *near))
     assert (tmp_path / "near.png").exists()

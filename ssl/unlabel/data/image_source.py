@@ -77,8 +77,7 @@ def open_source(
     if path.suffix.lower() in tables.SEPARATORS:
         return _csv(path, how, wanted, column)
     if path.suffix.lower() == shards.ENDING:
-        images, skipped = packed.in_shards(path)
-        return _packed(path, images, how, wanted, skipped)
+        return _packed(path, *packed.in_shards(path), how, wanted)
     if path.is_file():
         raise UserError(
             f"{path} is not a folder, a table, a shard or an .arrow file; give the folder it is in"
@@ -87,10 +86,9 @@ def open_source(
     if not found.paths:
         endings = {Path(name).suffix.lower() for name in found.skipped.get(OTHER, ())}
         if shards.ENDING in endings:
-            images, skipped = packed.in_shards(path)
-            return _packed(path, images, how, wanted, skipped)
+            return _packed(path, *packed.in_shards(path), how, wanted)
         if {*tables.PARQUET, ".arrow"} & endings:
-            return _packed(path, packed.in_tables(path, column), how, wanted, {})
+            return _packed(path, packed.in_tables(path, column), {}, how, wanted)
         raise no_images(path, found.skipped)
     files = [(str(each), each) for each in found.paths if wanted(str(each))]
     parts = _decoded(_groups(files), how)
@@ -98,7 +96,7 @@ def open_source(
 
 
 def _packed(
-    path: Path, found: list[packed.Image], how: Preprocessing, wanted: Wanted, skipped: Skipped
+    path: Path, found: list[packed.Image], skipped: Skipped, how: Preprocessing, wanted: Wanted
 ) -> Source:
     if not found:
         raise no_images(path, skipped)

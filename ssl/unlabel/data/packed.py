@@ -22,7 +22,11 @@ def in_shards(path: Path) -> tuple[list[Image], Skipped]:
     found = shards.find(str(path))
     images, skipped = list[Image](), Skipped(found.skipped)
     for shard in found.files:
-        for member in shards.index(shard)[0]:
+        members, links = shards.index(shard)
+        if links:
+            names = [f"{found.name(shard)}/{name}" for name in links]
+            skipped.setdefault(shards.NO_FILE, []).extend(names)
+        for member in members:
             name = f"{found.name(shard)}/{member.name.removeprefix('./')}"
             if is_image(name):
                 images.append((name, partial(shards.read, shard, member.offset, member.size)))

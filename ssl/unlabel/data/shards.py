@@ -16,6 +16,7 @@ CLASS_NAMES = "classnames.txt"  # beside the shards: a line for each class, from
 PACKED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst", ".tar.lz4")
 COMPRESSED = "compressed, which cannot be read in place (gunzip unpacks .gz)"
 OTHER = "no shard by its name"
+NO_FILE = "a link or a device"
 
 
 class Shards(NamedTuple):

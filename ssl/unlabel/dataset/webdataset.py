@@ -17,8 +17,6 @@ from unlabel.dataset._outcome import Example
 from unlabel.dataset._sample import AUTO, Sample, label, samples, why_not_read
 from unlabel.errors import UserError
 
-NO_FILE = "a link or a device"
-
 
 @dataclass(frozen=True, kw_only=True)
 class WebDataset(Collection):
@@ -77,7 +75,7 @@ class WebDataset(Collection):
         found, skipped = samples(members, self.image, str(file))
         ending = None if split == UNLABELLED else self._ending(file, found)
         split = "train" if split == UNLABELLED else split
-        skipped |= {NO_FILE: links} if links else {}
+        skipped |= {shards.NO_FILE: links} if links else {}
         for key, image, others in found:
             said = others.pop(ending, None) if ending else None
             number = said and self._label(file, str(ending), said)
