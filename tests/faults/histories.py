@@ -7,7 +7,6 @@ shrink it, but has to live it through again for that, a minute each time and at 
 
 import os
 import random
-import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -17,11 +16,10 @@ from subprocess import TimeoutExpired
 from tempfile import TemporaryDirectory
 
 from processes import end_all
+from smallest import EDITS, FIRST, PAGE, Clean, served, unlike, write
 from trial import Row, end, start, work
 
 from support import forks
-from support.project import STAND_IN, STUDY, digests, forked, project, snakemake
-from support.versions import replace
 from unlabel.workflow.engine import records
 from unlabel.workflow.engine.records import RECORDS
 
@@ -30,27 +28,16 @@ NUMBER, STEPS = 200, 6
 LONGEST = 6.0  # seconds until a build is cut off: it takes about as long
 PAUSE = 1.0  # seconds for which a file is edited while a build runs
 RUN = "data/runs/tiny/digits/rotation/base/0"
-TARGETS = ("all", "reports/index.html", f"{RUN}/metrics/knn.json", f"{RUN}/features.parquet")
-SMALLEST = STUDY | {"methods": ["random", "rotation"], "metric": "knn"}
-SMALLER = (
-    ("params/config.yaml", "[factors, information, invariance, knn, linear, lowshot,", "[knn] # "),
-    ("params/config.yaml", "[knn, linear, factors]", "[knn]"),
-    ("params/budget/tiny.yaml", "epochs: 2", "epochs: 1"),
-    ("params/budget/tiny.yaml", "steps: [4, 4, 4]", "steps: [1, 1, 1]"),
+TARGETS = (
+    "all",
+    "reports/index.html",
+    f"{RUN}/metrics/knn.json",
+    f"{RUN}/features.parquet",
+    PAGE,
+    f"--config looks=1 -- {PAGE}",
+    f"--config budget=short -- {PAGE}",
+    "--config budget=short -- reports/index.html",
 )
-# Files to edit, each with a text and what may stand in its place.
-EDITS = (
-    ("params/probe/knn.yaml", "k: 20", "k: 5"),
-    ("params/budget/tiny.yaml", "lr: 2e-3", "lr: 3e-3"),
-    ("params/method/rotation.yaml", "# As in", "# Just as in"),
-    ("params/study/test.yaml", "title: Test", "title: Tested"),
-    ("params/dataset/digits.yaml", "validation: 0.1", "validation: 0.2"),
-    ("ssl/unlabel/probe/knn.py", "\nfrom torch", "\nassert True\n\nfrom torch"),
-    ("ssl/unlabel/method/rotation.py", "torch.arange(4", "torch.arange(0, 4"),
-)
-Version = tuple[int, ...]  # which of its two texts each of these files has
-FIRST: Version = (0,) * len(EDITS)
-Bits = dict[str, str]
 
 
 class History:
@@ -120,7 +107,7 @@ class History:
         """Build something, and cut that off."""
         target, after = self.rng.choice(TARGETS), self.rng.uniform(0, LONGEST)
         how = self.rng.choice(["SIGKILL", "SIGINT", "SIGTERM", "SIGKILL of all processes"])
-        running = start(self.folder, target, **served())
+        running = start(self.folder, *target.split(), **served())
         try:
             running.wait(after)
         except TimeoutExpired:
@@ -135,7 +122,7 @@ class History:
         """Edit something while a build runs, and put it back."""
         place, after = self.rng.randrange(len(EDITS)), self.rng.uniform(0, LONGEST)
         pause, before = self.rng.uniform(0, PAUSE), self.version[place]
-        running = start(self.folder, "all", **served())
+        running = start(self.folder, "all", PAGE, **served())
         time.sleep(after)
         said = self._turn(place, 1 - before)
         time.sleep(pause)
@@ -159,76 +146,6 @@ class History:
             for path in found
             if path.is_file() and path.name[0] != "." and not path.match("state.*/*")
         ]
-
-
-def write(folder: Path, place: int, to: int) -> None:
-    """Give a file one of its texts, whole: nobody saves half a file."""
-    name, *texts = EDITS[place]
-    path, text = folder / name, texts[to]
-    before = path.read_text()
-    has = texts[1] if texts[1] in before else texts[0]  # the second may hold the first
-    assert has in before, (path, texts)
-    part = path.with_suffix(".part")
-    part.write_text(before.replace(has, text, 1))
-    part.replace(path)
-
-
-def smallest(folder: Path, version: Version = FIRST) -> Path:
-    """A project that builds in seconds, with these texts."""
-    project(folder, SMALLEST)
-    for name, old, new in SMALLER:
-        replace(folder / name, old, new)
-    for place, choice in enumerate(version):
-        write(folder, place, choice)
-    return folder
-
-
-def served() -> dict[str, str]:
-    """What a workflow is given, so that it and its jobs are forks of this session's server."""
-    return {k: v for k, v in forked().items() if k == "UNLABEL_FORK_SERVER"} | STAND_IN
-
-
-def run(folder: Path, *words: str) -> tuple[int, str]:
-    """Snakemake's status, and what it prints."""
-    done = forks.run("snakemake", *words, folder=folder, environment=forked())
-    return done.returncode, done.stdout + done.stderr
-
-
-class Clean:
-    """First builds of versions; that of the first one is kept, in a folder that may have it."""
-
-    def __init__(self, folder: Path):
-        self.folder = folder
-        first = digests(folder) if folder.exists() else self._built(folder, FIRST)
-        self.known: dict[Version, Bits] = {FIRST: first}
-
-    def bits(self, version: Version) -> Bits:
-        """Of a version's results."""
-        if version not in self.known:
-            with TemporaryDirectory(dir=work()) as name:
-                self.known[version] = self._built(Path(name) / "clean", version)
-        return self.known[version]
-
-    def start(self, folder: Path, seed: int) -> Path:
-        """Every other history begins with what was built."""
-        return shutil.copytree(self.folder, folder, symlinks=True) if seed % 2 else smallest(folder)
-
-    @staticmethod
-    def _built(folder: Path, version: Version) -> Bits:
-        snakemake(smallest(folder, version), "--cores", "2", "all")
-        return digests(folder)
-
-
-def unlike(folder: Path, there: Bits) -> list[str]:
-    """What is wrong after the last build."""
-    status, said = run(folder, "--cores", "2", "all")
-    if status:
-        return [said[-900:]]
-    here = digests(folder)
-    found = [name for name in here.keys() | there.keys() if here.get(name) != there.get(name)]
-    if "Nothing to be done" not in run(folder, "-n", "all")[1]:
-        found.append("something is left to do")
-    return sorted(found)
 
 
 def inject(number: int = NUMBER, steps: int = STEPS, first: int = 0) -> Iterator[Row]:

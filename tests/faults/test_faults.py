@@ -235,7 +235,7 @@ def kinds():
 @pytest.fixture(scope="module")
 def clean(kinds, tmp_path_factory):
     """A small project that was built once, and a folder where trials take place."""
-    from histories import Clean
+    from smallest import Clean
 
     built = once(tmp_path_factory, "histories", Clean)
     with pytest.MonkeyPatch.context() as patch:
@@ -246,7 +246,8 @@ def clean(kinds, tmp_path_factory):
 @pytest.mark.parametrize("seed", [0, 1])
 def test_a_random_history_ends_in_the_bits_of_a_clean_build(clean, tmp_path, seed):
     """More of them, which end in other versions: `make faults ONLY=histories`."""
-    from histories import History, unlike
+    from histories import History
+    from smallest import unlike
 
     history = History(clean.start(tmp_path / "history", seed), seed)
     for _ in range(4):
@@ -258,9 +259,9 @@ def test_a_random_history_ends_in_the_bits_of_a_clean_build(clean, tmp_path, see
 
 def test_killed_in_a_second_build_it_ends_with_the_same_bits(clean, tmp_path):
     """And so does the third, in which the recipe is what it was."""
-    from histories import FIRST, served, unlike
     from processes import of
     from second import change
+    from smallest import FIRST, served, unlike
     from trial import start
 
     folder = clean.start(tmp_path / "killed", 1)

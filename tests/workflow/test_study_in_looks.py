@@ -2,11 +2,14 @@
 
 import json
 import re
+import shutil
+from pathlib import Path
 
 import pytest
 import yaml
 
 from support.project import STUDY, digests, project, snakemake
+from unlabel.errors import UserError
 from unlabel.params import looks, study
 from unlabel.stage import published
 from unlabel.workflow.plan import Plan
@@ -26,6 +29,15 @@ LOOKED = {name: value for name, value in STUDY.items() if name != "seeds"} | {
 PAGE = "reports/study/test.html"
 
 
+def alone(tmp_path, study: dict) -> Path:
+    """A project with one study, `test`."""
+    folder = project(tmp_path, study)
+    for path in (folder / "params/study").glob("*.yaml"):
+        if path.stem != "test":
+            path.unlink()
+    return folder
+
+
 def planned(folder) -> tuple[str, dict[str, int]]:
     """What a dry run prints, and how many jobs of each rule."""
     printed = snakemake(folder, "-n", "--quiet", "rules", "--", PAGE)
@@ -34,12 +46,19 @@ def planned(folder) -> tuple[str, dict[str, int]]:
 
 
 def test_only_open_claims_get_more_seeds_and_nothing_is_made_twice(tmp_path):
-    folder = project(tmp_path, LOOKED)
-    for path in (folder / "params/study").glob("*.yaml"):
-        if path.stem != "test":
-            path.unlink()
-    printed = snakemake(folder, "--cores", "2", PAGE)
+    folder = alone(tmp_path, LOOKED)
+    printed = snakemake(folder, "--cores", "2", "--config", "looks=1", "--", PAGE)
     assert "6 runs, 6 of them to be trained" in printed
+    assert "claims that stay open" not in printed
+    record = json.loads((folder / PAGE).with_suffix(".json").read_text())
+    assert [(c["word"], c["seeds"]) for c in record["claims"]] == [("holds", 3), ("open", 3)]
+    assert "Judged after 3 seeds, as was asked for." in (folder / PAGE).read_text()
+    assert not (folder / "data/looks").exists()
+    first = digests(folder)
+    printed = snakemake(folder, "--cores", "2", PAGE)
+    assert "6 runs, none of them to be trained" in printed
+    assert first.items() <= digests(folder).items()
+    assert "as was asked for" not in (folder / PAGE).read_text()
     assert "claims that stay open may need up to 4 more runs" in printed
     last = printed.splitlines()[-1]  # also of the jobs that the looks have added
     ended = re.fullmatch(r"(\d+) of (\d+) done in .* · see (.*)", last)
@@ -69,13 +88,48 @@ def test_only_open_claims_get_more_seeds_and_nothing_is_made_twice(tmp_path):
     assert planned(folder)[1].keys() >= {"pretrain_simclr", "pretrain_rotation", "look"}
 
 
+def test_a_page_whose_looks_are_not_there_is_not_taken_for_current(tmp_path):
+    folder = alone(tmp_path, LOOKED | {"looks": [3, 4]})
+    snakemake(folder, "--cores", "2", PAGE)
+    shutil.rmtree(folder / "data/looks")
+    path = folder / "params/study/test.yaml"
+    path.write_text(yaml.safe_dump(LOOKED | {"looks": [3, 4], "title": "Other"}))
+    assert planned(folder)[1] == {"look": 1, "study": 1}
+    assert "1 look   missing (test)" in snakemake(folder, "-n", "--", PAGE)
+    snakemake(folder, "--cores", "2", PAGE)
+    assert "<title>Other:" in (folder / PAGE).read_text()
+    assert planned(folder)[1] == {}
+    # looks that were never made, of the same study: Snakemake has no record of them either
+    path.write_text(yaml.safe_dump(LOOKED | {"looks": [5, 6]}))
+    assert planned(folder)[1].keys() == {"pretrain_simclr", "pretrain_rotation", "look", "study"}
+    printed = snakemake(folder, "-n", "--config", "budget=quick", "--", PAGE)
+    assert "6 runs, 6 of them to be trained" in printed
+
+
+def test_looks_of_older_settings_ask_for_no_run(tmp_path):
+    folder = alone(tmp_path, LOOKED)
+    snakemake(folder, "--cores", "2", PAGE)
+    runs = folder / "data/runs/tiny/digits"
+    shutil.rmtree(runs)
+    path = folder / "params/study/test.yaml"
+    path.write_text(yaml.safe_dump(LOOKED | {"settings": ["training.epochs=1"]}))
+    snakemake(folder, "--cores", "2", PAGE)
+    assert [path.name for path in (runs / "rotation").iterdir()] == ["training.epochs=1"]
+
+
 def frozen(seeds, sizes):
     runs = [
         {"seed": seed, "folder": f"tiny/digits/{method}/base/{seed}"}
         for method in ("a", "b")
         for seed in seeds
     ]
-    return {"seeds": list(seeds), "looks": sizes, "claims": ["one"], "runs": runs}
+    return {
+        "seeds": list(seeds),
+        "looks": sizes,
+        "until": None,
+        "claims": ["one"],
+        "runs": runs,
+    }
 
 
 def test_each_look_needs_the_runs_that_the_one_before_names(tmp_path):
@@ -101,6 +155,32 @@ def test_each_look_needs_the_runs_that_the_one_before_names(tmp_path):
     unknown = reached(plan, lambda _: None)
     assert (len(unknown.runs), len(unknown.possible)) == (6, 6)
     assert len(reached(frozen(range(3), []), look).runs) == 6  # all at once
+
+
+def test_no_look_is_needed_after_the_last_that_is_asked_for(tmp_path):
+    plan = frozen(range(6), [3, 4, 6])
+    file = tmp_path / "3.json"
+    file.write_text('{"following": ["tiny/digits/a/base/3"]}')
+
+    def look(size):
+        assert size == 3
+        return str(file)
+
+    only_first = plan | {"until": 3}
+    assert (len(reached(only_first, look).runs), reached(only_first, look).looks) == (6, ())
+    unknown = reached(plan | {"until": 4}, lambda _: None)
+    assert [run.seed for run in unknown.possible] == [3, 3]
+    assert len(reached(plan | {"until": 4}, look).runs) == 7
+    # a later look that is asked for by its path reads the one before it all the same
+    assert reached(only_first, look, until=4).looks == (str(file),)
+
+
+@pytest.mark.parametrize("value", [0, -1, True, 1.5, "all", [1]])
+def test_looks_that_are_no_number_of_looks_are_refused(value):
+    with pytest.raises(UserError, match=f"looks={re.escape(str(value))} must be a number of looks"):
+        looks.asked({"looks": value})
+    assert looks.asked({"looks": 2}) == 2
+    assert looks.asked({"looks": None}) is None
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"following": ["tiny/digits/c/base/3"]}'])

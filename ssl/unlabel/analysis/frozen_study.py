@@ -103,6 +103,7 @@ class FrozenStudy:
     left_out: Mapping[str, str] = field(default_factory=dict)  # method or arm -> why
     margin: float = MARGIN  # a difference of shares inside it counts as none
     looks: tuple[int, ...] = ()  # the number of seeds at each look; empty for all at once
+    until: int | None = None  # the seeds of the last look that is asked for; None for all looks
 
     @property
     def sources(self) -> list[dict[str, str]]:
@@ -111,9 +112,10 @@ class FrozenStudy:
 
     @property
     def each_look(self) -> list[Look]:
-        """When its claims are judged, with the seeds that are there then."""
+        """When its claims are judged, as far as is asked for, and with which seeds."""
         seeds = list(dict.fromkeys(each.seed for each in self.runs))
-        return looks(seeds, self.looks or [len(seeds)])
+        every = looks(seeds, self.looks or [len(seeds)])
+        return [each for each in every if len(each.seeds) <= (self.until or len(seeds))]
 
     def without(self, runs: Mapping[str, str]) -> "FrozenStudy":
         """The study without these runs: their folders, each with the reason."""

@@ -64,6 +64,7 @@ class Judgement:
             "p_for": _round(whole.p_for) if whole else None,
             "p_against": _round(whole.p_against) if whole else None,
             "looks": list(study.looks),
+            "until": study.until,
             "claims": [self._claim(each) for each in self.claims],
             "conditions": [conditions(each, study) for each in self.comparisons],
             "made": {

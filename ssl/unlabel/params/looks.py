@@ -1,6 +1,6 @@
 """The looks of a study: how many seeds its claims are judged after."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from unlabel.errors import UserError
@@ -27,3 +27,21 @@ def seeds_of_looks(content: Mapping[str, Any], where: str) -> dict[str, list[int
             f"{where}.looks is {looks!r}, but must be growing numbers of seeds, {SEEDS} or more"
         )
     return {"seeds": list(range(looks[-1])), "looks": looks}
+
+
+def asked(config: Mapping[str, Any]) -> int | None:
+    """How many looks at each study `--config looks=N` allows; None for all.
+
+    Raises `UserError` if it is no number of looks.
+    """
+    looks = config.get("looks")
+    if looks is None:
+        return None
+    if not isinstance(looks, int) or isinstance(looks, bool) or looks < 1:
+        raise UserError(f"--config looks={looks} must be a number of looks, 1 or more")
+    return looks
+
+
+def seeds_until(looks: Sequence[int], asked: int | None) -> int | None:
+    """The seeds of the last look that is asked for; None if that is the last of all."""
+    return looks[asked - 1] if asked and asked < len(looks) else None

@@ -56,6 +56,8 @@ def text(judgement: Judgement) -> str:
         keys = ["says", "word", "effect", "required", "margin", "seeds", "needed", "measure"]
         rows = [[getattr(row, key) for key in [*keys, "dataset"]] for row in found.rows]
         lines.append(markdown([*names, "seeds needed", "metric", "dataset"], rows))
+        if found.stopped:
+            lines.append(f"{found.stopped}\n")
         if study.expected:
             lines.append(f"Published results: {study.expected}\n")
         if study.remark:

@@ -41,6 +41,7 @@ class VerdictSection:
     conditions: tuple[str, ...]
     rows: tuple[ClaimRow, ...]
     charts: tuple[Chart, ...]
+    stopped: str  # that open claims were not to get more seeds; empty if they were
 
     @property
     def many(self) -> bool:
@@ -63,7 +64,14 @@ def build(judgement: Judgement) -> VerdictSection | None:
     ]
     rows = [_row(at, each, judgement) for at, each in enumerate(judgement.claims, 1)]
     charts = claims_chart.build(judgement)
-    return VerdictSection(found.text, kind(found.word), tuple(where), tuple(rows), tuple(charts))
+    return VerdictSection(
+        found.text,
+        kind(found.word),
+        tuple(where),
+        tuple(rows),
+        tuple(charts),
+        _stopped(judgement),
+    )
 
 
 def kind(word: str) -> str:
@@ -103,6 +111,16 @@ def probability(p: float) -> str:
 def seeds_needed(needed: int | None) -> str:
     """How many seeds an open claim would take."""
     return f"more than {MOST}" if needed is None else f"about {needed}"
+
+
+def _stopped(judgement: Judgement) -> str:
+    study = judgement.study
+    if not judgement.open or not study.until:
+        return ""
+    return (
+        f"Judged after {study.until} seeds, as was asked for. With up to {study.looks[-1]} seeds, "
+        "the open claims may still be decided."
+    )
 
 
 def _row(at: int, judged: JudgedClaim, judgement: Judgement) -> ClaimRow:

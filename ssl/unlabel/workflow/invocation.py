@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from unlabel.errors import UserError, of_machine
-from unlabel.params import command_line, study
+from unlabel.params import command_line, looks, study
 from unlabel.params.placement import SLOTS
 from unlabel.run import Run
 from unlabel.workflow import (
@@ -57,7 +57,7 @@ class Invocation:
         with one_sentence():
             self._meet(workflow)
             chosen = command_line.asked(config, params, _typed(workflow, config))
-            self.plan = Plan.current(params, chosen=chosen)
+            self.plan = Plan.current(params, chosen=chosen, looks=looks.asked(config))
             gpus = resources.gpus(config["gpu"], self.cluster or not self.main, _limit(workflow))
             self.requests = resources.Requests(self.plan, gpus, self.cluster)
             built = study.read(params, names["study"]).first
@@ -98,7 +98,9 @@ class Invocation:
         settings = workflow.dag_settings
         pace.without_timers(workflow.scheduling_settings)
         with one_sentence():
-            needed, possible = self._add({*(settings.targets or ()), *(settings.until or ())})
+            needed, possible, forced = self._add(
+                {*(settings.targets or ()), *(settings.until or ())}
+            )
             for line in self.plan.fits(needed or self.runs):
                 print(line, file=sys.stderr)
             self.plan.keep()
@@ -108,9 +110,12 @@ class Invocation:
                 )
                 planned_jobs.expect(workflow, foretell)
             if workflow.executor_plugin is None or workflow.dryrun:
-                return self._look()
-            self._correct(workflow, needed or self.runs)
-            return Corrections()
+                found = self._look()
+            else:
+                self._correct(workflow, needed or self.runs)
+                found = Corrections()
+            found.forced = forced
+            return found
 
     def _room(self, workflow: Any) -> forecast.Room:
         cores = workflow.resource_settings.nodes or workflow.resource_settings.cores
@@ -118,13 +123,15 @@ class Invocation:
         slots = int(workflow.global_resources["gpu_slots"].value) if here else 0
         return forecast.Room(max(1, cores or 1), slots)
 
-    def _add(self, targets: Iterable[str]) -> tuple[list[Run], list[Run]]:
+    def _add(self, targets: Iterable[str]) -> tuple[list[Run], list[Run], set[str]]:
         """Plan the runs that `targets` are about; they may belong to no study.
 
-        Also those that studies need only if claims stay open.
+        Also those that studies need only if claims stay open; and the pages of studies without a
+        look that they need. Snakemake asks nothing of a page before the look, and makes the look
+        only for a page that it makes.
         """
         targets = sorted(map(os.path.relpath, targets))
-        runs, possible = list[Run](), list[Run]()
+        runs, possible, pages = list[Run](), list[Run](), set[str]()
         for target in targets:
             if target.startswith("data/runs/"):
                 runs.append(Run.of(target))
@@ -135,8 +142,10 @@ class Invocation:
             found = self.plan.foreseen(name, self.asked)
             runs += found.runs
             possible += found.possible
+            if found.lacks_look and Path(page := f"reports/study/{name}.html").exists():
+                pages.add(page)
         known = set(runs)
-        return runs, [each for each in possible if each not in known]
+        return runs, [each for each in possible if each not in known], pages
 
     def _stated(self) -> list[str]:
         """The studies of all statements; says which of them cannot be run at their budget."""
@@ -197,7 +206,7 @@ def _foretell(
     with one_sentence():
         if {"-t", "--touch"} & {*sys.argv}:  # Snakemake does not tell that to a dry run
             say("--touch runs no job, it only gives files a new time")
-        elif (found := forecast.forecast(plan, jobs, room)).missing or look:
+        elif (found := forecast.forecast(plan, jobs, room)).missing or possible or look:
             said = [found.sentence(room), gpu_hours.sentence(plan, jobs)]
             said.append(forecast.possible(plan, possible, room))
             for each in filter(None, said):

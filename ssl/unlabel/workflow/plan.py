@@ -50,6 +50,7 @@ class Plan:
         chosen: ChosenDataset | None = None,
         entries: Entries | None = None,
         kept: KeptPlan | None = None,
+        looks: int | None = None,
     ):
         self.params, self.frozen, self.chosen = params, frozen, chosen or ChosenDataset()
         self.main, self.kept = is_main(), kept
@@ -57,7 +58,7 @@ class Plan:
         freezer = self._freezer = Freezer(frozen, self.main)
         self.datasets = PlannedDatasets(params, self.chosen, self.entries, freezer, self.main)
         self.runs = PlannedRuns(params, self.entries, freezer, self.datasets.origin)
-        self.studies = PlannedStudies(self.datasets, self.runs, self.entries, freezer)
+        self.studies = PlannedStudies(self.datasets, self.runs, self.entries, freezer, looks)
         # What rules ask of the parts
         self.settings, self.trained_by = self.runs.settings, self.runs.trained_by
         self.trains, self.placement = self.runs.trains, self.runs.placement
@@ -80,18 +81,22 @@ class Plan:
         params: Path = Path("params"),
         frozen: Path = FROZEN,
         chosen: ChosenDataset | None = None,
+        looks: int | None = None,
     ) -> "Plan":
-        """The plan of the workflow that this process is a job of, or else a kept or new one."""
+        """The plan of the workflow that this process is a job of, or else a kept or new one.
+
+        Studies are judged at so many `looks` at most; None for all.
+        """
         chosen = chosen or ChosenDataset()
         if not is_main():
             text = Path(os.environ[ENVIRONMENT]).read_bytes()
-            return cls(params, frozen, chosen, json.loads(text))
+            return cls(params, frozen, chosen, json.loads(text), looks=looks)
         planned_code.recall(frozen)
         kept = KeptPlan.of(params, frozen, chosen)
         text = kept.read()
         entries = json.loads(text) if _frozen_plan(frozen, text).exists() else {}
         same = all_whole(entries) and planned_files.unchanged(entries, frozen)
-        return cls(params, frozen, chosen, without_code(entries) if same else {}, kept)
+        return cls(params, frozen, chosen, without_code(entries) if same else {}, kept, looks)
 
     def keep(self) -> None:
         """Freeze the plan for this workflow's jobs, and until a recipe or its code changes."""

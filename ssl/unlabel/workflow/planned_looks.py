@@ -23,21 +23,21 @@ class Reached:
     runs: tuple[Run, ...]  # needed
     looks: tuple[str, ...]  # the files that say so
     possible: tuple[Run, ...] = ()  # needed if claims stay open
+    lacks_look: bool = False  # is the look missing that says which of them are?
 
 
 def reached(study: Mapping[str, Any], look: Look, until: int | None = None) -> Reached:
-    """The runs of a frozen study's last look, or of the one after `until` seeds."""
-    seeds, sizes = study["seeds"], study["looks"] or [len(study["seeds"])]
-    first = set(seeds[: sizes[0]])
+    """The runs of a frozen study at the last look asked for, or at the one after `until` seeds."""
+    seeds, last = study["seeds"], until or study["until"] or len(study["seeds"])
+    sizes = [size for size in study["looks"] if size <= last] or [len(seeds)]
+    first, every = set(seeds[: sizes[0]]), set(seeds[: sizes[-1]])
     folders = dict.fromkeys(run["folder"] for run in study["runs"] if run["seed"] in first)
     looks = list[str]()
     for size in sizes[:-1] if study["claims"] else ():
-        if size == until:
-            break
         if (path := look(size)) is None:
-            others = dict.fromkeys(run["folder"] for run in study["runs"])
+            others = dict.fromkeys(run["folder"] for run in study["runs"] if run["seed"] in every)
             possible = _runs(each for each in others if each not in folders)
-            return Reached(_runs(folders), tuple(looks), possible)
+            return Reached(_runs(folders), tuple(looks), possible, lacks_look=True)
         looks.append(path)
         if not (following := _following(path)):
             break

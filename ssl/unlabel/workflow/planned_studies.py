@@ -7,6 +7,7 @@ from typing import Any
 
 from unlabel.errors import UserError, did_you_mean
 from unlabel.params import compose
+from unlabel.params.looks import seeds_until
 from unlabel.params.settings import load
 from unlabel.params.study import Study, needs, read
 from unlabel.workflow.fitting_studies import FittingStudies, digest_of
@@ -22,10 +23,16 @@ class PlannedStudies:
     """Studies by name, each for its own page, and the study of the report."""
 
     def __init__(
-        self, datasets: PlannedDatasets, runs: PlannedRuns, entries: Entries, freezer: Freezer
+        self,
+        datasets: PlannedDatasets,
+        runs: PlannedRuns,
+        entries: Entries,
+        freezer: Freezer,
+        looks: int | None,
     ):
         self.params = runs.params
         self.datasets, self.runs, self.entries, self.freezer = datasets, runs, entries, freezer
+        self.looks = looks  # at each study, at most; None for all
         self.for_dataset = FittingStudies(datasets, runs, entries).for_dataset
         self._budgets: dict[str, str] = {}  # of each study
 
@@ -103,7 +110,7 @@ class PlannedStudies:
 
     def _study(self, name: str, budget: str) -> dict[str, Stage]:
         budget = self.budget(name, budget)
-        key = f"study {budget}/{name}"
+        key = f"study {budget}/{name}" + (f" after {self.looks} looks" if self.looks else "")
         for dataset in self.entries.get(key, {}).get("study", {}).get("datasets", ()):
             self.datasets.labelled(dataset)  # if that has changed, the study must be planned again
         if key not in self.entries:
@@ -121,9 +128,10 @@ class PlannedStudies:
             stages |= {"transfer": bool(study.transfer)}
             content |= {"name": name, "claims": [asdict(each) for each in claims]}
             content |= {"metrics": metrics, "stages": stages}
-            frozen = self.freezer.freeze(content)
+            until = seeds_until(study.looks, self.looks)
+            frozen = self.freezer.freeze(content | {"until": until})
             made = study_content.made(study, budget, stages, self.runs)
             self.entries[key] = {"study": frozen | {"datasets": datasets, "made": made}}
-            if study.looks:  # which words change nothing of
+            if study.looks:  # which neither words nor later looks change
                 self.entries[key]["look"] = self.freezer.freeze(content | dict.fromkeys(WORDS, ""))
         return self.entries[key]

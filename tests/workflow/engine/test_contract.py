@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import snakemake
 import snakemake.api
+import snakemake.dag
 import snakemake.workflow
 from snakemake import persistence as theirs
 from snakemake.api import SnakemakeApi
@@ -47,6 +48,8 @@ def test_the_places_in_snakemake_that_are_taken_are_there():
     text = inspect.getsource(snakemake.workflow.Workflow._prepare_dag)
     assert "persistence = FilePersistence" in text
     assert text.index("self.iocache = ") < text.index("self._persistence = persistence(")
+    assert text.index("self._dag = DAG(") < text.index("self._persistence = persistence(")
+    assert "self.forcefiles = set()" in inspect.getsource(snakemake.dag.DAG.__init__)
     execute = inspect.getsource(snakemake.workflow.Workflow.execute)
     assert execute.index("self._executor_plugin = ") < execute.index("self._prepare_dag(")
     assert execute.index("self._prepare_dag(") < execute.index("self._build_dag(")

@@ -25,6 +25,7 @@ class Corrections:
     records: dict[str, Record | None] = field(default_factory=dict)  # None: it has none
     unfinished: set[str] = field(default_factory=set)  # a job may have written half of these
     times: dict[str, float] = field(default_factory=dict)  # seconds since 1970
+    forced: set[str] = field(default_factory=set)  # Snakemake cannot tell that they are old
     ignore_locks: bool = False  # those on disk are of a Snakemake that was killed
 
     def write(self) -> None:

@@ -8,9 +8,10 @@ run can still write them. For a look, they stay in memory and the subclass answe
 
 What this relies on is Snakemake 9's: format 6 of its records; that they are files below
 `.snakemake/metadata` and `.snakemake/incomplete`, named by the output's path in base64; the names
-`snakemake.workflow.FilePersistence`, `Workflow.iocache.mtime` and `_IOFile.protected`; and the
-methods that are overridden here. `check` refuses anything else, in a sentence, and
-`tests/workflow/engine/test_contract.py` says which of them a new Snakemake has changed.
+`snakemake.workflow.FilePersistence`, `Workflow.iocache.mtime`, `DAG.forcefiles` and
+`_IOFile.protected`; and the methods that are overridden here. `check` refuses anything else, in a
+sentence, and `tests/workflow/engine/test_contract.py` says which of them a new Snakemake has
+changed.
 """
 
 import asyncio
@@ -95,6 +96,7 @@ class Records(Marks):
         super().__init__(*positional, dag=dag, **named)
         for target, seconds in self.corrections.times.items():
             dag.workflow.iocache.mtime[target] = Mtime(local=seconds)
+        dag.forcefiles.update(self.corrections.forced)
         if self.corrections.ignore_locks:
             self.lock = self.noop  # as with --nolock
 
