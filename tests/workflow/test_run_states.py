@@ -58,6 +58,18 @@ def test_other_code_makes_a_run_stale(listed, copy):
     assert listed()["tiny/digits/simclr/base/0"].startswith("stale code is 'other' there and")
 
 
+def test_other_images_make_a_run_stale(listed, copy):
+    about = copy / SIMCLR / "run.json"
+    content = json.loads(about.read_text())
+    assert content["prepared"].keys() == {"train", "validation"}
+    content["prepared"]["train"] = "other"
+    about.write_text(json.dumps(content))
+    found = listed()
+    said = "stale digits was prepared again and has other images"
+    assert found["tiny/digits/simclr/base/0"].startswith(said)
+    assert found["tiny/digits/rotation/base/0"].startswith("done")
+
+
 def test_a_training_state_makes_a_run_resumable_if_it_is_of_its_settings(listed, copy):
     plan = Plan(copy / "params")
     plan.add(Run("tiny", "digits", "simclr", "base", 0))

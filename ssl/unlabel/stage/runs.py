@@ -30,9 +30,9 @@ def run(
 
     With --prune, remove the orphaned runs, after asking. The states are:
 
-    done: finished, with the settings and the code that the run would have now.
+    done: finished, with the settings, the code and the prepared images that it would have now.
 
-    stale: finished with other settings, which are named.
+    stale: finished with others, which are named.
 
     resumable: training stopped, and goes on from where it was.
 

@@ -109,7 +109,7 @@ def _state(plan: Plan, run: Run, path: Path) -> tuple[str, str]:
         return "stale", str(error)
     frozen = Path(plan.of(run, "pretrain")["settings"])
     if there := _trained(path):
-        difference = first_difference(there, _planned(plan, run))
+        difference = first_difference(there, _planned(plan, run)) or _images(run, path)
         return ("stale", difference) if difference else ("done", "")
     aside = path / ASIDE / TRAINED[-1]
     if aside.exists() or (path / f"state.{frozen.stem}/state.safetensors").exists():
@@ -117,6 +117,18 @@ def _state(plan: Plan, run: Run, path: Path) -> tuple[str, str]:
     if any(path.glob("state.*/state.safetensors")):
         return "stale", "its training state has other settings"
     return "unfinished", ""
+
+
+def _images(run: Run, path: Path) -> str:
+    """That the run in a folder was trained on other images than those prepared now; or nothing."""
+    from unlabel.data import images  # loads torch
+
+    trained = json.loads((path / "run.json").read_text(encoding="utf-8")).get("prepared", {})
+    for name, digest in trained.items():
+        split = Path(f"data/prepared/{run.dataset}/{name}.arrow")
+        if split.exists() and images.identity(split) != digest:
+            return f"{run.dataset} was prepared again and has other images"
+    return ""
 
 
 def _planned(plan: Plan, run: Run) -> dict[str, Any]:
