@@ -71,6 +71,21 @@ def test_time_is_from_the_speed_of_the_same_method_or_else_of_any(plan, tmp_path
     assert "for the training alone" in found.sentence(Room(2))
 
 
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{", '{"images_per_second": "fast"}', '{"images": [256]}', "\x80"]
+)
+def test_a_damaged_run_tells_nothing(plan, tmp_path, text):
+    finish(tmp_path / "runs", RUNS[0], speed=512.0)
+    finish(tmp_path / "runs", RUNS[2], speed=256.0)
+    about = tmp_path / "runs" / RUNS[2].folder / "run.json"
+    about.write_bytes(text.encode("latin-1"))
+    (tmp_path / "runs/tiny/digits/simclr/base/notes").mkdir()
+    (tmp_path / "runs/tiny/digits/simclr/base/notes/run.json").write_text("{}")
+    due = [training(RUNS[1])]
+    assert forecast.forecast(plan, due, ROOM, tmp_path / "runs").training == 1.0
+    assert forecast.seconds_like(plan, RUNS[1], False, tmp_path / "runs") == 1.0
+
+
 def test_trainings_share_the_gpus_of_this_machine(plan, tmp_path):
     """At `tiny` eight share a GPU: each holds one of its eight slots."""
     finish(tmp_path / "runs", RUNS[0], speed=512.0)

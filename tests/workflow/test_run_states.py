@@ -70,6 +70,13 @@ def test_other_images_make_a_run_stale(listed, copy):
     assert found["tiny/digits/rotation/base/0"].startswith("done")
 
 
+@pytest.mark.parametrize("text", ["", "[]", '{"prepared": 1}'])
+def test_a_damaged_run_is_stale(listed, copy, text):
+    (copy / SIMCLR / "run.json").write_text(text)
+    said = "stale run.json or params.yaml is damaged"
+    assert listed()["tiny/digits/simclr/base/0"].startswith(said)
+
+
 def test_a_training_state_makes_a_run_resumable_if_it_is_of_its_settings(listed, copy):
     plan = Plan(copy / "params")
     plan.add(Run("tiny", "digits", "simclr", "base", 0))

@@ -13,6 +13,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from unlabel.errors import UserError
 from unlabel.params.placement import SLOTS
 from unlabel.run import Run
 from unlabel.units import duration, size
@@ -138,19 +139,23 @@ def _on_gpu(about: dict[str, Any]) -> bool:
 def _read(folder: Path) -> Iterator[Finished]:
     """All finished runs, whatever their settings and code."""
     for file in sorted(folder.glob("*/*/*/*/*/run.json")):
-        yield _run(file)
+        yield from _run(file)
 
 
 @cache
 def _finished(folder: Path) -> list[Finished]:
     """The finished runs of one method, as this process found them first."""
-    return [_run(file) for file in sorted(folder.glob("*/*/run.json"))]
+    return [each for file in sorted(folder.glob("*/*/run.json")) for each in _run(file)]
 
 
-def _run(file: Path) -> Finished:
-    """A finished run, by its run.json."""
-    run = Run.parse("/".join(file.parts[-6:-1]))
-    return file.parent, run, json.loads(file.read_text(encoding="utf-8"))
+def _run(file: Path) -> Iterator[Finished]:
+    """A finished run, by its run.json; none if that is damaged, or its folder is no run's."""
+    with suppress(OSError, ValueError, AttributeError, UserError):
+        about = json.loads(file.read_text(encoding="utf-8"))
+        run = Run.parse("/".join(file.parts[-6:-1]))
+        numbers = (about.get("images"), about.get("images_per_second"))
+        if all(isinstance(each, int | float | None) for each in numbers):
+            yield file.parent, run, about
 
 
 def _seconds(plan: Plan, run: Run, finished: Sequence[Finished]) -> float | None:
@@ -162,7 +167,7 @@ def _seconds(plan: Plan, run: Run, finished: Sequence[Finished]) -> float | None
         return 0.0
     rates = [rate for rate in like if rate] or [rate for _, rate in speeds if rate]
     images = settings["images"] or next(
-        (about["images"] for _, each, about in finished if each.dataset == run.dataset), None
+        (about.get("images") for _, each, about in finished if each.dataset == run.dataset), None
     )
     if not rates or images is None:
         return None

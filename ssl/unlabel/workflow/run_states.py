@@ -108,8 +108,8 @@ def _state(plan: Plan, run: Run, path: Path) -> tuple[str, str]:
     except UserError as error:  # a study's arm may not fit every budget
         return "stale", str(error)
     frozen = Path(plan.of(run, "pretrain")["settings"])
-    if there := _trained(path):
-        difference = first_difference(there, _planned(plan, run)) or _images(run, path)
+    if (path / "run.json").exists() and (path / "params.yaml").exists():
+        difference = _difference(plan, run, path)
         return ("stale", difference) if difference else ("done", "")
     aside = path / ASIDE / TRAINED[-1]
     if aside.exists() or (path / f"state.{frozen.stem}/state.safetensors").exists():
@@ -119,11 +119,21 @@ def _state(plan: Plan, run: Run, path: Path) -> tuple[str, str]:
     return "unfinished", ""
 
 
-def _images(run: Run, path: Path) -> str:
-    """That the run in a folder was trained on other images than those prepared now; or nothing."""
+def _difference(plan: Plan, run: Run, path: Path) -> str:
+    """Why the run in a folder is not the one that would be trained now; empty if it is."""
+    try:
+        about = json.loads((path / "run.json").read_text(encoding="utf-8"))
+        there = {"settings": load(path / "params.yaml"), "code": about.get("code")}
+        prepared = dict(about.get("prepared", {}))
+    except (ValueError, TypeError, AttributeError, UserError):
+        return "run.json or params.yaml is damaged"
+    return first_difference(there, _planned(plan, run)) or _images(run, prepared)
+
+
+def _images(run: Run, trained: dict[str, str]) -> str:
+    """That the images prepared now are not those with these digests; empty if they are."""
     from unlabel.data import images  # loads torch
 
-    trained = json.loads((path / "run.json").read_text(encoding="utf-8")).get("prepared", {})
     for name, digest in trained.items():
         split = Path(f"data/prepared/{run.dataset}/{name}.arrow")
         if split.exists() and images.identity(split) != digest:
@@ -135,11 +145,3 @@ def _planned(plan: Plan, run: Run) -> dict[str, Any]:
     """The settings and the code that a planned run is trained with."""
     settings = load(Path(plan.of(run, "pretrain")["settings"]))
     return {"settings": settings, "code": fingerprint("unlabel.stage.pretrain", *targets(settings))}
-
-
-def _trained(path: Path) -> dict[str, Any] | None:
-    """The settings and the code that the run in a folder was trained with; None before that."""
-    if not (path / "run.json").exists() or not (path / "params.yaml").exists():
-        return None
-    about = json.loads((path / "run.json").read_text(encoding="utf-8"))
-    return {"settings": load(path / "params.yaml"), "code": about.get("code")}
