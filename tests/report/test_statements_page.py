@@ -100,6 +100,11 @@ def test_too_few_decided_claims_are_not_to_be_believed():
     assert said[0] == "One statement tested: 1 holds in part."
     assert "fewer than 2 of them are decided" in said[2]
     assert said[2].endswith("believe none of them.")
+    assert len(said) == 3
+    early = statements_page.judge([study, study | {"title": "Two", "until": 6}])
+    assert list(statements_page.summary(early))[3] == (
+        "Open claims that more seeds may still decide, which were not asked for: 9."
+    )
 
 
 def test_what_is_published_is_whole_and_says_what_made_it(several: Path, tmp_path: Path):

@@ -84,7 +84,7 @@ def summary(statements: Sequence[Statement]) -> Iterator[str]:
     yield f"{decided} of their {claims} claims are decided" + (f": {split}." if split else ".")
     if decided:
         yield _trust(claims, decided)
-    stopped = [each.record["claims"] for each in statements if each.record["until"]]
+    stopped = [each.record["claims"] for each in statements if each.record.get("until")]
     if early := sum(claim["word"] == OPEN for claims in stopped for claim in claims):
         yield f"Open claims that more seeds may still decide, which were not asked for: {early}."
 
