@@ -40,6 +40,8 @@ from unlabel.workflow.engine.failed_jobs import Failures
 from unlabel.workflow.plan import ENVIRONMENT, Plan
 from unlabel.workflow.summary import summary
 
+ENDS = (".html", ".json", ".csv", ".md")  # of a study's page
+
 
 class Invocation:
     """What the rules need to know, and what Snakemake's `workflow` does around its jobs."""
@@ -142,8 +144,9 @@ class Invocation:
             found = self.plan.foreseen(name, self.asked)
             runs += found.runs
             possible += found.possible
-            if found.lacks_look and Path(page := f"reports/study/{name}.html").exists():
-                pages.add(page)
+            if found.lacks_look:
+                made = {f"reports/study/{name}{end}" for end in ENDS}
+                pages |= {each for each in made if Path(each).exists()}
         known = set(runs)
         return runs, [each for each in possible if each not in known], pages
 
