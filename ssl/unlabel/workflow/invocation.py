@@ -39,8 +39,7 @@ from unlabel.workflow.engine.corrections import Corrections
 from unlabel.workflow.engine.failed_jobs import Failures
 from unlabel.workflow.plan import ENVIRONMENT, Plan
 from unlabel.workflow.summary import summary
-
-ENDS = (".html", ".json", ".csv", ".md")  # of a study's page
+from unlabel.workflow.targets import needed
 
 
 class Invocation:
@@ -100,24 +99,20 @@ class Invocation:
         settings = workflow.dag_settings
         pace.without_timers(workflow.scheduling_settings)
         with one_sentence():
-            needed, possible, forced = self._add(
-                {*(settings.targets or ()), *(settings.until or ())}
-            )
-            for line in self.plan.fits(needed or self.runs):
+            targets = {*(settings.targets or ()), *(settings.until or ())}
+            found = needed(self.plan, targets, self.asked)
+            for line in self.plan.fits(found.runs or self.runs):
                 print(line, file=sys.stderr)
             self.plan.keep()
-            if workflow.dryrun or needed:  # nobody waits for hours unasked
+            if workflow.dryrun or found.runs:  # nobody waits for hours unasked
                 foretell = partial(
-                    _foretell, self.plan, workflow.dryrun, possible, self._room(workflow)
+                    _foretell, self.plan, workflow.dryrun, found.possible, self._room(workflow)
                 )
                 planned_jobs.expect(workflow, foretell)
             if workflow.executor_plugin is None or workflow.dryrun:
-                found = self._look()
-            else:
-                self._correct(workflow, needed or self.runs)
-                found = Corrections()
-            found.forced = forced
-            return found
+                return self._look(found.forced)
+            self._correct(workflow, found.runs or self.runs)
+            return Corrections(forced=found.forced)
 
     def _room(self, workflow: Any) -> forecast.Room:
         cores = workflow.resource_settings.nodes or workflow.resource_settings.cores
@@ -125,40 +120,9 @@ class Invocation:
         slots = int(workflow.global_resources["gpu_slots"].value) if here else 0
         return forecast.Room(max(1, cores or 1), slots)
 
-    def _add(self, targets: Iterable[str]) -> tuple[list[Run], list[Run], set[str]]:
-        """Plan the runs that `targets` are about; they may belong to no study.
-
-        Also those that studies need only if claims stay open; and the pages of studies without a
-        look that they need. Snakemake asks nothing of a page before the look, and makes the look
-        only for a page that it makes.
-        """
-        targets = sorted(map(os.path.relpath, targets))
-        runs, possible, pages = list[Run](), list[Run](), set[str]()
-        for target in targets:
-            if target.startswith("data/runs/"):
-                runs.append(Run.of(target))
-                self.plan.add(runs[-1])
-                if "/transfer/" in target:
-                    self.plan.dataset(Path(target).stem)
-        for name in resources.studies(targets, self._stated):
-            found = self.plan.foreseen(name, self.asked)
-            runs += found.runs
-            possible += found.possible
-            if found.lacks_look:
-                made = {f"reports/study/{name}{end}" for end in ENDS}
-                pages |= {each for each in made if Path(each).exists()}
-        known = set(runs)
-        return runs, [each for each in possible if each not in known], pages
-
-    def _stated(self) -> list[str]:
-        """The studies of all statements; says which of them cannot be run at their budget."""
-        names, left_out = self.plan.stated(self.asked)
-        for name, why in left_out.items():
-            print(f"the study {name} is left out: {why}", file=sys.stderr)
-        return names
-
-    def _look(self) -> Corrections:
+    def _look(self, forced: set[str]) -> Corrections:
         found = provenance.compare().corrections
+        found.forced = forced
         altered.correct(found)
         leftovers.look(found)
         return found
