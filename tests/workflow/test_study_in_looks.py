@@ -103,7 +103,7 @@ def test_a_page_whose_looks_are_not_there_is_not_taken_for_current(tmp_path):
     path.write_text(yaml.safe_dump(LOOKED | {"looks": [5, 6]}))
     assert planned(folder)[1].keys() == {"pretrain_simclr", "pretrain_rotation", "look", "study"}
     printed = snakemake(folder, "-n", "--config", "budget=quick", "--", PAGE)
-    assert "6 runs, 6 of them to be trained" in printed
+    assert "10 runs, 10 of them to be trained" in printed
 
 
 def test_looks_of_older_settings_ask_for_no_run(tmp_path):

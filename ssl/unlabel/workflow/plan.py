@@ -50,7 +50,7 @@ class Plan:
         chosen: ChosenDataset | None = None,
         entries: Entries | None = None,
         kept: KeptPlan | None = None,
-        looks: int | None = None,
+        looks: int | None = None,  # at each study, at most; None for all
     ):
         self.params, self.frozen, self.chosen = params, frozen, chosen or ChosenDataset()
         self.main, self.kept = is_main(), kept
@@ -69,11 +69,8 @@ class Plan:
         self.frozen_study, self.foreseen = self.studies.frozen_study, self.studies.foreseen
         statements = PlannedStatements(self.studies, self.entries, freezer)
         self.stated, self.statements = statements.stated, statements.parameters
-        self.report, self.page, self.made = (
-            self.studies.report,
-            self.studies.page,
-            self.studies.made,
-        )
+        self.report, self.page = self.studies.report, self.studies.page
+        self.made = self.studies.made
 
     @classmethod
     def current(
@@ -83,10 +80,7 @@ class Plan:
         chosen: ChosenDataset | None = None,
         looks: int | None = None,
     ) -> "Plan":
-        """The plan of the workflow that this process is a job of, or else a kept or new one.
-
-        Studies are judged at so many `looks` at most; None for all.
-        """
+        """The plan of the workflow that this process is a job of, or else a kept or new one."""
         chosen = chosen or ChosenDataset()
         if not is_main():
             text = Path(os.environ[ENVIRONMENT]).read_bytes()
