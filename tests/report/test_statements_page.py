@@ -62,7 +62,9 @@ def test_statements_are_corrected_for_being_several(several: Path):
     table = pd.read_csv(several / "statements.csv")
     assert table.study.tolist() == ["batch_size", "nothing", "turned"]
     assert table.claim[1:].tolist() == ["nothing 1: so", "turned 1: so"]
-    assert "| Batch size |" in (several / "statements.md").read_text()
+    text = (several / "statements.md").read_text()
+    assert "| Batch size |" in text
+    assert text.endswith("- `large`: no room for a batch of 4096\n")
 
 
 def test_everything_on_the_page_of_statements_resolves(several: Path):

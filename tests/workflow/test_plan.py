@@ -181,7 +181,7 @@ def test_a_study_that_does_not_fit_leaves_the_other_statements(params, plan):
     assert "only 256 images" in left_out["large"]
     assert plan.statements("tiny")["settings"]
     (params / "study/small.yaml").unlink()
-    with pytest.raises(UserError, match="no study with a statement can be run; large: "):
+    with pytest.raises(UserError, match="no study with a statement can be judged; large: "):
         Plan(params, plan.frozen).stated("tiny")
 
 

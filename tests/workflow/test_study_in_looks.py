@@ -13,7 +13,7 @@ from unlabel.errors import UserError
 from unlabel.params import looks, study
 from unlabel.stage import published
 from unlabel.workflow.plan import Plan
-from unlabel.workflow.planned_looks import LOOK, foreseen, reached
+from unlabel.workflow.planned_looks import LOOK, foreseen, reached, trained_looks
 
 # The loss of a method is above zero after few seeds. It is never above itself, so that stays open.
 LOOKED = {name: value for name, value in STUDY.items() if name != "seeds"} | {
@@ -86,6 +86,38 @@ def test_only_open_claims_get_more_seeds_and_nothing_is_made_twice(tmp_path):
     # the looks on disk name runs that a study with other arms does not have
     path.write_text(yaml.safe_dump(LOOKED | {"settings": ["training.epochs=1"]}))
     assert planned(folder)[1].keys() >= {"pretrain_simclr", "pretrain_rotation", "look"}
+
+
+def test_looks_made_judges_by_the_runs_that_are_trained(tmp_path):
+    folder = alone(tmp_path, LOOKED)
+    other = LOOKED | {"title": "Other", "settings": ["training.epochs=1"]}
+    (folder / "params/study/other.yaml").write_text(yaml.safe_dump(other))
+    statements = "reports/statements.html"
+    made = ("--config", "looks=made", "--")
+    printed = snakemake(folder, "--cores", "2", *made, PAGE, fails=True)
+    assert "error: of the 6 runs that the first look at test needs, only 0 are trained" in printed
+    printed = snakemake(folder, "--cores", "2", *made, statements, fails=True)
+    assert "error: no study with a statement can be judged; other: of the 6 runs" in printed
+    snakemake(folder, "--cores", "2", "--config", "looks=1", "--", PAGE)
+    trained = sorted(folder.glob("data/runs/*/*/*/*/*/run.json"))
+    printed = snakemake(folder, "--cores", "2", *made, statements)
+    assert "the study other is left out: of the 6 runs that the first look at other" in printed
+    assert sorted(json.loads((folder / "reports/statements.json").read_text())) == ["test"]
+    assert "- `other`: of the 6 runs" in (folder / "reports/statements.md").read_text()
+    assert sorted(folder.glob("data/runs/*/*/*/*/*/run.json")) == trained
+    record = json.loads((folder / PAGE).with_suffix(".json").read_text())
+    assert record["until"] == 3
+    assert "Nothing to be done" in snakemake(folder, "-n", *made, statements)
+    # one more look, as far as its runs are there, and the other study
+    snakemake(folder, "--cores", "2", "--config", "looks=2", "--", PAGE)
+    snakemake(folder, "--cores", "2", "--config", "looks=1", "--", PAGE.replace("test", "other"))
+    snakemake(folder, "--cores", "2", *made, statements)
+    assert sorted(json.loads((folder / "reports/statements.json").read_text())) == ["other", "test"]
+    record = json.loads((folder / PAGE).with_suffix(".json").read_text())
+    assert [(c["word"], c["seeds"]) for c in record["claims"]] == [("holds", 3), ("open", 4)]
+    # what is left out here is not left out where all is asked for
+    printed = snakemake(folder, "-n", "--", statements)
+    assert "left out" not in printed
 
 
 def test_a_page_whose_looks_are_not_there_is_not_taken_for_current(tmp_path):
@@ -180,7 +212,43 @@ def test_looks_that_are_no_number_of_looks_are_refused(value):
     with pytest.raises(UserError, match=f"looks={re.escape(str(value))} must be a number of looks"):
         looks.asked({"looks": value})
     assert looks.asked({"looks": 2}) == 2
+    assert looks.asked({"looks": "made"}) == "made"
     assert looks.asked({"looks": None}) is None
+
+
+def test_the_looks_that_trained_runs_allow_are_counted_one_after_the_other(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    plan = frozen(range(6), [3, 4, 6]) | {"budget": "tiny", "name": "test"}
+
+    def train(method: str, *seeds: int) -> None:
+        for seed in seeds:
+            path = tmp_path / f"data/runs/tiny/digits/{method}/base/{seed}/run.json"
+            path.parent.mkdir(parents=True)
+            path.write_text("{}")
+
+    def look(size: int, *following: int) -> None:
+        path = tmp_path / LOOK.format(budget="tiny", study="test", seeds=size)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"following": [f"tiny/digits/a/base/{n}" for n in following]}))
+
+    train("a", 0, 1, 2, 3)
+    train("b", 0, 1)
+    with pytest.raises(UserError, match="of the 6 runs that the first look at test needs, only 5"):
+        trained_looks(plan)
+    train("b", 2)
+    assert trained_looks(plan) == 1
+    look(3, 3)
+    assert trained_looks(plan) == 2
+    look(4, 4, 5)
+    assert trained_looks(plan) == 2
+    train("a", 4)
+    assert trained_looks(plan) == 2
+    train("a", 5)
+    assert trained_looks(plan) == 3
+    look(3)  # no claim is open
+    assert trained_looks(plan) == 3
+    with pytest.raises(UserError, match="of the 12 runs that the study test needs, only 9 are"):
+        trained_looks(plan | {"looks": []})
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"following": ["tiny/digits/c/base/3"]}'])

@@ -7,6 +7,9 @@ from unlabel.errors import UserError
 
 SEEDS = 3  # the fewest that a claim needs
 LOOKS = [6, 12, 20]  # of a study that has neither seeds nor looks of its own
+MADE = "made"  # as many looks as the trained runs allow
+
+Asked = int | str | None  # how many looks at each study: a number, MADE, or None for all
 
 
 def seeds_of_looks(content: Mapping[str, Any], where: str) -> dict[str, list[int]]:
@@ -29,16 +32,16 @@ def seeds_of_looks(content: Mapping[str, Any], where: str) -> dict[str, list[int
     return {"seeds": list(range(looks[-1])), "looks": looks}
 
 
-def asked(config: Mapping[str, Any]) -> int | None:
-    """How many looks at each study `--config looks=N` allows; None for all.
+def asked(config: Mapping[str, Any]) -> Asked:
+    """How many looks at each study `--config looks=N` allows.
 
-    Raises `UserError` if it is no number of looks.
+    Raises `UserError` if it is no number of looks and not `made`.
     """
-    looks = config.get("looks")
-    if looks is None:
-        return None
+    looks: Asked = config.get("looks")
+    if looks is None or looks == MADE:
+        return looks
     if not isinstance(looks, int) or isinstance(looks, bool) or looks < 1:
-        raise UserError(f"--config looks={looks} must be a number of looks, 1 or more")
+        raise UserError(f"--config looks={looks} must be a number of looks, 1 or more, or {MADE}")
     return looks
 
 

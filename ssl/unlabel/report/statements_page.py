@@ -99,8 +99,8 @@ def _trust(claims: int, decided: int) -> str:
     return f"{wrong}. As {least}, chance alone may be behind too many: believe none of them."
 
 
-def text(statements: Sequence[Statement]) -> str:
-    """The table as Markdown."""
+def text(statements: Sequence[Statement], left_out: Mapping[str, str]) -> str:
+    """The table as Markdown, and the studies that are left out."""
     rows = [
         [
             row["title"],
@@ -115,7 +115,9 @@ def text(statements: Sequence[Statement]) -> str:
         for row in map(_row, statements)
     ]
     names = ["study", "verdict", "statement", "every claim (Holm)", "differences", "tested on"]
-    return f"{' '.join(summary(statements))}\n\n" + markdown(names, rows)
+    found = f"{' '.join(summary(statements))}\n\n" + markdown(names, rows)
+    listed = "".join(f"- `{name}`: {why}\n" for name, why in left_out.items())
+    return found + (f"\nThese studies have no verdict here:\n\n{listed}" if listed else "")
 
 
 def table(statements: Sequence[Statement]) -> pd.DataFrame:

@@ -28,10 +28,11 @@ def run(
     from unlabel.report import statements_page  # loads Altair and Jinja2
 
     statements = statements_page.judge([_read(path) for path in records])
-    html = statements_page.render(statements, load(params)["left_out"])
+    left_out = load(params)["left_out"]
+    html = statements_page.render(statements, left_out)
     files.write_json(record, statements_page.record(statements))
     files.write_text(table, tables.comma_separated(statements_page.table(statements)))
-    files.write_text(text, statements_page.text(statements))
+    files.write_text(text, statements_page.text(statements, left_out))
     files.write_text(page, html)
 
 

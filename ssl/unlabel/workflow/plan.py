@@ -17,6 +17,7 @@ from unlabel.data.expected import remarks
 from unlabel.files import FROZEN
 from unlabel.params import planned_code
 from unlabel.params.command_line import ChosenDataset
+from unlabel.params.looks import MADE, Asked
 from unlabel.params.study import Study
 from unlabel.run import Run
 from unlabel.training import loggers
@@ -50,7 +51,7 @@ class Plan:
         chosen: ChosenDataset | None = None,
         entries: Entries | None = None,
         kept: KeptPlan | None = None,
-        looks: int | None = None,  # at each study, at most; None for all
+        looks: Asked = None,
     ):
         self.params, self.frozen, self.chosen = params, frozen, chosen or ChosenDataset()
         self.main, self.kept = is_main(), kept
@@ -78,7 +79,7 @@ class Plan:
         params: Path = Path("params"),
         frozen: Path = FROZEN,
         chosen: ChosenDataset | None = None,
-        looks: int | None = None,
+        looks: Asked = None,
     ) -> "Plan":
         """The plan of the workflow that this process is a job of, or else a kept or new one."""
         chosen = chosen or ChosenDataset()
@@ -89,7 +90,7 @@ class Plan:
         kept = KeptPlan.of(params, frozen, chosen)
         text = kept.read()
         entries = json.loads(text) if _frozen_plan(frozen, text).exists() else {}
-        same = all_whole(entries) and planned_files.unchanged(entries, frozen)
+        same = all_whole(entries) and planned_files.unchanged(entries, frozen) and looks != MADE
         return cls(params, frozen, chosen, without_code(entries) if same else {}, kept, looks)
 
     def keep(self) -> None:

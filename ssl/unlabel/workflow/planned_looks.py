@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from unlabel.run import Run, files_of
+from unlabel.errors import UserError
+from unlabel.params.looks import MADE
+from unlabel.run import TRAINED, Run, files_of
 
 Look = Callable[[int], str | None]  # the file of the look after so many seeds; None if none yet
 LOOK = "data/looks/{budget}/{study}/{seeds}.json"
@@ -61,8 +63,8 @@ def files(
     return [*found.looks, *files_of(found.runs, *wanted)]
 
 
-def foreseen(study: Mapping[str, Any]) -> Reached:
-    """The same, as far as the looks on disk tell. Those of other arms, or damaged, tell nothing."""
+def foreseen(study: Mapping[str, Any], until: int | None = None) -> Reached:
+    """`reached` as far as the looks on disk tell. Those of other arms, or damaged, tell nothing."""
     known = {run["folder"] for run in study["runs"]}
 
     def look(size: int) -> str | None:
@@ -72,7 +74,27 @@ def foreseen(study: Mapping[str, Any]) -> Reached:
                 return path
         return None
 
-    return reached(study, look)
+    return reached(study, look, until)
+
+
+def trained_looks(study: Mapping[str, Any]) -> int:
+    """How many looks at a frozen study, one after the other, the trained runs allow.
+
+    Raises `UserError` if not even one.
+    """
+    sizes = study["looks"] or [len(study["seeds"])]
+    for number, size in enumerate(sizes):
+        found = foreseen(study, size)
+        trained = sum(Path(file).exists() for file in files_of(found.runs, TRAINED[-1]))
+        if trained < len(found.runs) and not number:
+            first = "the first look at " if study["looks"] else "the study "
+            raise UserError(
+                f"of the {len(found.runs)} runs that {first}{study['name']} needs, "
+                f"only {trained} are trained, and looks={MADE} trains none"
+            )
+        if trained < len(found.runs) or found.lacks_look:
+            return number
+    return len(sizes)
 
 
 def _following(path: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""The statements of a plan: which studies test one, and which of them can be run."""
+"""The statements of a plan: which studies test one, and which of them can be judged."""
 
 from collections.abc import Iterator, Sequence
 
@@ -15,27 +15,30 @@ class PlannedStatements:
         self.studies, self.entries, self.freezer = studies, entries, freezer
 
     def stated(self, budget: str) -> tuple[list[str], dict[str, str]]:
-        """The studies that test a statement; why each other one cannot be run.
+        """The studies that test a statement; why each other one is left out.
 
-        `budget` may be empty for their own. Raises `UserError` if none can be run.
+        `budget` may be empty for their own. Raises `UserError` if none is left.
         """
         names = stated(self.studies.params)
-        key = f"stated {budget}"
+        key = f"stated {self._asked(budget)}"
         if key not in self.entries:
             self.entries[key] = {"known": {"left_out": dict(self._left_out(names, budget))}}
         left_out = self.entries[key]["known"]["left_out"]
         if names and len(left_out) == len(names):
             name, why = next(iter(left_out.items()))
-            raise UserError(f"no study with a statement can be run; {name}: {why}")
+            raise UserError(f"no study with a statement can be judged; {name}: {why}")
         return [name for name in names if name not in left_out], left_out
 
     def parameters(self, budget: str) -> dict[str, str]:
         """The parameters of the rule `statements`: with the studies that are left out."""
-        key = f"statements {budget}"
+        key = f"statements {self._asked(budget)}"
         if key not in self.entries:
             settings = {"left_out": self.stated(budget)[1]}
             self.entries[key] = {"statements": self.freezer.freeze(settings)}
         return parameters(self.entries[key], "statements")
+
+    def _asked(self, budget: str) -> str:
+        return f"{budget} after {self.studies.looks or 'all'} looks"
 
     def _left_out(self, names: Sequence[str], budget: str) -> Iterator[tuple[str, str]]:
         for name in names:

@@ -7,13 +7,13 @@ from typing import Any
 
 from unlabel.errors import UserError, did_you_mean
 from unlabel.params import compose
-from unlabel.params.looks import seeds_until
+from unlabel.params.looks import Asked, seeds_until
 from unlabel.params.settings import load
 from unlabel.params.study import Study, needs, read
 from unlabel.workflow.fitting_studies import FittingStudies, digest_of
 from unlabel.workflow.freeze import Entries, Freezer, Stage, codes, parameters
 from unlabel.workflow.planned_datasets import PlannedDatasets
-from unlabel.workflow.planned_looks import Look, Reached, files, foreseen
+from unlabel.workflow.planned_looks import Look, Reached, files, foreseen, trained_looks
 from unlabel.workflow.planned_runs import PlannedRuns
 
 WORDS = ("title", "question", "statement", "source", "expected", "remark", "axis")
@@ -28,11 +28,11 @@ class PlannedStudies:
         runs: PlannedRuns,
         entries: Entries,
         freezer: Freezer,
-        looks: int | None,
+        looks: Asked,
     ):
         self.params = runs.params
         self.datasets, self.runs, self.entries, self.freezer = datasets, runs, entries, freezer
-        self.looks = looks  # at each study, at most; None for all
+        self.looks = looks
         self.for_dataset = FittingStudies(datasets, runs, entries).for_dataset
         self._budgets: dict[str, str] = {}  # of each study
 
@@ -110,7 +110,21 @@ class PlannedStudies:
 
     def _study(self, name: str, budget: str) -> dict[str, Stage]:
         budget = self.budget(name, budget)
-        key = f"study {budget}/{name}" + (f" after {self.looks} looks" if self.looks else "")
+        return self._after(self._looks(name, budget), name, budget)
+
+    def _looks(self, name: str, budget: str) -> int | None:
+        """How many looks at a study are asked for; None for all."""
+        if not isinstance(self.looks, str):
+            return self.looks
+        key = f"looks made {budget}/{name}"
+        if key not in self.entries:  # so the jobs of a workflow do not count later runs
+            whole = load(Path(self._after(None, name, budget)["study"]["settings"]))
+            self.entries[key] = {"known": {"looks": trained_looks(whole)}}
+        found: int = self.entries[key]["known"]["looks"]
+        return found
+
+    def _after(self, looks: int | None, name: str, budget: str) -> dict[str, Stage]:
+        key = f"study {budget}/{name}" + (f" after {looks} looks" if looks else "")
         for dataset in self.entries.get(key, {}).get("study", {}).get("datasets", ()):
             self.datasets.labelled(dataset)  # if that has changed, the study must be planned again
         if key not in self.entries:
@@ -128,7 +142,7 @@ class PlannedStudies:
             stages |= {"transfer": bool(study.transfer)}
             content |= {"name": name, "claims": [asdict(each) for each in claims]}
             content |= {"metrics": metrics, "stages": stages}
-            until = seeds_until(study.looks, self.looks)
+            until = seeds_until(study.looks, looks)
             frozen = self.freezer.freeze(content | {"until": until})
             made = study_content.made(study, budget, stages, self.runs)
             self.entries[key] = {"study": frozen | {"datasets": datasets, "made": made}}

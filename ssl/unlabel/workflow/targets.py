@@ -48,7 +48,7 @@ def needed(plan: Plan, targets: Iterable[str], budget: str) -> Needed:
 
 
 def _stated(plan: Plan, budget: str) -> list[str]:
-    """The studies of all statements; says which of them cannot be run at their budget."""
+    """The studies of all statements; says which of them are left out, and why."""
     names, left_out = plan.stated(budget)
     for name, why in left_out.items():
         print(f"the study {name} is left out: {why}", file=sys.stderr)
