@@ -12,7 +12,7 @@ from typing import Any
 
 from unlabel.errors import UserError
 from unlabel.params.looks import MADE
-from unlabel.run import TRAINED, Run, files_of
+from unlabel.run import Run, files_of
 
 Look = Callable[[int], str | None]  # the file of the look after so many seeds; None if none yet
 LOOK = "data/looks/{budget}/{study}/{seeds}.json"
@@ -77,7 +77,7 @@ def foreseen(study: Mapping[str, Any], until: int | None = None) -> Reached:
     return reached(study, look, until)
 
 
-def trained_looks(study: Mapping[str, Any]) -> int:
+def trained_looks(study: Mapping[str, Any], is_trained: Callable[[Run], bool]) -> int:
     """How many looks at a frozen study, one after the other, the trained runs allow.
 
     Raises `UserError` if not even one.
@@ -85,7 +85,7 @@ def trained_looks(study: Mapping[str, Any]) -> int:
     sizes = study["looks"] or [len(study["seeds"])]
     for number, size in enumerate(sizes):
         found = foreseen(study, size)
-        trained = sum(Path(file).exists() for file in files_of(found.runs, TRAINED[-1]))
+        trained = sum(map(is_trained, found.runs))
         if trained < len(found.runs) and not number:
             first = "the first look at " if study["looks"] else "the study "
             raise UserError(

@@ -10,6 +10,8 @@ from unlabel.params import compose
 from unlabel.params.looks import Asked, seeds_until
 from unlabel.params.settings import load
 from unlabel.params.study import Study, needs, read
+from unlabel.run import Run
+from unlabel.workflow import trained_run
 from unlabel.workflow.fitting_studies import FittingStudies, digest_of
 from unlabel.workflow.freeze import Entries, Freezer, Stage, codes, parameters
 from unlabel.workflow.planned_datasets import PlannedDatasets
@@ -119,9 +121,14 @@ class PlannedStudies:
         key = f"looks made {budget}/{name}"
         if key not in self.entries:  # so the jobs of a workflow do not count later runs
             whole = load(Path(self._after(None, name, budget)["study"]["settings"]))
-            self.entries[key] = {"known": {"looks": trained_looks(whole)}}
+            self.entries[key] = {"known": {"looks": trained_looks(whole, self._is_trained)}}
         found: int = self.entries[key]["known"]["looks"]
         return found
+
+    def _is_trained(self, run: Run) -> bool:
+        folder = Path("data/runs", run.folder)
+        settings = Path(self.runs.parameters(run, "pretrain")["settings"])
+        return trained_run.ended(folder) and not trained_run.difference(run, folder, settings)
 
     def _after(self, looks: int | None, name: str, budget: str) -> dict[str, Stage]:
         key = f"study {budget}/{name}" + (f" after {looks} looks" if looks else "")

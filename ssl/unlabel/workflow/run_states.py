@@ -1,19 +1,16 @@
 """The runs on disk: the state of each, and whether a study needs it."""
 
 import fcntl
-import json
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from unlabel.errors import UserError
-from unlabel.fingerprint import fingerprint, targets
 from unlabel.params import compose, study
-from unlabel.params.settings import first_difference, load
 from unlabel.run import ASIDE, TRAINED, Run
-from unlabel.workflow import slurm
+from unlabel.workflow import slurm, trained_run
 from unlabel.workflow.engine import records
 from unlabel.workflow.engine.records import UNFINISHED
 from unlabel.workflow.leftovers import ALIVE
@@ -108,8 +105,8 @@ def _state(plan: Plan, run: Run, path: Path) -> tuple[str, str]:
     except UserError as error:  # a study's arm may not fit every budget
         return "stale", str(error)
     frozen = Path(plan.of(run, "pretrain")["settings"])
-    if (path / "run.json").exists() and (path / "params.yaml").exists():
-        difference = _difference(plan, run, path)
+    if trained_run.ended(path):
+        difference = trained_run.difference(run, path, frozen)
         return ("stale", difference) if difference else ("done", "")
     aside = path / ASIDE / TRAINED[-1]
     if aside.exists() or (path / f"state.{frozen.stem}/state.safetensors").exists():
@@ -117,31 +114,3 @@ def _state(plan: Plan, run: Run, path: Path) -> tuple[str, str]:
     if any(path.glob("state.*/state.safetensors")):
         return "stale", "its training state has other settings"
     return "unfinished", ""
-
-
-def _difference(plan: Plan, run: Run, path: Path) -> str:
-    """Why the run in a folder is not the one that would be trained now; empty if it is."""
-    try:
-        about = json.loads((path / "run.json").read_text(encoding="utf-8"))
-        there = {"settings": load(path / "params.yaml"), "code": about.get("code")}
-        prepared = dict(about.get("prepared", {}))
-    except (ValueError, TypeError, AttributeError, UserError):
-        return "run.json or params.yaml is damaged"
-    return first_difference(there, _planned(plan, run)) or _images(run, prepared)
-
-
-def _images(run: Run, trained: dict[str, str]) -> str:
-    """That the images prepared now are not those with these digests; empty if they are."""
-    from unlabel.data import images  # loads torch
-
-    for name, digest in trained.items():
-        split = Path(f"data/prepared/{run.dataset}/{name}.arrow")
-        if split.exists() and images.identity(split) != digest:
-            return f"{run.dataset} was prepared again and has other images"
-    return ""
-
-
-def _planned(plan: Plan, run: Run) -> dict[str, Any]:
-    """The settings and the code that a planned run is trained with."""
-    settings = load(Path(plan.of(run, "pretrain")["settings"]))
-    return {"settings": settings, "code": fingerprint("unlabel.stage.pretrain", *targets(settings))}
