@@ -95,15 +95,18 @@ def test_looks_made_judges_by_the_runs_that_are_trained(tmp_path):
     statements = "reports/statements.html"
     made = ("--config", "looks=made", "--")
     printed = snakemake(folder, "--cores", "2", *made, PAGE, fails=True)
-    assert "error: of the 6 runs that the first look at test needs, only 0 are trained" in printed
+    assert (
+        "error: only 0 of the first 6 runs of test are trained, and looks=made trains none"
+        in printed
+    )
     printed = snakemake(folder, "--cores", "2", *made, statements, fails=True)
-    assert "error: no study with a statement can be judged; other: of the 6 runs" in printed
+    assert "error: no study with a statement can be judged; other: only 0 of the first" in printed
     snakemake(folder, "--cores", "2", "--config", "looks=1", "--", PAGE)
     trained = sorted(folder.glob("data/runs/*/*/*/*/*/run.json"))
     printed = snakemake(folder, "--cores", "2", *made, statements)
-    assert "the study other is left out: of the 6 runs that the first look at other" in printed
+    assert "the study other is left out: only 0 of the first 6 runs of other" in printed
     assert sorted(json.loads((folder / "reports/statements.json").read_text())) == ["test"]
-    assert "- `other`: of the 6 runs" in (folder / "reports/statements.md").read_text()
+    assert "- `other`: only 0 of the first 6 runs" in (folder / "reports/statements.md").read_text()
     assert sorted(folder.glob("data/runs/*/*/*/*/*/run.json")) == trained
     record = json.loads((folder / PAGE).with_suffix(".json").read_text())
     assert record["until"] == 3
@@ -120,7 +123,7 @@ def test_looks_made_judges_by_the_runs_that_are_trained(tmp_path):
     # a run that would be trained anew counts for none
     recipe = folder / "params/method/simclr.yaml"
     recipe.write_text(recipe.read_text().replace("temperature: 0.2", "temperature: 0.3"))
-    assert "only 3 are trained" in snakemake(folder, "-n", *made, statements, fails=True)
+    assert "only 3 of the first 6 runs" in snakemake(folder, "-n", *made, statements, fails=True)
 
 
 def test_a_page_whose_looks_are_not_there_is_not_taken_for_current(tmp_path):
@@ -237,7 +240,7 @@ def test_the_looks_that_trained_runs_allow_are_counted_one_after_the_other(tmp_p
 
     train("a", 0, 1, 2, 3)
     train("b", 0, 1)
-    with pytest.raises(UserError, match="of the 6 runs that the first look at test needs, only 5"):
+    with pytest.raises(UserError, match="only 5 of the first 6 runs of test are"):
         looks_at(plan)
     train("b", 2)
     assert looks_at(plan) == 1
@@ -251,7 +254,7 @@ def test_the_looks_that_trained_runs_allow_are_counted_one_after_the_other(tmp_p
     assert looks_at(plan) == 3
     look(3)  # no claim is open
     assert looks_at(plan) == 3
-    with pytest.raises(UserError, match="of the 12 runs that the study test needs, only 9 are"):
+    with pytest.raises(UserError, match="only 9 of the 12 runs of test are"):
         looks_at(plan | {"looks": []})
 
 

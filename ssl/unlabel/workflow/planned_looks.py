@@ -87,10 +87,10 @@ def trained_looks(study: Mapping[str, Any], is_trained: Callable[[Run], bool]) -
         found = foreseen(study, size)
         trained = sum(map(is_trained, found.runs))
         if trained < len(found.runs) and not number:
-            first = "the first look at " if study["looks"] else "the study "
+            many = f"{'first ' if study['looks'] else ''}{len(found.runs)} runs"
             raise UserError(
-                f"of the {len(found.runs)} runs that {first}{study['name']} needs, "
-                f"only {trained} are trained, and looks={MADE} trains none"
+                f"only {trained} of the {many} of {study['name']} are trained, "
+                f"and looks={MADE} trains none"
             )
         if trained < len(found.runs) or found.lacks_look:
             return number
