@@ -96,17 +96,16 @@ def test_looks_made_judges_by_the_runs_that_are_trained(tmp_path):
     made = ("--config", "looks=made", "--")
     printed = snakemake(folder, "--cores", "2", *made, PAGE, fails=True)
     assert (
-        "error: only 0 of the first 6 runs of test are trained, and looks=made trains none"
-        in printed
+        "error: none of the first 6 runs of test are trained, and looks=made trains none" in printed
     )
     printed = snakemake(folder, "--cores", "2", *made, statements, fails=True)
-    assert "error: no study with a statement can be judged; other: only 0 of the first" in printed
+    assert "error: no study with a statement can be judged; other: none of the first" in printed
     snakemake(folder, "--cores", "2", "--config", "looks=1", "--", PAGE)
     trained = sorted(folder.glob("data/runs/*/*/*/*/*/run.json"))
     printed = snakemake(folder, "--cores", "2", *made, statements)
-    assert "the study other is left out: only 0 of the first 6 runs of other" in printed
+    assert "the study other is left out: none of the first 6 runs of other" in printed
     assert sorted(json.loads((folder / "reports/statements.json").read_text())) == ["test"]
-    assert "- `other`: only 0 of the first 6 runs" in (folder / "reports/statements.md").read_text()
+    assert "- `other`: none of the first 6 runs" in (folder / "reports/statements.md").read_text()
     assert sorted(folder.glob("data/runs/*/*/*/*/*/run.json")) == trained
     record = json.loads((folder / PAGE).with_suffix(".json").read_text())
     assert record["until"] == 3
@@ -123,7 +122,7 @@ def test_looks_made_judges_by_the_runs_that_are_trained(tmp_path):
     # a run that would be trained anew counts for none
     recipe = folder / "params/method/simclr.yaml"
     recipe.write_text(recipe.read_text().replace("temperature: 0.2", "temperature: 0.3"))
-    assert "only 3 of the first 6 runs" in snakemake(folder, "-n", *made, statements, fails=True)
+    assert "3 of the first 6 runs" in snakemake(folder, "-n", *made, statements, fails=True)
 
 
 def test_a_page_whose_looks_are_not_there_is_not_taken_for_current(tmp_path):
@@ -240,7 +239,7 @@ def test_the_looks_that_trained_runs_allow_are_counted_one_after_the_other(tmp_p
 
     train("a", 0, 1, 2, 3)
     train("b", 0, 1)
-    with pytest.raises(UserError, match="only 5 of the first 6 runs of test are"):
+    with pytest.raises(UserError, match="5 of the first 6 runs of test are"):
         looks_at(plan)
     train("b", 2)
     assert looks_at(plan) == 1
@@ -254,7 +253,7 @@ def test_the_looks_that_trained_runs_allow_are_counted_one_after_the_other(tmp_p
     assert looks_at(plan) == 3
     look(3)  # no claim is open
     assert looks_at(plan) == 3
-    with pytest.raises(UserError, match="only 9 of the 12 runs of test are"):
+    with pytest.raises(UserError, match="9 of the 12 runs of test are"):
         looks_at(plan | {"looks": []})
 
 

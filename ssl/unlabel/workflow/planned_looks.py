@@ -89,7 +89,7 @@ def trained_looks(study: Mapping[str, Any], is_trained: Callable[[Run], bool]) -
         if trained < len(found.runs) and not number:
             many = f"{'first ' if study['looks'] else ''}{len(found.runs)} runs"
             raise UserError(
-                f"only {trained} of the {many} of {study['name']} are trained, "
+                f"{trained or 'none'} of the {many} of {study['name']} are trained, "
                 f"and looks={MADE} trains none"
             )
         if trained < len(found.runs) or found.lacks_look:
