@@ -74,6 +74,7 @@ def test_everything_on_the_page_of_statements_resolves(several: Path):
     lead = next(e["text"] for e in page.all("p") if e.get("class") == "lead")
     assert lead == "3 statements tested: 1 holds, 1 does not hold, 1 open."
     notes = [e["text"] for e in page.all("p") if e.get("class") == "note"]
+    assert notes[2] == "One study has no verdict here."
     assert notes[0] == "2 of their 3 claims are decided: 1 holds, 1 reversed."
     assert notes[1].endswith(
         "at most 0.03 claims would be decided wrongly, 1.5 % of those that are."
