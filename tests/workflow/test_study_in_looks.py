@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from support.project import STUDY, digests, project, snakemake
+from unlabel.cli import main
 from unlabel.errors import UserError
 from unlabel.params import looks, study
 from unlabel.stage import published
@@ -88,7 +89,7 @@ def test_only_open_claims_get_more_seeds_and_nothing_is_made_twice(tmp_path):
     assert planned(folder)[1].keys() >= {"pretrain_simclr", "pretrain_rotation", "look"}
 
 
-def test_looks_made_judges_by_the_runs_that_are_trained(tmp_path):
+def test_looks_made_judges_by_the_runs_that_are_trained(tmp_path, monkeypatch, capsys):
     folder = alone(tmp_path, LOOKED)
     other = LOOKED | {"title": "Other", "settings": ["training.epochs=1"]}
     (folder / "params/study/other.yaml").write_text(yaml.safe_dump(other))
@@ -110,6 +111,13 @@ def test_looks_made_judges_by_the_runs_that_are_trained(tmp_path):
     record = json.loads((folder / PAGE).with_suffix(".json").read_text())
     assert record["until"] == 3
     assert "Nothing to be done" in snakemake(folder, "-n", *made, statements)
+    monkeypatch.chdir(folder)
+    main(["publish"])
+    published._plan.cache_clear()
+    main(["published"])
+    assert capsys.readouterr().out == "test: current\n"
+    text = (folder / "reports/published/statements.md").read_text()
+    assert text.startswith("One statement tested: ")
     # one more look, as far as its runs are there, and the other study
     snakemake(folder, "--cores", "2", "--config", "looks=2", "--", PAGE)
     snakemake(folder, "--cores", "2", "--config", "looks=1", "--", PAGE.replace("test", "other"))
@@ -302,7 +310,9 @@ def test_a_published_verdict_says_if_it_is_of_older_settings(params, tmp_path, c
         whole = record | {"made": {"fingerprints": prints}}
         (folder / f"study/{name}.json").write_text(json.dumps(whole))
         (folder / f"study/{name}.md").write_text("# Mine\n")
-    (folder / "statements.json").write_text('{"mine": {}, "old": {}}')
+    (folder / "verdict").mkdir()
+    for name in ("mine", "old"):
+        (folder / f"verdict/{name}.json").write_text("{}")
     (folder / "statements.md").write_text("2 statements tested.\n")
 
     def say() -> str:

@@ -36,8 +36,8 @@ def run(params: Path = Path("params"), published: Path = Path("reports/published
         print(f"{path.stem}: {why or 'current'}")
     page = published / "statements.md"
     if page.exists():
-        found = files.read_json(page.with_suffix(".json"), "publish it again")
-        old = sorted(stale.keys() & found.keys())
+        found = {path.stem for path in published.glob("verdict/*.json")}
+        old = sorted(stale.keys() & found)
         which = f"{len(old)} of {len(found)} studies ({', '.join(old)})"
         said = f"{MARK}: {which if len(old) < len(found) else 'all studies'}."
         texts[page] = marked(_text(page), said if old else "")
