@@ -1,5 +1,6 @@
 """The READMEs are short, their links lead somewhere, and their commands name what exists."""
 
+import json
 import os
 import re
 import shlex
@@ -158,3 +159,26 @@ def test_the_study_to_write_is_one(tmp_path):
     mine = study.read(params, "mine")
     assert len(mine.claims) == 3
     assert len(mine.first.runs(params, "tiny")) == 18  # two arms and a reference, six seeds each
+
+
+def test_the_verdicts_in_documents_are_those_that_are_published():
+    paths = (ROOT / "reports/published/verdict").glob("*.json")
+    found = {path.stem: json.loads(path.read_text("utf-8")) for path in paths}
+    row = r"^\| `(\w+)` \|[^|]*\| (?:\*\*)?([a-z ]+?)(?:\*\*)? \| (\d+), (\d+), (\d+) \|"
+    rows = re.findall(row, (ROOT / "reports/verdicts.md").read_text("utf-8"), re.MULTILINE)
+    assert {name: (word, *map(int, counts)) for name, word, *counts in rows} == {
+        name: (
+            each["verdict"],
+            each["holding"],
+            each["claims"] - each["holding"] - each["open"],
+            each["open"],
+        )
+        for name, each in found.items()
+    }
+    words = [each["verdict"] for each in found.values()]
+    said = (
+        r"Of (\d+) statements, (\d+) hold, (\d+) hold in part, (\d+) do not hold and (\d+) are open"
+    )
+    (counts,) = re.findall(said, " ".join((ROOT / "README.md").read_text("utf-8").split()))
+    grades = ("holds", "holds in part", "does not hold", "open")
+    assert [*map(int, counts)] == [len(words), *map(words.count, grades)]

@@ -10,6 +10,7 @@ import pytest
 from support.browser import CHROMIUM
 from support.made_study import CLAIMS, Study
 from support.pages import Page, browse, dead
+from support.project import ROOT
 from unlabel.errors import UserError
 from unlabel.report import statements_page
 from unlabel.stage import publish
@@ -113,7 +114,7 @@ def test_too_few_decided_claims_are_not_to_be_believed():
 def test_what_is_published_is_whole_and_says_what_made_it(several: Path, tmp_path: Path):
     (tmp_path / "verdict").mkdir()
     (tmp_path / "verdict/old.json").write_text("{}")  # of a study that is there no longer
-    publish.run(several, tmp_path)
+    publish.run(several, tmp_path, params=ROOT / "params")
     names = ("batch_size", "nothing", "turned")
     whole = {f"study/{name}{end}" for name in names for end in (".json", ".csv", ".md")}
     whole |= {"statements.csv", "statements.md"}
@@ -124,8 +125,10 @@ def test_what_is_published_is_whole_and_says_what_made_it(several: Path, tmp_pat
         assert json.loads((tmp_path / f"verdict/{name}.json").read_text()) == record[name]
     for path in whole:
         source, text = (several / path).read_text(), (tmp_path / path).read_text()
-        assert text.startswith(source.rstrip())
+        assert text.startswith(source.partition("\nThese studies have")[0].rstrip())
         assert text == source or text.splitlines()[-1].startswith("Made by the code of ")
+    statements = (tmp_path / "statements.md").read_text()
+    assert "- `temperature`: not run with today's code and settings\n" in statements
     made = json.loads((several / "study/nothing.json").read_text())["made"]
     assert f"with torch {made['torch'][0]}" in (tmp_path / "study/nothing.md").read_text()
 

@@ -24,6 +24,17 @@ STUDY = {
     "seeds": [0],
     "metric": "linear",
 }
+# The loss of a method is above zero after few seeds. It is never above itself, so that stays open.
+LOOKED = {name: value for name, value in STUDY.items() if name != "seeds"} | {
+    "methods": ["simclr", "rotation"],
+    "metric": "log.loss",
+    "looks": [3, 4, 5],
+    "statement": "so",
+    "claims": [
+        {"says": "It has a loss", "higher": "simclr", "than": 0},
+        {"says": "It is above itself", "higher": "rotation", "than": "rotation"},
+    ],
+}
 # Of trainings that last a few seconds.
 VARIANT = "training.epochs=50"
 LONGER = STUDY | {"methods": ["simclr", "rotation"], "arms": {"base": [VARIANT]}}
@@ -56,6 +67,15 @@ def project(folder: Path, study: dict) -> Path:
     for script in _scripts():
         (folder / FROZEN).mkdir(parents=True, exist_ok=True)
         shutil.copy(script, folder / FROZEN / script.name)
+    return folder
+
+
+def with_one_study(folder: Path, study: dict) -> Path:
+    """A copy of the project with no study but `test`."""
+    folder = project(folder, study)
+    for path in (folder / "params/study").glob("*.yaml"):
+        if path.stem != "test":
+            path.unlink()
     return folder
 
 

@@ -3,40 +3,17 @@
 import json
 import re
 import shutil
-from pathlib import Path
 
 import pytest
 import yaml
 
-from support.project import STUDY, digests, project, snakemake
-from unlabel.cli import main
+from support.project import LOOKED, digests, project, snakemake, with_one_study
 from unlabel.errors import UserError
 from unlabel.params import looks, study
-from unlabel.stage import published
 from unlabel.workflow.plan import Plan
 from unlabel.workflow.planned_looks import LOOK, foreseen, reached, trained_looks
 
-# The loss of a method is above zero after few seeds. It is never above itself, so that stays open.
-LOOKED = {name: value for name, value in STUDY.items() if name != "seeds"} | {
-    "methods": ["simclr", "rotation"],
-    "metric": "log.loss",
-    "looks": [3, 4, 5],
-    "statement": "so",
-    "claims": [
-        {"says": "It has a loss", "higher": "simclr", "than": 0},
-        {"says": "It is above itself", "higher": "rotation", "than": "rotation"},
-    ],
-}
 PAGE = "reports/study/test.html"
-
-
-def alone(tmp_path, study: dict) -> Path:
-    """A project with one study, `test`."""
-    folder = project(tmp_path, study)
-    for path in (folder / "params/study").glob("*.yaml"):
-        if path.stem != "test":
-            path.unlink()
-    return folder
 
 
 def planned(folder) -> tuple[str, dict[str, int]]:
@@ -47,7 +24,7 @@ def planned(folder) -> tuple[str, dict[str, int]]:
 
 
 def test_only_open_claims_get_more_seeds_and_nothing_is_made_twice(tmp_path):
-    folder = alone(tmp_path, LOOKED)
+    folder = with_one_study(tmp_path, LOOKED)
     printed = snakemake(folder, "--cores", "2", "--config", "looks=1", "--", PAGE)
     assert "6 runs, 6 of them to be trained" in printed
     assert "claims that stay open" not in printed
@@ -89,8 +66,8 @@ def test_only_open_claims_get_more_seeds_and_nothing_is_made_twice(tmp_path):
     assert planned(folder)[1].keys() >= {"pretrain_simclr", "pretrain_rotation", "look"}
 
 
-def test_looks_made_judges_by_the_runs_that_are_trained(tmp_path, monkeypatch, capsys):
-    folder = alone(tmp_path, LOOKED)
+def test_looks_made_judges_by_the_runs_that_are_trained(tmp_path):
+    folder = with_one_study(tmp_path, LOOKED)
     other = LOOKED | {"title": "Other", "settings": ["training.epochs=1"]}
     (folder / "params/study/other.yaml").write_text(yaml.safe_dump(other))
     statements = "reports/statements.html"
@@ -111,13 +88,6 @@ def test_looks_made_judges_by_the_runs_that_are_trained(tmp_path, monkeypatch, c
     record = json.loads((folder / PAGE).with_suffix(".json").read_text())
     assert record["until"] == 3
     assert "Nothing to be done" in snakemake(folder, "-n", *made, statements)
-    monkeypatch.chdir(folder)
-    main(["publish"])
-    published._plan.cache_clear()
-    main(["published"])
-    assert capsys.readouterr().out == "test: current\n"
-    text = (folder / "reports/published/statements.md").read_text()
-    assert text.startswith("One statement tested: ")
     # one more look, as far as its runs are there, and the other study
     snakemake(folder, "--cores", "2", "--config", "looks=2", "--", PAGE)
     snakemake(folder, "--cores", "2", "--config", "looks=1", "--", PAGE.replace("test", "other"))
@@ -134,7 +104,7 @@ def test_looks_made_judges_by_the_runs_that_are_trained(tmp_path, monkeypatch, c
 
 
 def test_a_page_whose_looks_are_not_there_is_not_taken_for_current(tmp_path):
-    folder = alone(tmp_path, LOOKED | {"looks": [3, 4]})
+    folder = with_one_study(tmp_path, LOOKED | {"looks": [3, 4]})
     snakemake(folder, "--cores", "2", PAGE)
     shutil.rmtree(folder / "data/looks")
     path = folder / "params/study/test.yaml"
@@ -152,7 +122,7 @@ def test_a_page_whose_looks_are_not_there_is_not_taken_for_current(tmp_path):
 
 
 def test_looks_of_older_settings_ask_for_no_run(tmp_path):
-    folder = alone(tmp_path, LOOKED)
+    folder = with_one_study(tmp_path, LOOKED)
     snakemake(folder, "--cores", "2", PAGE)
     runs = folder / "data/runs/tiny/digits"
     shutil.rmtree(runs)
@@ -297,43 +267,3 @@ def test_a_study_has_its_budget_unless_another_is_asked_for(params, tmp_path):
     assert study.read(params, "mine").looks == looks.LOOKS
     assert len(study.read(params, "mine").seeds) == looks.LOOKS[-1]
     assert study.read(params, "mine").first.seeds == list(range(looks.LOOKS[0]))
-
-
-def test_a_published_verdict_says_if_it_is_of_older_settings(params, tmp_path, capsys, monkeypatch):
-    monkeypatch.chdir(params.parent)
-    monkeypatch.delenv("UNLABEL_PLAN", raising=False)
-    made = Plan(params, tmp_path / "frozen").made("mine", "tiny")
-    record = {"name": "mine", "conditions": [{"dataset": "digits", "budget": "tiny"}]}
-    folder = params.parent / "reports/published"
-    (folder / "study").mkdir(parents=True)
-    for name, prints in (("mine", made), ("old", {})):
-        whole = record | {"made": {"fingerprints": prints}}
-        (folder / f"study/{name}.json").write_text(json.dumps(whole))
-        (folder / f"study/{name}.md").write_text("# Mine\n")
-    (folder / "verdict").mkdir()
-    for name in ("mine", "old"):
-        (folder / f"verdict/{name}.json").write_text("{}")
-    (folder / "statements.md").write_text("2 statements tested.\n")
-
-    def say() -> str:
-        published._plan.cache_clear()
-        published.run(params, folder)
-        return capsys.readouterr().out
-
-    assert say() == "mine: current\nold: it does not say which settings and code made it\n"
-    assert (folder / "study/mine.md").read_text() == "# Mine\n"
-    assert (folder / "study/old.md").read_text().startswith("> **Made by older code")
-    assert "1 of 2 studies (old)" in (folder / "statements.md").read_text()
-    path = params / "study/mine.yaml"
-    path.write_text(yaml.safe_dump(LOOKED | {"settings": ["training.epochs=3"], "title": "New"}))
-    assert "mine: settings or code of training have changed since\n" in say()
-    again = (folder / "study/mine.md").read_text()
-    say()
-    assert (folder / "study/mine.md").read_text() == again  # marked once
-    path.write_text(yaml.safe_dump(LOOKED | {"margin": 0.02}))
-    assert "mine: settings or code of judging have changed since\n" in say()
-    path.write_text(yaml.safe_dump(LOOKED))
-    assert "mine: current\n" in say()
-    assert (folder / "study/mine.md").read_text() == "# Mine\n"
-    path.unlink()
-    assert "mine: it cannot be made any more (unknown study 'mine'" in say()

@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from unlabel import files
+from unlabel.analysis import tables
 from unlabel.errors import UserError
+from unlabel.params.study import stated
+from unlabel.workflow.published_studies import Record, changed, records
 
 ENDS = (".json", ".csv", ".md")
 
@@ -16,8 +19,13 @@ def run(
     out: Path = Path("reports/published"),
     studies: list[str] | None = None,
     suffix: str = "",
+    params: Path = Path("params"),
 ) -> None:
     """Copy the verdicts and tables of studies, and of all statements, for you to commit to git.
+
+    Studies may be run on several machines, and published one after the other. The statements are
+    those of the studies copied now and of those published before, unless their code or settings
+    have changed since. A study with such a change never replaces one without.
 
     Each verdict is a small file, for `dvc metrics`. The workflow writes nothing into that
     folder, so it never takes a committed file for one that it has made. `make publish` makes the
@@ -26,9 +34,11 @@ def run(
 
     Args:
         reports: the folder with the workflow's reports
-        out: the folder to copy to; what else is in it stays
-        studies: copy only these studies, and not the statements
-        suffix: add this to the studies' names, as _cifar10 after a run on another dataset
+        out: the folder to copy to
+        studies: copy only these studies
+        suffix: add this to the studies' names, as _cifar10 after a run on another dataset; such a
+            study does not count for the statements
+        params: the folder of all settings
 
     Raises:
         UserError: if there is no study, or a file of one is missing or damaged
@@ -36,40 +46,89 @@ def run(
     names = studies or sorted(path.stem for path in (reports / "study").glob("*.json"))
     if not names:
         raise UserError(f"{reports}/study has no verdict; make the studies first")
-    made = {name: _made(reports / f"study/{name}.json") for name in names}
+    new = {name: _record(reports / f"study/{name}.json") for name in names}
+    older = dict[str, str]()
+    kept = {} if suffix else _current(out, params)
+    for name in kept.keys() & new.keys():
+        if why := changed(new[name], params):
+            older[name] = why
+    new = {name: record for name, record in new.items() if name not in older}
     copies: dict[str, str] = {}
-    for name in names:
-        source, target = reports / "study" / name, f"study/{name}{suffix}"
-        copies |= _copies(source, target, [made[name]])
-    if not studies and (reports / "statements.json").exists():
-        judged = files.read_json(reports / "statements.json", "make the statements")
-        if lost := sorted(judged.keys() - made.keys()):
-            raise UserError(f"{reports}/statements.json judges {lost[0]}, which is not in study/")
-        of = [made[name] for name in judged]
-        copies |= _copies(reports / "statements", "statements", of, (".csv", ".md"))
-        copies |= {f"verdict/{name}.json": files.as_json(each) for name, each in judged.items()}
+    for name, record in new.items():
+        target = f"study/{name}{suffix}"
+        copies |= _copies(reports / "study" / name, target, origin([record["made"]]))
+    together = {} if suffix else _judged(reports, kept, new, params, whole=not studies)
+    if together:
+        copies |= _statements(together, params)
     for path, text in copies.items():  # all were read before the first is written
         files.write_text(out / path, text)
-    if "statements.md" in copies:  # a study that is judged no longer has no verdict
+    if together:  # a study that is judged no longer has no verdict
         for old in {*(out / "verdict").glob("*.json")} - {out / path for path in copies}:
             old.unlink()
+    for name, why in older.items():
+        print(f"{name} is not copied: {why}; the published one is current", file=sys.stderr)
+    if before := sorted(kept.keys() - new.keys()):
+        print(f"published before, and still current: {', '.join(before)}", file=sys.stderr)
     print(f"{len(copies)} files in {out}; now commit them to git", file=sys.stderr)
 
 
-def _made(record: Path) -> Mapping[str, Any]:
-    try:
-        made: Mapping[str, Any] = files.read_json(record, "make the study")["made"]
-    except KeyError as error:
-        raise UserError(f"{record} does not say what made it; make the study again") from error
-    return made
+def _current(published: Path, params: Path) -> dict[str, Record]:
+    """The published studies that today's code and settings would make again."""
+    return {
+        name: record
+        for name, record in records(published).items()
+        if record.get("name") == name and not changed(record, params)
+    }
 
 
-def _copies(
-    source: Path, target: str, made: Iterable[Mapping[str, Any]], ends: Iterable[str] = ENDS
-) -> dict[str, str]:
+def _judged(
+    reports: Path, kept: Mapping[str, Record], new: Mapping[str, Record], params: Path, whole: bool
+) -> dict[str, Record]:
+    """The studies whose statements count together.
+
+    Of the new ones these are those on the page of all statements, and those that are current. If
+    `whole`, all on that page must be there.
+    """
+    known, page = stated(params), reports / "statements.json"
+    together = files.read_json(page, "make the statements") if page.exists() else {}
+    if whole and (lost := sorted(together.keys() - new.keys() - kept.keys())):
+        raise UserError(f"{page} judges {lost[0]}, which is not in study/")
+    found = {name: record for name, record in kept.items() if name in known}
+    for name, record in new.items():
+        if name in together or (name in known and not changed(record, params)):
+            found[name] = record
+    return found
+
+
+def _statements(judged: Mapping[str, Record], params: Path) -> dict[str, str]:
+    """The text to write to each path: the statements of these studies, judged together."""
+    from unlabel.report import statements_page  # loads Altair and Jinja2
+
+    found = statements_page.judge(list(judged.values()))
+    left_out = dict.fromkeys(
+        (name for name in stated(params) if name not in judged),
+        "not run with today's code and settings",
+    )
+    made = origin(record["made"] for record in judged.values())
+    copies = {
+        "statements.csv": tables.comma_separated(statements_page.table(found)),
+        "statements.md": f"{statements_page.text(found, left_out).rstrip()}\n\n{made}\n",
+    }
+    verdicts = statements_page.record(found)
+    return copies | {f"verdict/{name}.json": files.as_json(it) for name, it in verdicts.items()}
+
+
+def _record(path: Path) -> Record:
+    record = files.read_json(path, "make the study")
+    if "made" not in record:
+        raise UserError(f"{path} does not say what made it; make the study again")
+    return record
+
+
+def _copies(source: Path, target: str, made: str) -> dict[str, str]:
     """The text to write to each path below the published folder."""
-    texts = {end: _text(source.with_name(source.name + end)) for end in ends}
-    texts[".md"] = f"{texts['.md'].rstrip()}\n\n{origin(made)}\n"
+    texts = {end: _text(source.with_name(source.name + end)) for end in ENDS}
+    texts[".md"] = f"{texts['.md'].rstrip()}\n\n{made}\n"
     return {f"{target}{end}": text for end, text in texts.items()}
 
 

@@ -1,17 +1,12 @@
 """Say which published verdicts were made by older code or settings, and mark them."""
 
-from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 from unlabel import files
 from unlabel.errors import UserError
-from unlabel.params.command_line import ChosenDataset
-from unlabel.workflow.plan import Plan
+from unlabel.workflow.published_studies import changed, records
 
 MARK = "> **Made by older code or settings**"
-STAGES = {"pretrain": "training", "probe": "probes", "finetune": "fine-tuning", "look": "judging"}
 
 
 def run(params: Path = Path("params"), published: Path = Path("reports/published")) -> None:
@@ -28,12 +23,12 @@ def run(params: Path = Path("params"), published: Path = Path("reports/published
         UserError: if a published file is damaged
     """
     texts, stale = dict[Path, str](), dict[str, str]()
-    for path in sorted(published.glob("study/*.json")):
-        if why := changed(files.read_json(path, "publish it again"), params):
-            stale[path.stem] = why
-        page = path.with_suffix(".md")
+    for name, record in records(published).items():
+        if why := changed(record, params):
+            stale[name] = why
+        page = published / f"study/{name}.md"
         texts[page] = marked(_text(page), f"{MARK}: {why}." if why else "")
-        print(f"{path.stem}: {why or 'current'}")
+        print(f"{name}: {why or 'current'}")
     page = published / "statements.md"
     if page.exists():
         found = {path.stem for path in published.glob("verdict/*.json")}
@@ -43,29 +38,6 @@ def run(params: Path = Path("params"), published: Path = Path("reports/published
         texts[page] = marked(_text(page), said if old else "")
     for each, text in texts.items():  # all were read before the first is written
         files.write_text(each, text)
-
-
-def changed(record: Mapping[str, Any], params: Path) -> str:
-    """What has changed since a published record was made, in words; empty if nothing has."""
-    before = record.get("made", {}).get("fingerprints")
-    if not before:
-        return "it does not say which settings and code made it"
-    conditions = record["conditions"]
-    try:
-        plan, name, budget = _plan(params, ""), record["name"], conditions[0]["budget"]
-        if [each["dataset"] for each in conditions] != plan.frozen_study(name, budget)["datasets"]:
-            plan = _plan(params, conditions[0]["dataset"])
-        now = plan.made(name, budget)
-    except UserError as error:
-        return f"it cannot be made any more ({error})"
-    differ = [stage for stage in {**before, **now} if before.get(stage) != now.get(stage)]
-    names = ", ".join(STAGES.get(stage, stage) for stage in differ)
-    return f"settings or code of {names} have changed since" if names else ""
-
-
-@cache
-def _plan(params: Path, dataset: str) -> Plan:
-    return Plan.current(params, chosen=ChosenDataset(dataset))
 
 
 def marked(text: str, mark: str) -> str:

@@ -1,0 +1,47 @@
+"""Published studies, and whether today's code and settings would make them again."""
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from unlabel import files
+from unlabel.errors import UserError
+from unlabel.params.command_line import ChosenDataset
+from unlabel.workflow.plan import Plan
+
+STAGES = {"pretrain": "training", "probe": "probes", "finetune": "fine-tuning", "look": "judging"}
+
+Record = Mapping[str, Any]
+
+
+def records(published: Path) -> dict[str, Record]:
+    """The record of each published study, by the name of its file.
+
+    Raises `UserError` if one is damaged.
+    """
+    paths = sorted(published.glob("study/*.json"))
+    return {path.stem: files.read_json(path, "publish it again") for path in paths}
+
+
+def changed(record: Record, params: Path) -> str:
+    """What has changed since a study's record was made, in words; empty if nothing has."""
+    before = record.get("made", {}).get("fingerprints")
+    if not before:
+        return "it does not say which settings and code made it"
+    conditions = record["conditions"]
+    try:
+        plan, name, budget = _plan(params, ""), record["name"], conditions[0]["budget"]
+        if [each["dataset"] for each in conditions] != plan.frozen_study(name, budget)["datasets"]:
+            plan = _plan(params, conditions[0]["dataset"])
+        now = plan.made(name, budget)
+    except UserError as error:
+        return f"it cannot be made any more ({error})"
+    differ = [stage for stage in {**before, **now} if before.get(stage) != now.get(stage)]
+    names = ", ".join(STAGES.get(stage, stage) for stage in differ)
+    return f"settings or code of {names} have changed since" if names else ""
+
+
+@cache
+def _plan(params: Path, dataset: str) -> Plan:
+    return Plan.current(params, chosen=ChosenDataset(dataset))

@@ -1,0 +1,124 @@
+"""What is published: which studies count, and which of them older code or settings made."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from support.project import LOOKED, project, snakemake, with_one_study
+from unlabel.cli import main
+from unlabel.workflow import published_studies
+from unlabel.workflow.plan import Plan
+
+
+@pytest.fixture
+def params(tmp_path):
+    folder = project(tmp_path / "project", LOOKED) / "params"
+    (folder / "study/mine.yaml").write_text(yaml.safe_dump(LOOKED))
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def own_plan(monkeypatch):
+    """Each command reads the settings anew, as a process of its own would."""
+    monkeypatch.delenv("UNLABEL_PLAN", raising=False)
+    published_studies._plan.cache_clear()
+
+
+def say(capsys, *words: str) -> tuple[str, str]:
+    """What a command of unlabel prints, on stdout and on stderr."""
+    published_studies._plan.cache_clear()
+    capsys.readouterr()
+    main(list(words))
+    return tuple(capsys.readouterr())
+
+
+def statements(folder: Path) -> tuple[list[str], str]:
+    """The studies with a published verdict, and the text of their statements."""
+    text = (folder / "statements.md").read_text()
+    return sorted(path.stem for path in (folder / "verdict").iterdir()), text
+
+
+def test_studies_of_several_machines_are_published_together(tmp_path, monkeypatch, capsys):
+    there = with_one_study(tmp_path / "there", LOOKED)
+    other = LOOKED | {"title": "Other", "settings": ["training.epochs=1"]}
+    (there / "params/study/other.yaml").write_text(yaml.safe_dump(other))
+    here = shutil.copytree(there, tmp_path / "here")
+    looked = ("--cores", "2", "--config", "looks=1", "--")
+    snakemake(there, *looked, "reports/study/test.html")
+    monkeypatch.chdir(there)
+    assert say(capsys, "publish")[1] == "6 files in reports/published; now commit them to git\n"
+    assert say(capsys, "published")[0] == "test: current\n"
+    names, text = statements(there / "reports/published")
+    assert names == ["test"]
+    assert text.startswith("One statement tested: ")
+    assert "- `other`: not run with today's code and settings\n" in text
+
+    # git brings what is published to another machine, where none of the runs are
+    shutil.copytree(there / "reports/published", here / "reports/published")
+    snakemake(here, *looked, "reports/study/other.html")
+    monkeypatch.chdir(here)
+    said = say(capsys, "publish")[1]
+    assert said.startswith("published before, and still current: test\n")
+    assert say(capsys, "published")[0] == "other: current\ntest: current\n"
+    names, text = statements(here / "reports/published")
+    assert names == ["other", "test"]
+    assert text.startswith("2 statements tested: ")
+    assert "have no verdict here" not in text
+    verdict = json.loads((here / "reports/published/verdict/test.json").read_text())
+    assert verdict["p_holm"] >= verdict["p"]
+
+    # an older page never replaces a current one
+    old = json.loads((there / "reports/study/test.json").read_text())
+    old["made"]["fingerprints"]["pretrain"] = "older"
+    for end in (".csv", ".md"):
+        shutil.copy(there / f"reports/study/test{end}", here / f"reports/study/test{end}")
+    (here / "reports/study/test.json").write_text(json.dumps(old))
+    said = say(capsys, "publish")[1]
+    assert "test is not copied: settings or code of training have changed since" in said
+    assert statements(here / "reports/published")[0] == ["other", "test"]
+    (here / "reports/study/test.json").unlink()
+
+    # what is published no longer counts once its settings have changed
+    (here / "params/study/test.yaml").write_text(yaml.safe_dump(LOOKED | {"margin": 0.02}))
+    say(capsys, "publish")
+    names, text = statements(here / "reports/published")
+    assert names == ["other"]
+    assert "- `test`: not run with today's code and settings\n" in text
+
+
+def test_a_published_verdict_says_if_it_is_of_older_settings(params, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(params.parent)
+    made = Plan(params, tmp_path / "frozen").made("mine", "tiny")
+    record = {"name": "mine", "conditions": [{"dataset": "digits", "budget": "tiny"}]}
+    folder = params.parent / "reports/published"
+    (folder / "study").mkdir(parents=True)
+    for name, prints in (("mine", made), ("old", {})):
+        whole = record | {"made": {"fingerprints": prints}}
+        (folder / f"study/{name}.json").write_text(json.dumps(whole))
+        (folder / f"study/{name}.md").write_text("# Mine\n")
+    (folder / "verdict").mkdir()
+    for name in ("mine", "old"):
+        (folder / f"verdict/{name}.json").write_text("{}")
+    (folder / "statements.md").write_text("2 statements tested.\n")
+
+    old = "old: it does not say which settings and code made it\n"
+    assert say(capsys, "published")[0] == f"mine: current\n{old}"
+    assert (folder / "study/mine.md").read_text() == "# Mine\n"
+    assert (folder / "study/old.md").read_text().startswith("> **Made by older code")
+    assert "1 of 2 studies (old)" in (folder / "statements.md").read_text()
+    path = params / "study/mine.yaml"
+    path.write_text(yaml.safe_dump(LOOKED | {"settings": ["training.epochs=3"], "title": "New"}))
+    assert "mine: settings or code of training have changed since\n" in say(capsys, "published")[0]
+    again = (folder / "study/mine.md").read_text()
+    say(capsys, "published")
+    assert (folder / "study/mine.md").read_text() == again  # marked once
+    path.write_text(yaml.safe_dump(LOOKED | {"margin": 0.02}))
+    assert "mine: settings or code of judging have changed since\n" in say(capsys, "published")[0]
+    path.write_text(yaml.safe_dump(LOOKED))
+    assert "mine: current\n" in say(capsys, "published")[0]
+    assert (folder / "study/mine.md").read_text() == "# Mine\n"
+    path.unlink()
+    assert "mine: it cannot be made any more (unknown study 'mine'" in say(capsys, "published")[0]
