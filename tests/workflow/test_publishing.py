@@ -70,6 +70,14 @@ def test_studies_of_several_machines_are_published_together(tmp_path, monkeypatc
     verdict = json.loads((here / "reports/published/verdict/test.json").read_text())
     assert verdict["p_holm"] >= verdict["p"]
 
+    # a page of fewer seeds never replaces one of more
+    page = here / "reports/published/study/other.json"
+    more = page.read_text()
+    page.write_text(more.replace('"seeds": 3', '"seeds": 4'))
+    said = say(capsys, "publish")[1]
+    assert "other is not copied: it has 3 seeds, and the published one 4\n" in said
+    page.write_text(more)
+
     # an older page never replaces a current one
     old = json.loads((there / "reports/study/test.json").read_text())
     old["made"]["fingerprints"]["pretrain"] = "older"

@@ -25,7 +25,8 @@ def run(
 
     Studies may be run on several machines, and published one after the other. The statements are
     those of the studies copied now and of those published before, unless their code or settings
-    have changed since. A study with such a change never replaces one without.
+    have changed since. A study never replaces a published one that is better: current where it is
+    not, or from more seeds.
 
     Each verdict is a small file, for `dvc metrics`. The workflow writes nothing into that
     folder, so it never takes a committed file for one that it has made. `make publish` makes the
@@ -47,29 +48,33 @@ def run(
     if not names:
         raise UserError(f"{reports}/study has no verdict; make the studies first")
     new = {name: _record(reports / f"study/{name}.json") for name in names}
-    older = dict[str, str]()
     kept = {} if suffix else _current(out, params)
-    for name in kept.keys() & new.keys():
-        if why := changed(new[name], params):
-            older[name] = why
-    new = {name: record for name, record in new.items() if name not in older}
+    for name in sorted(kept.keys() & new.keys()):
+        if why := _worse(new[name], kept[name], params):
+            print(f"{name} is not copied: {why}", file=sys.stderr)
+            del new[name]
     copies: dict[str, str] = {}
     for name, record in new.items():
         target = f"study/{name}{suffix}"
         copies |= _copies(reports / "study" / name, target, origin([record["made"]]))
-    together = {} if suffix else _judged(reports, kept, new, params, whole=not studies)
-    if together:
+    if together := {} if suffix else _judged(reports, kept, new, params, whole=not studies):
         copies |= _statements(together, params)
     for path, text in copies.items():  # all were read before the first is written
         files.write_text(out / path, text)
     if together:  # a study that is judged no longer has no verdict
         for old in {*(out / "verdict").glob("*.json")} - {out / path for path in copies}:
             old.unlink()
-    for name, why in older.items():
-        print(f"{name} is not copied: {why}; the published one is current", file=sys.stderr)
     if before := sorted(kept.keys() - new.keys()):
         print(f"published before, and still current: {', '.join(before)}", file=sys.stderr)
     print(f"{len(copies)} files in {out}; now commit them to git", file=sys.stderr)
+
+
+def _worse(new: Record, kept: Record, params: Path) -> str:
+    """Why a study should not replace the published one, which is current; empty if it should."""
+    if why := changed(new, params):
+        return f"{why}; the published one is current"
+    seeds, more = (max((c["seeds"] for c in each["claims"]), default=0) for each in (new, kept))
+    return f"it has {seeds} seeds, and the published one {more}" if seeds < more else ""
 
 
 def _current(published: Path, params: Path) -> dict[str, Record]:
