@@ -45,7 +45,8 @@ LONG = (
     *("nn/test_distributed", "method/test_methods", "stage/test_export", "workflow/test_current"),
     *("workflow/test_study_in_looks", "dataset/test_published", "workflow/test_own_images"),
     *("workflow/test_determinism", "workflow/test_looks", "report/test_report"),
-    *("workflow/test_hostile", "data/test_streaming", "nn/test_gradient_cache"),
+    *("workflow/test_hostile", "workflow/test_other_clusters", "data/test_streaming"),
+    *("nn/test_gradient_cache",),
 )
 
 

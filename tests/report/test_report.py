@@ -1,12 +1,9 @@
 """The report: its statistics, its files, and its page, on synthetic runs in the real format."""
 
 import json
-import random
 import re
-import shutil
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote
 
 import pandas as pd
@@ -16,101 +13,24 @@ import yaml
 
 from support.browser import CHROMIUM
 from support.pages import Page, browse
-from support.runs import LINEAR, METHODS, PROBES, SAID, SEEDS, Study, write_json, write_run
+from support.runs import (
+    LINEAR,
+    METHODS,
+    PROBES,
+    SAID,
+    SEEDS,
+    Study,
+    compared,
+    write_json,
+    write_run,
+)
 from unlabel.analysis.arms import gather
-from unlabel.analysis.estimate import estimate
 from unlabel.analysis.frozen_study import read
 from unlabel.errors import UserError
 from unlabel.features.split import Features, Split
 from unlabel.report import encoder_charts
 from unlabel.report.summary import sentences
 from unlabel.stage import leaderboard
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    """The usual study, with its report; a test only looks at it."""
-    study = Study(tmp_path_factory.mktemp("study"))
-    study.report()
-    return study
-
-
-@pytest.fixture
-def study(made: Study, tmp_path: Path) -> Study:
-    """The usual study, for a test to change."""
-    shutil.copytree(made.runs, tmp_path / "runs")
-    return Study(tmp_path, write=False)
-
-
-@pytest.fixture
-def page(made: Study) -> Page:
-    return Page((made.out / "index.html").read_text())
-
-
-def compared(study: Study, arm: str) -> dict[str, float]:
-    """What the report says of an arm to `dvc metrics`."""
-    path = study.out / f"metrics/fashion_mnist/{arm}.json"
-    return {str(name): float(value) for name, value in json.loads(path.read_text()).items()}
-
-
-def test_results_are_tidy(made: Study):
-    table = pd.read_parquet(made.out / "results.parquet")
-    names = ["budget", "dataset", "method", "variant", "seed", "probe", "metric", "value"]
-    assert list(table) == names
-    assert table.sort_values(names, ignore_index=True).equals(table)
-    assert len(table) == 15 * 13
-    chosen = table[(table.method == "simclr") & (table.metric == "linear")]
-    path = made.run("simclr", 1) / "metrics/linear.json"
-    assert chosen.value.tolist()[1] == json.loads(path.read_text())["linear"]
-    assert set(chosen.probe) == {"linear"}
-
-
-def test_metrics_are_means_of_six_digits(made: Study):
-    found = compared(made, "simclr")
-    values = [
-        json.loads((made.run("simclr", seed) / "metrics/linear.json").read_text())["linear"]
-        for seed in SEEDS
-    ]
-    assert found["linear"] == float(f"{sum(values) / 3:.6g}")
-    assert found["linear_interval"] == pytest.approx(estimate(values).interval, rel=1e-5)
-    there = (made.out / "metrics/fashion_mnist").iterdir()
-    assert {path.stem for path in there} == set(METHODS)
-
-
-def test_metrics_are_those_that_people_compare(made: Study):
-    names = {"linear", "knn", "lowshot_1", "lowshot_10", "finetune_1", "finetune_10"}
-    names |= {"finetune_100", "effective_rank"}
-    assert set(compared(made, "simclr")) == names | {f"{name}_interval" for name in names}
-
-
-def test_metrics_of_an_arm_that_is_no_longer_planned_go(study: Study):
-    study.report()
-    assert compared(study, "rotation")
-    study.brief["runs"] = [each for each in study.brief["runs"] if each["method"] != "rotation"]
-    study.report()
-    assert not (study.out / "metrics/fashion_mnist/rotation.json").exists()
-    assert compared(study, "simclr")
-
-
-def test_order_of_runs_changes_no_byte(made: Study, study: Study):
-    random.Random(0).shuffle(study.brief["runs"])
-    study.report()
-    for name in (
-        "metrics/fashion_mnist/simclr.json",
-        "plots/leaderboard.csv",
-        "plots/training.csv",
-        "results.parquet",
-    ):
-        assert (study.out / name).read_bytes() == (made.out / name).read_bytes(), name
-
-
-def test_plots_are_comma_separated(made: Study):
-    board = pd.read_csv(made.out / "plots/leaderboard.csv")
-    assert board.method.tolist() == sorted(METHODS)
-    assert {"linear", "linear_interval", "effective_rank"} <= set(board)
-    training = pd.read_csv(made.out / "plots/training.csv")
-    assert {"method", "seed", "epoch", "loss", "deviation", "effective_rank"} <= set(training)
-    assert set(training.method) == set(METHODS)
 
 
 def test_page_has_the_leaderboard(page: Page):
@@ -307,89 +227,6 @@ def test_an_unknown_measure_works(study: Study):
     assert "roundness of each method" in next(
         e["aria-label"] for e in page.all("div") if "aria-label" in e and e.get("role") == "img"
     )
-
-
-def test_numbers_of_a_probe_that_is_no_longer_planned_are_not_read(study: Study):
-    before = study.report(), compared(study, "simclr")
-    for seed in SEEDS:  # a name of its own, and one that another probe has too
-        write_json(study.run("simclr", seed) / "metrics/old.json", {"roundness": 1, "linear": 0})
-    assert (study.report(), compared(study, "simclr")) == before
-
-
-def test_unknown_headline_metric(study: Study):
-    study.brief["metric"] = "linaer"
-    with pytest.raises(UserError, match="no run has the metric 'linaer'; did you mean 'linear'"):
-        study.report()
-
-
-@pytest.mark.parametrize(
-    ("text", "problem"),
-    [
-        ('{"linear": NaN}', "linear in .*linear.json is nan, but must be a finite number"),
-        ('{"linear": "high"}', "linear in .*linear.json is 'high', but must be a finite number"),
-        ('{"linear": true}', "linear in .*linear.json is True, but must be a finite number"),
-        ('{"linear": 0.8', "linear.json is not valid JSON"),
-        ("[0.8]", "linear.json does not hold a JSON object"),
-        ('{"knn": 0.8}', "knn.json and .*linear.json both have 'knn'"),
-    ],
-)
-def test_broken_metrics_are_named(study: Study, text: str, problem: str):
-    (study.run("simclr") / "metrics/linear.json").write_text(text)
-    with pytest.raises(UserError, match=problem):
-        study.report()
-    assert not study.out.exists()
-
-
-@pytest.mark.parametrize("name", ["run.json", "log.parquet", "pictures.parquet"])
-def test_broken_files_are_named(study: Study, name: str):
-    path = study.run("simclr") / name
-    path.write_bytes(b"not this")
-    with pytest.raises(UserError, match=f"{name} is"):
-        study.report()
-    path.unlink()
-    with pytest.raises(UserError, match=f"cannot read .*{name}.*finish the run first"):
-        study.report()
-
-
-@pytest.mark.parametrize(
-    ("change", "problem"),
-    [
-        ({"runs": []}, "names no runs"),
-        ({"runs": [{"seed": 0}]}, "runs lacks .*'budget'"),
-        ({"runs": ["simclr"]}, "runs holds 'simclr'"),
-        ({"methods": ["simclr"]}, "methods must be a mapping"),
-    ],
-)
-def test_broken_brief_is_explained(study: Study, change: dict[str, Any], problem: str):
-    study.brief |= change
-    with pytest.raises(UserError, match=problem):
-        study.report()
-
-
-def test_leaderboard_in_a_terminal(
-    made: Study, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-):
-    results, page = made.out / "results.parquet", made.out / "index.html"
-    for columns in (120, 80, 40):
-        monkeypatch.setenv("COLUMNS", str(columns))
-        leaderboard.run(results, page)
-        told = capsys.readouterr().out
-        assert all(len(line) <= columns for line in told.splitlines()[:-4])
-        order = re.findall(r"^(\w+)(?: \(labels\))? .*±", told, re.MULTILINE)
-        assert order[:5] == ["simclr", "rotation", "autoencoder", "supervised", "random"]
-        assert told.endswith(f"report: {page.resolve()}\n")
-
-
-def test_leaderboard_needs_a_report(made: Study, tmp_path: Path):
-    with pytest.raises(UserError, match="make the report first"):
-        leaderboard.run(made.out / "results.parquet", tmp_path / "index.html")
-    with pytest.raises(UserError, match="make the report first"):
-        leaderboard.run(tmp_path / "results.parquet", made.out / "index.html")
-    (tmp_path / "results.parquet").write_bytes(b"nothing")
-    with pytest.raises(UserError, match="is damaged"):
-        leaderboard.run(tmp_path / "results.parquet", made.out / "index.html")
-    with pytest.raises(UserError, match="does not hold the results of a report"):
-        leaderboard.run(made.run("simclr") / "log.parquet", made.out / "index.html")
 
 
 CLICK = """<script>

@@ -1,8 +1,6 @@
 """Any images get the features of a trained encoder, and find their neighbours by them."""
 
 import io
-import json
-import re
 import tarfile
 from pathlib import Path
 
@@ -16,56 +14,14 @@ import yaml
 from PIL import Image
 
 from support.commands import refused
+from support.embedding import PHOTOS, embed, neighbours, vectors
 from support.large_sets import hub, hugging_face_table, saved, tar
-from support.models import PRETRAIN, about, assembled, composed
+from support.models import about
 from support.pixels import folder
-from unlabel import encoder as encoders
-from unlabel import weights
 from unlabel.cli import main
 from unlabel.data import image_source, images
-from unlabel.data.compressed import CompressedImages, spool
 from unlabel.data.decode import decode
-from unlabel.data.images import Data
-from unlabel.features import neighbours as embeddings
-from unlabel.features import tables
 from unlabel.features.extract import load_method
-from unlabel.seeds import derive
-
-PHOTOS = 60
-
-
-@pytest.fixture(scope="module")
-def made(digits, tmp_path_factory):
-    """A folder with a trained run, images in files, and the same prepared and in a table."""
-    folder = tmp_path_factory.mktemp("embed")
-    settings = composed("simclr")
-    settings = {"run": "tiny/digits/simclr", **{key: settings[key] for key in PRETRAIN}}
-    settings["hardware"] |= {"precision": "float32", "device": "cpu"}
-    (folder / "params.yaml").write_text(yaml.safe_dump(settings))
-    images.write(folder / "train.arrow", digits, about(digits))
-    flags = {"params": "params.yaml", "train": "train.arrow", "state": "state", "out": "run"}
-    main(["pretrain", *(w for k, v in flags.items() for w in (f"--{k}", str(folder / v)))])
-    rows = []
-    for at, (image, label) in enumerate(zip(digits.image[:PHOTOS], digits.label, strict=False)):
-        path = folder / "photos" / str(int(label)) / f"{at:03}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(image[0].numpy()).save(path)
-        rows.append({"id": f"digit {at}", "image": path.read_bytes()})
-    pq.write_table(pa.Table.from_pylist(rows), folder / "table.parquet")
-    some, files = digits.take(slice(PHOTOS)), spool((row["image"] for row in rows), folder)
-    stored = CompressedImages(files, some.id, about(some).shape, "these")
-    images.write(folder / "encoded.arrow", some._replace(image=stored), about(some))
-    return folder
-
-
-def embed(folder: Path, source: str, out: Path, *more: str) -> pa.Table:
-    words = ["--run", str(folder / "run"), "--images", str(folder / source), "--out", str(out)]
-    main(["embed", *words, *more])
-    return pq.read_table(out)
-
-
-def vectors(table: pa.Table, name: str) -> torch.Tensor:
-    return torch.tensor(np.stack(table[name].to_numpy()))
 
 
 def expected(folder: Path, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -251,61 +207,6 @@ def test_the_same_images_give_the_same_bytes(made, tmp_path):
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
 
 
-def neighbours(made: Path, features: Path, *words: str) -> list[str]:
-    return ["neighbors", "--features", str(features), "--run", str(made / "run"), *words]
-
-
-def test_neighbours_are_those_of_the_largest_cosine(made, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(tables, "GROUP", 2000)  # bytes: several row groups
-    monkeypatch.setattr(image_source, "BATCH", 7)
-    out = tmp_path / "features.parquet"
-    h = F.normalize(vectors(embed(made, "photos", out), "h"), dim=1)
-    assert pq.ParquetFile(out).num_row_groups > 3
-    names = pq.read_table(out)["path"].to_pylist()
-    capsys.readouterr()
-    main(neighbours(made, out, "--query", names[3], names[40], "--number", "4"))
-    head, _, *rows = capsys.readouterr().out.splitlines()
-    assert head.split() == ["query", "neighbour", "cosine"]
-    found = [row.split() for row in rows]
-    for place, query in enumerate((3, 40)):
-        values, best = (h @ h[query]).topk(4)
-        near = found[4 * place : 4 * place + 4]
-        assert [row[0] for row in near] == [names[query]] * 4
-        assert [row[1] for row in near] == [names[at] for at in best.tolist()]
-        assert [float(row[2]) for row in near] == pytest.approx(values.tolist(), abs=6e-4)
-        assert near[0][1:] == [names[query], "1.000"]
-
-
-@pytest.mark.parametrize("source", ["photos", "table.parquet", "train.arrow", "encoded.arrow"])
-def test_neighbours_are_drawn(made, tmp_path, source):
-    out, picture = tmp_path / "features.parquet", tmp_path / "near.png"
-    embed(made, source, out)
-    query = sorted(map(str, (made / "photos").rglob("*.png")))[:2]
-    main(neighbours(made, out, "--query", *query, "--number", "3", "--picture", str(picture)))
-    sheet = np.asarray(Image.open(picture).convert("L"), np.float32)
-    side, gap = 112, 8
-    first = sheet[gap : gap + side, gap : gap + side]
-    second = sheet[gap : gap + side, 3 * gap + side : 3 * gap + 2 * side]
-    assert first.std() > 20
-    assert np.abs(first - second).mean() < 4  # the query is its own nearest neighbour
-    third = sheet[gap : gap + side, 4 * gap + 2 * side : 4 * gap + 3 * side]
-    assert np.abs(first - third).mean() > 8
-    assert sheet.shape == (gap + 2 * (side + 18 + gap), gap + 4 * (side + gap) + gap)
-
-
-def test_features_of_another_encoder_are_refused(made, tmp_path, capsys):
-    out = tmp_path / "features.parquet"
-    table = embed(made, "photos", out)
-    told = json.loads(table.schema.metadata[b"unlabel"])
-    assert told["run"] == "tiny/digits/simclr"
-    other = {**told, "encoder_sha256": "0" * 64, "run": "another"}
-    pq.write_table(table.replace_schema_metadata({"unlabel": json.dumps(other)}), out)
-    query = next((made / "photos").rglob("*.png"))
-    said = refused(capsys, *neighbours(made, out, "--query", str(query)))
-    assert "was not made by the encoder of" in said
-    assert "by that of the run another" in said
-
-
 def test_a_mistake_is_one_sentence_and_writes_nothing(made, tmp_path, capsys):
     (tmp_path / "nothing").mkdir()
     (tmp_path / "broken").mkdir()
@@ -370,19 +271,6 @@ def test_names_that_no_table_can_hold_are_left_out(made, tmp_path, capsys):
     assert r"\udcff.png: its name is not UTF-8" in capsys.readouterr().err
 
 
-def test_a_picture_tells_of_images_that_are_gone(made, tmp_path, capsys):
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    for path in sorted((made / "photos").rglob("*.png"))[:3]:
-        (folder / path.name).write_bytes(path.read_bytes())
-    embed(made, str(folder), tmp_path / "features.parquet")
-    query, gone = sorted(folder.iterdir())[:2]
-    gone.unlink()
-    words = neighbours(made, tmp_path / "features.parquet", "--query", str(query))
-    said = refused(capsys, *words, "--picture", str(tmp_path / "near.png"))
-    assert f"cannot draw {gone}" in said
-
-
 def test_a_damaged_image_in_a_table_is_left_out(made, tmp_path, capsys):
     good = io.BytesIO()
     Image.new("L", (8, 8)).save(good, "PNG")
@@ -393,72 +281,3 @@ def test_a_damaged_image_in_a_table_is_left_out(made, tmp_path, capsys):
     said = capsys.readouterr().err
     assert "2: it is empty" in said
     assert "3: its format is not one of" in said
-
-
-def test_similarities_of_features_of_another_length_are_not_asked_for(made, tmp_path):
-    table = embed(made, "photos", tmp_path / "features.parquet")
-    assert table.num_rows == PHOTOS
-    with pytest.raises(Exception, match="has features of length 64, but the encoder makes them 3"):
-        embeddings.find(tmp_path / "features.parquet", torch.rand(1, 3), 2)
-
-
-@pytest.mark.parametrize(
-    ("deep", "recipe"),
-    [
-        (False, {}),
-        (False, {"fit": "pad"}),
-        (False, {"fit": "squeeze", "size": [12, 20]}),
-        (True, {"fit": "pad"}),
-        (True, {"range": [500, 3000]}),
-        (True, {"channels": 3}),
-    ],
-    ids=str,
-)
-def test_images_become_what_the_encoder_was_trained_on(deep, recipe, tmp_path, capsys):
-    """The features of the files are those of the prepared images."""
-    draw = np.random.default_rng(0)
-    for at in range(12):
-        high = 2 ** (12 if deep else 8)
-        pixels = draw.integers(0, high, ((30, 50, 3), (45, 20, 3))[at % 2][: 2 if deep else 3])
-        path = tmp_path / f"photos/{at % 2}/{at:02}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(pixels.astype(np.uint16 if deep else np.uint8)).save(path)
-    recipe = {"_target_": "unlabel.dataset.folder.Folder", "size": 16, **recipe}
-    recipe["path"] = str(tmp_path / "photos")
-    (tmp_path / "dataset.yaml").write_text(yaml.safe_dump({"name": "mine", "dataset": recipe}))
-    flags = {"params": tmp_path / "dataset.yaml", "raw": tmp_path}
-    flags |= {split: tmp_path / f"{split}.arrow" for split in ("train", "validation", "test")}
-    main(["prepare", *(word for k, v in flags.items() for word in (f"--{k}", str(v)))])
-    untrained(tmp_path / "run", images.read(tmp_path / "train.arrow")[1])
-    files = embed(tmp_path, "photos", tmp_path / "files.parquet")
-    assert "(as the images it was trained on)" in capsys.readouterr().err
-    names = [str(Path(path).relative_to(tmp_path / "photos")) for path in files["path"].to_pylist()]
-    found = dict(zip([derive("image", name) for name in names], vectors(files, "h"), strict=True))
-    for split in ("train", "validation", "test"):
-        prepared = embed(tmp_path, f"{split}.arrow", tmp_path / "prepared.parquet")
-        for id, h in zip(prepared["id"].to_pylist(), vectors(prepared, "h"), strict=True):
-            assert torch.allclose(found[id], h, atol=1e-5)
-    same = ["--features", str(tmp_path / "files.parquet"), "--run", str(tmp_path / "run")]
-    capsys.readouterr()
-    query = str(tmp_path / "photos/1/03.png")
-    main(["neighbors", *same, "--query", query, "--number", "1"])
-    assert re.search(r"photos/1/03.png +1.000$", capsys.readouterr().out, re.MULTILINE)
-
-
-def test_an_encoder_without_a_record_crops_as_before_and_says_so(made, tmp_path, capsys):
-    first = embed(made, "photos", tmp_path / "h.parquet")
-    assert "16 x 16 by crop (the encoder has no record of how" in capsys.readouterr().err
-    assert first.equals(embed(made, "photos", tmp_path / "h.parquet", "--fit", "crop"))
-
-
-def untrained(folder: Path, data: Data) -> None:
-    """A run of SimCLR as `pretrain` leaves it, with weights nobody has trained."""
-    settings = composed("simclr")
-    settings = {"run": "tiny/mine/simclr", **{key: settings[key] for key in PRETRAIN}}
-    settings["hardware"] |= {"precision": "float32", "device": "cpu"}
-    method = assembled(settings, data)
-    folder.mkdir()
-    (folder / "params.yaml").write_text(yaml.safe_dump(settings))
-    encoders.save(folder / "encoder.safetensors", method.encoder, settings["encoder"])
-    rest = {k: v for k, v in weights.of(method).items() if not k.startswith("encoder.")}
-    weights.write(folder / "method.safetensors", rest, {"method": settings["method"]})

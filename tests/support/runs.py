@@ -175,3 +175,9 @@ def pictures(method: str, draw: np.random.Generator) -> pd.DataFrame:
 
 def write_json(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value))
+
+
+def compared(study: Study, arm: str) -> dict[str, float]:
+    """What the report says of an arm to `dvc metrics`."""
+    path = study.out / f"metrics/fashion_mnist/{arm}.json"
+    return {str(name): float(value) for name, value in json.loads(path.read_text()).items()}

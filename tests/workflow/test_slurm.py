@@ -1,40 +1,42 @@
-"""The same jobs on a real Slurm, and on a cluster that has only commands of its own."""
+"""The same jobs on a real Slurm."""
 
-import json
 import os
 import re
 import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
-from snakemake.resources import Resources
 from snakemake_executor_plugin_slurm import ExecutorSettings
 
-from support import forks
-from support.cluster import PATH, needs_accounting, needs_slurm, running
+from support.cluster import needs_accounting, needs_slurm, running
 from support.project import (
     LONGER,
-    ROOT,
-    STAND_IN,
     VARIANT,
-    command,
     digests,
-    environment,
     project,
     snakemake,
 )
+from support.slurm_jobs import (
+    RUN,
+    SLURM,
+    ask,
+    job,
+    log,
+    marks,
+    printed,
+    ranks,
+    requeue,
+    saved,
+    start,
+    wait_for,
+    without_slurm,
+)
 from unlabel.errors import UserError
-from unlabel.workflow import devices
 from unlabel.workflow import slurm as slurm_
-from unlabel.workflow.engine import partitions, records
-
-RUN = f"data/runs/tiny/digits/{{}}/{VARIANT}/0"
-SLURM = ("--profile", "workflow/profiles/slurm")
 
 
 @pytest.fixture(scope="module")
@@ -54,58 +56,6 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder of a Slurm that runs; its commands find it by the environment."""
     with running(tmp_path_factory.mktemp("slurm")) as folder:
         yield folder
-
-
-def ask(*words: str) -> str:
-    return subprocess.run(words, check=True, capture_output=True, text=True).stdout
-
-
-def job(method: str) -> str:
-    """The id of the training of a method that is in Slurm's queue."""
-    rows = [row.split() for row in ask("squeue", "--noheader", "--format", "%A %k").splitlines()]
-    (found,) = [number for number, about in rows if f"pretrain_{method}_" in about]
-    return found
-
-
-def saved(folder: Path, method: str) -> bool:
-    """Has a training saved its state, and so is under way?"""
-    return any((folder / RUN.format(method)).glob("state.*/state.safetensors"))
-
-
-def log(folder: Path, method: str) -> str:
-    """What the last attempt at a training has said."""
-    return next((folder / "logs/pretrain" / method).iterdir()).read_text()
-
-
-def requeue(number: str) -> None:
-    ask("scontrol", "requeue", number)
-
-    def starts() -> bool:  # at once, and not after the two minutes that Slurm lets it wait
-        about = ask("scontrol", "show", "job", number)
-        if "Reason=BeginTime" in about:
-            ask("scontrol", "update", f"JobId={number}", "StartTime=now")
-        return "Restarts=1 " in about and not re.search("COMPLETING|BeginTime", about)
-
-    wait_for(starts)
-
-
-def start(folder: Path, *arguments: str, forked: bool = True) -> subprocess.Popen:
-    """Snakemake. What is forked ends as its job in Slurm ends, but is not stopped with it."""
-    given = environment(**(STAND_IN if forked else {}))
-    with (folder / "printed").open("w") as printed:
-        streams = {"stdout": printed, "stderr": subprocess.STDOUT}
-        return subprocess.Popen(command(*arguments), cwd=folder, env=given, **streams)
-
-
-def printed(folder: Path) -> str:
-    return (folder / "printed").read_text()
-
-
-def wait_for(what: Callable[[], bool], seconds: float = 300) -> None:
-    until = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < until
-        time.sleep(0.05)
 
 
 @needs_slurm
@@ -185,45 +135,6 @@ def test_a_training_on_two_machines_goes_on_to_the_bits_of_one(slurm, tmp_path):
         assert (over / name).read_bytes() == (alone / name).read_bytes()
 
 
-BOTH = "partitions: {cpu: {}, gpu: {max_gpu: 2}, shared: {max_gpu: 2}, more: {max_gpu: 2}}"
-
-
-@pytest.mark.parametrize(
-    ("file", "named", "chosen"),
-    [
-        (BOTH, "", ["more", "shared"]),
-        (BOTH, "shared", ["shared"]),
-        (BOTH, "'shared'", ["shared"]),
-        (BOTH, "gpu", []),
-        (BOTH, "'shared' if threads > 4 else 'gpu'", []),  # known for each job alone
-        ("partitions: {cpu: {}, gpu: {max_gpu: 2}}", "", []),
-        ("partitions: {shared: {}}", "", []),  # where it has no GPU
-        (None, "", []),
-        (None, "shared", ["shared"]),
-    ],
-)
-def test_shards_are_asked_for_only_where_jobs_may_go(tmp_path, file, named, chosen):
-    settings = ExecutorSettings()
-    if file:
-        (tmp_path / "partitions.yaml").write_text(file)
-        settings.partition_config = tmp_path / "partitions.yaml"
-    words = [f"slurm_partition={named}"] if named else []
-    rule = Resources.parse(words, allow_expressions=True, defaults="bare")
-    rule["gres"] = lambda wildcards: wildcards.gres
-    other = Resources.parse(["mem_mb=8000"], allow_expressions=True)
-    rules = [SimpleNamespace(resources=each) for each in (rule, other)]
-    workflow = SimpleNamespace(rules=rules, executor_settings=settings)
-    assert partitions.send(workflow, "shard:", {"shared", "more", "idle"}) == chosen
-    assert "slurm_partition" not in other
-    if named or not chosen:
-        assert [each.raw for name, each in rule.items() if name == "slurm_partition"] == (
-            [named] if named else []
-        )
-        return
-    for asked, where in (("shard:1", "shared,more"), ("gpu:1", None), (None, None)):
-        assert rule["slurm_partition"].evaluate(SimpleNamespace(gres=asked)).value == where
-
-
 @needs_slurm
 def test_where_slurm_has_shards_two_small_jobs_share_a_gpu(slurm, local, copy):
     folder, methods = copy, ("simclr", "rotation")
@@ -246,26 +157,11 @@ def test_where_slurm_has_shards_two_small_jobs_share_a_gpu(slurm, local, copy):
     assert running.wait(timeout=120) == 0, printed(folder)
     said = "this cluster shares its GPUs: up to 8 jobs a GPU, by its shards (partition shared)"
     assert said in printed(folder)
-    for job in jobs():
-        assert "Partition=shared " in job
-        assert "TresPerNode=gres:shard:1 " in job
-        assert "gres:gpu" not in job
+    for each in jobs():
+        assert "Partition=shared " in each
+        assert "TresPerNode=gres:shard:1 " in each
+        assert "gres:gpu" not in each
     assert digests(folder) == digests(local)
-
-
-def ranks(run: Path) -> list[dict[str, str]]:
-    """The environments of the processes that train a run together, each with its number `pid`."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            text = (entry / "environ").read_bytes().decode(errors="replace")
-            command = (entry / "cmdline").read_bytes().decode(errors="replace")
-        except OSError:
-            continue
-        variables = dict(each.partition("=")[::2] for each in text.split("\0"))
-        if "LOCAL_RANK" in variables and str(run.relative_to(run.parents[6])) in command:
-            found.append(variables | {"pid": entry.name})
-    return found
 
 
 @needs_accounting
@@ -384,50 +280,6 @@ def test_a_look_leaves_the_jobs_in_slurm_and_their_marks_alone(slurm, copy):
     ask("scancel", number)
 
 
-def marks(folder: Path) -> dict[str, tuple[float, bytes]]:
-    """What Snakemake, and we beside it, know of running jobs."""
-    known = folder / ".snakemake"
-    places = ("incomplete", "locks", "metadata", "unlabel/submitted", "alive")
-    files = [file for place in places for file in [known / place, *(known / place).rglob("*")]]
-    return {
-        str(file): (file.stat().st_mtime, file.read_bytes()) for file in files if file.is_file()
-    }
-
-
-def without_slurm(folder: Path) -> str:
-    """A PATH to all but Slurm's commands."""
-    folder.mkdir()
-    for place in reversed(PATH.split(os.pathsep)):
-        for file in Path(place).iterdir() if Path(place).is_dir() else ():
-            (folder / file.name).unlink(missing_ok=True)
-            (folder / file.name).symlink_to(file)
-    for name in ("sbatch", "sinfo", "squeue", "scancel"):
-        (folder / name).unlink()
-    return str(folder)
-
-
-@pytest.mark.parametrize(
-    ("limits", "said"),
-    [
-        ("partitions: {cpu: {max_thread: 8}}", "unknown limit 'max_thread' .*'max_threads'"),
-        ("partitions: {cpu: {max_mem_mb: much}}", "'max_mem_mb' .* is 'much', but must be a num"),
-        ("partitions: {1: {}}", "the partition 1 in .* is no text"),
-        ("partitions: {cpu: 8}", "does not name partitions"),
-        ("partitions: [cpu]", "does not name partitions"),
-        ("cpu: {}", "does not name partitions"),
-        ("partitions: {", "does not name partitions"),
-    ],
-)
-def test_limits_that_the_plugin_could_not_read_are_refused(tmp_path, limits, said):
-    file = tmp_path / "partitions.yaml"
-    file.write_text(limits)
-    with pytest.raises(UserError, match=said) as error:
-        partitions.limits_of(file)
-    assert str(file) in str(error.value)
-    file.write_text("partitions: {gpu: {cluster: a, max_runtime: 2d, max_gpu: 2}, cpu: {}}")
-    assert partitions.limits_of(file)["gpu"]["max_gpu"] == 2
-
-
 @needs_slurm
 @pytest.mark.parametrize(
     "mistake", ["partition", "option", "limit", "no GPU", "not reachable", "not there"]
@@ -488,49 +340,3 @@ def test_a_full_disk_on_the_node_is_one_sentence_and_loses_nothing(slurm, local,
         assert f"{RUN.format('rotation')}/encoder.safetensors" in digests(copy)
     finally:
         subprocess.run(["umount", run], check=True)
-
-
-QUEUE = ROOT / "tests/support/queue"
-COMMANDS = [("submit", "submit"), ("status", "status"), ("cancel", "cancel")]
-GENERIC = [
-    word for name, file in COMMANDS for word in (f"--cluster-generic-{name}-cmd", str(QUEUE / file))
-]
-
-
-@pytest.mark.parametrize(("profile", "commands"), [("cluster", GENERIC), ("kubernetes", [])])
-def test_a_cluster_with_commands_of_its_own(local, copy, tmp_path, monkeypatch, profile, commands):
-    """Interrupted, and started again."""
-    (tmp_path / "queue").mkdir()
-    monkeypatch.setenv("QUEUE", str(tmp_path / "queue"))
-    monkeypatch.setenv("PATH", f"{QUEUE}:{os.environ['PATH']}")  # which has a kubectl
-    for name in ("IMAGE", "CLAIM", "MOUNT"):
-        monkeypatch.setenv(f"UNLABEL_{name}", str(tmp_path))
-    shutil.rmtree(copy / RUN.format("rotation"))
-    wanted = ["--profile", f"workflow/profiles/{profile}", *commands]
-    monkeypatch.setenv(devices.STAND_INS, str(tmp_path))
-    own = ("UNLABEL_CHECKPOINT_SECONDS", devices.STAND_INS)  # the test's
-    wanted += ["--envvars", "UNLABEL_PLAN", *own]
-    wanted += [
-        "--seconds-between-status-checks",
-        "1",
-        "--",
-        f"{RUN.format('rotation')}/metrics/knn.json",
-    ]
-    running = start(copy, *wanted)
-    wait_for(lambda: saved(copy, "rotation") or running.poll() is not None)
-    mark = copy / records.place(records.UNFINISHED, f"{RUN.format('rotation')}/run.json")
-    assert (
-        "/plan-" in json.loads(mark.read_text())["plan"]
-    )  # so that no job left over overwrites it
-    running.send_signal(signal.SIGINT)
-    assert running.wait(timeout=120) != 0
-    for session in (tmp_path / "queue").glob("*/session"):
-        # Snakemake itself misses a job if it was just asking for its status.
-        subprocess.run([QUEUE / "cancel", session.parent.name], check=True)
-    assert not (copy / RUN.format("rotation") / "run.json").exists()
-    place = wanted.index("--envvars") + 1
-    wanted[place:place] = ["PYTHONPATH", forks.ENVIRONMENT]  # jobs may be forks from now on
-    snakemake(copy, *wanted)
-    assert "going on after step" in log(copy, "rotation")
-    assert digests(copy).items() <= digests(local).items()
-    assert f"{RUN.format('rotation')}/metrics/knn.json" in digests(copy)

@@ -1,0 +1,61 @@
+"""The same jobs on a cluster that has only commands of its own, and on Kubernetes."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+
+import pytest
+
+from support import forks
+from support.project import ROOT, digests, snakemake
+from support.slurm_jobs import RUN, log, saved, start, wait_for
+from unlabel.workflow import devices
+from unlabel.workflow.engine import records
+
+QUEUE = ROOT / "tests/support/queue"
+COMMANDS = [("submit", "submit"), ("status", "status"), ("cancel", "cancel")]
+GENERIC = [
+    word for name, file in COMMANDS for word in (f"--cluster-generic-{name}-cmd", str(QUEUE / file))
+]
+
+
+@pytest.mark.parametrize(("profile", "commands"), [("cluster", GENERIC), ("kubernetes", [])])
+def test_a_cluster_with_commands_of_its_own(longer, tmp_path, monkeypatch, profile, commands):
+    """Interrupted, and started again."""
+    copy = shutil.copytree(longer, tmp_path / "copy", symlinks=True)
+    (tmp_path / "queue").mkdir()
+    monkeypatch.setenv("QUEUE", str(tmp_path / "queue"))
+    monkeypatch.setenv("PATH", f"{QUEUE}:{os.environ['PATH']}")  # which has a kubectl
+    for name in ("IMAGE", "CLAIM", "MOUNT"):
+        monkeypatch.setenv(f"UNLABEL_{name}", str(tmp_path))
+    shutil.rmtree(copy / RUN.format("rotation"))
+    wanted = ["--profile", f"workflow/profiles/{profile}", *commands]
+    monkeypatch.setenv(devices.STAND_INS, str(tmp_path))
+    own = ("UNLABEL_CHECKPOINT_SECONDS", devices.STAND_INS)  # the test's
+    wanted += ["--envvars", "UNLABEL_PLAN", *own]
+    wanted += [
+        "--seconds-between-status-checks",
+        "1",
+        "--",
+        f"{RUN.format('rotation')}/metrics/knn.json",
+    ]
+    running = start(copy, *wanted)
+    wait_for(lambda: saved(copy, "rotation") or running.poll() is not None)
+    mark = copy / records.place(records.UNFINISHED, f"{RUN.format('rotation')}/run.json")
+    assert (
+        "/plan-" in json.loads(mark.read_text())["plan"]
+    )  # so that no job left over overwrites it
+    running.send_signal(signal.SIGINT)
+    assert running.wait(timeout=120) != 0
+    for session in (tmp_path / "queue").glob("*/session"):
+        # Snakemake itself misses a job if it was just asking for its status.
+        subprocess.run([QUEUE / "cancel", session.parent.name], check=True)
+    assert not (copy / RUN.format("rotation") / "run.json").exists()
+    place = wanted.index("--envvars") + 1
+    wanted[place:place] = ["PYTHONPATH", forks.ENVIRONMENT]  # jobs may be forks from now on
+    snakemake(copy, *wanted)
+    assert "going on after step" in log(copy, "rotation")
+    assert digests(copy).items() <= digests(longer).items()
+    assert f"{RUN.format('rotation')}/metrics/knn.json" in digests(copy)
