@@ -12,6 +12,7 @@ import yaml
 from support.models import PARAMS
 from support.project import STUDY, environment
 from support.versions import dvc, replace
+from unlabel import weights
 from unlabel.cli import main
 from unlabel.run import Run
 from unlabel.workflow import leftovers, run_states
@@ -89,6 +90,25 @@ def test_a_training_state_makes_a_run_resumable_if_it_is_of_its_settings(listed,
     state.rename(state.with_name("state.other"))
     said = "stale its training state has other settings"
     assert listed()["tiny/digits/simclr/base/0"].startswith(said)
+
+
+def test_a_training_state_of_other_images_is_stale(listed, copy):
+    name, plan = "tiny/digits/simclr/base/0", Plan(copy / "params")
+    plan.add(Run("tiny", "digits", "simclr", "base", 0))
+    state = copy / plan.state()(dict(zip(NAMES, SIMCLR.split("/")[2:], strict=True)))
+    state.mkdir()
+    about = json.loads((copy / SIMCLR / "run.json").read_text())
+    (copy / SIMCLR / "run.json").unlink()
+    other = about | {"prepared": about["prepared"] | {"train": "other"}}
+    said = "stale its training stopped; digits was prepared again and has other images"
+    for content, found in ((about, "resumable"), (other, said)):
+        weights.write(state / "state.safetensors", {}, {"identity": content})
+        assert listed()[name].startswith(found)
+    aside = copy / SIMCLR / "finished/run.json"  # of a training that ended unseen
+    aside.parent.mkdir()
+    for content, found in ((about, "resumable"), (other, said)):
+        aside.write_text(json.dumps(content))
+        assert listed()[name].startswith(found)
 
 
 NAMES = ("budget", "dataset", "method", "variant", "seed")

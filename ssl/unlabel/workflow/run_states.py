@@ -108,9 +108,10 @@ def _state(plan: Plan, run: Run, path: Path) -> tuple[str, str]:
     if trained_run.ended(path):
         difference = trained_run.difference(run, path, frozen)
         return ("stale", difference) if difference else ("done", "")
-    aside = path / ASIDE / TRAINED[-1]
-    if aside.exists() or (path / f"state.{frozen.stem}/state.safetensors").exists():
-        return "resumable", ""
+    for state in (path / ASIDE / TRAINED[-1], path / f"state.{frozen.stem}/state.safetensors"):
+        if state.exists():
+            other = trained_run.other_images(run, trained_run.images_of(state))
+            return ("stale", f"its training stopped; {other}") if other else ("resumable", "")
     if any(path.glob("state.*/state.safetensors")):
         return "stale", "its training state has other settings"
     return "unfinished", ""

@@ -1,8 +1,12 @@
 """Whether a run's folder has the training that is planned now."""
 
 import json
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from safetensors import SafetensorError, safe_open
 
 from unlabel.errors import UserError
 from unlabel.fingerprint import fingerprint, targets
@@ -23,10 +27,25 @@ def difference(run: Run, folder: Path, settings: Path) -> str:
         prepared = dict(about.get("prepared", {}))
     except (ValueError, TypeError, AttributeError, UserError):
         return "run.json or params.yaml is damaged"
-    return first_difference(there, _planned(settings)) or _images(run, prepared)
+    return first_difference(there, _planned(settings)) or other_images(run, prepared)
 
 
-def _images(run: Run, trained: dict[str, str]) -> str:
+def images_of(state: Path) -> dict[str, str]:
+    """The digest of each split that a training was on, from its `run.json` or its saved state.
+
+    A damaged file has none: the training itself says so.
+    """
+    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError):
+        if state.suffix == ".json":
+            about = json.loads(state.read_text(encoding="utf-8"))
+        else:
+            with safe_open(state, "np") as file:  # reads no tensor
+                about = json.loads(file.metadata()["unlabel"])["identity"]
+        return dict(about["prepared"])
+    return {}
+
+
+def other_images(run: Run, trained: Mapping[str, str]) -> str:
     """That the images prepared now are not those with these digests; empty if they are."""
     from unlabel.data import images  # loads torch
 
