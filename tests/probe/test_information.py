@@ -5,10 +5,15 @@ from dataclasses import replace
 
 import pytest
 import torch
+import yaml
 
 from support.clouds import clouds
 from support.loops import A, B, cos, softmax
+from support.models import PARAMS
+from unlabel.cli import main
+from unlabel.data import images
 from unlabel.features.split import Split, Views
+from unlabel.params.settings import load
 from unlabel.probe.information import Information, bound, classmates
 
 PROBE = Information(candidates=[2, 16, 256], temperatures=[0.05, 0.5])
@@ -75,3 +80,16 @@ def test_of_views_it_is_measured_on_pairs_that_did_not_choose_the_temperature():
     plain = {"all": Views(torch.arange(64), h, h)}
     found = PROBE.measure(replace(clouds(), views=plain), 0)
     assert math.isclose(found["information_16"], math.log(16), abs_tol=0.01)
+
+
+def test_images_of_known_information_make_enough_pairs_for_all_candidates(tmp_path):
+    recipe = load(PARAMS / "dataset/shapes_hue_position.yaml")
+    (tmp_path / "dataset.yaml").write_text(yaml.safe_dump({"name": "known", "dataset": recipe}))
+    paths = {split: tmp_path / f"{split}.arrow" for split in ("train", "validation", "test")}
+    flags = {"params": tmp_path / "dataset.yaml", "raw": tmp_path, **paths}
+    main(["prepare", *(word for k, v in flags.items() for word in (f"--{k}", str(v)))])
+    most = max(load(PARAMS / "probe/information.yaml")["candidates"])
+    for split in ("validation", "test"):  # one chooses the critic, the other gives the bound
+        counts = images.read(paths[split])[0].label.bincount()
+        assert len(counts) == 24
+        assert (counts // 2).sum() >= most
