@@ -138,6 +138,10 @@ def test_hours_on_a_gpu_are_arithmetic_and_said_to_be(plan):
     assert said.startswith("by arithmetic, not measured: about ")
     assert f"for {number(shown * (6 + 8) * 1.1108352e9 / 1e15, 0)} PFLOP" in said
     assert gpu_hours.sentence(plan, map(training, RUNS)) == ""
+    small = [Run("study", "fashion_mnist", "simclr", "base", seed) for seed in range(40)]
+    for run in small:
+        plan.add(run)
+    assert gpu_hours.sentence(plan, map(training, small)) == "", "it is no matter of operations"
     assert gpu_hours.views({"views": 2, "momentum_encoder": True}, {"crops": 4}) == (2 + 4) * 4
 
 

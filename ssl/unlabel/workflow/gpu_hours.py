@@ -2,6 +2,7 @@
 
 A training step costs three passes through the encoder for each view of an image, forward and twice
 backward, and one more where a momentum encoder sees the view, too. Heads and decoders are left out.
+So are trainings that share a GPU: there the time goes into launching kernels, not into operations.
 """
 
 import json
@@ -24,7 +25,8 @@ PIXELS, MANY = 32, 50_000  # of images, where that is not known: as in CIFAR-10
 def sentence(plan: Plan, jobs: Iterable[Job]) -> str:
     """What the trainings among these jobs would cost; empty if that is too little to speak of."""
     runs = [job.run for job in jobs if job.run and job.trains]
-    shown = {run: _shown(plan, run) for run in runs if plan.trains(run)}
+    alone = (run for run in runs if plan.trains(run) and plan.placement(run).runs_per_gpu == 1)
+    shown = {run: _shown(plan, run) for run in alone}
     if sum(shown.values()) < IMAGES:
         return ""
     total = sum(images * _operations(plan, run) for run, images in shown.items())
