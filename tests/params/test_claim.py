@@ -88,3 +88,16 @@ def test_a_claim_that_cannot_be_read_is_explained(content, said):
     with pytest.raises(UserError, match=said) as error:
         parsed(**content)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        ({"higher": "a", "than": "b"}, "a > b"),
+        ({"higher": "a", "than": "b", "by": 0.01}, "a > b + 0.01"),
+        ({"higher": "a", "than": "b", "by": -0.01}, "a > b - 0.01"),
+        ({"same": "a", "as": "b - c", "within": 0.01}, "|a - (b - c)| < 0.01"),
+    ],
+)
+def test_a_claim_in_one_line(content, line):
+    assert parsed(**content).formula() == line

@@ -118,7 +118,8 @@ class Claim:
         if self.kind == "same":
             right = f"({self.right})" if len(self.right.parts) > 1 else str(self.right)
             return f"|{self.left} - {right}| < {self.bound:g}"
-        more = f" + {self.bound:g}" if self.bound else ""
+        sign = "-" if self.bound < 0 else "+"
+        more = f" {sign} {abs(self.bound):g}" if self.bound else ""
         return f"{self.left} > {self.right}{more}"
 
 
