@@ -8,7 +8,7 @@ import yaml
 
 from support.models import PARAMS
 from unlabel.errors import UserError
-from unlabel.params import compose, study
+from unlabel.params import compose, measured, study
 from unlabel.params.claim import Term
 from unlabel.workflow.plan import Plan
 
@@ -168,7 +168,7 @@ def test_a_statement_that_is_repeated_counts_once(params):
     ],
 )
 def test_only_the_stages_that_a_metric_needs_are_needed(metric, stages):
-    needed = study.needs([metric], ["digits"])
+    needed = measured.needs([metric], ["digits"])
     assert {stage for stage, wanted in needed.items() if wanted} == stages
 
 

@@ -10,7 +10,7 @@ from support.models import PARAMS
 from support.project import snakemake
 from unlabel.data.expected import Expected
 from unlabel.errors import UserError
-from unlabel.params import command_line, compose, study
+from unlabel.params import command_line, compose, measured
 from unlabel.run import Run
 from unlabel.workflow.plan import Plan
 from unlabel.workflow.planned_probes import refusal
@@ -52,9 +52,9 @@ def test_a_study_measures_what_it_names_and_what_its_metrics_need():
     assert compose.owner("validation_retrieval_map", own) == "retrieval"
     assert compose.owner("detection_digits", own) == "detection"
     assert compose.owner("linear", own) == ""
-    needed = study.needs(["fewshot_1", "linear"], [], ["fewshot"])
+    needed = measured.needs(["fewshot_1", "linear"], [], ["fewshot"])
     assert [stage for stage, wanted in needed.items() if wanted] == ["probe", "fewshot"]
-    assert not study.needs(["fewshot_1"], [], ["fewshot"])["probe"]
+    assert not measured.needs(["fewshot_1"], [], ["fewshot"])["probe"]
 
 
 def test_what_a_probe_reads_beside_its_run(tmp_path):

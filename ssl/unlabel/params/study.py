@@ -5,30 +5,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from unlabel.errors import UserError, did_you_mean
+from unlabel.errors import UserError
 from unlabel.params import claim, compose
-from unlabel.params.claim import Claim, Term
+from unlabel.params.arm import Arm, resolved
+from unlabel.params.claim import Claim
 from unlabel.params.looks import SEEDS, seeds_of_looks
+from unlabel.params.measured import own_probes
 from unlabel.params.settings import build, load
 from unlabel.params.source import sources
 from unlabel.run import BASE, Run
 
 MARGIN = 0.01  # a difference of shares (one point) inside it counts as none
-
-
-@dataclass(frozen=True)
-class Arm:
-    """Methods, and the overrides that all of them run with."""
-
-    label: str
-    methods: tuple[str, ...]
-    overrides: tuple[str, ...]
-    plain: bool  # it has no overrides but the study's own
-
-    @property
-    def variant(self) -> str:
-        """The variant in the path of its runs."""
-        return compose.variant(self.overrides)
 
 
 @dataclass(frozen=True)
@@ -66,13 +53,19 @@ class Study:
 
     def groups(self, params: Path) -> list[Arm]:
         """The arms, and the references as an arm `base`. Raises `UserError` for a wrong one."""
-        crossed = compose.names(params, "method") if self.methods == "all" else self.methods
-        groups = [_arm(str(label), arm, crossed, self.settings) for label, arm in self.arms.items()]
+        crossed = self._crossed(params)
+        groups = [
+            Arm.of(str(label), arm, crossed, self.settings) for label, arm in self.arms.items()
+        ]
         known = {(method, arm.label) for arm in groups for method in arm.methods}
         alone = tuple(method for method in self.references if (method, BASE) not in known)
         if alone:
             groups.append(Arm(BASE, alone, tuple(self.settings), plain=True))
         return groups
+
+    def _crossed(self, params: Path) -> list[str]:
+        """The methods of arms that name none."""
+        return compose.names(params, "method") if self.methods == "all" else list(self.methods)
 
     def all_methods(self, params: Path) -> list[str]:
         """The methods of all arms."""
@@ -91,7 +84,7 @@ class Study:
                 if not arm["methods"]:
                     continue
             arms[label] = arm
-        crossed = compose.names(params, "method") if self.methods == "all" else self.methods
+        crossed = self._crossed(params)
         return replace(self, methods=rest(crossed), arms=arms, references=rest(self.references))
 
     def without_runs(self, left_out: Mapping[tuple[str, str], str], params: Path) -> "Study":
@@ -138,10 +131,10 @@ class Study:
         """
         groups = self.groups(params)
 
-        def resolved(each: Claim, where: str) -> Claim:
-            return each.map(lambda term: _resolved(term, groups, each.metric, where))
+        def whole(each: Claim, where: str) -> Claim:
+            return each.map(lambda term: resolved(term, groups, each.metric, where))
 
-        return [resolved(each, _where(self, at)) for at, each in enumerate(self.claims, 1)]
+        return [whole(each, _where(self, at)) for at, each in enumerate(self.claims, 1)]
 
     def metrics(self) -> list[str]:
         """The metrics that its verdict and its charts show, each once."""
@@ -188,18 +181,7 @@ def read(params: Path, name: str) -> Study:
         compose.choose(params, "study", study.repeats)
     for target in study.transfer:
         compose.choose(params, "dataset", target)
-    return replace(study, probes=own_probes(params, study))
-
-
-def own_probes(params: Path, study: Study) -> list[str]:
-    """The probes on request that a study names, or that measure its metrics.
-
-    Raises `UserError` for an unknown one.
-    """
-    own = compose.own_probes(params)
-    named = [compose.choose(params, "probe", str(name)) for name in study.probes]
-    measuring = [compose.owner(metric, own) for metric in study.metrics()]
-    return [name for name in own if name in {*named, *measuring}]
+    return replace(study, probes=own_probes(params, study.probes, study.metrics()))
 
 
 def stated(params: Path) -> list[str]:
@@ -209,76 +191,8 @@ def stated(params: Path) -> list[str]:
     return [n for n, each in found.items() if each.get("statement") and not each.get("repeats")]
 
 
-def needs(metrics: list[str], targets: list[str], own: Sequence[str] = ()) -> dict[str, bool]:
-    """Does each of a run's later stages (probe, finetune, transfer) make any of these metrics?
-
-    The probes `own` are stages too, and are needed in any case.
-    """
-    kinds = [*own, *(_stage(name, targets, own) for name in metrics)]
-    return {stage: stage in kinds for stage in ("probe", "finetune", "transfer", *own)}
-
-
-def _stage(metric: str, targets: list[str], own: Sequence[str]) -> str:
-    if probe := compose.owner(metric, own):
-        return probe
-    if metric.startswith(("log.", "run.")):
-        return "pretrain"
-    if metric.startswith(("finetune_", "validation_finetune_")):
-        return "finetune"
-    return "transfer" if metric.startswith(tuple(f"{each}_" for each in targets)) else "probe"
-
-
-def _arm(label: str, content: Any, crossed: list[str] | str, settings: list[str]) -> Arm:
-    where = f"arms.{label}"
-    methods, overrides = list(crossed), content
-    if isinstance(content, Mapping):
-        known = ("methods", "overrides")
-        for key in content:
-            if key not in known:
-                raise UserError(f"{where}.{key} is not known; {did_you_mean(str(key), known)}")
-        methods, overrides = content.get("methods", methods), content.get("overrides", [])
-    for value, what in ((methods, "methods"), (overrides, "overrides")):
-        if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-            raise UserError(f"{where} has the {what} {value!r}, but they must be a list of texts")
-    if "]" in label or "[" in label:
-        raise UserError(f"{where} has a bracket in its label, which claims could not name")
-    if any(override.startswith("encoder=") for override in overrides):
-        settings = [override for override in settings if not override.startswith("encoder")]
-    # An arm's override replaces the study's override of the same key.
-    keys = {override.split("=")[0]: override for override in [*settings, *overrides]}
-    return Arm(label, tuple(methods), tuple(keys.values()), plain=not overrides)
-
-
 def _where(study: Study, number: int) -> str:
     return f"claim {number} of the study {study.title!r}"
-
-
-def _resolved(term: Term, groups: list[Arm], metric: str, where: str) -> Term:
-    """The term with its arm and its metric filled in."""
-    known = list(dict.fromkeys(method for arm in groups for method in arm.methods))
-    if term.method not in known:
-        raise UserError(
-            f"{where} is about {term.method!r}, which the study does not run; "
-            f"{did_you_mean(term.method, known)}"
-        )
-    arms = [arm for arm in groups if term.method in arm.methods]
-    labels = [arm.label for arm in arms]
-    label = term.arm
-    if label is None:
-        plain = [arm.label for arm in arms if arm.plain]
-        label = (
-            BASE if BASE in labels else (plain or (labels if len(labels) == 1 else []) or [""])[0]
-        )
-        if not label:
-            raise UserError(
-                f"{where} does not say which arm of {term.method} it means; "
-                f"write {term.method}[{labels[0]}]"
-            )
-    if label not in labels:
-        raise UserError(
-            f"{where}: {term.method} has no arm {label!r}; {did_you_mean(label, labels)}"
-        )
-    return Term(term.method, label, term.metric or metric)
 
 
 def _count(number: int, word: str) -> str:

@@ -8,8 +8,9 @@ from typing import Any
 from unlabel.errors import UserError, did_you_mean
 from unlabel.params import compose
 from unlabel.params.looks import Asked, seeds_until
+from unlabel.params.measured import needs
 from unlabel.params.settings import load
-from unlabel.params.study import Study, needs, read
+from unlabel.params.study import Study, read
 from unlabel.run import Run
 from unlabel.workflow import trained_run
 from unlabel.workflow.fitting_studies import FittingStudies, digest_of
