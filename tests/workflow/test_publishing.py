@@ -51,6 +51,18 @@ def test_studies_of_several_machines_are_published_together(tmp_path, monkeypatc
     monkeypatch.chdir(there)
     assert say(capsys, "publish")[1] == "6 files in reports/published; now commit them to git\n"
     assert say(capsys, "published")[0] == "test: current\n"
+    page = there / "reports/published/study/test.json"
+    record = json.loads(page.read_text())
+    # other code of judging counts if it comes to something else
+    right, changed = record["claims"][0]["effect"], "settings or code of judging have changed"
+    for effect, said in ((right, "current"), (0.5, changed)):
+        other = json.loads(page.read_text())
+        other["made"]["fingerprints"]["look"] = "other"
+        other["claims"][0]["effect"] = effect
+        page.write_text(json.dumps(other))
+        assert say(capsys, "published")[0].startswith(f"test: {said}")
+    say(capsys, "publish")
+    assert json.loads(page.read_text()) == record
     names, text = statements(there / "reports/published")
     assert names == ["test"]
     assert text.startswith("One statement tested: ")
@@ -90,7 +102,7 @@ def test_studies_of_several_machines_are_published_together(tmp_path, monkeypatc
     (here / "reports/study/test.json").unlink()
 
     # what is published no longer counts once its settings have changed
-    (here / "params/study/test.yaml").write_text(yaml.safe_dump(LOOKED | {"margin": 0.02}))
+    (here / "params/study/test.yaml").write_text(yaml.safe_dump(LOOKED | {"looks": [3, 4]}))
     say(capsys, "publish")
     names, text = statements(here / "reports/published")
     assert names == ["other"]

@@ -147,10 +147,10 @@ def _judge(
         seed: claim.difference(lambda term, s=seed: known[term][s])  # type: ignore[misc]
         for seed in seeds
     }
-    return judge_claim(claim, comparison.dataset, differences, reached, _margin(study, claim))
+    return judge_claim(claim, comparison.dataset, differences, reached, margin_of(study, claim))
 
 
-def _margin(study: FrozenStudy, claim: Claim) -> float | None:
+def margin_of(study: FrozenStudy, claim: Claim) -> float | None:
     """The difference that counts as none: the claim's own, or the study's if it is about shares."""
     if claim.margin is not None:
         return claim.margin

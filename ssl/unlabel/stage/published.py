@@ -12,8 +12,8 @@ MARK = "> **Made by older code or settings**"
 def run(params: Path = Path("params"), published: Path = Path("reports/published")) -> None:
     """Compare what made each published verdict with today's code and settings.
 
-    The first lines of each Markdown file say so if they differ. A result is current if training,
-    measuring and judging have the same settings and code as when it was made.
+    The first lines of each Markdown file say so if they differ. A result is current if training and
+    measuring have the same settings and code as when it was made, and judging comes to the same.
 
     Args:
         params: the folder of all settings

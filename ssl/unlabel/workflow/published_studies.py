@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from unlabel import files
+from unlabel.analysis import frozen_study, judged_again
 from unlabel.errors import UserError
 from unlabel.params.command_line import ChosenDataset
 from unlabel.workflow.plan import Plan
@@ -25,7 +26,10 @@ def records(published: Path) -> dict[str, Record]:
 
 
 def changed(record: Record, params: Path) -> str:
-    """What has changed since a study's record was made, in words; empty if nothing has."""
+    """What has changed since a study's record was made, in words; empty if nothing has.
+
+    Other code of judging is no change if it comes to the same verdict on the same differences.
+    """
     before = record.get("made", {}).get("fingerprints")
     if not before:
         return "it does not say which settings and code made it"
@@ -35,9 +39,12 @@ def changed(record: Record, params: Path) -> str:
         if [each["dataset"] for each in conditions] != plan.frozen_study(name, budget)["datasets"]:
             plan = _plan(params, conditions[0]["dataset"])
         now = plan.made(name, budget)
+        frozen = frozen_study.read(Path(plan.study(name, budget)["settings"]))
     except UserError as error:
         return f"it cannot be made any more ({error})"
     differ = [stage for stage in {**before, **now} if before.get(stage) != now.get(stage)]
+    if differ == ["look"] and judged_again.same(record, frozen):
+        return ""
     names = ", ".join(STAGES.get(stage, stage) for stage in differ)
     return f"settings or code of {names} have changed since" if names else ""
 
