@@ -42,7 +42,7 @@ def pytest_xdist_auto_num_workers() -> int:
 # for them. They come first, so that none is left when all else is done.
 LONG = (
     *("workflow/test_slurm", "workflow/test_dvc", "faults/test_faults", "workflow/test_workflow"),
-    *("nn/test_distributed", "method/test_methods", "stage/test_export", "workflow/test_current"),
+    *("nn/test_distributed", "method/test_methods", "command/test_export", "workflow/test_current"),
     *("workflow/test_study_in_looks", "dataset/test_published", "workflow/test_own_images"),
     *("workflow/test_determinism", "workflow/test_looks", "report/test_report"),
     *("workflow/test_hostile", "workflow/test_other_clusters", "data/test_streaming"),

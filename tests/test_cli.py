@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from importlib import import_module
 from inspect import signature
 from pathlib import Path
 
@@ -18,7 +17,8 @@ import yaml
 
 from support.commands import refused
 from support.models import METHODS, PARAMS, PRETRAIN, about, composed
-from unlabel.cli import STAGES, explained, main
+from unlabel import cli
+from unlabel.cli import FILES, entry, explained, main
 from unlabel.data import images
 
 
@@ -158,8 +158,13 @@ def test_damaged_images(folder, capsys, damage):
     assert str(file) in refused(capsys, *arguments(folder))
 
 
-def test_an_unknown_stage(capsys):
-    assert "unknown stage 'pretrian'; did you mean 'pretrain'?" in refused(capsys, "pretrian")
+def test_no_command_has_the_name_of_a_stage():
+    folders = [Path(cli.__file__).parent / package for package in cli.PACKAGES]
+    assert len(FILES) == sum(len([*folder.glob("[!_]*.py")]) for folder in folders)
+
+
+def test_an_unknown_command(capsys):
+    assert "unknown command 'pretrian'; did you mean 'pretrain'?" in refused(capsys, "pretrian")
     main([])
     assert "pretrain" in capsys.readouterr().out
 
@@ -178,23 +183,23 @@ def test_wrong_flags(capsys, words, said):
     assert said in refused(capsys, "embed", *words)
 
 
-def test_each_stage_has_a_line_of_help(capsys):
+def test_each_command_has_a_line_of_help(capsys):
     main(["--help"])
     lines = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
-    told = dict(line for line in lines if len(line) == 2 and line[0] in STAGES)
-    assert told.keys() == set(STAGES)
+    told = dict(line for line in lines if len(line) == 2 and line[0] in FILES)
+    assert told.keys() == set(FILES)
     assert all(len(text) > 15 and text[0].isupper() for text in told.values())
-    assert len(set(told.values())) == len(STAGES)
+    assert len(set(told.values())) == len(FILES)
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_each_flag_has_a_line_of_help(capsys, stage):
-    run = import_module(f"unlabel.stage.{stage}").run
+@pytest.mark.parametrize("command", FILES)
+def test_each_flag_has_a_line_of_help(capsys, command):
+    run = entry(command)
     description, flags = explained(run)
     assert flags.keys() == signature(run).parameters.keys()
     assert all(len(text) > 10 for text in flags.values())
     with pytest.raises(SystemExit) as stopped:
-        main([stage, "--help"])
+        main([command, "--help"])
     assert not stopped.value.code
     said = " ".join(capsys.readouterr().out.split())
     for text in (description, *flags.values()):

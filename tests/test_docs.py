@@ -130,10 +130,10 @@ def test_snakemake_is_asked_for_what_params_has(readme, line):
 
 
 @pytest.mark.parametrize(("readme", "line"), _commands("unlabel"))
-def test_unlabel_has_each_stage_and_flag(readme, line):
-    stage, *words = shlex.split(line.removesuffix("\\"), comments=True)
-    assert stage in cli.STAGES
-    run = import_module(f"unlabel.stage.{stage}").run
+def test_unlabel_has_each_command_and_flag(readme, line):
+    command, *words = shlex.split(line.removesuffix("\\"), comments=True)
+    assert command in cli.FILES
+    run = cli.entry(command)
     flags = {word.removeprefix("--") for word in words if word.startswith("--")}
     assert flags <= set(signature(run).parameters)
 

@@ -18,6 +18,7 @@ PACKAGE = modules(ROOT / "ssl", "unlabel")
 IMPORTS = graph(PACKAGE)
 # A package imports only from those further down; those of one line know nothing of each other.
 FLOORS = [
+    "command",
     "__main__ stage",
     "report workflow",
     "probe",

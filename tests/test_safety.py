@@ -157,7 +157,7 @@ def test_who_may_start_programs_import_by_name_or_use_the_network():
         "unlabel.data.download.urlopen",
         "unlabel.cli.main",
         "unlabel.workflow.machine.use_this_python",
-        "unlabel.stage.runs.run",
+        "unlabel.command.runs.run",
         "unlabel.dataset.held_out_mask",
         "unlabel.dataset.folder.find",
         "unlabel.dataset.imagenette.re.compile",

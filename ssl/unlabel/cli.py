@@ -1,4 +1,4 @@
-"""`unlabel STAGE --name FILE ...`: each module of `unlabel.stage` is a command."""
+"""`unlabel COMMAND ...`: each module of `unlabel.command` and `unlabel.stage` is a command."""
 
 import ast
 import ctypes
@@ -17,16 +17,20 @@ from io import TextIOWrapper
 from pathlib import Path
 from textwrap import fill
 from types import NoneType, UnionType
-from typing import Any, Literal, NoReturn, get_args, get_origin
+from typing import Any, Literal, NoReturn, cast, get_args, get_origin
 
 from unlabel.errors import UserError, did_you_mean, of_machine
 
-FOLDER = Path(__file__).parent / "stage"
-STAGES = sorted(file.stem for file in FOLDER.glob("[!_]*.py"))
+PACKAGES = {"command": "commands", "stage": "stages, which the workflow runs"}
+FILES = {
+    file.stem: file
+    for package in PACKAGES
+    for file in sorted((Path(__file__).parent / package).glob("[!_]*.py"))
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the stage that the arguments name; a user's mistake ends as one sentence and exit 1."""
+    """Run the command that the arguments name; a user's mistake ends as one sentence and exit 1."""
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # some encodings lack the lines of tables
     try:
@@ -41,14 +45,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _main(arguments: Sequence[str] | None) -> None:
-    stage, *rest = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    command, *rest = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
-        if stage in ("-h", "--help"):
+        if command in ("-h", "--help"):
             print(overview())
-        elif stage not in STAGES:
-            raise UserError(f"unknown stage {stage!r}; {did_you_mean(stage, STAGES)}")
+        elif command not in FILES:
+            raise UserError(f"unknown command {command!r}; {did_you_mean(command, [*FILES])}")
         else:
-            _run(stage, rest)
+            _run(command, rest)
     except UserError as error:
         sys.exit(f"error: {error}")
     except (OSError, MemoryError, RuntimeError) as error:
@@ -71,24 +75,32 @@ def _reader_is_gone() -> bool:
 
 
 def overview() -> str:
-    """What `unlabel --help` prints: each stage with a line of help."""
-    width = max(map(len, STAGES))
-    lines = [f"  {stage:{width}}  {summary(stage)}" for stage in STAGES]
-    head = ["usage: unlabel STAGE --name FILE ...", "", "stages:"]
-    return "\n".join([*head, *lines, "", "unlabel STAGE --help says what a stage takes"])
+    """What `unlabel --help` prints: each command with a line of help."""
+    width = max(map(len, FILES))
+    lines = ["usage: unlabel COMMAND ..."]
+    for package, title in PACKAGES.items():
+        names = [name for name, file in FILES.items() if file.parent.name == package]
+        lines += ["", f"{title}:", *(f"  {name:{width}}  {summary(name)}" for name in names)]
+    return "\n".join([*lines, "", "unlabel COMMAND --help says what a command takes"])
 
 
-def summary(stage: str) -> str:
-    """A stage's line of help: the first line of its module, which need not be imported for it."""
-    tree = ast.parse((FOLDER / f"{stage}.py").read_text(encoding="utf-8"))
+def summary(command: str) -> str:
+    """A command's line of help: the first line of its module, which need not be imported for it."""
+    tree = ast.parse(FILES[command].read_text(encoding="utf-8"))
     return (ast.get_docstring(tree) or "").partition("\n")[0].rstrip(".")
 
 
-def parser_of(stage: str, run: Callable[..., None]) -> "Parser":
-    """The command line of a stage: a flag for each parameter of its function `run`."""
+def entry(command: str) -> Callable[..., None]:
+    """The function of a command."""
+    module = import_module(f"unlabel.{FILES[command].parent.name}.{command}")
+    return cast("Callable[..., None]", module.run)
+
+
+def parser_of(command: str, run: Callable[..., None]) -> "Parser":
+    """The parser of a command: a flag for each parameter of its function `run`."""
     description, flags = explained(run)
     parser = Parser(
-        prog=f"unlabel {stage}",
+        prog=f"unlabel {command}",
         description=description,
         formatter_class=RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -105,7 +117,7 @@ def parser_of(stage: str, run: Callable[..., None]) -> "Parser":
 
 
 def explained(run: Callable[..., None]) -> tuple[str, dict[str, str]]:
-    """The docstring of a stage's `run`: what comes before `Args:`, and each of its parameters.
+    """The docstring of a command's `run`: what comes before `Args:`, and each of its parameters.
 
     What `Raises:` says is for programmers.
     """
@@ -124,22 +136,22 @@ class Parser(ArgumentParser):
         raise UserError(f"{self.prog}: {message}; see {self.prog} --help")
 
 
-def _run(stage: str, arguments: Sequence[str]) -> None:
+def _run(command: str, arguments: Sequence[str]) -> None:
     from unlabel.data import local_copy
     from unlabel.params import planned_code
 
-    run = import_module(f"unlabel.stage.{stage}").run
+    run = entry(command)
     flags = ["--help", *map(_flag, signature(run).parameters)]
     typed = [word.partition("=")[0] for word in arguments if word.startswith("--")]
     chosen, unknown = None, [word for word in typed if word not in flags]
     if not unknown:
-        chosen, unknown = parser_of(stage, run).parse_known_args(arguments)
+        chosen, unknown = parser_of(command, run).parse_known_args(arguments)
     if unknown:
         known = did_you_mean(unknown[0], flags)
-        raise UserError(f"unlabel {stage} does not take {unknown[0]!r}; {known}")
+        raise UserError(f"unlabel {command} does not take {unknown[0]!r}; {known}")
     keep_memory()
     local_copy.install()
-    planned_code.check(stage, getattr(chosen, "params", None))
+    planned_code.check(command, getattr(chosen, "params", None))
     run(**vars(chosen))
 
 

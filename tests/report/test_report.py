@@ -26,11 +26,11 @@ from support.runs import (
 )
 from unlabel.analysis.arms import gather
 from unlabel.analysis.frozen_study import read
+from unlabel.command import leaderboard
 from unlabel.errors import UserError
 from unlabel.features.split import Features, Split
 from unlabel.report import encoder_charts
 from unlabel.report.summary import sentences
-from unlabel.stage import leaderboard
 
 
 def test_page_has_the_leaderboard(page: Page):

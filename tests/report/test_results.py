@@ -11,8 +11,8 @@ import pytest
 
 from support.runs import METHODS, SEEDS, Study, compared, write_json
 from unlabel.analysis.estimate import estimate
+from unlabel.command import leaderboard
 from unlabel.errors import UserError
-from unlabel.stage import leaderboard
 
 
 def test_results_are_tidy(made: Study):

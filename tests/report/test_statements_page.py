@@ -11,9 +11,9 @@ from support.browser import CHROMIUM
 from support.made_study import CLAIMS, Study
 from support.pages import Page, browse, dead
 from support.project import ROOT
+from unlabel.command import publish
 from unlabel.errors import UserError
 from unlabel.report import statements_page
-from unlabel.stage import publish
 from unlabel.stage import statements as together
 from unlabel.workflow import resources
 

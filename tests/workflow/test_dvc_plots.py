@@ -10,8 +10,8 @@ from support.browser import CHROMIUM
 from support.pages import Page, browse
 from support.project import ROOT
 from support.versions import dvc, git
+from unlabel.command import plots
 from unlabel.errors import UserError
-from unlabel.stage import plots
 
 BOARD, TRAINING = "reports/plots/leaderboard.csv", "reports/plots/training.csv"
 SIZE = "the result view size may be incorrect"  # Vega-Lite warns of facets with several layers

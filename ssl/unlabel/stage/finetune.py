@@ -1,4 +1,4 @@
-"""Fine-tune an encoder on few labels and on all of them."""
+"""Fine-tune an encoder on fractions of the labels."""
 
 import sys
 from pathlib import Path

@@ -68,7 +68,7 @@ def run(
         state: the folder of the training's state, removed at the end
         out: the folder to write the run into
         validation: the prepared validation split, an Arrow file, on which monitor.every measures
-            the kNN accuracy; without it, or without labels, nobody knows it
+            the kNN accuracy; without it, or without labels, none is measured
         loggers: the programs that get the log as it grows
         logs: the folder that they write to
 

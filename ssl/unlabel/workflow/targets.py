@@ -43,7 +43,7 @@ def needed(plan: Plan, targets: Iterable[str], budget: str) -> Needed:
         pages = {f"reports/study/{name}{end}" for end in ENDS} if reached.lacks_look else ()
         found.forced |= {page for page in pages if Path(page).exists()}
     known = set(found.runs)
-    found.possible = [each for each in found.possible if each not in known]
+    found.possible = [each for each in dict.fromkeys(found.possible) if each not in known]
     return found
 
 

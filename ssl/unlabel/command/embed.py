@@ -51,7 +51,7 @@ def run(
             their paths or the encoded images, or a prepared Arrow file
         out: the Parquet file to write
         fit: how an image gets the encoder's proportions: crop, squeeze or pad; by default as the
-            images were made that the encoder was trained on
+            encoder's training images did
         device: where to compute, such as cpu or cuda; by default where the run was trained
         column: the column of the images in a table
         links: follow links to folders, and links that lead out of the folder of images

@@ -11,7 +11,7 @@ from unlabel.workflow.engine import provenance
 
 
 def run(name: str | None = None) -> None:
-    """Let DVC know what is on disk, made here or on a cluster, as if `dvc repro` had made it.
+    """Record in DVC what is on disk, made here or on a cluster, as `dvc repro` would.
 
     Writes provenance.json, reports/dvc.yaml and dvc.lock, for you to commit to git.
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from support.project import environment
+from unlabel.command import watch
 from unlabel.files import lock
-from unlabel.stage import watch
 from unlabel.training.followers import STATUS
 
 TABLE = """\

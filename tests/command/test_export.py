@@ -22,11 +22,11 @@ from unlabel import encoder as encoders
 from unlabel import weights
 from unlabel import weights as checkpoint
 from unlabel.cli import main
+from unlabel.command.export import FORMATS
 from unlabel.data.decode import Preprocessing
 from unlabel.data.images import Images
 from unlabel.encoder import Encoder
 from unlabel.params import compose
-from unlabel.stage.export import FORMATS
 
 README = (Path(__file__).parents[2] / "data/README.md").read_text(encoding="utf-8")
 

@@ -21,9 +21,9 @@ NONE = "no training is running"
 def run(runs: Path = Path("data/runs")) -> None:
     """Show each training that runs now: how far it is, its loss, kNN accuracy and speed.
 
-    In a terminal the view stays until Ctrl-C. Else the state of now is printed once. The numbers
-    are those that each training writes beside its state every second. So they are there for
-    trainings on other machines too, on a disk that they share.
+    In a terminal the view stays until Ctrl-C. Otherwise it prints the current state once. The
+    numbers are those that each training writes beside its state every second. So they are there
+    for trainings on other machines too, on a disk that they share.
 
     Args:
         runs: the folder of all runs
