@@ -18,8 +18,7 @@ def training(name, label):
 @pytest.mark.parametrize(
     ("name", "label"),
     [
-        ("batch_size", "64 in equal steps"),
-        ("batch_size", "512 in equal steps"),
+        ("no_memory_bank", "512"),
         ("no_memory_bank", "64"),
         ("no_memory_bank", "512, no queue"),
         ("scale", "1,280 images"),
@@ -32,6 +31,14 @@ def test_arms_of_equal_steps_have_them_and_the_same_warm_up(name, label):
     per_epoch = max(1, int(found["images"] * found["labels"]) // found["batch"])
     assert 0 <= per_epoch * found["epochs"] - STEPS <= 3
     assert found["warmup"] * per_epoch == pytest.approx(9.5, abs=0.1)
+
+
+@pytest.mark.parametrize("label", ["256 in eight parts", "256 in eight parts, split in two"])
+def test_a_batch_in_parts_differs_from_the_whole_in_what_a_loss_sees(label):
+    """As in figure 3a of arXiv:2006.07733: the same images, steps and learning rate."""
+    whole, parts = training("batch_size", "256"), training("batch_size", label)
+    assert parts["optimizer"] == whole["optimizer"]
+    assert parts["training"] == whole["training"] | {"accumulate": 8}
 
 
 @pytest.mark.parametrize(

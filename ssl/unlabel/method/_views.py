@@ -12,8 +12,8 @@ from unlabel.nn.losses import cosine_similarities
 def in_one_pass(function: Callable[[Tensor], Tensor], views: Sequence[Tensor]) -> list[Tensor]:
     """Apply a network to views of one size (B, C, h, w) at once -> a result (B, ...) for each.
 
-    Batch norm sees all of them together, as the official code of SwAV and DINO has it with crops of
-    one size.
+    Batch norm sees all of them together, as in the official code of SwAV and DINO, where the head
+    then sees all sizes at once and global views share a pass too.
     """
     return [*function(torch.cat(list(views))).chunk(len(views))] if views else []
 
