@@ -11,8 +11,9 @@ from unlabel.nn.losses import cosine_similarities
 def fitted(settings: Settings, images: int, batch: int, least: int = 0) -> Settings:
     """`settings` with a `queue` of no more keys than there are images outside of a batch.
 
-    A longer one would hold old keys of each image, as negatives of itself. It is a number of whole
-    batches, and `least` of them if there are too few images.
+    A longer one would hold an older key of each image, as a negative of itself; a shorter one holds
+    those of some, as each epoch has an order of its own. It is a number of whole batches, and
+    `least` of them if there are too few images.
     """
     longest = max(max(images - batch, 0) // batch, least) * batch
     if settings["queue"] <= max(images - batch, longest):
