@@ -102,6 +102,10 @@ def test_tables_that_encoders_are_trained_on(made, digits, tmp_path):
     order = torch.tensor([int(Path(name).stem) for name in names])
     h, _ = expected(made, digits.image[order])
     assert torch.allclose(vectors(table, "h"), h, atol=1e-5)
+    (made / "cut.csv").write_text("\n".join(lines).replace(";x", ';"x', 1))
+    with pytest.raises(SystemExit, match=r"a value in line 2 of .*cut\.csv .* does not end in"):
+        embed(made, "cut.csv", tmp_path / "cut.parquet", "--column", "file")
+    assert not (tmp_path / "cut.parquet").exists()
     pq.write_table(pa.table({"file": names}), made / "paths.parquet")
     again = embed(made, "paths.parquet", tmp_path / "b.parquet", "--column", "file")
     assert again["path"].to_pylist() == names

@@ -169,7 +169,7 @@ def test_paths_that_lead_out_are_refused_unless_allowed(folder: Path, path: str)
         (["image,label,split", "1.png,cat,test"], {}, "images of test, but none to train on"),
         (["image,label", "a.png,1", "b.png,2", "a.png,1"], {"split": None},
          "rows 1 and 3 of .* both are 'a.png'"),
-        (["image,label,split", '"1.png,cat'], {}, "in UTF-8: it is not a whole csv file: line 2: "),
+        (["image,label,split", '"1.png,cat'], {}, "a value in line 2 of .* does not end in that"),
     ],
 )  # fmt: skip
 def test_bad_tables_are_one_sentence(
@@ -239,6 +239,41 @@ def test_errors_name_separator_encoding_and_line(folder: Path) -> None:
         UserError, match=r"row 1 of .* has 'cat' in the column 'label', which is no"
     ):
         load(folder / "table.csv", split="label")
+
+
+@pytest.mark.parametrize(
+    ("at", "change", "line"),
+    [
+        (4, ("dog", '"3.5 inch'), 5),  # to the end of the file
+        (4, ("dog", f'"{"x" * 200_000}'), 5),
+        (4, ("dog", '"a\rb"'), 5),
+        (4, ("dog", '\n"3.5 inch'), 6),
+        (0, ("split", '"split'), 1),
+        (20, ("test", '"test'), 21),  # the last
+    ],
+)
+def test_a_quotation_mark_that_is_not_closed_loses_no_images(
+    folder: Path, at: int, change: tuple[str, str], line: int
+) -> None:
+    lines = (folder / "table.csv").read_text().splitlines()
+    lines[at] = lines[at].replace(*change)
+    path = write(folder / "bad.csv", lines)
+    unread = {"label": None, "split": None}  # it may be in a column that is not read
+    message = rf"a value in line {line} of .*bad\.csv .* does not end in that line.*; close it"
+    with pytest.raises(UserError, match=message):
+        Table(path=str(path), size=8, **unread).examples()
+
+
+def test_quotation_marks_that_are_closed_or_inside_a_value_are_read(folder: Path) -> None:
+    names = ['"3.5"" inch, grey"', '3.5" inch', f'"{"x" * 200_000}"', '"3.5" "inch']
+    lines = ["image,name", *(f"images/{at}.png,{each}" for at, each in enumerate(names))]
+    table = Table(path=str(write(folder / "t.csv", lines)), label=None, split=None, id="name")
+    assert [each.name[:16] for each in table.examples()] == [
+        '3.5" inch, grey',
+        '3.5" inch',
+        "x" * 16,
+        '3.5 "inch',
+    ]
 
 
 def test_minus_one_is_no_label_among_numbers_or_names(folder: Path) -> None:

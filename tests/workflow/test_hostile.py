@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
@@ -39,20 +40,19 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a project that has been run on hostile names, and the images."""
     base = tmp_path_factory.mktemp("hostile")
     images = base / f"-rf {SHELL}"
-    rows = [["image", "label"]]
-    for at, name in enumerate(CLASSES * EACH):
+    table: dict[str, list[str]] = {"image": [], "label": CLASSES * EACH}
+    for at in range(len(CLASSES) * EACH):
         file = f"{FILES[at] if at < len(FILES) else at}.png"
         (images / "in").mkdir(parents=True, exist_ok=True)
         (images / "in" / file).write_bytes(picture(at))
-        rows.append([f"in/{file}", name])
-    with (images / "-table; #1.csv").open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows(rows)
+        table["image"].append(f"in/{file}")
+    pq.write_table(pa.table(table), images / "-table; #1.parquet")
     methods = {"methods": ["random"]}
     work = project.project(base / "work", project.STUDY | methods)
     texts = {"title": SCRIPT, "question": IMAGE, "axis": SCRIPT, "arms": {ARM: []}}
     study = project.STUDY | methods | texts
     (work / f"params/study/{STUDY}.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
-    asked = ["dataset=table", f"path={images / '-table; #1.csv'}", "split=null", "size=16"]
+    asked = ["dataset=table", f"path={images / '-table; #1.parquet'}", "split=null", "size=16"]
     pages = ["reports/index.html", "reports/method/random.html", f"reports/study/{STUDY}.html"]
     project.snakemake(work, "--cores", "2", *pages, "--config", *asked)
     return base

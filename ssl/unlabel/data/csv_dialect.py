@@ -1,10 +1,12 @@
 """How a CSV file is written: its separator and its encoding."""
 
 import csv
+import sys
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE, getincrementaldecoder
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from unlabel.errors import UserError
 
@@ -13,6 +15,7 @@ OTHERS = (",", ";", "\t", "|")  # to try if the usual one does not find the colu
 NAMED = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 UTF8, UTF16, WESTERN = "UTF-8", "UTF-16", "Windows-1252"  # the last has all of Latin-1's letters
 BLOCK = 1 << 20  # bytes
+csv.field_size_limit(sys.maxsize)  # without a closing quotation mark, a value may be a whole file
 
 
 @dataclass(frozen=True)
@@ -42,13 +45,33 @@ def find(file: Path, columns: Iterable[str]) -> Dialect:
 
 
 def header(file: Path, dialect: Dialect) -> list[str]:
-    """The names of the columns. Raises `UserError` if the first line cannot be read."""
+    """The names of the columns."""
+    with _lines(file, dialect) as lines:
+        return next(csv.reader(lines, delimiter=dialect.separator), [])
+
+
+def check_lines(file: Path, dialect: Dialect) -> None:
+    """Raise `UserError` if a value has a line break.
+
+    After a quotation mark that is not closed, all lines until the next one would be one value, and
+    their images would be lost without a word.
+    """
+    with _lines(file, dialect) as lines:
+        rows = csv.reader(lines, delimiter=dialect.separator)
+        for number, row in enumerate(rows, 1):
+            # Only in the last line of the file can a value with a line break end in its own line.
+            if rows.line_num > number or (row and row[-1].endswith(("\n", "\r"))):
+                raise UserError(
+                    f"a value in line {number} of {file} (read with {dialect}) does not end in "
+                    "that line, as if a quotation mark were not closed; close it, or take the "
+                    "line breaks out of the value"
+                )
+
+
+def _lines(file: Path, dialect: Dialect) -> TextIO:
+    """The opened file, with its line breaks as they are."""
     encoding = "utf-8-sig" if dialect.encoding == UTF8 else dialect.encoding
-    with file.open(encoding=encoding, newline="") as lines:
-        try:
-            return next(csv.reader(lines, delimiter=dialect.separator), [])
-        except csv.Error as error:
-            raise UserError(f"the first line of {file} is not a header: {error}") from error
+    return file.open(encoding=encoding, newline="")
 
 
 def _encoding(file: Path) -> str:

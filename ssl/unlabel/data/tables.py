@@ -172,6 +172,7 @@ def _read(file: Path, columns: list[str], mend: str) -> Table:
             kept = {column: each for column, each in names.items() if column in columns}
             return Table(table.replace_schema_metadata(None), [(file, len(table))], [], kept)
         dialect = csv_dialect.find(file, columns)
+        csv_dialect.check_lines(file, dialect)
         header = csv_dialect.header(file, dialect)
         check_columns(f"{file} (read with {dialect})", columns, header, mend)
     with explained(file, f", read with {dialect}"):
@@ -190,7 +191,7 @@ def _rows(file: Path, columns: list[str]) -> pa.Table:
 def _read_csv(file: Path, columns: list[str], dialect: Dialect) -> pa.Table:
     # One thread, as only then Arrow says in which line it met an error.
     read = pa.csv.ReadOptions(use_threads=False, encoding=dialect.encoding)
-    parse = pa.csv.ParseOptions(delimiter=dialect.separator, newlines_in_values=True)
+    parse = pa.csv.ParseOptions(delimiter=dialect.separator)
     convert = pa.csv.ConvertOptions(
         column_types=dict.fromkeys(columns, pa.string()),
         include_columns=columns,
