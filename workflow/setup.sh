@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes .venv with just what requirements.lock says. Run again, it goes on where it was stopped, and
-# does nothing when nothing is to be done.
+# does nothing when nothing is to be done. After the folder is moved or copied it makes .venv anew.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -14,6 +14,14 @@ find_python() {
         then echo "$python"; return; fi
     done
 }
+
+# The scripts in .venv name its Python by the whole path, and Python finds this package by one. So
+# after a move they would fail, and in a copy run the other folder's code.
+place=$(sed -n 's/^command = .* -m venv //p' .venv/pyvenv.cfg 2>/dev/null || true)
+if [ -n "$place" ] && [ "$place" != "$(pwd -P)/.venv" ]; then
+    echo "making .venv anew, as it was made for $place" >&2
+    rm -rf .venv
+fi
 
 done=.venv/installed
 want="$(cat requirements.lock pyproject.toml | git hash-object --stdin)"
