@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import IO
 
@@ -23,12 +24,12 @@ from unlabel.workflow import devices, forkserver, lifeline, slots
 pytestmark = pytest.mark.skipif(not Path("/proc").exists(), reason="needs /proc to look at a fork")
 
 
-@pytest.fixture(scope="module")
-def server():
+@contextmanager
+def serving(**more: str) -> Iterator[dict[str, str]]:
     """An environment in which jobs find a server, which ends with its starter."""
     counts = {f"{name}_NUM_THREADS": "1" for name in forkserver.COUNTS}
     kept = {k: v for k, v in os.environ.items() if not k.startswith("KMP_")}  # set by scikit-learn
-    environment = {**kept, **counts, "PYTHONPATH": str(ROOT / "ssl")}
+    environment = {**kept, **counts, "PYTHONPATH": str(ROOT / "ssl"), **more}
     start = (
         "import os; from unlabel.workflow import forkserver as f; f.start(1);"
         " print(os.environ[f.ENVIRONMENT], flush=True); input()"
@@ -45,6 +46,12 @@ def server():
     starter.kill()
     starter.communicate()
     wait_for(lambda: not Path(path).exists())  # the server has cleared away and ended
+
+
+@pytest.fixture(scope="module")
+def server():
+    with serving() as environment:
+        yield environment
 
 
 @pytest.fixture
@@ -102,6 +109,19 @@ def test_its_error_and_its_exit_status_are_passed_on(server, folder):
     ).read_text() == "error: train.arrow does not exist: prepare the dataset first\n"
     misused = job(folder, server, "--nonsense")
     assert misused.wait() == 1
+
+
+def test_a_long_path_for_temporary_files_is_none_for_a_socket(folder, tmp_path):
+    (folder / "train.arrow").unlink()
+    long = tmp_path / ("t" * 100)
+    long.mkdir()
+    with serving(TMPDIR=str(long)) as environment:
+        assert Path(environment[forkserver.ENVIRONMENT]).parents[1] == Path("/tmp")
+        assert not [*long.iterdir()]
+        asked = job(folder, environment)
+        wait_for(lambda: fork_of(asked, folder))
+        assert asked.wait() == 1
+    assert "train.arrow does not exist" in (folder / "said").read_text()
 
 
 def test_who_asks_is_told_to_stop_and_so_is_the_fork(server, folder):

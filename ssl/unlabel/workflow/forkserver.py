@@ -31,19 +31,20 @@ DESCRIPTORS = 253  # that Linux passes on at most
 def start(threads: int) -> None:
     """Start a server for the jobs of this process, if it has none; it ends when this process does.
 
-    `threads` is what Snakemake will set as the number of each job's threads.
+    `threads` is what Snakemake will set as the number of each job's threads. If no folder will have
+    the server's socket, none is started, and each job loads the libraries itself.
     """
     import subprocess
-    import tempfile
 
     if ENVIRONMENT in os.environ:
         return
-    path = str(Path(tempfile.mkdtemp(prefix="unlabel-")) / "socket")
+    try:
+        listener, path = _listening()
+    except OSError:
+        return
     counts = {f"{name}_NUM_THREADS": str(threads) for name in COUNTS}
     alive, _ = os.pipe()  # its other end closes when this process ends, and not before
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(path)
-        listener.listen(128)  # from now on jobs can ask, and wait until it has loaded
+    with listener:
         subprocess.Popen(
             [sys.executable, "-m", __name__, path, str(listener.fileno())],
             stdin=alive,
@@ -53,6 +54,29 @@ def start(threads: int) -> None:
         )
     os.close(alive)
     os.environ[ENVIRONMENT] = path
+
+
+def _listening() -> tuple[socket.socket, str]:
+    """A socket in a new folder, and its path. Raises `OSError` if there is no place for it."""
+    import tempfile
+
+    try:
+        return _listening_in(tempfile.mkdtemp(prefix="unlabel-"))
+    except OSError:  # often as a socket's path has 107 bytes at most, and that of TMPDIR is long
+        return _listening_in(tempfile.mkdtemp(prefix="unlabel-", dir="/tmp"))
+
+
+def _listening_in(folder: str) -> tuple[socket.socket, str]:
+    path = f"{folder}/socket"
+    listener = socket.socket(socket.AF_UNIX)
+    try:
+        listener.bind(path)
+        listener.listen(128)  # from now on jobs can ask, and wait until it has loaded
+    except OSError:
+        listener.close()
+        Path(folder).rmdir()
+        raise
+    return listener, path
 
 
 def ask(arguments: Sequence[str], held: Sequence[int] = ()) -> int | None:
