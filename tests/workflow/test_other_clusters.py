@@ -59,3 +59,39 @@ def test_a_cluster_with_commands_of_its_own(longer, tmp_path, monkeypatch, profi
     assert "going on after step" in log(copy, "rotation")
     assert digests(copy).items() <= digests(longer).items()
     assert f"{RUN.format('rotation')}/metrics/knn.json" in digests(copy)
+
+
+@pytest.mark.parametrize(
+    ("profile", "command", "answer", "status", "state"),
+    [
+        ("kubernetes", "kubectl", "job-1 1 ", 0, "success"),
+        ("kubernetes", "kubectl", "job-1  1", 0, "failed"),
+        ("kubernetes", "kubectl", "job-1  ", 0, "running"),
+        ("kubernetes", "kubectl", "", 0, "failed"),  # deleted
+        ("kubernetes", "kubectl", "net/http: TLS handshake timeout", 1, "running"),
+        ("cluster", "qstat", "job_state = F\n Exit_status = 0", 0, "success"),
+        ("cluster", "qstat", "job_state = F\n Exit_status = 1", 0, "failed"),
+        ("cluster", "qstat", "job_state = R", 0, "running"),
+        ("cluster", "qstat", "qstat: Unknown Job Id job-1", 153, "failed"),  # deleted
+        ("cluster", "qstat", "Connection refused\nqstat: cannot connect", 111, "running"),
+        ("cluster", "qstat", "qstat: PBS is not configured to maintain job history", 170, ""),
+    ],
+)
+def test_a_cluster_that_does_not_answer_is_asked_again(
+    tmp_path, profile, command, answer, status, state
+):
+    """Snakemake ends the whole workflow if a command for the state of a job fails."""
+    stream = " >&2" if status else ""
+    script = f"#!/bin/sh\ncat <<END{stream}\n{answer}\nEND\nexit {status}\n"
+    (tmp_path / command).write_text(script)
+    (tmp_path / command).chmod(0o755)
+    asked = subprocess.run(
+        [ROOT / f"workflow/profiles/{profile}/status", "job-1"],
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+    )
+    assert asked.stdout.strip() == state
+    assert (asked.returncode == 0) == bool(state)
+    if status:
+        assert answer in asked.stderr  # so that people see it
