@@ -229,6 +229,49 @@ def test_an_unknown_measure_works(study: Study):
     )
 
 
+def test_where_lower_is_better_the_lowest_is_best(study: Study):
+    found = {"simclr": 0.9, "rotation": 0.1, "autoencoder": 0.5, "supervised": 1.0, "random": 1.1}
+    for method, value in found.items():
+        for seed in SEEDS:
+            path = study.run(method, seed) / "metrics/error.json"
+            write_json(path, {"error": value + 0.01 * seed})
+    error = {"name": "error", "title": "error of it", "better": "lower"}
+    declared = [*study.brief["declared"], error]
+    study.brief |= {"metric": "error", "probes": [*PROBES, "error"], "declared": declared}
+    page = Page(study.report())
+    text = page.all("body")[0]["text"].replace("\xa0", " ")
+    assert "rotation has the lowest error of it of all methods without labels, 0.110" in text
+    assert "autoencoder is next with 0.510 ± 0.025." in text  # as the intervals are apart
+    assert list(page.rows())[:3] == ["rotation", "autoencoder", "simclr"]
+    (sorted_by,) = (each for each in page.all("th") if "aria-sort" in each)
+    assert (sorted_by["text"], sorted_by["aria-sort"]) == ("error of it", "ascending")
+    bold = [e["text"].split()[0] for e in page.all("td") if "best" in e.get("class", "")]
+    assert "0.110" in bold
+    for seed in SEEDS:
+        path = study.run("autoencoder", seed) / "metrics/error.json"
+        write_json(path, {"error": 0.11 + 0.01 * seed})
+    assert "their intervals overlap, so the order may be chance" in study.report()
+
+
+def no_number(name: str) -> None:
+    pytest.fail(f"{name} is not JSON, and a browser would draw no chart after it")
+
+
+def test_the_charts_of_a_training_that_diverged_are_drawn(study: Study):
+    for method, column in (("simclr", "mutual_information_bound"), ("rotation", "accuracy")):
+        for seed in SEEDS:
+            path = study.run(method, seed) / "log.parquet"
+            log = pd.read_parquet(path)
+            log.loc[20:, column] = torch.inf if method == "simclr" else -torch.inf
+            log.to_parquet(path, index=False)
+    page = Page(study.report())
+    specs = [e["text"] for e in page.all("script") if "json" in e.get("type", "")]
+    assert len([json.loads(each, parse_constant=no_number) for each in specs]) == 17
+    if CHROMIUM:
+        page = browse(study.out / "index.html")
+        assert len([e for e in page.all("svg") if "marks" in e.get("class", "")]) == 17
+
+
 CLICK = """<script>
 const heading = [...document.querySelectorAll("table.leaderboard th button")]
   .find((each) => each.textContent === "method");

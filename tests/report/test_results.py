@@ -146,6 +146,16 @@ def test_leaderboard_in_a_terminal(
         assert told.endswith(f"report: {page.resolve()}\n")
 
 
+def test_a_terminal_says_how_many_seeds_each_mean_is_of(
+    study: Study, capsys: pytest.CaptureFixture[str]
+):
+    runs = study.brief["runs"]
+    study.brief["runs"] = [run for run in runs if run["method"] != "simclr" or not run["seed"]]
+    study.report()
+    leaderboard.run(study.out / "results.parquet", study.out / "index.html")
+    assert "on the test split, mean ± 95 % interval over 1 to 3 seeds\n" in capsys.readouterr().out
+
+
 def test_leaderboard_needs_a_report(made: Study, tmp_path: Path):
     with pytest.raises(UserError, match="make the report first"):
         leaderboard.run(made.out / "results.parquet", tmp_path / "index.html")

@@ -16,7 +16,7 @@ from scipy import stats
 from support.browser import CHROMIUM
 from support.made_study import CLAIMS, SEEDS, Study, frozen
 from support.pages import Page, browse, dead
-from support.runs import write_json
+from support.runs import LINEAR, write_json
 from unlabel.analysis.arms import compare
 from unlabel.analysis.frozen_study import read
 from unlabel.analysis.judgement import judge
@@ -155,6 +155,7 @@ def test_the_chart_shows_each_arm(made: Study):
         (["3x", "4x"], "names", False),
         (["no crop", "no flip"], "names", False),
         (["32", "many"], "names", False),
+        (["32", "1e999"], "names", False),
         (["32"], "names", False),
     ],
 )
@@ -164,6 +165,24 @@ def test_arms_are_numbers_an_order_or_names(labels, kind, log):
     if kind != "names":
         numbers = [float(label.split()[0]) for label in found.labels]
         assert numbers == sorted(numbers)
+
+
+def test_no_two_lines_have_the_same_colour_and_shape(study: Study):
+    for at in range(20):
+        name = f"method_{at}"
+        study.brief["methods"][name] = {"family": "pretext"}
+        LINEAR.setdefault(name, 0.5 + at / 100)
+        for arm in ("64", "256"):
+            study.plan(name, 0, arm, f"training.batch={arm}")
+    study.make()
+    page = Page(study.page.read_text())
+    specs = [json.loads(e["text"]) for e in page.all("script") if "json" in e.get("type", "")]
+    encodings = [layer["encoding"] for spec in specs for layer in spec["layer"]]
+    both = [(each["color"], each["shape"]) for each in encodings if "shape" in each]
+    assert both
+    for colour, shape in both:
+        ranges = [each["scale"]["range"] for each in (colour, shape)]
+        assert len(set(zip(*ranges, strict=True))) == len(ranges[0]) == 22
 
 
 def test_the_claims_are_drawn_with_every_seed_and_the_margin(made: Study):

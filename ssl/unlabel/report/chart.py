@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import altair as alt
+import numpy as np
 import pandas as pd
 
 from unlabel.analysis.arms import Arm, Comparison
@@ -138,6 +139,9 @@ def _range(comparison: Comparison, measure: Measure) -> alt.Scale:
     if measure.name.startswith("loss") or not logs:
         return alt.Scale(zero=False)
     values = pd.concat([log[measure.name] for log in logs if measure.name in log])
+    values = values[np.isfinite(values)]
+    if values.empty:
+        return alt.Scale(zero=False)
     low, high = (measure.scaled(float(value)) for value in (values.min(), values.max()))
     # The kNN accuracy of an untrained encoder may be three quarters of the best.
     return alt.Scale(domain=[low if measure.name == KNN else min(0.0, low), high], nice=True)

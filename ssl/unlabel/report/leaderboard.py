@@ -41,7 +41,7 @@ class Column:
     title: str
     help: str  # the full heading, shown as a tooltip
     cell: Callable[[Arm], Cell]
-    contest: bool = False  # mark the highest value among the contestants
+    contest: int = 0  # 1: mark the highest value among the contestants; -1: the lowest
     words: bool = False  # holds words, not numbers
 
 
@@ -55,10 +55,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """The contestants' rows, then the references'. `sorted_by` is the headline metric's column."""
+    """The contestants' rows, then the references'. `sorted_by` is the headline metric's column.
+
+    `order` is how it is sorted, "ascending" or "descending".
+    """
 
     columns: tuple[Column, ...]
     sorted_by: int
+    order: str
     contest: tuple[Row, ...]
     references: tuple[Row, ...]
 
@@ -94,11 +98,12 @@ def build(comparison: Comparison, metric: str) -> Leaderboard:
     contestants = {arm.key for arm in comparison.contestants}
     for at, column in enumerate(columns):
         if column.contest:
-            rows = _mark(rows, at, contestants)
-    headline = comparison.describe(metric).heading
+            rows = _mark(rows, at, contestants, column.contest)
+    headline = comparison.describe(metric)
     return Leaderboard(
         tuple(columns),
-        next(at for at, column in enumerate(columns) if column.help == headline),
+        next(at for at, column in enumerate(columns) if column.help == headline.heading),
+        "descending" if headline.sign > 0 else "ascending",
         tuple(row for row in rows if not row.arm.reference),
         tuple(row for row in rows if row.arm.reference),
     )
@@ -157,7 +162,7 @@ def _measured(group: str, title: str, measure: Measure) -> Column:
     def found(arm: Arm) -> Cell:
         return cell(arm.estimate(measure.name), measure)
 
-    return Column(group, title, measure.heading, found, contest=measure.better == "higher")
+    return Column(group, title, measure.heading, found, measure.sign if measure.better else 0)
 
 
 def _gain(comparison: Comparison, metric: str, group: str) -> Column:
@@ -214,8 +219,8 @@ COST = [
 ]
 
 
-def _mark(rows: Sequence[Row], at: int, contestants: set[str]) -> list[Row]:
-    """Mark the highest contestant of a column if at least two have a value."""
+def _mark(rows: Sequence[Row], at: int, contestants: set[str], sign: int) -> list[Row]:
+    """Mark the best contestant of a column if at least two have a value."""
     values = {
         row.arm.key: float(value)
         for row in rows
@@ -223,7 +228,7 @@ def _mark(rows: Sequence[Row], at: int, contestants: set[str]) -> list[Row]:
     }
     if len(values) < 2:
         return list(rows)
-    best = max(values.values())
+    best = sign * max(sign * value for value in values.values())
     return [
         replace(
             row, cells=(*row.cells[:at], replace(row.cells[at], best=True), *row.cells[at + 1 :])

@@ -53,10 +53,10 @@ class Axis:
 def axis(labels: Sequence[str]) -> Axis:
     """Choose an axis for these labels."""
     found = {label: LABEL.fullmatch(label) for label in labels}
-    if len(labels) < 2 or not all(found.values()):
+    numbers = {label: float(match[1]) for label, match in found.items() if match}
+    if len(labels) < 2 or not all(math.isfinite(numbers.get(each, math.nan)) for each in labels):
         return Axis("names", tuple(labels), {}, {})
     series = {label: match[2] or "" for label, match in found.items() if match}
-    numbers = {label: float(match[1]) for label, match in found.items() if match}
     labels = sorted(labels, key=lambda label: numbers[label])
     values = sorted(set(numbers.values()))
     log = values[0] > 0 and values[-1] > LOG * values[0]
@@ -91,11 +91,16 @@ def by_arm(comparison: Comparison, metric: str, study: FrozenStudy) -> Chart | N
     scale = {"domain": methods}
     encoding = {
         "color": {**scale, "range": [COLOURS[at % len(COLOURS)] for at in range(len(methods))]},
-        "shape": {**scale, "range": [SHAPES[at % len(SHAPES)] for at in range(len(methods))]},
+        "shape": {**scale, "range": [_shape(at) for at in range(len(methods))]},
     }
     _colour(spec, encoding, len(methods) > 1)
     description = f"{measure.heading} by {title}: {words}"
     return Chart(capital(measure.title), description, spec)
+
+
+def _shape(at: int) -> str:
+    """The shape of a method: another one than that of each method of the same colour."""
+    return SHAPES[(at + at // len(COLOURS)) % len(SHAPES)]
 
 
 def alone(arm: Arm, study: FrozenStudy) -> bool:

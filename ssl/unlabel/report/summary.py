@@ -35,7 +35,8 @@ def sentences(comparison: Comparison, metric: str) -> list[str]:
             lines[-1] += f": {amount(size, points)} {side} the untrained encoder"
         lines[-1] += "."
     if len(contest) > 1:
-        lines.append(_second(contest, metric, amount(_of(contest[1], metric), measure.suffix)))
+        shown = amount(_of(contest[1], metric), measure.suffix)
+        lines.append(_second(contest, metric, measure.sign, shown))
     if lines and metric == "effective_rank":
         lines.append(RANK)
     lines += [
@@ -52,11 +53,11 @@ def _of(arm: Arm, metric: str) -> Estimate:
     return found
 
 
-def _second(contest: list[Arm], metric: str, shown: str) -> str:
+def _second(contest: list[Arm], metric: str, sign: int, shown: str) -> str:
     first, second = (_of(arm, metric) for arm in contest[:2])
     text = f"{contest[1].name} is next with {shown}"
     if first.interval is None or second.interval is None:
         return f"{text}; with one seed, this difference may be chance."
-    if first.low <= second.high:
+    if first.low <= second.high if sign > 0 else first.high >= second.low:
         return f"{text}; their intervals overlap, so the order may be chance."
     return f"{text}."

@@ -45,8 +45,9 @@ def leaderboard(results: pd.DataFrame, width: int) -> str:
             columns.append([title, *(_shown(part, arm, measure) for arm in arms)])
         tables = [aligned(each) for each in _folded(columns, width)]
         blocks.append(f"{dataset}\n" + "\n\n".join(tables) + "\n")
-    seeds = results["seed"].nunique()
-    spread = f"mean ± 95 % interval over {seeds} seeds" if seeds > 1 else "one seed: no interval"
+    counts = results.groupby(["dataset", "method", "variant"])["seed"].nunique()
+    seeds = " to ".join(map(str, sorted({counts.min(), counts.max()})))
+    spread = "one seed: no interval" if seeds == "1" else f"mean ± 95 % interval over {seeds} seeds"
     accuracies = any(name in COLUMNS for name in names)
     what = "accuracy (%) on the test split" if accuracies else "on the validation split"
     return "\n".join([*blocks, f"{what}, {spread}"])
