@@ -52,14 +52,18 @@ class Job:
 
     def notes(self) -> list[str]:
         """What people should know of it, as its log says in lines that begin with `note: `."""
-        lines = [line for log in self.logs for line in _tail(log, NOTES).splitlines()]
+        lines = self._lines(NOTES)
         return [line.removeprefix("note: ") for line in lines if line.startswith("note: ")]
 
     def error(self) -> list[str]:
         """The sentence that the job ended with, or else the last lines of its log."""
-        lines = [line for log in self.logs for line in _tail(log).splitlines()]
+        lines = self._lines(TAIL)
         sentences = [line for line in lines if line.startswith("error: ")]
         return sentences[-1:] or lines[-LINES:]
+
+    def _lines(self, most: int) -> list[str]:
+        """The last lines of its logs, as a terminal can show them."""
+        return [_shown(line) for log in self.logs for line in _tail(log, most).splitlines()]
 
 
 def kind(rule: str) -> str:
@@ -142,6 +146,14 @@ class Jobs:
             rest = known.get(job.rule, other) - (now - job.began)
             seconds += progress[2] if progress else max(0.0, rest)
         return seconds / max(1, len(self.running))
+
+
+def _shown(line: str) -> str:
+    """A line with escapes for what a terminal would obey, such as in the name of a file."""
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode()
+        for each in line.expandtabs()
+    )
 
 
 def _tail(log: Path, most: int = TAIL) -> str:

@@ -78,9 +78,12 @@ def test_images_of_any_kind_and_those_that_cannot_be_read(made, tmp_path, capsys
     (folder / "text.png").write_text("hello")
     (folder / "cut.jpg").write_bytes((folder / "colour.jpg").read_bytes()[:300])
     (folder / "notes.txt").write_text("no image")
+    (folder / "\x1b]0;owned\x07\n.txt").touch()
     words = ["embed", "--run", str(made / "run"), "--images", str(folder)]
     main([*words, "--out", str(tmp_path / "features.parquet"), "--fit", "pad"])
     said = capsys.readouterr().err
+    assert r"\x1b]0;owned\x07\n.txt" in said
+    assert all(line.isprintable() for line in said.splitlines())
     table = pq.read_table(tmp_path / "features.parquet")
     paths = [str(folder / name) for name in sorted(good)]
     assert table["path"].to_pylist() == sorted(paths)

@@ -40,6 +40,16 @@ def test_unreadable_images_are_listed_and_left_out(
         prepared(tmp_path / "none", tmp_path / "damaged", unreadable=1)
 
 
+def test_a_name_of_a_file_is_nothing_that_a_terminal_obeys(
+    classes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (classes / "\x1b]0;owned\x07a\nnote: mine: all is well").touch()
+    prepared(tmp_path / "out", classes)
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note: ")]
+    assert r"left out, no image by its name: \x1b]0;owned\x07a\nnote: mine: all is well" in said[-1]
+    assert all(line.isprintable() for line in said)
+
+
 def test_duplicates_across_splits_are_found_and_may_be_dropped(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

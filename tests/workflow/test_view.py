@@ -84,6 +84,13 @@ def test_a_job_says_what_people_should_know(tmp_path):
     assert job("prepare", 0, log).notes() == [line.removeprefix("note: ") for line in lines]
 
 
+def test_a_log_holds_nothing_that_a_terminal_obeys(tmp_path):
+    log = tmp_path / "log"
+    log.write_text("note: pets: \x1b]0;owned\x07.png\n\tin cat\x1b[2J.png\n")
+    assert job("prepare", 0, log).notes() == [r"pets: \x1b]0;owned\x07.png"]
+    assert job("prepare", 0, log).error()[-1] == r"        in cat\x1b[2J.png"
+
+
 def test_in_a_file_what_was_prepared_follows_its_job(tmp_path):
     copy = project(tmp_path / "project", STUDY)
     (copy / "photos").mkdir()

@@ -13,7 +13,7 @@ from unlabel.data import image_source
 from unlabel.data.decode import Preprocessing, in_words
 from unlabel.data.image_source import Source
 from unlabel.data.images import Data
-from unlabel.errors import UserError
+from unlabel.errors import UserError, printable
 from unlabel.features import neighbours
 from unlabel.features.extract import load_method, to_shape
 from unlabel.features.trained_encoder import (
@@ -69,7 +69,7 @@ def run(
     how = preprocessing_of(path, data, fit)
     source = image_source.open_source(images, how, column=column, links=links)
     for remark in (*source.remarks, said(how, data, fit)):
-        print(remark, file=sys.stderr)
+        print(printable(remark), file=sys.stderr)
     about = {"run": settings["run"], "encoder_sha256": digest(path)}
     about |= {"images": str(images), "fit": how.fit, "range": how.limits}
     about |= {"column": column, "links": links}

@@ -169,9 +169,7 @@ def _decoded(groups: Iterable[Sequence[Named]], how: Preprocessing) -> Iterator[
             found = list(zip(names, pool.map(partial(_pixels, how), group), strict=True))
             right = [(name, each) for name, each in found if not isinstance(each, str)]
             stack = np.array([each for _, each in right], np.uint8).reshape(-1, *how.shape)
-            wrong = [
-                f"{printable(str(name))}: {why}" for name, why in found if isinstance(why, str)
-            ]
+            wrong = [printable(f"{name}: {why}") for name, why in found if isinstance(why, str)]
             yield Part([name for name, _ in right], torch.from_numpy(stack), wrong)
 
 

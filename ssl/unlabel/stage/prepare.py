@@ -13,7 +13,7 @@ from unlabel.data.expected import remarks
 from unlabel.data.images import UNLABELLED, Data, Images
 from unlabel.data.preparation import in_order, preparation
 from unlabel.dataset import Dataset, Raw, check_labels, hold_out, moments
-from unlabel.errors import UserError
+from unlabel.errors import UserError, printable
 from unlabel.params.settings import build, load
 from unlabel.progress import note
 
@@ -90,7 +90,7 @@ def _prepare(
         files.write_json(report, summary | place)
     sizes = ", ".join(f"{len(split.id)} {key}" for key, split in splits.items())
     for said in (sizes, *summary["summary"]):
-        note(f"{name}: {said}")
+        note(printable(f"{name}: {said}"))  # names of files and classes may be in it
 
 
 def _describe(splits: dict[str, Images], raw: Raw) -> dict[str, Any]:
