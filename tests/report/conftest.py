@@ -19,9 +19,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 @pytest.fixture
 def study(made: Study, tmp_path: Path) -> Study:
-    """The usual study, for a test to change."""
+    """The study of a module's tests, for one of them to change."""
     shutil.copytree(made.runs, tmp_path / "runs")
-    return Study(tmp_path, write=False)
+    return type(made)(tmp_path, write=False)
 
 
 @pytest.fixture

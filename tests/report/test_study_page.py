@@ -26,16 +26,10 @@ from unlabel.report import study_chart
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """A study with claims, with its page; a test only looks at it."""
     study = Study(tmp_path_factory.mktemp("study"))
     study.make()
     return study
-
-
-@pytest.fixture
-def study(made: Study, tmp_path: Path) -> Study:
-    """The same, for a test to change."""
-    shutil.copytree(made.runs, tmp_path / "runs")
-    return Study(tmp_path, write=False)
 
 
 def test_the_verdict_is_that_of_the_files(made: Study):
