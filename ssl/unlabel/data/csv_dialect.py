@@ -63,8 +63,8 @@ def check_lines(file: Path, dialect: Dialect) -> None:
             if rows.line_num > number or (row and row[-1].endswith(("\n", "\r"))):
                 raise UserError(
                     f"a value in line {number} of {file} (read with {dialect}) does not end in "
-                    "that line, as if a quotation mark were not closed; close it, or take the "
-                    "line breaks out of the value"
+                    "that line, as if a quotation mark were not closed; close it, or keep values "
+                    "with line breaks in a Parquet file"
                 )
 
 
