@@ -38,9 +38,9 @@ class Corrections:
             if record is None:
                 place.unlink(missing_ok=True)
             else:
-                files.write_json(place, record)
+                _write(place, record)
         for target in self.unfinished:
-            files.write_json(records.place(UNFINISHED, target), {"external_jobid": None})
+            _write(records.place(UNFINISHED, target), {"external_jobid": None})
         for target, seconds in self.times.items():
             _set_time(Path(target), seconds)
 
@@ -48,6 +48,18 @@ class Corrections:
 def running(targets: Iterable[str]) -> set[str]:
     """Those of `targets` that a job is writing, or was when its Snakemake was killed."""
     return {target for target in targets if records.place(UNFINISHED, target).exists()}
+
+
+def _write(place: Path, content: Record) -> None:
+    """Write a record, whole or not at all.
+
+    Its name may be as long as a file's can be. So it is written under a short name, and elsewhere,
+    as all that is in Snakemake's folders counts as a record.
+    """
+    short = files.FROZEN / "record.json"
+    files.write_json(short, content)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    short.replace(place)
 
 
 def _set_time(path: Path, seconds: float) -> None:

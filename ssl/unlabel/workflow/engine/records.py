@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 RECORDS = Path(".snakemake/metadata")  # what each output was made from
@@ -18,7 +19,13 @@ def place(folder: Path, target: str) -> Path:
 
 
 def read(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Each output's path, and the file in `folder` that is about it."""
+    """Each output's path, and the file in `folder` that is about it.
+
+    Other files are passed over, such as a temporary one that a power cut left.
+    """
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
         name = "".join(part.removeprefix("@") for part in file.relative_to(folder).parts)
-        yield base64.urlsafe_b64decode(name).decode(), file
+        with suppress(ValueError):  # no such name
+            target = base64.urlsafe_b64decode(name).decode()
+            if place(folder, target) == file:
+                yield target, file
