@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 
-DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+FULL = (errno.ENOSPC, errno.EDQUOT)
+REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM)  # to a writer, or to a reader
 MEMORY = ("can't allocate memory", "out of memory")  # what torch says, on a CPU and on a GPU
 LESS = (
     "run fewer jobs at once (snakemake --cores 1), free memory, or make the batch smaller "
@@ -61,11 +62,13 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def of_machine(error: BaseException) -> str:
-    """What to say if a disk is full or read-only, or memory is short; empty for other errors."""
-    if isinstance(error, OSError) and error.errno in DISK:
+    """What to say if a disk is full, a file is refused, or memory is short; else empty."""
+    if isinstance(error, OSError) and error.errno in (*FULL, *REFUSED):
         where = error.filename or f"a file in {Path.cwd()}"
         why = os.strerror(error.errno)
-        return f"cannot write at {where}: {why}; make room or permit it, start again"
+        if error.errno in FULL:
+            return f"cannot write at {where}: {why}; make room and start again"
+        return f"cannot read or write {where}: {why}; permit it and start again"
     short = isinstance(error, RuntimeError) and any(word in str(error) for word in MEMORY)
     if isinstance(error, MemoryError) or short or getattr(error, "errno", None) == errno.ENOMEM:
         said = " ".join(str(error).split())

@@ -58,10 +58,14 @@ class Run:
         """The run of a folder. Raises `UserError` if the folder is not a run's."""
         try:
             budget, dataset, method, variant, seed = folder.split("/")
-            return cls(budget, dataset, method, variant, int(seed))
+            run = cls(budget, dataset, method, variant, int(seed))
+            if run.folder != folder or run.seed < 0:
+                raise ValueError(f"no seed is written {seed!r}")  # as 01 and 1_0 are
+            return run
         except ValueError as error:
             raise UserError(
-                f"{folder!r} is not a run: write BUDGET/DATASET/METHOD/VARIANT/SEED, SEED a number"
+                f"{folder!r} is not a run: write BUDGET/DATASET/METHOD/VARIANT/SEED, "
+                "SEED a number such as 0 or 12"
             ) from error
 
 
