@@ -25,7 +25,7 @@ PACKAGES = {"command": "commands", "stage": "stages, which the workflow runs"}
 FILES = {
     file.stem: file
     for package in PACKAGES
-    for file in sorted((Path(__file__).parent / package).glob("[!_]*.py"))
+    for file in sorted((Path(__file__).parent / package).glob("[!_.]*.py"))
 }
 
 

@@ -22,6 +22,7 @@ from unlabel.fingerprint import (
     newest,
     others,
     reach,
+    strays,
     targets,
     tell,
 )
@@ -304,6 +305,57 @@ def test_a_fingerprint_is_not_of_a_readme(package):
     for place in (package, package / "report"):
         (place / "README.md").write_text("Other words.")
     assert now("unlabel.stage.report") == first
+
+
+STRAYS = (
+    *("method/.simclr.py.swp", "method/#simclr.py#", "report/template/.index.html.swp"),
+    *("report/template/index.html~", ".DS_Store", "nn/.ipynb_checkpoints/losses.txt"),
+    "method/__pycache__/simclr.cpython-311.pyc.140234",  # half written
+)
+
+
+def test_what_editors_and_systems_leave_counts_for_nothing(package):
+    forget()
+    strays.leave_out()
+    first, told = [of("simclr"), fingerprint("unlabel.stage.report")], tell()
+    for name in STRAYS:
+        (package / name).parent.mkdir(exist_ok=True)
+        (package / name).write_text("what somebody edits")
+    forget()
+    strays.leave_out()
+    assert [of("simclr"), fingerprint("unlabel.stage.report")] == first
+    found.clear()
+    learn(told)
+    assert found
+    edit(package, ("report/template/index.html", "", "<p>"))
+    forget()
+    strays.leave_out()
+    assert of("simclr") == first[0]
+    assert fingerprint("unlabel.stage.report") != first[1]
+
+
+def test_an_open_editor_stops_no_job(tmp_path):
+    shutil.copytree(Path(unlabel.__file__).parent, tmp_path / "unlabel")
+
+    def python(code: str, **environment: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(tmp_path)} | environment,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    named = "from unlabel.fingerprint import fingerprint\nprint(fingerprint('unlabel.stage.bench'))"
+    check = "from unlabel.params import planned_code\nplanned_code.check('bench', None)"
+    planned = python(named)
+    (tmp_path / "unlabel/report/.bench_page.py.swp").write_text("what somebody edits")
+    assert python(named) != planned  # where nothing is left out
+    python(check, UNLABEL_CODE=planned)
+    (tmp_path / "unlabel/stage/.#bench.py").symlink_to("user@host.123:456")  # Emacs's lock
+    assert "bench" in python("from unlabel import cli\nprint(cli.overview())")
 
 
 @pytest.mark.parametrize(

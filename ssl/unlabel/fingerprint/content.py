@@ -14,10 +14,16 @@ def read(path: Path) -> bytes:
 
 @cache
 def digest(package: Path) -> str:
-    """The same for equal bytes in all files of a package, read by the same Python."""
+    """The same for equal bytes in all files of a package but strays, read by the same Python."""
     hashed = sha256(platform.python_version().encode())  # syntax trees are told in its words
     for path in sorted(package.rglob("*")):
-        if path.is_file() and path.parent.name != "__pycache__":
-            name, content = str(path.relative_to(package)), read(path)
+        inner = path.relative_to(package)
+        if path.is_file() and not any(map(is_stray, inner.parts)):
+            name, content = str(inner), read(path)
             hashed.update(f"{name} {len(content)}\n".encode() + content)
     return hashed.hexdigest()[:16]
+
+
+def is_stray(name: str) -> bool:
+    """Is a file or folder of this name no part of a package, but left by an editor or a system?"""
+    return name.startswith((".", "#")) or name.endswith("~") or name == "__pycache__"

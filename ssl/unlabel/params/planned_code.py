@@ -9,7 +9,16 @@ from pathlib import Path
 from unlabel import files
 from unlabel.errors import UserError
 from unlabel.files import FROZEN
-from unlabel.fingerprint import closure, content, fingerprint, learn, newest, targets, tell
+from unlabel.fingerprint import (
+    closure,
+    content,
+    fingerprint,
+    learn,
+    newest,
+    strays,
+    targets,
+    tell,
+)
 from unlabel.fingerprint.reach import code, file_of
 from unlabel.params.settings import load
 
@@ -21,6 +30,7 @@ def check(stage: str, params: Path | None) -> None:
 
     Loads all of that code first, so that what is edited later has no effect on this process.
     """
+    strays.leave_out()
     if not (planned := os.environ.get(ENVIRONMENT)):
         return  # no job of the workflow
     recall()
@@ -43,6 +53,7 @@ def edited(modules: Iterable[str]) -> bool:
 
 def recall(folder: Path = FROZEN) -> None:
     """Learn the fingerprints of just this code that an earlier process has kept."""
+    strays.leave_out()
     with suppress(OSError, UnicodeDecodeError):
         learn(_kept(folder).read_text(encoding="utf-8"))
 

@@ -13,7 +13,7 @@ from typing import Any
 from unlabel.errors import UserError, did_you_mean
 
 Row = Mapping[str, float]
-NAMES = sorted(file.stem for file in Path(__file__).parent.glob("[!_]*.py"))
+NAMES = sorted(file.stem for file in Path(__file__).parent.glob("[!_.]*.py"))
 
 
 class Logger:
