@@ -11,7 +11,7 @@ from unlabel.params import compose, start
 from unlabel.params.placement import Placement
 from unlabel.params.settings import build, load, target
 from unlabel.run import Run
-from unlabel.workflow import planned_files
+from unlabel.workflow import name_lengths, planned_files
 from unlabel.workflow.freeze import (
     Entries,
     Freezer,
@@ -42,6 +42,8 @@ class PlannedRuns:
     ):
         self.params, self.entries, self.freezer = params, entries, freezer
         self.origin = origin  # the recipe's name of a dataset
+        groups = ("probe", "dataset")
+        self._logged = [name for group in groups for name in compose.names(params, group)]
         self._composed: dict[tuple[str, str, str, str], dict[str, Any]] = {}
         self._files: dict[tuple[str, str, str, str], dict[str, str]] = {}
         # Both by the folder of seed 0.
@@ -52,9 +54,10 @@ class PlannedRuns:
     def add(self, run: Run) -> None:
         """Plan a run, and those whose encoders it starts from.
 
-        Raises `UserError` if there is no such run.
+        Raises `UserError` if there is no such run, or its name is too long.
         """
         if run.folder not in self.entries:
+            name_lengths.check(run, self._logged)
             self.entries[run.folder] = self._stages(run)
         for path in self.weights(run):
             self.add(Run.of(path))
