@@ -5,7 +5,8 @@ from typing import Any
 
 from unlabel.errors import UserError
 from unlabel.params import compose
-from unlabel.params.settings import load, target
+from unlabel.params.settings import target
+from unlabel.params.written import load
 from unlabel.report.terminal import aligned
 from unlabel.units import DASH
 

@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 
 from unlabel.errors import UserError, did_you_mean
-from unlabel.params import compose, start
-from unlabel.params.settings import load
+from unlabel.params import compose, defaults, start
+from unlabel.params.written import load
 
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
 
@@ -38,7 +38,7 @@ def asked(config: Mapping[str, Any], params: Path, typed: Sequence[str] = ()) ->
     `typed` is the command line, since Snakemake reads `path=photos #1` as YAML and drops the
     comment. Raises `UserError` for a setting that neither params/workflow.yaml nor a recipe has.
     """
-    known = set(load(params / "workflow.yaml"))
+    known = {*defaults.of_workflow(params), *defaults.KEYS}
     name, own = names(config).get("dataset", ""), names(config).get("name", "")
     recipe = compose.recipe(params, name) if name else {}
     recipe.pop("_target_", None)
@@ -117,6 +117,16 @@ def names(config: Mapping[str, Any]) -> dict[str, str]:
     return {
         key: str(config[key]) for key in ("study", "budget", "dataset", "name") if config.get(key)
     }
+
+
+def named(config: Mapping[str, Any], key: str) -> str:
+    """The name in `config` that the workflow cannot do without. Raises `UserError` if it is empty.
+
+    The file has one, so that is the command line's doing.
+    """
+    if not (name := names(config).get(key)):
+        raise UserError(f"--config {key}= names nothing; leave it out, or name one of params/{key}")
+    return name
 
 
 def _check_name(own: str, recipe: Mapping[str, Any], params: Path) -> None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
+from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from unlabel.errors import UserError, did_you_mean
-from unlabel.params import plain_recipes, start
-from unlabel.params.settings import check, load, nearest_target
+from unlabel.params import defaults, plain_recipes, start
+from unlabel.params.settings import check, nearest_target, target
+from unlabel.params.written import check_names, load
 
 # Overrides are part of a path, so only characters that no shell or file system changes.
 OVERRIDE = re.compile(r"[A-Za-z_][\w./@]*=[\w.\-\[\],]*")
@@ -24,11 +26,13 @@ SECTIONS = (
     "features",
 )
 UNSEEN = "placement"  # the section that no stage reads
+GROUPS = ("dataset", "encoder", "method", "finetune")  # sections that are recipes
+ALONE = ("hardware", "training", "monitor", "features", "finetune", "transfer", UNSEEN)
 
 
 def names(params: Path, group: str) -> list[str]:
-    """The names of a group's recipes."""
-    return sorted(path.stem for path in (params / group).glob("*.yaml"))
+    """The names of a group's recipes. Hidden files are none: editors and systems leave them."""
+    return sorted(path.stem for path in (params / group).glob("[!.]*.yaml"))
 
 
 def choose(params: Path, group: str, name: str) -> str:
@@ -44,7 +48,7 @@ def probes(params: Path) -> list[str]:
 
     Raises `UserError` for an unknown one.
     """
-    listed = load(params / "config.yaml").get("probes")
+    listed = defaults.of_run(params)["probes"]
     if not isinstance(listed, list):
         raise UserError(f"{params}/config.yaml has no list `probes`; name the probes of every run")
     return sorted(choose(params, "probe", str(name)) for name in listed)
@@ -134,6 +138,7 @@ def settings(params: Path, budget: str, dataset: str, method: str, variant: str)
                 f"{override!r} cannot be a variant: a run's path says its {key} already"
             )
     resolved = _sections(params, chosen, overrides, where)
+    _check_sections(resolved, where)
     _separate(resolved, where)
     _check(params, resolved, where)
     return {str(key): value for key, value in resolved.items()}
@@ -182,6 +187,10 @@ def _hydra(params: Path, chosen: Sequence[str], overrides: Sequence[str], where:
     with initialize_config_dir(str(params.resolve()), version_base=None):
         try:
             return compose("run", [*chosen, *overrides])
+        except UnicodeDecodeError as error:
+            for path in sorted(params.rglob("[!.]*.yaml")):
+                load(path)  # raises for the one that is not UTF-8
+            raise UserError(f"a recipe of {where} is not UTF-8 ({error}); mend it") from error
         except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
             for override in overrides:
                 _check_key(override, set(_keys(compose("run", [*chosen]))), where)
@@ -198,20 +207,26 @@ def _check_key(override: str, known: Collection[str], where: str) -> None:
         )
 
 
-def _check(params: Path, resolved: Mapping[Any, Any], where: str) -> None:
-    defaults = load(params / "config.yaml")
-    known = [*defaults, "dataset", "encoder", "method", "probe"]
-    known = [*known, "measure", "finetune", "about", "start"]
+def _check_sections(resolved: Mapping[Any, Any], where: str) -> None:
+    known = {*defaults.SECTIONS, *GROUPS, "probe", "measure", "about", "start"}
     for key in resolved:
         if key not in known:
             raise UserError(
                 f"{key} is not a section of the settings of {where}; "
                 f"{did_you_mean(str(key), known)}"
             )
+    for key in (*defaults.SECTIONS, *GROUPS):
+        if key not in resolved:
+            raise UserError(f"the settings of {where} lack the section {key}; restore its recipe")
+    check_names(resolved, f"the settings of {where}")
+
+
+def _check(params: Path, resolved: Mapping[Any, Any], where: str) -> None:
+    plain = defaults.of_run(params)
     try:
         for section in (*SECTIONS, UNSEEN):
             if isinstance(resolved[section], str):  # optimizer=adam
-                default = defaults.get(section, {}).get("_target_", "")
+                default = (plain.get(section) or {}).get("_target_", "")
                 raise UserError(
                     f"{section} is {resolved[section]!r}, but must be settings; choose another "
                     f"with {section}._target_, as in {section}._target_={default}"
@@ -220,6 +235,8 @@ def _check(params: Path, resolved: Mapping[Any, Any], where: str) -> None:
             check(resolved[section], section)
         for each in start.naming(resolved):
             check(each, "encoder")
+        for section in ALONE:
+            _check_whole(resolved[section], section)
         training = resolved["training"]
         if training.get("warmup", 0) >= training["epochs"]:
             raise UserError(
@@ -230,8 +247,6 @@ def _check(params: Path, resolved: Mapping[Any, Any], where: str) -> None:
         for section in ("probe", "measure"):
             for name, probe in resolved.get(section, {}).items():
                 check(probe, f"{section}.{name}")
-        check(resolved["finetune"], "finetune")
-        check(resolved["transfer"], "transfer")
         for name in resolved["transfer"]["probes"]:
             if name not in resolved["probe"]:
                 raise UserError(
@@ -239,6 +254,17 @@ def _check(params: Path, resolved: Mapping[Any, Any], where: str) -> None:
                 )
     except UserError as error:
         raise UserError(f"in the settings of {where}: {error}") from error
+
+
+def _check_whole(settings: Mapping[str, Any], section: str) -> None:
+    """Raise `UserError` if settings are wrong, or lack what their target needs of them."""
+    check(settings, section)
+    for name, parameter in signature(target(settings, section)).parameters.items():
+        if parameter.default is Parameter.empty and name not in settings:
+            raise UserError(
+                f"{section} lacks {name!r}, which {settings['_target_']} needs; write it in the "
+                "budget or in config.yaml"
+            )
 
 
 def _keys(config: Any, prefix: str = "") -> Iterator[str]:

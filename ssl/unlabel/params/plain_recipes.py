@@ -23,19 +23,18 @@ def sections(
     found: dict[str, dict[str, Any]] = {}
     for section, probes in names.items():
         for name in probes:
-            text = (params / "probe" / f"{name}.yaml").read_text(encoding="utf-8")
-            if (recipe := _read(text)) is None:
+            if (recipe := _read((params / "probe" / f"{name}.yaml").read_bytes())) is None:
                 return None
             found.setdefault(section, {})[name] = deepcopy(recipe)
     return found
 
 
 @cache
-def _read(text: str) -> dict[str, Any] | None:
-    if COMPOSED.search(text):
-        return None
+def _read(content: bytes) -> dict[str, Any] | None:
     try:
+        if COMPOSED.search(text := content.decode()):
+            return None
         recipe = OmegaConf.to_container(OmegaConf.create(text))
-    except (yaml.YAMLError, OmegaConfBaseException):
+    except (UnicodeDecodeError, yaml.YAMLError, OmegaConfBaseException):
         return None  # Hydra says what is wrong
     return {str(key): value for key, value in recipe.items()} if isinstance(recipe, dict) else None

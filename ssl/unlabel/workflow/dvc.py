@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from unlabel import files
-from unlabel.params import study
+from unlabel.params import defaults, study, written
 from unlabel.params.settings import load
 from unlabel.params.study import Study
 from unlabel.run import BASE, Run
@@ -25,7 +25,7 @@ def write(path: Path = ARTIFACTS, params: Path = Path("params")) -> None:
 
     Raises `UserError` if the study is wrong.
     """
-    workflow = load(params / "workflow.yaml")
+    workflow = defaults.of_workflow(params)
     built = study.read(params, workflow["study"])
     if workflow.get("dataset"):
         built = replace(built, datasets=[workflow["dataset"]])
@@ -38,7 +38,7 @@ def _artifacts(built: Study, params: Path, budget: str) -> Iterator[tuple[str, d
         folder = Path("data/runs") / run.folder
         encoder = folder / "encoder.safetensors"
         if encoder.is_file():
-            about = load(params / "method" / f"{run.method}.yaml").get("about") or {}
+            about = written.load(params / "method" / f"{run.method}.yaml").get("about") or {}
             kind = load(folder / "params.yaml")["encoder"]["_target_"].split(".")[-2]
             labels = [about.get("family"), kind, run.dataset, budget]
             yield (

@@ -47,7 +47,6 @@ class Invocation:
 
     def __init__(self, workflow: Any, config: Mapping[str, Any], params: Path):
         self.main = workflow.exec_mode.name == "DEFAULT"  # or is this process one of its jobs?
-        names = command_line.names(config)
         self.params = params
         # typed, and so for all studies, whatever budget they name
         self.asked = str(workflow.config_settings.overwrite_config.get("budget") or "")
@@ -61,8 +60,8 @@ class Invocation:
             self.plan = Plan.current(params, chosen=chosen, looks=looks.asked(config))
             gpus = resources.gpus(config["gpu"], self.cluster or not self.main, _limit(workflow))
             self.requests = resources.Requests(self.plan, gpus, self.cluster)
-            built = study.read(params, names["study"]).first
-            self.budget = self.asked or built.budget or names["budget"]
+            built = study.read(params, command_line.named(config, "study")).first
+            self.budget = self.asked or built.budget or command_line.named(config, "budget")
             built, asked = self.plan.for_dataset(built, self.budget), command_line.probes(config)
             self.study, left_out = self.plan.probes.asked(built, asked, self.budget)
             for why in left_out if self.main else ():

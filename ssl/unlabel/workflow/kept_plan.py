@@ -26,13 +26,10 @@ class KeptPlan:
         """The plan of just these recipes, checked by just this code."""
         states = _states(params)
         # by their places in the project, which may be moved or copied
-        texts = [
-            f"{path.relative_to(params if params in path.parents else PACKAGE)} "
-            f"{path.read_text('utf-8')}\n"
-            for path in states
-        ]
-        name = "".join([*texts, repr(chosen), fingerprint("unlabel.workflow.plan")])
-        return cls(params, frozen / f"cache-{digest(name.encode())}.json", states)
+        places = {p: p.relative_to(params if params in p.parents else PACKAGE) for p in states}
+        texts = [b"%b %b\n" % (bytes(at), path.read_bytes()) for path, at in places.items()]
+        name = b"".join([*texts, f"{chosen!r}{fingerprint('unlabel.workflow.plan')}".encode()])
+        return cls(params, frozen / f"cache-{digest(name)}.json", states)
 
     def read(self) -> bytes:
         """The plan as JSON, without an entry if there is none."""
@@ -48,7 +45,7 @@ class KeptPlan:
 
 
 def _states(params: Path) -> States:
-    recipes = sorted(params.rglob("*.yaml"))
-    code = [path for name in DECLARING for path in sorted((PACKAGE / name).glob("*.py"))]
+    recipes = sorted(params.rglob("[!.]*.yaml"))  # an open editor adds hidden ones
+    code = [path for name in DECLARING for path in sorted((PACKAGE / name).glob("[!.]*.py"))]
     found = {path: path.stat() for path in (*recipes, *code)}
     return {p: (s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for p, s in found.items()}

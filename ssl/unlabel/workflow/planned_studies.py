@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from unlabel.errors import UserError, did_you_mean
-from unlabel.params import compose
+from unlabel.params import compose, defaults, written
 from unlabel.params.looks import Asked, seeds_until
 from unlabel.params.measured import needs
 from unlabel.params.settings import load
@@ -61,8 +61,8 @@ class PlannedStudies:
         """The budget of a study: the one that is `asked` for, its own, or the workflow's."""
         if not asked and name not in self._budgets:
             path = self.params / f"study/{compose.choose(self.params, 'study', name)}.yaml"
-            own = load(path).get("budget")
-            self._budgets[name] = str(own or load(self.params / "workflow.yaml")["budget"])
+            own = written.load(path).get("budget")
+            self._budgets[name] = str(own or defaults.of_workflow(self.params)["budget"])
         return asked or self._budgets[name]
 
     def parameters(self, name: str, budget: str, stage: str = "study") -> dict[str, str]:
