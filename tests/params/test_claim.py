@@ -1,6 +1,7 @@
 """A claim is parsed once, or explained."""
 
 from dataclasses import asdict
+from math import inf, nan
 
 import pytest
 import yaml
@@ -71,6 +72,11 @@ def test_a_claim_may_be_about_a_number():
         ({"higher": "a", "than": "b", "byy": 1}, "claim 1.byy is not part .* did you mean 'by'"),
         ({"higher": "a", "than": "b", "by": "much"}, "claim 1.by is 'much', but must be a number"),
         ({"same": "a", "as": "b", "within": 0}, "must be above 0"),
+        ({"same": "a", "as": "b", "within": inf}, "claim 1.within is inf, but must be finite"),
+        ({"same": "a", "as": "b", "within": nan}, "claim 1.within is nan, but must be finite"),
+        ({"higher": "a", "than": "b", "by": nan}, "claim 1.by is nan, but must be finite"),
+        ({"higher": "a", "than": "b", "margin": inf}, "claim 1.margin is inf, but must be finite"),
+        ({"higher": "a", "than": "1e999"}, "claim 1.than is inf, but must be finite"),
         ({"higher": "a", "than": "b", "margin": 0}, "claim 1.margin is 0, but must be above 0"),
         ({"higher": "a", "than": "b", "margin": "x"}, "claim 1.margin is 'x', but must be a num"),
         ({"same": "a", "as": "b", "within": 1, "margin": 1}, "claim 1.margin is not part of a"),

@@ -80,6 +80,7 @@ def test_terms_find_their_arms(params):
 
 
 SO = {"says": "so", "than": "simclr[64]"}
+ALIKE = {"says": "so", "same": "simclr[64]", "within": 0.01, "metric": "knn"}
 
 
 @pytest.mark.parametrize(
@@ -106,6 +107,31 @@ SO = {"says": "so", "than": "simclr[64]"}
         ({"source": 3}, "source is 3, but must be"),
         ({"transfer": ["digit"]}, "unknown dataset 'digit'"),
         ({"references": ["randon"]}, "unknown method 'randon': did you mean 'random'"),
+        ({"seeds": [-1, 0, 1]}, "study.mine.seeds has -1, but a seed must be 0 or more"),
+        ({"datasets": ["digits", "digits"]}, "study.mine.datasets has 'digits' twice"),
+        ({"transfer": ["mnist", "mnist"]}, "study.mine.transfer has 'mnist' twice"),
+        ({"methods": ["byol", "byol"]}, "study.mine.methods has 'byol' twice"),
+        ({"methods": "simclr"}, "methods is 'simclr', but must be a list of methods, or all"),
+        ({"probes": ["fewshot", "fewshot"]}, "study.mine.probes has 'fewshot' twice"),
+        ({"settings": ["a=1", "a=2"]}, "study.mine.settings has 'a' twice"),
+        ({"arms": ["a", "b"]}, "study.mine.arms is .'a', 'b'., but must be labels"),
+        ({"arms": None}, "study.mine.arms is None, but must be labels"),
+        ({"arms": {0x40: [], "64": []}}, "the key '64' is there twice"),
+        ({"arms": {"a": ["a=1", "b=1", "a=2"]}}, "arms.a has 'a' twice; leave one of them out"),
+        ({"arms": {"a": {"methods": ["byol", "byol"]}}}, "arms.a.methods has 'byol' twice"),
+        ({5: 3}, "mine.yaml has the key 5, but settings have names"),
+        ({"repeats": "mine"}, "repeats names 'mine', which tests no statement of its own"),
+        ({"repeats": "not_contrastive_cifar10"}, "which tests no statement of its own"),
+        ({"repeats": "leaderboard"}, "which tests no statement of its own"),
+        ({"claims": [ALIKE | {"as": "simclr[64]"}]}, "compares simclr.64..knn with the same runs"),
+        (
+            {
+                "arms": BATCH["arms"] | {"also": BATCH["arms"][64]},
+                "claims": [ALIKE | {"as": "simclr[also]"}],
+            },
+            "compares simclr.64..knn with the same runs; name others",
+        ),
+        ({"claims": [SO | {"says": ["so"], "higher": "byol[64]"}]}, "says is .'so'., but must be"),
         ({"claims": ["so"]}, "claim 1 of the study 'Batch size' is 'so'"),
         ({"claims": [SO | {"higher": "moco[64]"}]}, "about 'moco', which the study does not run"),
         ({"claims": [SO | {"higher": "simclr[65]"}]}, "simclr has no arm '65'; known are: 256, 64"),
@@ -131,7 +157,7 @@ SO = {"says": "so", "than": "simclr[64]"}
     ],
 )
 def test_a_broken_study_is_explained_before_anything_is_trained(params, tmp_path, content, said):
-    write(params, **content)
+    (params / "study/mine.yaml").write_text(yaml.safe_dump(BATCH | content))
     with pytest.raises(UserError, match=said) as error:
         Plan(params, tmp_path / "frozen").study("mine", "tiny")
     assert "\n" not in str(error.value)

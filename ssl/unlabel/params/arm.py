@@ -44,13 +44,27 @@ class Arm:
                 raise UserError(
                     f"{where} has the {what} {value!r}, but they must be a list of texts"
                 )
+        check_once(methods, f"{where}.methods")
+        check_once([key_of(each) for each in overrides], where)
         if "]" in label or "[" in label:
             raise UserError(f"{where} has a bracket in its label, which claims could not name")
         if any(override.startswith("encoder=") for override in overrides):
             settings = [override for override in settings if not override.startswith("encoder")]
         # An arm's override replaces the study's override of the same key.
-        keys = {override.split("=")[0]: override for override in [*settings, *overrides]}
+        keys = {key_of(override): override for override in [*settings, *overrides]}
         return cls(label, tuple(methods), tuple(keys.values()), plain=not overrides)
+
+
+def key_of(override: str) -> str:
+    """What an override sets."""
+    return override.partition("=")[0]
+
+
+def check_once(names: Sequence[Any], where: str) -> None:
+    """Raise `UserError` for a name that is there twice, of which one would hide the other."""
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            raise UserError(f"{where} has {name!r} twice; leave one of them out")
 
 
 def resolved(term: Term, groups: Sequence[Arm], metric: str, where: str) -> Term:

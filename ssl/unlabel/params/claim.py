@@ -6,6 +6,7 @@ A term is `METHOD[ARM].METRIC`. An expression is terms and numbers joined by + a
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from math import isfinite
 from typing import Any
 
 from unlabel.errors import UserError, did_you_mean
@@ -157,8 +158,10 @@ def parse(content: Any, metric: str, where: str) -> Claim:
     name = content.get("metric", metric)
     if not isinstance(name, str):
         raise UserError(f"{where}.metric is {name!r}, but must be a metric's name")
+    if not isinstance(content["says"], str):
+        raise UserError(f"{where}.says is {content['says']!r}, but must be a text")
     left, right = (_expression(content[side], f"{where}.{side}") for side in (kind, other))
-    claim = Claim(str(content["says"]), kind, left, right, size, name, margin)
+    claim = Claim(content["says"], kind, left, right, size, name, margin)
     if not claim.terms:
         raise UserError(f"{where} compares two numbers; name a method, as in `simclr[base]`")
     return claim
@@ -167,6 +170,8 @@ def parse(content: Any, metric: str, where: str) -> Claim:
 def _number(value: Any, where: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise UserError(f"{where} is {value!r}, but must be a number")
+    if not isfinite(value):
+        raise UserError(f"{where} is {value!r}, but must be finite: no difference compares with it")
     return float(value)
 
 
@@ -190,5 +195,5 @@ def _parts(text: str, where: str) -> Iterator[tuple[int, Term | float]]:
                 "`simclr[1024].linear`, joined by + and -"
             )
         sign = -1 if found[1] == "-" else 1
-        yield sign, Term(*what.groups()) if what.re is TERM else float(what[0])
+        yield sign, Term(*what.groups()) if what.re is TERM else _number(float(what[0]), where)
         at, first = what.end(), False

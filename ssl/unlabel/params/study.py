@@ -7,12 +7,13 @@ from typing import Any
 
 from unlabel.errors import UserError
 from unlabel.params import claim, compose
-from unlabel.params.arm import Arm, resolved
+from unlabel.params.arm import Arm, check_once, key_of, resolved
 from unlabel.params.claim import Claim
 from unlabel.params.looks import SEEDS, seeds_of_looks
 from unlabel.params.measured import own_probes
-from unlabel.params.settings import build, load
+from unlabel.params.settings import build
 from unlabel.params.source import sources
+from unlabel.params.written import load
 from unlabel.run import BASE, Run
 
 MARGIN = 0.01  # a difference of shares (one point) inside it counts as none
@@ -127,12 +128,18 @@ class Study:
     def resolved_claims(self, params: Path) -> list[Claim]:
         """The claims, with the arm and the metric of each term filled in.
 
-        Raises `UserError` for a claim about a method or an arm that the study does not run.
+        Raises `UserError` for a claim about a method or an arm that the study does not run, or that
+        finds runs to be the same as themselves.
         """
         groups = self.groups(params)
+        variants = {(name, arm.label): arm.variant for arm in groups for name in arm.methods}
 
         def whole(each: Claim, where: str) -> Claim:
-            return each.map(lambda term: resolved(term, groups, each.metric, where))
+            found = each.map(lambda term: resolved(term, groups, each.metric, where))
+            runs = found.map(lambda term: replace(term, arm=variants[term.method, str(term.arm)]))
+            if found.kind == "same" and runs.left == runs.right:  # which would always hold
+                raise UserError(f"{where} compares {found.left} with the same runs; name others")
+            return found
 
         return [whole(each, _where(self, at)) for at, each in enumerate(self.claims, 1)]
 
@@ -149,16 +156,15 @@ def read(params: Path, name: str) -> Study:
     content = load(path)
     where = f"study.{name}"
     content |= seeds_of_looks(content, where)
-    if isinstance(content.get("arms"), Mapping):  # YAML reads the label 64 as a number
-        content["arms"] = {str(label): arm for label, arm in content["arms"].items()}
+    if "arms" in content:
+        content["arms"] = _labelled(content["arms"], f"{where}.arms")
     study: Study = build({"_target_": "unlabel.params.study.Study", **content}, where)
     parsed = [
         claim.parse(each, study.metric, _where(study, at))
         for at, each in enumerate(study.claims, 1)
     ]
     study = replace(study, claims=parsed)
-    if len(set(study.seeds)) < len(study.seeds):
-        raise UserError(f"{where}.seeds has a seed twice, which would count one run as two")
+    _check_lists(study, where)
     if bool(study.claims) != bool(study.statement):
         has, lacks = ("claims", "statement") if study.claims else ("statement", "claims")
         raise UserError(
@@ -178,10 +184,44 @@ def read(params: Path, name: str) -> Study:
     sources(study.source, f"{where}.source")
     study.resolved_claims(params)
     if study.repeats:
-        compose.choose(params, "study", study.repeats)
+        _check_repeated(params, study.repeats, where)
     for target in study.transfer:
         compose.choose(params, "dataset", target)
     return replace(study, probes=own_probes(params, study.probes, study.metrics()))
+
+
+def _labelled(arms: Any, where: str) -> dict[str, Any]:
+    """The arms by labels that are texts: YAML reads the label 64 as a number."""
+    if not isinstance(arms, Mapping):
+        raise UserError(f"{where} is {arms!r}, but must be labels, each with a list of overrides")
+    check_once([str(label) for label in arms], where)
+    return {str(label): arm for label, arm in arms.items()}
+
+
+def _check_lists(study: Study, where: str) -> None:
+    """Raise `UserError` for lists that would train a run twice, or none."""
+    if isinstance(study.methods, str) and study.methods != "all":
+        raise UserError(
+            f"{where}.methods is {study.methods!r}, but must be a list of methods, or all"
+        )
+    if any(seed < 0 for seed in study.seeds):
+        raise UserError(f"{where}.seeds has {min(study.seeds)}, but a seed must be 0 or more")
+    if len(set(study.seeds)) < len(study.seeds):
+        raise UserError(f"{where}.seeds has a seed twice, which would count one run as two")
+    for key in ("datasets", "methods", "references", "transfer", "probes"):
+        if isinstance(names := getattr(study, key), list):
+            check_once(names, f"{where}.{key}")
+    check_once([key_of(each) for each in study.settings], f"{where}.settings")
+
+
+def _check_repeated(params: Path, name: str, where: str) -> None:
+    """Raise `UserError` unless a study tests a statement of its own, which another can repeat."""
+    other = load(params / "study" / f"{compose.choose(params, 'study', name)}.yaml")
+    if not other.get("statement") or other.get("repeats"):
+        raise UserError(
+            f"{where}.repeats names {name!r}, which tests no statement of its own; name a study "
+            "that does"
+        )
 
 
 def stated(params: Path) -> list[str]:
