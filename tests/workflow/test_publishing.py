@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from support.project import LOOKED, project, snakemake, with_one_study
+from support.versions import replace
 from unlabel.cli import main
 from unlabel.workflow import published_studies
 from unlabel.workflow.plan import Plan
@@ -118,7 +119,8 @@ def test_a_published_verdict_says_if_it_is_of_older_settings(params, tmp_path, c
     record = {"name": "mine", "conditions": [{"dataset": "digits", "budget": "tiny"}]}
     folder = params.parent / "reports/published"
     (folder / "study").mkdir(parents=True)
-    for name, prints in (("mine", made), ("old", {})):
+    unprepared = {stage: each for stage, each in made.items() if stage != "prepare"}
+    for name, prints in (("mine", made), ("old", {}), ("unprepared", unprepared)):
         whole = record | {"made": {"fingerprints": prints}}
         (folder / f"study/{name}.json").write_text(json.dumps(whole))
         (folder / f"study/{name}.md").write_text("# Mine\n")
@@ -128,6 +130,7 @@ def test_a_published_verdict_says_if_it_is_of_older_settings(params, tmp_path, c
     (folder / "statements.md").write_text("2 statements tested.\n")
 
     old = "old: it does not say which settings and code made it\n"
+    old += "unprepared: it does not say which settings and code prepared its images\n"
     assert say(capsys, "published")[0] == f"mine: current\n{old}"
     assert (folder / "study/mine.md").read_text() == "# Mine\n"
     assert (folder / "study/old.md").read_text().startswith("> **Made by older code")
@@ -141,6 +144,11 @@ def test_a_published_verdict_says_if_it_is_of_older_settings(params, tmp_path, c
     path.write_text(yaml.safe_dump(LOOKED | {"margin": 0.02}))
     assert "mine: settings or code of judging have changed since\n" in say(capsys, "published")[0]
     path.write_text(yaml.safe_dump(LOOKED))
+    dataset = params / "dataset/digits.yaml"
+    replace(dataset, "validation: 0.1", "validation: 0.6")
+    changed = "mine: settings or code of preparing images have changed since\n"
+    assert changed in say(capsys, "published")[0]
+    replace(dataset, "validation: 0.6", "validation: 0.1")
     assert "mine: current\n" in say(capsys, "published")[0]
     assert (folder / "study/mine.md").read_text() == "# Mine\n"
     path.unlink()

@@ -11,7 +11,13 @@ from unlabel.errors import UserError
 from unlabel.params.command_line import ChosenDataset
 from unlabel.workflow.plan import Plan
 
-STAGES = {"pretrain": "training", "probe": "probes", "finetune": "fine-tuning", "look": "judging"}
+STAGES = {
+    "prepare": "preparing images",
+    "pretrain": "training",
+    "probe": "probes",
+    "finetune": "fine-tuning",
+    "look": "judging",
+}
 
 Record = Mapping[str, Any]
 
@@ -33,6 +39,8 @@ def changed(record: Record, params: Path) -> str:
     before = record.get("made", {}).get("fingerprints")
     if not before:
         return "it does not say which settings and code made it"
+    if "prepare" not in before:  # from before records said so: nobody knows whether it is the same
+        return "it does not say which settings and code prepared its images"
     conditions = record["conditions"]
     try:
         plan, name, budget = _plan(params, ""), record["name"], conditions[0]["budget"]
