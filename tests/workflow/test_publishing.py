@@ -112,6 +112,48 @@ def test_studies_of_several_machines_are_published_together(tmp_path, monkeypatc
     assert names == ["other"]
     assert "- `test`: not run with today's code and settings\n" in text
 
+    check_older_code(here, capsys)
+
+
+def check_older_code(folder: Path, capsys) -> None:
+    """A study of older code, `other`, does not count, even on the page of all statements."""
+    source, out = folder / "reports/study/other.json", folder / "reports/published"
+    record = json.loads(source.read_text())
+    (folder / "reports/statements.json").write_text(json.dumps({"other": {}}))
+
+    # with a suffix too, a published study is replaced only by one that is not worse
+    say(capsys, "publish", "--suffix", "_2")
+    kept = (out / "study/other_2.md").read_bytes()
+    stale = json.loads(source.read_text())
+    stale["made"]["fingerprints"]["pretrain"] = "older"
+    for claim in stale["claims"]:
+        claim["seeds"] -= 1
+    fewer = stale | {"made": record["made"]}
+    why = "settings or code of training have changed since"
+    for worse, said in (
+        (stale, f"other is not copied: {why}; the published one is current\n"),
+        (fewer, "other is not copied: it has 2 seeds, and the published one 3\n"),
+    ):
+        source.write_text(json.dumps(worse))
+        assert said in say(capsys, "publish", "--suffix", "_2")[1]
+        assert (out / "study/other_2.md").read_bytes() == kept
+
+    shutil.rmtree(out / "study")
+    source.write_text(json.dumps(stale))
+    said = say(capsys, "publish")[1]
+    assert f"other is not current: {why}; its copy says so\n" in said
+    mark = "> **Made by older code or settings**: "
+    page = (out / "study/other.md").read_text()
+    assert page.startswith(f"{mark}{why}.\n\n")
+    assert statements(out)[1].startswith(f"{mark}all studies.\n\n")
+    assert say(capsys, "published")[0] == f"other: {why}\n"
+    assert (out / "study/other.md").read_text() == page
+
+    source.write_text(json.dumps(record))
+    say(capsys, "publish")
+    assert statements(out)[0] == ["other"]
+    assert mark not in statements(out)[1] + (out / "study/other.md").read_text()
+
 
 def test_a_published_verdict_says_if_it_is_of_older_settings(params, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(params.parent)

@@ -19,6 +19,8 @@ STAGES = {
     "look": "judging",
 }
 
+MARK = "> **Made by older code or settings**"
+
 Record = Mapping[str, Any]
 
 
@@ -55,6 +57,16 @@ def changed(record: Record, params: Path) -> str:
         return ""
     names = ", ".join(STAGES.get(stage, stage) for stage in differ)
     return f"settings or code of {names} have changed since" if names else ""
+
+
+def marked(text: str, why: str) -> str:
+    """A Markdown text that begins with the mark of older code and `why`, and with no older one.
+
+    It has no mark if `why` is empty.
+    """
+    if text.startswith(MARK):
+        text = text.partition("\n")[2].lstrip("\n")
+    return f"{MARK}: {why}.\n\n{text}" if why else text
 
 
 @cache
