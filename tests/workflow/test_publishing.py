@@ -195,3 +195,22 @@ def test_a_published_verdict_says_if_it_is_of_older_settings(params, tmp_path, c
     assert (folder / "study/mine.md").read_text() == "# Mine\n"
     path.unlink()
     assert "mine: it cannot be made any more (unknown study 'mine'" in say(capsys, "published")[0]
+
+
+def test_a_folder_without_studies_marks_and_publishes_nothing(params, monkeypatch, capsys):
+    monkeypatch.chdir(params.parent)
+    folder = params.parent / "reports"
+    for page in ("published/study/test", "study/test"):
+        (folder / page).parent.mkdir(parents=True, exist_ok=True)
+        record = {"name": "test", "claims": [], "made": {"fingerprints": {}}}
+        (folder / f"{page}.json").write_text(json.dumps(record))
+        (folder / f"{page}.md").write_text("# Test\n")
+    for words, said in (
+        (["published", "--params", "parms"], "parms/study has no study; name the folder of all"),
+        (["publish", "--params", "parms"], "parms/study has no study; name the folder of all"),
+        (["published", "--published", "reprots"], "reprots/study has no verdict; name the folder"),
+    ):
+        with pytest.raises(SystemExit) as stopped:
+            main(words)
+        assert str(stopped.value.code).startswith(f"error: {said}")
+    assert (folder / "published/study/test.md").read_text() == "# Test\n"

@@ -45,6 +45,7 @@ def run(
     Raises:
         UserError: if there is no study, or a file of one is missing or damaged
     """
+    known = stated(params)
     names = studies or sorted(path.stem for path in (reports / "study").glob("*.json"))
     if not names:
         raise UserError(f"{reports}/study has no verdict; make the studies first")
@@ -65,7 +66,7 @@ def run(
     if not suffix and not studies:
         _check_whole(reports / "statements.json", {*names, *kept})
     current = kept | {name: record for name, record in new.items() if name not in stale}
-    together = {} if suffix else _stated(current, params)
+    together = {} if suffix else {name: current[name] for name in current if name in known}
     if together:
         copies |= _statements(together, params)
     elif not suffix and (out / STATEMENTS).exists():  # of studies that were current once
@@ -82,8 +83,12 @@ def run(
 
 def _published(folder: Path, suffix: str) -> dict[str, Record]:
     """The record of each study that was published with a suffix, by the study's name."""
-    found = {stem: (record.get("name"), record) for stem, record in records(folder).items()}
-    return {name: record for stem, (name, record) in found.items() if stem == f"{name}{suffix}"}
+    found = {stem.removesuffix(suffix): (stem, each) for stem, each in records(folder).items()}
+    return {
+        name: record
+        for name, (stem, record) in found.items()
+        if stem == f"{name}{suffix}" and record.get("name") == name
+    }
 
 
 def _worse(new: Record, published: Record, stale: str, current: bool) -> str:
@@ -99,12 +104,6 @@ def _worse(new: Record, published: Record, stale: str, current: bool) -> str:
         )
         return f"it has {seeds} seeds, and the published one {more}" if seeds < more else ""
     return ""
-
-
-def _stated(current: Mapping[str, Record], params: Path) -> dict[str, Record]:
-    """The studies among these whose statements count together."""
-    known = stated(params)
-    return {name: record for name, record in current.items() if name in known}
 
 
 def _check_whole(page: Path, here: Collection[str]) -> None:

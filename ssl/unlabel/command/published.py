@@ -4,6 +4,7 @@ from pathlib import Path
 
 from unlabel import files
 from unlabel.errors import UserError
+from unlabel.params import study
 from unlabel.workflow.published_studies import changed, marked, records
 
 
@@ -19,10 +20,13 @@ def run(params: Path = Path("params"), published: Path = Path("reports/published
         published: the folder that `unlabel publish` copies to
 
     Raises:
-        UserError: if a published file is damaged
+        UserError: if a folder has no study, or a published file is damaged
     """
+    study.names(params)  # of another folder, all verdicts would be marked
+    if not (found := records(published)):
+        raise UserError(f"{published}/study has no verdict; name the folder with --published")
     texts, stale = dict[Path, str](), dict[str, str]()
-    for name, record in records(published).items():
+    for name, record in found.items():
         if why := changed(record, params):
             stale[name] = why
         page = published / f"study/{name}.md"
@@ -30,10 +34,10 @@ def run(params: Path = Path("params"), published: Path = Path("reports/published
         print(f"{name}: {why or 'current'}")
     page = published / "statements.md"
     if page.exists():
-        found = {path.stem for path in published.glob("verdict/*.json")}
-        old = sorted(stale.keys() & found)
-        which = f"{len(old)} of {len(found)} studies ({', '.join(old)})"
-        said = which if len(old) < len(found) else "all studies"
+        judged = {path.stem for path in published.glob("verdict/*.json")}
+        old = sorted(stale.keys() & judged)
+        which = f"{len(old)} of {len(judged)} studies ({', '.join(old)})"
+        said = which if len(old) < len(judged) else "all studies"
         texts[page] = marked(_text(page), said if old else "")
     for each, text in texts.items():  # all were read before the first is written
         files.write_text(each, text)
