@@ -90,11 +90,17 @@ print(plan.datasets.expected("digits").size)
 """
 
 
+REFUSING = """    @classmethod
+    def check(cls, settings, size, seen):
+        raise ValueError("no such image")
+"""
+
+
 @pytest.mark.parametrize(
     ("module", "before", "after", "said"),
     [
         ("dataset/digits", "return (8 * self.scale", "return (9 * self.scale", "(18, 16)"),
-        ("encoder/resnet_mini", "class ResNetMini(", "class Other(", "ResNetMini"),
+        ("encoder/resnet_mini", "    def maps(", f"{REFUSING}\n    def maps(", "no such image"),
     ],
 )
 def test_a_plan_is_not_kept_for_other_code_of_datasets_and_encoders(
