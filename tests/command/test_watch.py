@@ -53,7 +53,7 @@ def test_a_file_gets_those_that_run_once(running, capsys):
     watch.run(running)
     assert capsys.readouterr().out == TABLE
     watch.run(running / "quick")
-    assert capsys.readouterr().out == "no training is running\n"
+    assert capsys.readouterr().out == f"no training is running below {running}/quick\n"
 
 
 def test_without_labels_the_effective_rank_is_there(tmp_path, capsys):

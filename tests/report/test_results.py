@@ -54,6 +54,15 @@ def test_metrics_of_an_arm_that_is_no_longer_planned_go(study: Study):
     assert compared(study, "simclr")
 
 
+def test_pages_of_methods_that_the_study_no_longer_has_go(study: Study):
+    pages = [study.out / f"method/{name}.html" for name in ("simclr", "gone")]
+    for page in pages:
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text("<html></html>")
+    study.report()
+    assert [page.exists() for page in pages] == [True, False]
+
+
 def test_order_of_runs_changes_no_byte(made: Study, study: Study):
     random.Random(0).shuffle(study.brief["runs"])
     study.report()

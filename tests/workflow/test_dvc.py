@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from support.project import digests, snakemake
+from support.project import STUDY, digests, project, snakemake
 from support.versions import clone, commit, dvc, git, replace, run, unlabel
+from unlabel.workflow import dvc as artifacts_of_dvc
 
 METRICS = "reports/metrics/digits/simclr.json"
 ENCODER = "data/runs/tiny/digits/simclr/base/0/encoder.safetensors"
@@ -59,6 +60,24 @@ def test_each_encoder_is_an_artifact(versioned, tmp_path):
     assert (
         out.read_bytes() == (tmp_path / "same").read_bytes() == (versioned / ENCODER).read_bytes()
     )
+
+
+def test_the_artifacts_are_the_encoders_of_the_study_that_is_built(tmp_path, monkeypatch):
+    monkeypatch.chdir(project(tmp_path, STUDY | {"budget": "quick", "methods": ["simclr"]}))
+    workflow = Path("params/workflow.yaml")
+    for encoder, variant, kind in (
+        ("null", "base", "resnet_mini"),  # at the study's own budget
+        ("vit_mini", "encoder=vit_mini", "vit"),
+    ):
+        replace(workflow, "encoder: null", f"encoder: {encoder}")
+        folder = Path(f"data/runs/quick/digits/simclr/{variant}/0")
+        folder.mkdir(parents=True)
+        (folder / "encoder.safetensors").touch()
+        (folder / "params.yaml").write_text(f"encoder: {{_target_: unlabel.encoder.{kind}.Any}}\n")
+        artifacts_of_dvc.write()
+        artifacts = yaml.safe_load(Path("reports/dvc.yaml").read_text())["artifacts"]
+        assert {each["path"] for each in artifacts.values()} == {f"../{folder}/encoder.safetensors"}
+        assert artifacts["simclr"]["labels"] == ["contrastive", kind, "digits", "quick"]
 
 
 @pytest.mark.parametrize("link", ["hardlink", "symlink"])  # copies are tested besides

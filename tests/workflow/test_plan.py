@@ -12,6 +12,7 @@ import yaml
 
 from support.models import PARAMS
 from support.project import STUDY
+from support.versions import replace
 from unlabel.analysis import frozen_study
 from unlabel.errors import UserError
 from unlabel.fingerprint.reach import PACKAGE
@@ -74,6 +75,48 @@ def test_a_kept_plan_says_the_same_and_loads_no_torch(params, plan, tmp_path):
     command = [sys.executable, "-c", AGAIN, str(params), str(tmp_path / "frozen")]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.stdout.splitlines() == [*map(str, expected), "[]"], done.stderr
+
+
+FACTS = """
+import sys
+from pathlib import Path
+from unlabel.params import study
+from unlabel.run import Run
+from unlabel.workflow.plan import Plan
+plan = Plan.current(Path(sys.argv[1]), Path(sys.argv[2]))
+plan.add(Run("tiny", "digits", "simclr", "base", 0))
+plan.keep()
+print(plan.datasets.expected("digits").size)
+"""
+
+
+REFUSING = """    @classmethod
+    def check(cls, settings, size, seen):
+        raise ValueError("no such image")
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "before", "after", "said"),
+    [
+        ("dataset/digits", "return (8 * self.scale", "return (9 * self.scale", "(18, 16)"),
+        ("encoder/resnet_mini", "    def maps(", f"{REFUSING}\n    def maps(", "no such image"),
+    ],
+)
+def test_a_plan_is_not_kept_for_other_code_of_datasets_and_encoders(
+    params, tmp_path, module, before, after, said
+):
+    code = shutil.copytree(PACKAGE, tmp_path / "ssl/unlabel")
+    environment = {**os.environ, "PYTHONPATH": str(code.parent)}
+    command = [sys.executable, "-c", FACTS, str(params), str(tmp_path / "frozen")]
+
+    def facts() -> str:
+        done = subprocess.run(command, capture_output=True, text=True, env=environment)
+        return done.stdout + done.stderr
+
+    assert facts() == "(16, 16)\n"
+    replace(code / f"{module}.py", before, after)
+    assert said in facts()
 
 
 JOB = """

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from support.project import LOOKED, project, snakemake, with_one_study
+from support.versions import replace
 from unlabel.cli import main
 from unlabel.workflow import published_studies
 from unlabel.workflow.plan import Plan
@@ -111,6 +112,48 @@ def test_studies_of_several_machines_are_published_together(tmp_path, monkeypatc
     assert names == ["other"]
     assert "- `test`: not run with today's code and settings\n" in text
 
+    check_older_code(here, capsys)
+
+
+def check_older_code(folder: Path, capsys) -> None:
+    """A study of older code, `other`, does not count, even on the page of all statements."""
+    source, out = folder / "reports/study/other.json", folder / "reports/published"
+    record = json.loads(source.read_text())
+    (folder / "reports/statements.json").write_text(json.dumps({"other": {}}))
+
+    # with a suffix too, a published study is replaced only by one that is not worse
+    say(capsys, "publish", "--suffix", "_2")
+    kept = (out / "study/other_2.md").read_bytes()
+    stale = json.loads(source.read_text())
+    stale["made"]["fingerprints"]["pretrain"] = "older"
+    for claim in stale["claims"]:
+        claim["seeds"] -= 1
+    fewer = stale | {"made": record["made"]}
+    why = "settings or code of training have changed since"
+    for worse, said in (
+        (stale, f"other is not copied: {why}; the published one is current\n"),
+        (fewer, "other is not copied: it has 2 seeds, and the published one 3\n"),
+    ):
+        source.write_text(json.dumps(worse))
+        assert said in say(capsys, "publish", "--suffix", "_2")[1]
+        assert (out / "study/other_2.md").read_bytes() == kept
+
+    shutil.rmtree(out / "study")
+    source.write_text(json.dumps(stale))
+    said = say(capsys, "publish")[1]
+    assert f"other is not current: {why}; its copy says so\n" in said
+    mark = "> **Made by older code or settings**: "
+    page = (out / "study/other.md").read_text()
+    assert page.startswith(f"{mark}{why}.\n\n")
+    assert statements(out)[1].startswith(f"{mark}all studies.\n\n")
+    assert say(capsys, "published")[0] == f"other: {why}\n"
+    assert (out / "study/other.md").read_text() == page
+
+    source.write_text(json.dumps(record))
+    say(capsys, "publish")
+    assert statements(out)[0] == ["other"]
+    assert mark not in statements(out)[1] + (out / "study/other.md").read_text()
+
 
 def test_a_published_verdict_says_if_it_is_of_older_settings(params, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(params.parent)
@@ -118,7 +161,8 @@ def test_a_published_verdict_says_if_it_is_of_older_settings(params, tmp_path, c
     record = {"name": "mine", "conditions": [{"dataset": "digits", "budget": "tiny"}]}
     folder = params.parent / "reports/published"
     (folder / "study").mkdir(parents=True)
-    for name, prints in (("mine", made), ("old", {})):
+    unprepared = {stage: each for stage, each in made.items() if stage != "prepare"}
+    for name, prints in (("mine", made), ("old", {}), ("unprepared", unprepared)):
         whole = record | {"made": {"fingerprints": prints}}
         (folder / f"study/{name}.json").write_text(json.dumps(whole))
         (folder / f"study/{name}.md").write_text("# Mine\n")
@@ -128,6 +172,7 @@ def test_a_published_verdict_says_if_it_is_of_older_settings(params, tmp_path, c
     (folder / "statements.md").write_text("2 statements tested.\n")
 
     old = "old: it does not say which settings and code made it\n"
+    old += "unprepared: it does not say which settings and code prepared its images\n"
     assert say(capsys, "published")[0] == f"mine: current\n{old}"
     assert (folder / "study/mine.md").read_text() == "# Mine\n"
     assert (folder / "study/old.md").read_text().startswith("> **Made by older code")
@@ -141,7 +186,31 @@ def test_a_published_verdict_says_if_it_is_of_older_settings(params, tmp_path, c
     path.write_text(yaml.safe_dump(LOOKED | {"margin": 0.02}))
     assert "mine: settings or code of judging have changed since\n" in say(capsys, "published")[0]
     path.write_text(yaml.safe_dump(LOOKED))
+    dataset = params / "dataset/digits.yaml"
+    replace(dataset, "validation: 0.1", "validation: 0.6")
+    changed = "mine: settings or code of preparing images have changed since\n"
+    assert changed in say(capsys, "published")[0]
+    replace(dataset, "validation: 0.6", "validation: 0.1")
     assert "mine: current\n" in say(capsys, "published")[0]
     assert (folder / "study/mine.md").read_text() == "# Mine\n"
     path.unlink()
     assert "mine: it cannot be made any more (unknown study 'mine'" in say(capsys, "published")[0]
+
+
+def test_a_folder_without_studies_marks_and_publishes_nothing(params, monkeypatch, capsys):
+    monkeypatch.chdir(params.parent)
+    folder = params.parent / "reports"
+    for page in ("published/study/test", "study/test"):
+        (folder / page).parent.mkdir(parents=True, exist_ok=True)
+        record = {"name": "test", "claims": [], "made": {"fingerprints": {}}}
+        (folder / f"{page}.json").write_text(json.dumps(record))
+        (folder / f"{page}.md").write_text("# Test\n")
+    for words, said in (
+        (["published", "--params", "parms"], "parms/study has no study; name the folder of all"),
+        (["publish", "--params", "parms"], "parms/study has no study; name the folder of all"),
+        (["published", "--published", "reprots"], "reprots/study has no verdict; name the folder"),
+    ):
+        with pytest.raises(SystemExit) as stopped:
+            main(words)
+        assert str(stopped.value.code).startswith(f"error: {said}")
+    assert (folder / "published/study/test.md").read_text() == "# Test\n"

@@ -1,10 +1,13 @@
 """`unlabel runs`: what each run on disk is, and the removal of those that no study needs."""
 
+import errno
 import fcntl
 import json
+import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace as replace_run
 
 import pytest
 import yaml
@@ -132,17 +135,76 @@ def test_a_run_that_a_process_works_on_is_running(listed, copy):
 
 def test_a_run_is_orphaned_if_no_study_has_it_at_any_budget_on_any_dataset(listed, copy):
     folders = ["tiny/digits/simclr/method.temperature=0.07/0", "huge/digits/simclr/base/0"]
-    folders += ["tiny/gone/simclr/base/0"]
-    for folder in [*folders, "quick/digits/simclr/base/0", *MORE]:
+    folders += ["tiny/digits/simclr/encoder.width=8/0", "tiny/digits/simclr/no variant/0"]
+    folders += ["tiny/digits/simclr/encoder=vit_mini+method.temperature=0.07/0"]
+    kept = ["quick/digits/simclr/base/0", "tiny/shapes/simclr/base/0"]
+    kept += ["tiny/gone/simclr/base/0"]  # a name of own images, whose prepared set was removed
+    kept += ["tiny/digits/simclr/encoder=vit_mini/0"]  # as `--config encoder=vit_mini` makes it
+    kept += ["tiny/digits/simclr/encoder.width=8+encoder=resnet_mini/0"]
+    for folder in [*folders, *kept, "tiny/digits/simclr/base/notes"]:
         shutil.copytree(copy / SIMCLR, copy / "data/runs" / folder)
     main_states = {each.run.folder: each.state for each in look(copy)}
-    assert main_states.pop("quick/digits/simclr/base/0") == "stale"  # at any budget
-    assert main_states.pop("tiny/shapes/simclr/base/0") == "stale"  # on any dataset
+    reasons = {each.run.folder: each.why for each in look(copy)}
+    gone = "there is neither a recipe nor a prepared set of gone"
+    assert reasons["tiny/gone/simclr/base/0"] == gone
     assert {main_states[folder] for folder in folders} == {"orphaned"}
+    assert {main_states[folder] for folder in kept} == {"stale"}
     assert "tiny/digits/simclr/base/notes" not in main_states
 
 
-MORE = ["tiny/shapes/simclr/base/0", "tiny/digits/simclr/base/notes"]
+def test_a_run_is_needed_with_an_encoder_beside_the_settings_of_a_studys_arm(copy):
+    study = STUDY | {"arms": {"cold": ["method.temperature=0.1"], "flat": ["encoder=vit_mini"]}}
+    (copy / "params/study/test.yaml").write_text(yaml.safe_dump(study | {"methods": ["simclr"]}))
+    wanted = run_states.Wanted.of(copy / "params")
+    cold = Run("quick", "mine", "simclr", "encoder=resnet18+method.temperature=0.1", 0)
+    assert cold in wanted
+    assert replace_run(cold, variant="encoder=resnet18+method.temperature=0.3") not in wanted
+    assert replace_run(cold, budget="gone") not in wanted
+
+
+def test_a_run_that_a_recipe_starts_from_is_needed(listed, copy):
+    teacher = "tiny/digits/simclr/method.temperature=0.07/3"
+    shutil.copytree(copy / SIMCLR, copy / "data/runs" / teacher)
+    assert listed()[teacher].startswith("orphaned")
+    mine = (copy / "params/encoder/resnet_mini.yaml").read_text()
+    weights = f"weights: data/runs/{teacher}/encoder.safetensors"
+    (copy / "params/encoder/mine.yaml").write_text(f"{mine}{weights}\n")
+    assert listed()[teacher].startswith("stale")
+
+
+def test_another_folder_of_settings_is_no_reason_to_remove_runs(copy, monkeypatch):
+    monkeypatch.chdir(copy)
+    for params in ("parms", "params/budget"):
+        with pytest.raises(SystemExit) as stopped:
+            main(["runs", "--params", params, "--prune", "--yes", "--unversioned"])
+        said = f"error: {params}/study has no study; name the folder of all settings with --params"
+        assert stopped.value.code == said
+    assert (copy / SIMCLR / "encoder.safetensors").exists()
+
+
+def test_where_the_file_system_has_no_locks_the_holders_signs_of_life_count(
+    listed, copy, monkeypatch
+):
+    def flock(file: object, kind: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    state = copy / SIMCLR / "state.x/lock"
+    state.parent.mkdir()
+    state.write_text(" elsewhere")
+    assert listed()["tiny/digits/simclr/base/0"].startswith("running")
+    orphan(copy, "simclr")
+    removed = ("--prune", "--yes", "--unversioned")
+    assert listed(*removed)["tiny/digits/simclr/base/0"].startswith("running")
+    os.utime(state, (0, 0))
+    mark = records.place(records.UNFINISHED, f"{SIMCLR}/features.parquet")
+    mark.parent.mkdir(exist_ok=True)
+    mark.touch()
+    leftovers.ALIVE.touch()  # of a Snakemake that may live
+    assert listed(*removed)["tiny/digits/simclr/base/0"].startswith("running")
+    mark.unlink()
+    assert listed(*removed)["tiny/digits/simclr/base/0"].startswith("orphaned")
+    assert not (copy / SIMCLR).exists()
 
 
 def look(copy):

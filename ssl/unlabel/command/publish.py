@@ -1,7 +1,7 @@
 """Copy the verdicts on studies to where git keeps them."""
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +9,10 @@ from unlabel import files
 from unlabel.analysis import tables
 from unlabel.errors import UserError
 from unlabel.params.study import stated
-from unlabel.workflow.published_studies import Record, changed, records
+from unlabel.workflow.published_studies import Record, changed, marked, records
 
 ENDS = (".json", ".csv", ".md")
+STATEMENTS = "statements.md"
 
 
 def run(
@@ -25,8 +26,8 @@ def run(
 
     Studies may be run on several machines, and published one after the other. The statements are
     those of the studies copied now and of those published before, unless their code or settings
-    have changed since. A study never replaces a published one that is better: current where it is
-    not, or from more seeds.
+    have changed since. The copy of such a study says so in its first line. A study never replaces a
+    published one that is better: current where it is not, or from more seeds.
 
     Each verdict is a small file, for `dvc metrics`. The workflow writes nothing into that
     folder, so it never takes a committed file for one that it has made. `make publish` makes the
@@ -44,65 +45,72 @@ def run(
     Raises:
         UserError: if there is no study, or a file of one is missing or damaged
     """
+    known = stated(params)
     names = studies or sorted(path.stem for path in (reports / "study").glob("*.json"))
     if not names:
         raise UserError(f"{reports}/study has no verdict; make the studies first")
     new = {name: _record(reports / f"study/{name}.json") for name in names}
-    kept = {} if suffix else _current(out, params)
-    for name in sorted(kept.keys() & new.keys()):
-        if why := _worse(new[name], kept[name], params):
+    stale = {name: why for name, each in new.items() if (why := changed(each, params))}
+    before = _published(out, suffix)
+    kept = {name: each for name, each in before.items() if not changed(each, params)}
+    for name in sorted(before.keys() & new.keys()):
+        if why := _worse(new[name], before[name], stale.get(name, ""), current=name in kept):
             print(f"{name} is not copied: {why}", file=sys.stderr)
             del new[name]
     copies: dict[str, str] = {}
     for name, record in new.items():
+        if why := stale.get(name, ""):
+            print(f"{name} is not current: {why}; its copy says so", file=sys.stderr)
         target = f"study/{name}{suffix}"
-        copies |= _copies(reports / "study" / name, target, origin([record["made"]]))
-    if together := {} if suffix else _judged(reports, kept, new, params, whole=not studies):
+        copies |= _copies(reports / "study" / name, target, origin([record["made"]]), why)
+    if not suffix and not studies:
+        _check_whole(reports / "statements.json", {*names, *kept})
+    current = kept | {name: record for name, record in new.items() if name not in stale}
+    together = {} if suffix else {name: current[name] for name in current if name in known}
+    if together:
         copies |= _statements(together, params)
+    elif not suffix and (out / STATEMENTS).exists():  # of studies that were current once
+        copies[STATEMENTS] = marked((out / STATEMENTS).read_text(encoding="utf-8"), "all studies")
     for path, text in copies.items():  # all were read before the first is written
         files.write_text(out / path, text)
     if together:  # a study that is judged no longer has no verdict
         for old in {*(out / "verdict").glob("*.json")} - {out / path for path in copies}:
             old.unlink()
-    if before := sorted(kept.keys() - new.keys()):
-        print(f"published before, and still current: {', '.join(before)}", file=sys.stderr)
+    if rest := sorted(f"{name}{suffix}" for name in kept.keys() - new.keys()):
+        print(f"published before, and still current: {', '.join(rest)}", file=sys.stderr)
     print(f"{len(copies)} files in {out}; now commit them to git", file=sys.stderr)
 
 
-def _worse(new: Record, kept: Record, params: Path) -> str:
-    """Why a study should not replace the published one, which is current; empty if it should."""
-    if why := changed(new, params):
-        return f"{why}; the published one is current"
-    seeds, more = (max((c["seeds"] for c in each["claims"]), default=0) for each in (new, kept))
-    return f"it has {seeds} seeds, and the published one {more}" if seeds < more else ""
-
-
-def _current(published: Path, params: Path) -> dict[str, Record]:
-    """The published studies that today's code and settings would make again."""
+def _published(folder: Path, suffix: str) -> dict[str, Record]:
+    """The record of each study that was published with a suffix, by the study's name."""
+    found = {stem.removesuffix(suffix): (stem, each) for stem, each in records(folder).items()}
     return {
         name: record
-        for name, record in records(published).items()
-        if record.get("name") == name and not changed(record, params)
+        for name, (stem, record) in found.items()
+        if stem == f"{name}{suffix}" and record.get("name") == name
     }
 
 
-def _judged(
-    reports: Path, kept: Mapping[str, Record], new: Mapping[str, Record], params: Path, whole: bool
-) -> dict[str, Record]:
-    """The studies whose statements count together.
+def _worse(new: Record, published: Record, stale: str, current: bool) -> str:
+    """Why a study should not replace the published one; empty if it should.
 
-    Of the new ones these are those on the page of all statements, and those that are current. If
-    `whole`, all on that page must be there.
+    `stale` says why the new one is not current, and `current` whether the published one is.
     """
-    known, page = stated(params), reports / "statements.json"
-    together = files.read_json(page, "make the statements") if page.exists() else {}
-    if whole and (lost := sorted(together.keys() - new.keys() - kept.keys())):
+    if stale and current:
+        return f"{stale}; the published one is current"
+    if current == (not stale):
+        seeds, more = (
+            max((c["seeds"] for c in each["claims"]), default=0) for each in (new, published)
+        )
+        return f"it has {seeds} seeds, and the published one {more}" if seeds < more else ""
+    return ""
+
+
+def _check_whole(page: Path, here: Collection[str]) -> None:
+    """Raise `UserError` if a study on the page of all statements is not here."""
+    judged = files.read_json(page, "make the statements") if page.exists() else {}
+    if lost := sorted(judged.keys() - here):
         raise UserError(f"{page} judges {lost[0]}, which is not in study/")
-    found = {name: record for name, record in kept.items() if name in known}
-    for name, record in new.items():
-        if name in together or (name in known and not changed(record, params)):
-            found[name] = record
-    return found
 
 
 def _statements(judged: Mapping[str, Record], params: Path) -> dict[str, str]:
@@ -117,7 +125,7 @@ def _statements(judged: Mapping[str, Record], params: Path) -> dict[str, str]:
     made = origin(record["made"] for record in judged.values())
     copies = {
         "statements.csv": tables.comma_separated(statements_page.table(found)),
-        "statements.md": f"{statements_page.text(found, left_out).rstrip()}\n\n{made}\n",
+        STATEMENTS: f"{statements_page.text(found, left_out).rstrip()}\n\n{made}\n",
     }
     verdicts = statements_page.record(found)
     return copies | {f"verdict/{name}.json": files.as_json(it) for name, it in verdicts.items()}
@@ -130,10 +138,10 @@ def _record(path: Path) -> Record:
     return record
 
 
-def _copies(source: Path, target: str, made: str) -> dict[str, str]:
-    """The text to write to each path below the published folder."""
+def _copies(source: Path, target: str, made: str, stale: str) -> dict[str, str]:
+    """The text to write to each path below the published folder; a stale study says so."""
     texts = {end: _text(source.with_name(source.name + end)) for end in ENDS}
-    texts[".md"] = f"{texts['.md'].rstrip()}\n\n{made}\n"
+    texts[".md"] = marked(f"{texts['.md'].rstrip()}\n\n{made}\n", stale)
     return {f"{target}{end}": text for end, text in texts.items()}
 
 

@@ -4,47 +4,43 @@ from pathlib import Path
 
 from unlabel import files
 from unlabel.errors import UserError
-from unlabel.workflow.published_studies import changed, records
-
-MARK = "> **Made by older code or settings**"
+from unlabel.params import study
+from unlabel.workflow.published_studies import changed, marked, records
 
 
 def run(params: Path = Path("params"), published: Path = Path("reports/published")) -> None:
     """Compare what made each published verdict with today's code and settings.
 
-    The first lines of each Markdown file say so if they differ. A result is current if training and
-    measuring have the same settings and code as when it was made, and judging comes to the same.
+    The first lines of each Markdown file say so if they differ. A result is current if preparing
+    images, training and measuring have the same settings and code as when it was made, and judging
+    comes to the same.
 
     Args:
         params: the folder of all settings
         published: the folder that `unlabel publish` copies to
 
     Raises:
-        UserError: if a published file is damaged
+        UserError: if a folder has no study, or a published file is damaged
     """
+    study.names(params)  # of another folder, all verdicts would be marked
+    if not (found := records(published)):
+        raise UserError(f"{published}/study has no verdict; name the folder with --published")
     texts, stale = dict[Path, str](), dict[str, str]()
-    for name, record in records(published).items():
+    for name, record in found.items():
         if why := changed(record, params):
             stale[name] = why
         page = published / f"study/{name}.md"
-        texts[page] = marked(_text(page), f"{MARK}: {why}." if why else "")
+        texts[page] = marked(_text(page), why)
         print(f"{name}: {why or 'current'}")
     page = published / "statements.md"
     if page.exists():
-        found = {path.stem for path in published.glob("verdict/*.json")}
-        old = sorted(stale.keys() & found)
-        which = f"{len(old)} of {len(found)} studies ({', '.join(old)})"
-        said = f"{MARK}: {which if len(old) < len(found) else 'all studies'}."
+        judged = {path.stem for path in published.glob("verdict/*.json")}
+        old = sorted(stale.keys() & judged)
+        which = f"{len(old)} of {len(judged)} studies ({', '.join(old)})"
+        said = which if len(old) < len(judged) else "all studies"
         texts[page] = marked(_text(page), said if old else "")
     for each, text in texts.items():  # all were read before the first is written
         files.write_text(each, text)
-
-
-def marked(text: str, mark: str) -> str:
-    """A Markdown text that begins with `mark`, and with no older one."""
-    if text.startswith(MARK):
-        text = text.partition("\n")[2].lstrip("\n")
-    return f"{mark}\n\n{text}" if mark else text
 
 
 def _text(path: Path) -> str:

@@ -38,7 +38,8 @@ def run(
 
     unfinished: neither finished nor resumable.
 
-    orphaned: no study needs it, at any budget and on any dataset.
+    orphaned: no study needs it, at any budget, on any dataset and with any encoder. That is so for
+    runs with settings of your own, which you made by their path.
 
     running: a process works on it now. It is never removed.
 
@@ -51,7 +52,7 @@ def run(
             or not in DVC's cache
 
     Raises:
-        UserError: if a study or a recipe is wrong, or nobody can be asked
+        UserError: if a study or a recipe is wrong, there is no study, or nobody can be asked
     """
     found = run_states.look(Plan.current(params), runs)
     print(_table(found) if found else f"no runs below {runs}")

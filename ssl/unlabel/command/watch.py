@@ -15,7 +15,6 @@ from unlabel.units import DASH, duration
 
 HEAD = ["run", "epoch", "loss", "kNN", "rank", "images/s", "left"]
 SECONDS = 1.0  # between two looks
-NONE = "no training is running"
 
 
 def run(runs: Path = Path("data/runs")) -> None:
@@ -41,9 +40,10 @@ def run(runs: Path = Path("data/runs")) -> None:
 
 
 def _text(runs: Path) -> str:
+    none = f"no training is running below {runs}"
     rows = [_row(each) for each in _running(runs)]
     columns = [list(column) for column in zip(HEAD, *rows, strict=True)]
-    return aligned([column for column in columns if {*column[1:]} - {DASH}]) if rows else NONE
+    return aligned([column for column in columns if {*column[1:]} - {DASH}]) if rows else none
 
 
 def _running(runs: Path) -> Iterator[dict[str, Any]]:

@@ -224,9 +224,20 @@ def _check_repeated(params: Path, name: str, where: str) -> None:
         )
 
 
+def names(params: Path) -> list[str]:
+    """The names of all studies.
+
+    Raises `UserError` if there is none: `params` is another folder, and to take it for one of no
+    studies would make all runs and verdicts count as of no use.
+    """
+    if found := compose.names(params, "study"):
+        return found
+    raise UserError(f"{params}/study has no study; name the folder of all settings with --params")
+
+
 def stated(params: Path) -> list[str]:
     """The studies that test a statement and do not repeat another study."""
-    files = {name: params / "study" / f"{name}.yaml" for name in compose.names(params, "study")}
+    files = {name: params / "study" / f"{name}.yaml" for name in names(params)}
     found = {name: load(file) for name, file in files.items()}
     return [n for n, each in found.items() if each.get("statement") and not each.get("repeats")]
 

@@ -5,17 +5,18 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from unlabel import files
-from unlabel.params import defaults, study, written
+from unlabel.params import command_line, defaults, study, written
 from unlabel.params.settings import load
 from unlabel.params.study import Study
 from unlabel.run import BASE, Run
+from unlabel.workflow.asked_study import Asked, asked
+from unlabel.workflow.plan import Plan
 
 ARTIFACTS = Path("reports/dvc.yaml")
 
@@ -25,24 +26,23 @@ def write(path: Path = ARTIFACTS, params: Path = Path("params")) -> None:
 
     Raises `UserError` if the study is wrong.
     """
-    workflow = defaults.of_workflow(params)
-    built = study.read(params, workflow["study"])
-    if workflow.get("dataset"):
-        built = replace(built, datasets=[workflow["dataset"]])
-    found = dict(_artifacts(built, params, workflow["budget"]))
+    config = defaults.of_workflow(params)
+    plan = Plan.current(params, chosen=command_line.asked(config, params))
+    built = study.read(params, command_line.named(config, "study"))
+    found = dict(_artifacts(asked(plan, built, config), params))
     files.write_text(path, yaml.safe_dump({"artifacts": found}, sort_keys=False))
 
 
-def _artifacts(built: Study, params: Path, budget: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    for arm, run in built.runs(params, budget):
+def _artifacts(built: Asked, params: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    for arm, run in built.study.runs(params, built.budget):
         folder = Path("data/runs") / run.folder
         encoder = folder / "encoder.safetensors"
         if encoder.is_file():
             about = written.load(params / "method" / f"{run.method}.yaml").get("about") or {}
             kind = load(folder / "params.yaml")["encoder"]["_target_"].split(".")[-2]
-            labels = [about.get("family"), kind, run.dataset, budget]
+            labels = [about.get("family"), kind, run.dataset, built.budget]
             yield (
-                _name(built, arm, run),
+                _name(built.study, arm, run),
                 {
                     "path": f"../{encoder}",
                     "type": "model",

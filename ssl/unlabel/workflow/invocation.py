@@ -34,6 +34,7 @@ from unlabel.workflow import (
     shards,
     slurm,
 )
+from unlabel.workflow.asked_study import asked
 from unlabel.workflow.engine import altered, pace, planned_jobs, provenance, termination
 from unlabel.workflow.engine.corrections import Corrections
 from unlabel.workflow.engine.failed_jobs import Failures
@@ -61,9 +62,7 @@ class Invocation:
             gpus = resources.gpus(config["gpu"], self.cluster or not self.main, _limit(workflow))
             self.requests = resources.Requests(self.plan, gpus, self.cluster)
             built = study.read(params, command_line.named(config, "study")).first
-            self.budget = self.asked or built.budget or command_line.named(config, "budget")
-            built, asked = self.plan.for_dataset(built, self.budget), command_line.probes(config)
-            self.study, left_out = self.plan.probes.asked(built, asked, self.budget)
+            self.study, self.budget, left_out = asked(self.plan, built, config, self.asked)
             for why in left_out if self.main else ():
                 print(f"left out: {why}", file=sys.stderr)
             self.runs = [run for _, run in self.study.runs(params, self.budget)]

@@ -9,7 +9,9 @@ from unlabel.fingerprint.reach import PACKAGE
 from unlabel.params.command_line import ChosenDataset
 from unlabel.workflow.freeze import digest
 
-DECLARING = ("method", "probe")  # the packages whose modules say what will be measured
+# The packages whose classes recipes name, and that say what images there are, what works with them
+# and what will be measured. No import leads to their modules.
+DECLARING = ("augment", "dataset", "encoder", "method", "probe", "training")
 States = dict[Path, tuple[int, int, int, int]]  # which file has a name, its size and its times
 
 

@@ -55,11 +55,14 @@ class PlannedProbes:
         needs = self._needs(run, probe)
         if why := refusal(probe, needs, run.dataset, self.datasets.expected(run.dataset)):
             raise UserError(why)
-        others = [name for name in needs["others"] if name != run.dataset]
         return {
             "masks": [f"{PREPARED}/{run.dataset}/masks.arrow"] if needs["masks"] else [],
-            "others": [f"{PREPARED}/{name}/test.arrow" for name in others],
+            "others": [f"{PREPARED}/{name}/test.arrow" for name in self.others(run, probe)],
         }
+
+    def others(self, run: Run, probe: str) -> list[str]:
+        """The datasets that a probe compares a run's own with."""
+        return [name for name in self._needs(run, probe)["others"] if name != run.dataset]
 
     def _refusals(self, study: Study, name: str, budget: str) -> Iterator[str]:
         runs = {run.dataset: run for _, run in study.runs(self.runs.params, budget)}

@@ -1,6 +1,7 @@
 """The studies of a plan: their runs, claims and metrics, frozen for their pages."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,10 @@ from unlabel.params.study import Study, read
 from unlabel.run import Run
 from unlabel.workflow import trained_run
 from unlabel.workflow.fitting_studies import FittingStudies, digest_of
-from unlabel.workflow.freeze import Entries, Freezer, Stage, codes, parameters
+from unlabel.workflow.freeze import Entries, Freezer, Stage, codes, digest, parameters
 from unlabel.workflow.planned_datasets import PlannedDatasets
 from unlabel.workflow.planned_looks import Look, Reached, files, foreseen, trained_looks
+from unlabel.workflow.planned_probes import PlannedProbes
 from unlabel.workflow.planned_runs import PlannedRuns
 
 WORDS = ("title", "question", "statement", "source", "expected", "remark", "axis")
@@ -36,6 +38,7 @@ class PlannedStudies:
         self.params = runs.params
         self.datasets, self.runs, self.entries, self.freezer = datasets, runs, entries, freezer
         self.looks = looks
+        self.probes = PlannedProbes(datasets, runs, entries)
         self.for_dataset = FittingStudies(datasets, runs, entries).for_dataset
         self._budgets: dict[str, str] = {}  # of each study
 
@@ -81,7 +84,15 @@ class PlannedStudies:
 
         It is the same for each seed, and does not change with what is only shown.
         """
-        return codes(self._study(name, budget)["study"])
+        known = self._study(name, budget)["study"]
+        return {"prepare": self._prepared(known["datasets"])} | codes(known)
+
+    def _prepared(self, datasets: Sequence[str]) -> str:
+        """The fingerprint of the recipes and the code that make these datasets' images."""
+        # not kept with the study: one's own images are looked at again by each new process
+        found = [self.datasets.parameters(name) for name in sorted(datasets)]
+        parts = [f"{Path(each['settings']).stem} {each['code']}" for each in found]
+        return digest("\n".join(parts).encode())
 
     def frozen_study(self, name: str, budget: str) -> dict[str, Any]:
         """The frozen study, with its runs and the stages that it needs, as plain data."""
@@ -140,8 +151,7 @@ class PlannedStudies:
 
             study = self.for_dataset(read(self.params, name), budget)
             claims, metrics = study.resolved_claims(self.params), study.metrics()
-            datasets = [*study.datasets, *study.transfer]
-            for dataset in datasets:
+            for dataset in (*study.datasets, *study.transfer):
                 self.datasets.parameters(dataset)
             content = study_content.content(study, budget, self.runs, self.datasets)
             study_content.check(study, budget, claims, self.runs, self.datasets)
@@ -153,6 +163,9 @@ class PlannedStudies:
             until = seeds_until(study.looks, looks)
             frozen = self.freezer.freeze(content | {"until": until})
             made = study_content.made(study, budget, stages, self.runs)
+            datasets = study_content.datasets(study, budget, self.runs, self.probes)
+            for dataset in datasets:
+                self.datasets.parameters(dataset)
             self.entries[key] = {"study": frozen | {"datasets": datasets, "made": made}}
             if study.looks:  # which neither words nor later looks change
                 self.entries[key]["look"] = self.freezer.freeze(content | dict.fromkeys(WORDS, ""))

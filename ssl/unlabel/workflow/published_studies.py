@@ -11,7 +11,15 @@ from unlabel.errors import UserError
 from unlabel.params.command_line import ChosenDataset
 from unlabel.workflow.plan import Plan
 
-STAGES = {"pretrain": "training", "probe": "probes", "finetune": "fine-tuning", "look": "judging"}
+STAGES = {
+    "prepare": "preparing images",
+    "pretrain": "training",
+    "probe": "probes",
+    "finetune": "fine-tuning",
+    "look": "judging",
+}
+
+MARK = "> **Made by older code or settings**"
 
 Record = Mapping[str, Any]
 
@@ -33,6 +41,8 @@ def changed(record: Record, params: Path) -> str:
     before = record.get("made", {}).get("fingerprints")
     if not before:
         return "it does not say which settings and code made it"
+    if "prepare" not in before:  # from before records said so: nobody knows whether it is the same
+        return "it does not say which settings and code prepared its images"
     conditions = record["conditions"]
     try:
         plan, name, budget = _plan(params, ""), record["name"], conditions[0]["budget"]
@@ -47,6 +57,16 @@ def changed(record: Record, params: Path) -> str:
         return ""
     names = ", ".join(STAGES.get(stage, stage) for stage in differ)
     return f"settings or code of {names} have changed since" if names else ""
+
+
+def marked(text: str, why: str) -> str:
+    """A Markdown text that begins with the mark of older code and `why`, and with no older one.
+
+    It has no mark if `why` is empty.
+    """
+    if text.startswith(MARK):
+        text = text.partition("\n")[2].lstrip("\n")
+    return f"{MARK}: {why}.\n\n{text}" if why else text
 
 
 @cache

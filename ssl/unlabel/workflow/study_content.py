@@ -2,8 +2,9 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from unlabel.run import BASELINE, Run
 from unlabel.workflow import declared_metrics
 from unlabel.workflow.freeze import digest
 from unlabel.workflow.planned_datasets import PlannedDatasets
+from unlabel.workflow.planned_probes import PlannedProbes
 from unlabel.workflow.planned_runs import MEASURE, PlannedRuns
 
 TUNING = "tuning"  # the study that tries settings of each method
@@ -82,18 +84,43 @@ def made(
 
     `needed` says which stages are; the settings are without what differs between seeds.
     """
-    variants = dict.fromkeys(replace(run, seed=0) for _, run in study.runs(runs.params, budget))
+    planned = [run for _, run in study.runs(runs.params, budget)]
+    variants = _unseeded(planned)
     found = {}
     own = {f"{MEASURE} {name}": True for name in study.probes}
     others = {name: is_needed for name, is_needed in needed.items() if name not in study.probes}
     wanted = {"pretrain": True, "features": needed["probe"] or bool(own), **others, **own}
     for stage in (stage for stage, is_needed in wanted.items() if is_needed):
-        parts = [runs.like(run, stage) for run in variants]
+        counted = [*variants, *(_unseeded(_before(planned, runs)) if stage == "pretrain" else [])]
+        parts = [runs.like(run, stage) for run in counted]
         named = sorted({target for _, targets in parts for target in targets})
         found[stage] = (digest(json.dumps([text for text, _ in parts]).encode()), named)
     claims = [asdict(each) for each in study.claims]
     judged = json.dumps([claims, study.seeds, study.looks, study.margin])
     return found | {"look": (digest(judged.encode()), [])}
+
+
+def datasets(study: Study, budget: str, runs: PlannedRuns, probes: PlannedProbes) -> list[str]:
+    """The datasets whose images a study's result depends on, once its runs are planned."""
+    planned = [run for _, run in study.runs(runs.params, budget)]
+    compared = [probes.others(run, name) for run in _unseeded(planned) for name in study.probes]
+    trained = [run.dataset for run in (*planned, *_before(planned, runs))]
+    return list(dict.fromkeys([*trained, *study.transfer, *chain(*compared)]))
+
+
+def _before(planned: Iterable[Run], runs: PlannedRuns) -> list[Run]:
+    """The runs whose encoders planned runs start from or learn from, directly or not."""
+    found, rest = dict[Run, None](), [*planned]
+    while rest:
+        named = [Run.of(path) for run in rest for path in runs.weights(run)]
+        rest = [run for run in dict.fromkeys(named) if run not in found]
+        found |= dict.fromkeys(rest)
+    return [*found]
+
+
+def _unseeded(planned: Iterable[Run]) -> list[Run]:
+    """Each of some runs once, whatever its seed."""
+    return [*dict.fromkeys(replace(run, seed=0) for run in planned)]
 
 
 def check(
