@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+from contextlib import suppress
 
 import pytest
 
@@ -47,11 +48,16 @@ def test_a_cluster_with_commands_of_its_own(longer, tmp_path, monkeypatch, profi
     assert (
         "/plan-" in json.loads(mark.read_text())["plan"]
     )  # so that no job left over overwrites it
+    jobs = {path.parent.name: int(path.read_text()) for path in tmp_path.glob("queue/*/session")}
+    for group in jobs.values():
+        os.killpg(group, signal.SIGSTOP)  # or the training might be done before it is cancelled
     running.send_signal(signal.SIGINT)
     assert running.wait(timeout=120) != 0
-    for session in (tmp_path / "queue").glob("*/session"):
+    for job, group in jobs.items():
         # Snakemake itself misses a job if it was just asking for its status.
-        subprocess.run([QUEUE / "cancel", session.parent.name], check=True)
+        subprocess.run([QUEUE / "cancel", job], check=True)
+        with suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGCONT)
     assert not (copy / RUN.format("rotation") / "run.json").exists()
     place = wanted.index("--envvars") + 1
     wanted[place:place] = ["PYTHONPATH", forks.ENVIRONMENT]  # jobs may be forks from now on

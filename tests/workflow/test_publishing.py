@@ -64,6 +64,9 @@ def test_studies_of_several_machines_are_published_together(tmp_path, monkeypatc
     looked = ("--cores", "2", "--config", "looks=1", "--")
     snakemake(there, *looked, "reports/study/test.html")
     monkeypatch.chdir(there)
+    old = there / "reports/published/verdict/old.json"  # of a study that is there no longer
+    old.parent.mkdir(parents=True)
+    old.write_text("{}")
     assert say(capsys, "publish")[1] == "6 files in reports/published; now commit them to git\n"
     assert say(capsys, "published")[0] == "test: current\n"
     check_other_judging(there / "reports/published/study/test.json", capsys)

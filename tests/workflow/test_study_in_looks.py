@@ -49,7 +49,7 @@ def test_only_open_claims_get_more_seeds_and_nothing_is_made_twice(tmp_path):
     record = json.loads((folder / PAGE).with_suffix(".json").read_text())
     assert [(c["word"], c["seeds"]) for c in record["claims"]] == [("holds", 3), ("open", 5)]
     assert record["verdict"] == "holds in part"
-    assert record["made"]["fingerprints"].keys() == {"pretrain", "look"}
+    assert record["made"]["fingerprints"].keys() == {"prepare", "pretrain", "look"}
     printed, jobs = planned(folder)
     assert jobs == {}
     assert "Nothing to be done" in printed
