@@ -41,6 +41,7 @@ def listed(copy, monkeypatch, capsys):
 
 
 def test_finished_runs_are_done_and_have_a_size(listed, copy):
+    (copy / "params/method/.#simclr.yaml").symlink_to("an open editor's, which is no file")
     found = listed()
     assert found.keys() == {f"tiny/digits/{name}/base/0" for name in STUDY["methods"]}
     files = [path for path in (copy / SIMCLR).rglob("*") if path.is_file()]

@@ -47,7 +47,7 @@ class Wanted:
         """What `params` needs. Raises `UserError` if a study or a recipe is wrong, or is none."""
         studies = [study.read(params, name) for name in study.names(params)]
         runs = [run for each in studies for _, run in each.runs(params, budget="")]
-        recipes = [load(path) for path in sorted(params.rglob("*.yaml"))]
+        recipes = [load(path) for path in sorted(params.rglob("[!.]*.yaml"))]
         weights = [each for recipe in recipes for each in _texts(recipe) if each.startswith(RUNS)]
         return cls(
             {_anywhere(run) for run in runs},
