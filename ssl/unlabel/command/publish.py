@@ -53,16 +53,8 @@ def run(
     stale = {name: why for name, each in new.items() if (why := changed(each, params))}
     before = _published(out, suffix)
     kept = {name: each for name, each in before.items() if not changed(each, params)}
-    for name in sorted(before.keys() & new.keys()):
-        if why := _worse(new[name], before[name], stale.get(name, ""), current=name in kept):
-            print(f"{name} is not copied: {why}", file=sys.stderr)
-            del new[name]
-    copies: dict[str, str] = {}
-    for name, record in new.items():
-        if why := stale.get(name, ""):
-            print(f"{name} is not current: {why}; its copy says so", file=sys.stderr)
-        target = f"study/{name}{suffix}"
-        copies |= _copies(reports / "study" / name, target, origin([record["made"]]), why)
+    new = _better(new, before, kept, stale)
+    copies = _copies(new, stale, reports, suffix)
     if not suffix and not studies:
         _check_whole(reports / "statements.json", {*names, *kept})
     current = kept | {name: record for name, record in new.items() if name not in stale}
@@ -71,11 +63,7 @@ def run(
         copies |= _statements(together, params)
     elif not suffix and (out / STATEMENTS).exists():  # of studies that were current once
         copies[STATEMENTS] = marked((out / STATEMENTS).read_text(encoding="utf-8"), "all studies")
-    for path, text in copies.items():  # all were read before the first is written
-        files.write_text(out / path, text)
-    if together:  # a study that is judged no longer has no verdict
-        for old in {*(out / "verdict").glob("*.json")} - {out / path for path in copies}:
-            old.unlink()
+    _write(out, copies, verdicts=bool(together))
     if rest := sorted(f"{name}{suffix}" for name in kept.keys() - new.keys()):
         print(f"published before, and still current: {', '.join(rest)}", file=sys.stderr)
     print(f"{len(copies)} files in {out}; now commit them to git", file=sys.stderr)
@@ -89,6 +77,24 @@ def _published(folder: Path, suffix: str) -> dict[str, Record]:
         for name, (stem, record) in found.items()
         if stem == f"{name}{suffix}" and record.get("name") == name
     }
+
+
+def _better(
+    new: Mapping[str, Record],
+    published: Mapping[str, Record],
+    current: Collection[str],
+    stale: Mapping[str, str],
+) -> dict[str, Record]:
+    """The new studies, without those that are worse than the published ones; says which are.
+
+    `current` are the published ones that are, and `stale` says why new ones are not.
+    """
+    found = dict(new)
+    for name in sorted(published.keys() & new.keys()):
+        if why := _worse(new[name], published[name], stale.get(name, ""), name in current):
+            print(f"{name} is not copied: {why}", file=sys.stderr)
+            del found[name]
+    return found
 
 
 def _worse(new: Record, published: Record, stale: str, current: bool) -> str:
@@ -138,11 +144,29 @@ def _record(path: Path) -> Record:
     return record
 
 
-def _copies(source: Path, target: str, made: str, stale: str) -> dict[str, str]:
+def _copies(
+    new: Mapping[str, Record], stale: Mapping[str, str], reports: Path, suffix: str
+) -> dict[str, str]:
     """The text to write to each path below the published folder; a stale study says so."""
-    texts = {end: _text(source.with_name(source.name + end)) for end in ENDS}
-    texts[".md"] = marked(f"{texts['.md'].rstrip()}\n\n{made}\n", stale)
-    return {f"{target}{end}": text for end, text in texts.items()}
+    copies: dict[str, str] = {}
+    for name, record in new.items():
+        why, target = stale.get(name, ""), f"study/{name}{suffix}"
+        if why:
+            print(f"{name} is not current: {why}; its copy says so", file=sys.stderr)
+        texts = {end: _text(reports / "study" / f"{name}{end}") for end in ENDS}
+        made = origin([record["made"]])
+        texts[".md"] = marked(f"{texts['.md'].rstrip()}\n\n{made}\n", why)
+        copies |= {f"{target}{end}": text for end, text in texts.items()}
+    return copies
+
+
+def _write(out: Path, copies: Mapping[str, str], verdicts: bool) -> None:
+    """Write what was read; with `verdicts`, a study that is judged no longer has none."""
+    for path, text in copies.items():
+        files.write_text(out / path, text)
+    if verdicts:
+        for old in {*(out / "verdict").glob("*.json")} - {out / path for path in copies}:
+            old.unlink()
 
 
 def _text(path: Path) -> str:
