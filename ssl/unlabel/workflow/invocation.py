@@ -29,6 +29,7 @@ from unlabel.workflow import (
     lifeline,
     machine,
     partial_report,
+    prepared_again,
     remote_jobs,
     resources,
     shards,
@@ -171,11 +172,14 @@ def _foretell(
     with one_sentence():
         if {"-t", "--touch"} & {*sys.argv}:  # Snakemake does not tell that to a dry run
             say("--touch runs no job, it only gives files a new time")
-        elif (found := forecast.forecast(plan, jobs, room)).missing or possible or look:
-            said = [found.sentence(room), gpu_hours.sentence(plan, jobs)]
-            said.append(forecast.possible(plan, possible, room))
-            for each in filter(None, said):
-                say(each)
+        else:
+            prepared_again.check(plan.looks, jobs)
+            found = forecast.forecast(plan, jobs, room)
+            if found.missing or possible or look:
+                said = [found.sentence(room), gpu_hours.sentence(plan, jobs)]
+                said += [forecast.possible(plan, possible, room), prepared_again.advice(jobs)]
+                for each in filter(None, said):
+                    say(each)
         if look:
             planned_jobs.say(summary(jobs), of_rules=True)
 

@@ -54,7 +54,7 @@ class Plan:
         looks: Asked = None,
     ):
         self.params, self.frozen, self.chosen = params, frozen, chosen or ChosenDataset()
-        self.main, self.kept = is_main(), kept
+        self.main, self.kept, self.looks = is_main(), kept, looks
         self.entries: Entries = {} if entries is None else entries
         freezer = self._freezer = Freezer(frozen, self.main)
         self.datasets = PlannedDatasets(params, self.chosen, self.entries, freezer, self.main)

@@ -15,6 +15,7 @@ from unlabel.params.settings import differences, load
 from unlabel.workflow.engine.corrections import running
 from unlabel.workflow.engine.records import OTHER
 
+INPUTS = "its inputs are made again"
 SHOWN = 3  # differing settings
 WIDTH = 40  # characters of a value
 
@@ -45,7 +46,7 @@ def _of_files(why: Any) -> Iterator[str]:
     for file in sorted(why.updated_input - why.updated_input_run):
         yield f"input {_short(file)} changed"
     if why.updated_input_run and not why.missing_output:
-        yield "its inputs are made again"
+        yield INPUTS
     if why.input_changed:
         yield "it reads other files"
 
