@@ -163,11 +163,11 @@ def test_a_broken_study_is_explained_before_anything_is_trained(params, tmp_path
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("looks", [[], 6, [6, 6], [12, 6], [2, 6], ["6"], [True, 6]])
+@pytest.mark.parametrize("looks", [[], 6, [6, 6], [12, 6], [2, 6], ["6"], [True, 6], [3, 1001]])
 def test_looks_are_growing_numbers_of_seeds(params, looks):
     content = {key: value for key, value in BATCH.items() if key != "seeds"}
     (params / "study/mine.yaml").write_text(yaml.safe_dump(content | {"looks": looks}))
-    with pytest.raises(UserError, match="must be growing numbers of seeds, 3 or more"):
+    with pytest.raises(UserError, match="must be growing numbers of seeds, 3 to 1,000"):
         study.read(params, "mine")
 
 

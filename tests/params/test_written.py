@@ -63,6 +63,14 @@ def test_hidden_files_are_no_recipes(params, tmp_path):
     assert compose.names(params, "method") == names
 
 
+@pytest.mark.parametrize("kind", ["link", "folder"])
+def test_a_recipe_that_is_no_file_is_named(params, tmp_path, kind):
+    path = params / "study/old.yaml"
+    path.symlink_to("nowhere.yaml") if kind == "link" else path.mkdir()
+    with pytest.raises(UserError, match=r"study/old.yaml is no file; remove it, or give it"):
+        KeptPlan.of(params, tmp_path / "frozen", ChosenDataset())
+
+
 @pytest.mark.parametrize(
     "name", ["method/simclr", "probe/knn", "budget/tiny", "dataset/digits", "run", "config"]
 )

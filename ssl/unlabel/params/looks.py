@@ -6,6 +6,7 @@ from typing import Any
 from unlabel.errors import UserError
 
 SEEDS = 3  # the fewest that a claim needs
+MOST = 1000  # seeds of a study: a typing error would otherwise plan runs for hours
 LOOKS = [6, 12, 20]  # of a study that has neither seeds nor looks of its own
 MADE = "made"  # as many looks as the trained runs allow
 
@@ -25,9 +26,10 @@ def seeds_of_looks(content: Mapping[str, Any], where: str) -> dict[str, list[int
         or not all(isinstance(each, int) and not isinstance(each, bool) for each in looks)
         or looks != sorted(set(looks))
         or looks[0] < SEEDS
+        or looks[-1] > MOST
     ):
         raise UserError(
-            f"{where}.looks is {looks!r}, but must be growing numbers of seeds, {SEEDS} or more"
+            f"{where}.looks is {looks!r}, but must be growing numbers of seeds, {SEEDS} to {MOST:,}"
         )
     return {"seeds": list(range(looks[-1])), "looks": looks}
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unlabel import files
+from unlabel.errors import UserError
 from unlabel.fingerprint import fingerprint
 from unlabel.fingerprint.reach import PACKAGE
 from unlabel.params.command_line import ChosenDataset
@@ -25,7 +26,13 @@ class KeptPlan:
 
     @classmethod
     def of(cls, params: Path, frozen: Path, chosen: ChosenDataset) -> "KeptPlan":
-        """The plan of just these recipes, checked by just this code."""
+        """The plan of just these recipes, checked by just this code.
+
+        Raises `UserError` for a recipe that cannot be read.
+        """
+        for path in params.rglob("[!.]*.yaml"):
+            if not path.is_file():  # a folder, or a link that leads nowhere
+                raise UserError(f"{path} is no file; remove it, or give it another name")
         states = _states(params)
         # by their places in the project, which may be moved or copied
         places = {p: p.relative_to(params if params in p.parents else PACKAGE) for p in states}
