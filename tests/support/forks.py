@@ -106,8 +106,10 @@ def _serve(listener: socket.socket) -> None:
     import gc
     import select
     import signal
+    import warnings
     from importlib import import_module
 
+    warnings.filterwarnings("ignore", ".* multi-threaded, use of fork", DeprecationWarning)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the tests
     environment = _read_before(os.environ)

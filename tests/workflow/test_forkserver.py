@@ -39,12 +39,14 @@ def serving(**more: str) -> Iterator[dict[str, str]]:
         env=environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
     )
     path = starter.stdout.readline().strip()
     yield {**environment, forkserver.ENVIRONMENT: path}
     starter.kill()
-    starter.communicate()
+    said = starter.communicate()[1]
+    assert "Warning" not in said  # newer Pythons warn of threads where there is a fork
     wait_for(lambda: not Path(path).exists())  # the server has cleared away and ended
 
 

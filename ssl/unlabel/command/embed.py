@@ -17,13 +17,12 @@ from unlabel.errors import UserError, printable
 from unlabel.features import neighbours
 from unlabel.features.extract import load_method, to_shape
 from unlabel.features.trained_encoder import (
-    digest,
     encoder_file,
     hardware_of,
     preprocessing_of,
     settings_of,
 )
-from unlabel.files import check_file
+from unlabel.files import check_file, sha256
 from unlabel.hardware import Hardware
 from unlabel.method import Method
 from unlabel.progress import Progress
@@ -70,7 +69,7 @@ def run(
     source = image_source.open_source(images, how, column=column, links=links)
     for remark in (*source.remarks, said(how, data, fit)):
         print(printable(remark), file=sys.stderr)
-    about = {"run": settings["run"], "encoder_sha256": digest(path)}
+    about = {"run": settings["run"], "encoder_sha256": sha256(path)}
     about |= {"images": str(images), "fit": how.fit, "range": how.limits}
     about |= {"column": column, "links": links}
     neighbours.write(out, source.key, embed(method, source, hardware), about)

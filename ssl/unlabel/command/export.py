@@ -13,8 +13,8 @@ from unlabel import encoder as encoders
 from unlabel import weights
 from unlabel.encoder import Encoder
 from unlabel.errors import UserError
-from unlabel.features.trained_encoder import digest, encoder_file, settings_of
-from unlabel.files import whole
+from unlabel.features.trained_encoder import encoder_file, settings_of
+from unlabel.files import sha256, whole
 
 OPSET = 18  # the oldest that torch writes, which most runtimes read
 
@@ -48,7 +48,7 @@ def run(run: Path, out: Path) -> None:
         "encoder": settings["encoder"],  # it and `data` are what `unlabel.encoder.load` reads
         "data": encoder.data.record(),
         "settings": settings,
-        "encoder_sha256": digest(path),
+        "encoder_sha256": sha256(path),
     }
     FORMATS[out.suffix](out, encoder, about)
     size = ", ".join(map(str, encoder.data.shape))

@@ -15,7 +15,8 @@ from unlabel.data.decode import Preprocessing, Unreadable, content
 from unlabel.errors import UserError, printable
 from unlabel.features import neighbours
 from unlabel.features.neighbours import Neighbour
-from unlabel.features.trained_encoder import digest, encoder_file, hardware_of, settings_of
+from unlabel.features.trained_encoder import encoder_file, hardware_of, settings_of
+from unlabel.files import sha256
 from unlabel.report.terminal import aligned
 
 
@@ -47,7 +48,7 @@ def run(
     if picture is not None and picture.suffix.lower() != ".png":
         raise UserError(f"--picture is {picture}, but must end in .png")
     about, path = neighbours.read_about(features), encoder_file(run)
-    if about["encoder_sha256"] != digest(path):
+    if about["encoder_sha256"] != sha256(path):
         raise UserError(
             f"{features} was not made by the encoder of {run}, but by that of the run "
             f"{about['run']}; pass that run, or embed the images with this one"

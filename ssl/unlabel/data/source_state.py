@@ -8,7 +8,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from hashlib import file_digest, sha256
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +94,7 @@ def checksum(recipe: Recipe) -> str:
     for name, path in every:
         try:
             if path in index:
-                found[name] = of_file(Path(path))
+                found[name] = files.sha256(Path(path))
             else:
                 found[name] = sha256(content(Path(path))).hexdigest()
         except (OSError, Unreadable):
@@ -102,12 +102,6 @@ def checksum(recipe: Recipe) -> str:
         progress.advance(1)
     progress.close()
     return digest(found.items())
-
-
-def of_file(path: Path) -> str:
-    """The sha256 of a file of any size."""
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()
 
 
 def digest(pairs: Iterable[tuple[str, str]]) -> str:

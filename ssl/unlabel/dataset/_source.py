@@ -4,11 +4,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from unlabel.data.source_state import PROBE, is_there, no_probe, of_file
+from unlabel.data.source_state import PROBE, is_there, no_probe
 from unlabel.dataset import Dataset
 from unlabel.dataset._listing import Listing
 from unlabel.dataset._outcome import Example
 from unlabel.errors import UserError
+from unlabel.files import sha256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,4 +74,4 @@ class Source(Dataset):
         files = self.index()
         if self.probe_path is not None:
             files = [*files, *((PROBE + name, file) for name, file in self._probe().index())]
-        return {name: of_file(file) for name, file in files}
+        return {name: sha256(file) for name, file in files}

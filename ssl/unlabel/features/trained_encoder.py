@@ -1,6 +1,5 @@
 """What it takes to use a trained encoder, from the folder of its run."""
 
-from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +25,6 @@ def encoder_file(run: Path) -> Path:
 def settings_of(run: Path) -> dict[str, Any]:
     """The settings that the run was trained with. Raises `UserError` if they cannot be read."""
     return load(run / "params.yaml")
-
-
-def digest(path: Path) -> str:
-    """The sha256 of a file, to tell encoders apart."""
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()
 
 
 def preprocessing_of(path: Path, data: Data, fit: str | None = None) -> Preprocessing:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import cache
+from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,12 @@ def check_file(path: Path) -> None:
     """Raise `UserError` if a file cannot be written to `path`, as a folder has that name."""
     if path.is_dir():
         raise UserError(f"{path} is a folder; name a file to write to")
+
+
+def sha256(path: Path) -> str:
+    """Of the content of a file of any size. Raises `OSError` if it cannot be read."""
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
 
 
 def write_text(path: Path, text: str, durable: bool = True) -> None:

@@ -17,7 +17,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from unlabel.fingerprint.content import read
+from unlabel.fingerprint.content import is_stray, read
 from unlabel.fingerprint.reach import code, reached, source_of
 
 
@@ -112,8 +112,10 @@ def others(package: Path) -> bytes:
 
 
 def _beside(folder: Path) -> Iterator[Path]:
-    """The files that are no code, without those of inner packages."""
+    """The files that are no code and no strays, without those of inner packages."""
     for path in folder.iterdir():
+        if is_stray(path.name):
+            continue
         if path.is_dir() and not (path / "__init__.py").exists():
             yield from _beside(path)
         elif path.is_file() and path.suffix not in (".py", ".pyc", ".md"):

@@ -1,6 +1,5 @@
 """The files of the package, each read once: all that is said of them is of the same bytes."""
 
-import platform
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -14,8 +13,8 @@ def read(path: Path) -> bytes:
 
 @cache
 def digest(package: Path) -> str:
-    """The same for equal bytes in all files of a package but strays, read by the same Python."""
-    hashed = sha256(platform.python_version().encode())  # syntax trees are told in its words
+    """The same for equal bytes in all files of a package but strays."""
+    hashed = sha256()
     for path in sorted(package.rglob("*")):
         inner = path.relative_to(package)
         if path.is_file() and not any(map(is_stray, inner.parts)):

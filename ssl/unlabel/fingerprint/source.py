@@ -13,6 +13,7 @@ from typing import NamedTuple
 from unlabel.errors import UserError
 from unlabel.fingerprint.content import read
 from unlabel.fingerprint.effect import only_binds
+from unlabel.fingerprint.syntax import told
 
 EVERYTHING = "*"
 DEFINITION = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
@@ -45,7 +46,7 @@ class Part:
     @cached_property
     def digest(self) -> str:
         """The same whatever its comments and docstrings say."""
-        return sha256(ast.dump(self.node).encode()).hexdigest()
+        return sha256(told(self.node).encode()).hexdigest()
 
     def imported(self, name: str) -> Iterator[Taken]:
         """What a name means in it by its imports."""

@@ -15,7 +15,6 @@ from unlabel.fingerprint import (
     fingerprint,
     learn,
     newest,
-    strays,
     targets,
     tell,
 )
@@ -30,7 +29,6 @@ def check(stage: str, params: Path | None) -> None:
 
     Loads all of that code first, so that what is edited later has no effect on this process.
     """
-    strays.leave_out()
     if not (planned := os.environ.get(ENVIRONMENT)):
         return  # no job of the workflow
     recall()
@@ -53,7 +51,6 @@ def edited(modules: Iterable[str]) -> bool:
 
 def recall(folder: Path = FROZEN) -> None:
     """Learn the fingerprints of just this code that an earlier process has kept."""
-    strays.leave_out()
     with suppress(OSError, UnicodeDecodeError):
         learn(_kept(folder).read_text(encoding="utf-8"))
 

@@ -1,11 +1,11 @@
 """Where an encoder's weights come from: the settings that every encoder has besides its own."""
 
 from collections.abc import Callable, Iterator, Mapping
-from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
 from unlabel.errors import UserError
+from unlabel.files import sha256
 from unlabel.params import own_code
 
 FOLDER = Path("data/weights")  # of the files that `encoder.weights` names without a folder
@@ -100,8 +100,7 @@ def digest(path: Path) -> str:
     try:
         if is_code(path):
             return own_code.digest(path)
-        with path.open("rb") as file:
-            return file_digest(file, "sha256").hexdigest()
+        return sha256(path)
     except OSError as error:
         raise UserError(
             f"cannot read {path}: {error.strerror}; encoder.weights names a file in {FOLDER} or, "

@@ -77,33 +77,51 @@ def run(
     """
     settings = load(params)
     training: Training = build(settings["training"], "training")
-    code = fingerprint("unlabel.stage.pretrain", *targets(settings))
-    identity = {"settings": settings, "code": code, "torch": str(torch.__version__)}
-    splits = {"train": train} | ({"validation": validation} if validation else {})
-    identity["prepared"] = {name: images.identity(path) for name, path in splits.items()}
-    if files_read := start.digests(settings):
-        identity |= {"files": files_read}
-    if not launch.launched():
-        flags: dict[str, launch.Flag] = {"params": params, "train": train, "state": state}
-        flags |= {"out": out, "validation": validation, "loggers": loggers, "logs": logs}
-        if nodes.one():
-            per_node, told = training.processes, state / "nodes"
-            nodes.launch_here(training.nodes, per_node, told, "pretrain", **flags)
-            return
-        if _done(out, identity):
-            print(f"{out} is trained already", file=sys.stderr)
-            return
-        if training.nodes * training.processes > 1:
-            # Here one may wait for hours: the processes that train together wait for minutes.
-            with lock.acquire(state / "start", f"trains the run of {state}"):
-                _together(training, state / "nodes", flags)
-            return
+    identity = _identity(settings, train, validation)
+    flags: dict[str, launch.Flag] = {"params": params, "train": train, "state": state, "out": out}
+    flags |= {"validation": validation, "loggers": loggers, "logs": logs}
+    if not launch.launched() and _trained(training, identity, state, out, flags):
+        return
     leader = launch.leader()
     alone = lock.acquire(state / "lock", f"trains the run of {state}")
     with alone if leader else nullcontext():
         _run(settings, training, identity, train, state, out, Seen(validation, loggers or [], logs))
         if leader:
             shutil.rmtree(state)
+
+
+def _identity(settings: dict[str, Any], train: Path, validation: Path | None) -> dict[str, Any]:
+    """What the bits of a training depend on but for the machine."""
+    code = fingerprint("unlabel.stage.pretrain", *targets(settings))
+    splits = {"train": train} | ({"validation": validation} if validation else {})
+    prepared = {name: images.identity(path) for name, path in splits.items()}
+    torch_version = str(torch.__version__)
+    identity = {"settings": settings, "code": code, "torch": torch_version, "prepared": prepared}
+    if files_read := start.digests(settings):
+        identity |= {"files": files_read}
+    return identity
+
+
+def _trained(
+    training: Training,
+    identity: dict[str, Any],
+    state: Path,
+    out: Path,
+    flags: dict[str, launch.Flag],
+) -> bool:
+    """Is the run trained already, or now by processes that this one has started?"""
+    if nodes.one():
+        per_node, told = training.processes, state / "nodes"
+        nodes.launch_here(training.nodes, per_node, told, "pretrain", **flags)
+    elif _done(out, identity):
+        print(f"{out} is trained already", file=sys.stderr)
+    elif training.nodes * training.processes > 1:
+        # Here one may wait for hours: the processes that train together wait for minutes.
+        with lock.acquire(state / "start", f"trains the run of {state}"):
+            _together(training, state / "nodes", flags)
+    else:
+        return False
+    return True
 
 
 class Seen(NamedTuple):

@@ -3,7 +3,7 @@
 import json
 import shutil
 import sys
-from hashlib import file_digest, sha256
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ CHECKSUMS = "sha256"  # in it, by the name of the file
 
 def write_about(folder: Path, about: dict[str, Any]) -> None:
     """Write run.json, when the other files are there, with the checksums of all."""
-    found = {name: _sha256(folder / name) for name in TRAINED[:-1]} | {ABOUT: _of(about)}
+    found = {name: files.sha256(folder / name) for name in TRAINED[:-1]} | {ABOUT: _of(about)}
     files.write_json(folder / ABOUT, about | {CHECKSUMS: found})
 
 
@@ -27,7 +27,7 @@ def is_whole(folder: Path) -> bool:
     try:
         about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
         found = about.pop(CHECKSUMS)
-        others = all(found[name] == _sha256(folder / name) for name in TRAINED[:-1])
+        others = all(found[name] == files.sha256(folder / name) for name in TRAINED[:-1])
         return others and bool(found[ABOUT] == _of(about))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
@@ -53,11 +53,6 @@ def take_back(out: Path, identity: dict[str, Any]) -> bool:
                 shutil.copyfile(aside / name, part)
     shutil.rmtree(aside, ignore_errors=True)
     return same
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()
 
 
 def _of(about: dict[str, Any]) -> str:

@@ -128,7 +128,10 @@ def serve(listener: socket.socket) -> None:
     """Fork a process for each job, until standard input closes."""
     import gc
     import select
+    import warnings
 
+    # Python 3.12 warns of any second thread; pyarrow's allocator has one, and knows of forks
+    warnings.filterwarnings("ignore", ".* multi-threaded, use of fork", DeprecationWarning)
     jobs: dict[int, socket.socket] = {}  # who asked for each fork that still works
 
     def tell(*_: Any) -> None:

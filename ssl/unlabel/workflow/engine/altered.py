@@ -6,7 +6,6 @@ features and report the numbers. So each record has the sha256 of its output, ta
 ended, and the file's size and time, which tell when to read it again.
 """
 
-import hashlib
 import json
 import sys
 import time
@@ -14,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from unlabel import files
 from unlabel.workflow.engine import records
 from unlabel.workflow.engine.corrections import Corrections, Record, running
 from unlabel.workflow.engine.records import OTHER, RECORDS
@@ -23,9 +23,7 @@ NO_CHECKSUM = (".json", ".yaml")  # small files that do not show that they are d
 
 def written(path: Path) -> dict[str, Any]:
     """What a record says of the file that its job wrote."""
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"sha256": digest, **_look(path)}
+    return {"sha256": files.sha256(path), **_look(path)}
 
 
 def correct(found: Corrections) -> None:

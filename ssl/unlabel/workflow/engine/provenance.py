@@ -53,8 +53,7 @@ class Seen:
         look = _look(path)
         before, digest = self.files.get(target, (None, ""))
         if look is None or look != before:
-            with path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            digest = files.sha256(path)
             self.files[target] = (look, digest)
         return digest
 
