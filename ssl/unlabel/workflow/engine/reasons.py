@@ -5,6 +5,7 @@ fingerprint, whose names say nothing; the file does.
 """
 
 import ast
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -43,8 +44,9 @@ def reasons(dag: Any, job: Any) -> tuple[str, ...]:
 def _of_files(why: Any) -> Iterator[str]:
     if why.missing_output:
         yield "missing"
-    for file in sorted(why.updated_input - why.updated_input_run):
-        yield f"input {_short(file)} changed"
+    updated = Counter(map(_short, why.updated_input - why.updated_input_run))
+    for name, count in sorted(updated.items()):
+        yield f"input {name} changed" if count == 1 else f"{count} inputs {name} changed"
     if why.updated_input_run and not why.missing_output:
         yield INPUTS
     if why.input_changed:
