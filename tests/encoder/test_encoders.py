@@ -98,6 +98,7 @@ class Small(Encoder):
         return self.stem(self.normalise(x))
 
 
+@pytest.mark.filterwarnings("ignore:Guards may run slower")  # what torch says of Python 3.13.0
 def test_a_compiled_encoder_trains_alike_and_has_the_same_names(monkeypatch):
     """All of torch's compiler but the C++ that it writes, which takes g++ 17 s of a core."""
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
