@@ -37,7 +37,7 @@ def test_every_python_says_the_same():
 
 
 @pytest.mark.parametrize("python", ["python3.11", "python3.12", "python3.13"])
-def test_the_package_is_told_alike(python, tmp_path):
+def test_the_package_is_told_alike(python):
     if not (found := shutil.which(python)) or subprocess.run([found, "-c", ""]).returncode:
         pytest.skip(f"there is no {python}")
     program = (

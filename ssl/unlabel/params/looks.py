@@ -6,7 +6,7 @@ from typing import Any
 from unlabel.errors import UserError
 
 SEEDS = 3  # the fewest that a claim needs
-MOST = 1000  # seeds of a study: a typing error would otherwise plan runs for hours
+MOST = 1000  # seeds of a study: a typing error would otherwise plan millions of runs
 LOOKS = [6, 12, 20]  # of a study that has neither seeds nor looks of its own
 MADE = "made"  # as many looks as the trained runs allow
 

@@ -28,7 +28,7 @@ class KeptPlan:
     def of(cls, params: Path, frozen: Path, chosen: ChosenDataset) -> "KeptPlan":
         """The plan of just these recipes, checked by just this code.
 
-        Raises `UserError` for a recipe that cannot be read.
+        Raises `UserError` for a recipe that is no file.
         """
         for path in params.rglob("[!.]*.yaml"):
             if not path.is_file():  # a folder, or a link that leads nowhere
