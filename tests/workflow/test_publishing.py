@@ -150,7 +150,7 @@ def check_older_code(folder: Path, capsys) -> None:
     source.write_text(json.dumps(stale))
     said = say(capsys, "publish")[1]
     assert f"other is not current: {why}; its copy says so\n" in said
-    mark = "> **Made by older code or settings**: "
+    mark = "> **May be out of date**: "
     page = (out / "study/other.md").read_text()
     assert page.startswith(f"{mark}{why}.\n\n")
     assert statements(out)[1].startswith(f"{mark}all studies.\n\n")
@@ -170,8 +170,14 @@ def test_a_published_verdict_says_if_it_is_of_older_settings(params, tmp_path, c
     folder = params.parent / "reports/published"
     (folder / "study").mkdir(parents=True)
     unprepared = {stage: each for stage, each in made.items() if stage != "prepare"}
-    for name, prints in (("mine", made), ("old", {}), ("unprepared", unprepared)):
-        whole = record | {"made": {"fingerprints": prints}}
+    elsewhere = [{"dataset": "photos", "budget": "tiny"}]  # images of whoever published it
+    for name, prints, changes in (
+        ("elsewhere", made, {"conditions": elsewhere}),
+        ("mine", made, {}),
+        ("old", {}, {}),
+        ("unprepared", unprepared, {}),
+    ):
+        whole = record | changes | {"made": {"fingerprints": prints}}
         (folder / f"study/{name}.json").write_text(json.dumps(whole))
         (folder / f"study/{name}.md").write_text("# Mine\n")
     (folder / "verdict").mkdir()
@@ -181,9 +187,10 @@ def test_a_published_verdict_says_if_it_is_of_older_settings(params, tmp_path, c
 
     old = "old: it does not say which settings and code made it\n"
     old += "unprepared: it does not say which settings and code prepared its images\n"
-    assert say(capsys, "published")[0] == f"mine: current\n{old}"
+    other = "elsewhere: its dataset photos is not one of this project\n"
+    assert say(capsys, "published")[0] == f"{other}mine: current\n{old}"
     assert (folder / "study/mine.md").read_text() == "# Mine\n"
-    assert (folder / "study/old.md").read_text().startswith("> **Made by older code")
+    assert (folder / "study/old.md").read_text().startswith("> **May be out of date**: ")
     assert "1 of 2 studies (old)" in (folder / "statements.md").read_text()
     path = params / "study/mine.yaml"
     path.write_text(yaml.safe_dump(LOOKED | {"settings": ["training.epochs=3"], "title": "New"}))

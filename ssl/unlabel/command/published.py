@@ -1,4 +1,4 @@
-"""Say which published verdicts were made by older code or settings, and mark them."""
+"""Say which published verdicts may be out of date, and mark them."""
 
 from pathlib import Path
 

@@ -19,7 +19,7 @@ STAGES = {
     "look": "judging",
 }
 
-MARK = "> **Made by older code or settings**"
+MARK = "> **May be out of date**"
 
 Record = Mapping[str, Any]
 
@@ -46,8 +46,11 @@ def changed(record: Record, params: Path) -> str:
     conditions = record["conditions"]
     try:
         plan, name, budget = _plan(params, ""), record["name"], conditions[0]["budget"]
-        if [each["dataset"] for each in conditions] != plan.frozen_study(name, budget)["datasets"]:
-            plan = _plan(params, conditions[0]["dataset"])
+        datasets = [each["dataset"] for each in conditions]
+        if absent := [each for each in datasets if not plan.datasets.exists(each)]:
+            return f"its dataset {absent[0]} is not one of this project"
+        if datasets != plan.frozen_study(name, budget)["datasets"]:
+            plan = _plan(params, datasets[0])
         now = plan.made(name, budget)
         frozen = frozen_study.read(Path(plan.study(name, budget)["settings"]))
     except UserError as error:
@@ -60,7 +63,7 @@ def changed(record: Record, params: Path) -> str:
 
 
 def marked(text: str, why: str) -> str:
-    """A Markdown text that begins with the mark of older code and `why`, and with no older one.
+    """A Markdown text that begins with the mark and `why`, and with no older one.
 
     It has no mark if `why` is empty.
     """
