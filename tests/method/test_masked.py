@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from support.joint import made
-from support.loops import A, close, softmax
+from support.loops import A, B, close, softmax
 from support.models import about, assembled, composed
 from unlabel.errors import UserError
 from unlabel.method._patches import chosen
@@ -98,7 +98,7 @@ def test_data2vecs_targets_are_the_mean_of_normalised_layers():
         for p in range(4):
             layers = [normalised(tokens[n, layer, 1 + p].tolist()) for layer in (1, 2)]
             mean = [sum(each) / 2 for each in zip(*layers, strict=True)]
-            assert torch.allclose(target[n, p], torch.tensor(mean), atol=1e-5)
+            assert torch.allclose(target[n, p], torch.tensor(normalised(mean)), atol=1e-5)
 
 
 @pytest.mark.parametrize("beta", [2.0, 0.1])
@@ -113,6 +113,20 @@ def test_data2vec_is_equation_3(beta, digits, batch):
     errors = (guess - target)[mask].flatten().abs().tolist()
     smooth = [e**2 / 2 / beta if e <= beta else e - beta / 2 for e in errors]
     assert close(loss, sum(smooth) / len(smooth))
+
+
+@pytest.mark.parametrize("t", [0.0, 0.9])
+def test_data2vecs_momentum_is_constant(t, digits, batch):
+    method = made("data2vec", digits, "method.momentum=0.7")
+    before = [p.clone() for p in method.teacher.parameters()]
+    step = method.step(batch._replace(t=t))
+    next(step)
+    for p in method.encoder.parameters():
+        p.data = p.data + 1  # as an optimizer does
+    list(step)
+    student = method.encoder.parameters()
+    for old, slow, fast in zip(before, method.teacher.parameters(), student, strict=True):
+        assert torch.allclose(slow, 0.7 * old + 0.3 * fast, atol=1e-6)
 
 
 def test_i_jepas_context_is_outside_of_all_blocks(digits, batch):
@@ -206,11 +220,19 @@ def test_koleo_is_its_definition():
     assert close(koleo(A), total / len(z))
 
 
-def test_dinov2_evens_out_its_targets(digits, batch):
-    method = made("dinov2", digits, "method.prototypes=4").eval()
-    target = method.target(method.student.head(method.encoder(batch.x)), 0)
-    assert torch.allclose(target.sum(1), torch.ones(32), atol=1e-5)
-    assert (target.sum(0) - 8).abs().max() < 3
+def test_dinov2_adds_koleo_of_each_view(digits):
+    method = made("dinov2", digits, "method.koleo=0.3")
+    assert close(method.regulariser([A, B]), 0.3 * (koleo(A).item() + koleo(B).item()))
+
+
+def test_dinov2s_targets_are_sinkhorns_of_both_views_at_once(digits):
+    method = made("dinov2", digits, "method.temperature_teacher=0.5")
+    rows = [[math.exp(x / 0.5) for x in row] for row in [*A.tolist(), *B.tolist()]]
+    for _ in range(method.iterations):  # the prototypes get equal shares, then each row sums to 1
+        sums = [sum(column) for column in zip(*rows, strict=True)]
+        rows = [[x / total for x, total in zip(row, sums, strict=True)] for row in rows]
+        rows = [[x / sum(row) for x in row] for row in rows]
+    assert torch.allclose(torch.cat(method.targets([A, B], 0)), torch.tensor(rows), atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["data2vec", "dinov2", "i_jepa", "mae", "msn", "simmim"])

@@ -16,7 +16,7 @@ from unlabel.method import LOSS, Batch
 from unlabel.method._patches import PatchMethod, chosen, copied, count_hidden, with_patches
 from unlabel.metric import Metric
 from unlabel.nn.distributed import gather
-from unlabel.nn.layers import Teacher, cosine
+from unlabel.nn.layers import Teacher
 from unlabel.nn.patches import random_mask
 from unlabel.ranges import Count, PartialShare, Positive, Share
 
@@ -53,13 +53,14 @@ class Data2Vec(PatchMethod):
         guess = self.predict(chosen(tokens, mask, self.hidden))
         self.measure(lambda: {"target_deviation": gather(target).flatten(0, 1).std(0).mean()})
         yield F.smooth_l1_loss(guess.float(), target, beta=self.beta)  # equation 3
-        self.teacher.follow(self.encoder, cosine(self.momentum, 1, batch.t), batch.share)
+        self.teacher.follow(self.encoder, self.momentum, batch.share)
 
 
 def average_layers(tokens: Tensor, last: int) -> Tensor:
     """Section 3.3: (B, L, 1 + N, D) -> the mean of the last layers' patch tokens (B, N, D).
 
-    Each layer's tokens are normalised first.
+    Each layer's tokens are normalised first and, as in the authors' code, so is their mean.
     """
     tokens = tokens[:, -last:, 1:].float()
-    return F.layer_norm(tokens, tokens.shape[3:]).mean(1)
+    mean = F.layer_norm(tokens, tokens.shape[3:]).mean(1)
+    return F.layer_norm(mean, mean.shape[2:])

@@ -36,12 +36,14 @@ class DINOv2(IBOT):
         self.momentum, self.iterations, self.koleo = momentum, iterations, koleo
         self.temperature, self.temperature_teacher = temperature, temperature_teacher
 
-    def target(self, scores: Tensor, of: int) -> Tensor:
-        every = gather(scores)
-        return local_rows(sinkhorn(every, self.temperature_teacher, self.iterations))
+    def targets(self, scores: list[Tensor], of: int) -> list[Tensor]:
+        views = len(scores)
+        every = gather(torch.cat(scores), views)
+        shares = sinkhorn(every, self.temperature_teacher, self.iterations)
+        return [*local_rows(shares, views).chunk(views)]
 
     def regulariser(self, h: list[Tensor]) -> Tensor:
-        return self.koleo * torch.stack([koleo(each) for each in h]).mean()
+        return self.koleo * torch.stack([koleo(each) for each in h]).sum()
 
 
 def koleo(h: Tensor) -> Tensor:

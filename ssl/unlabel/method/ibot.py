@@ -56,9 +56,11 @@ class IBOT(PatchMethod):
         seen = [(view, random_mask(view, self.patches, self.hidden)) for view in views]
         with torch.no_grad():
             t, t_ = (self.teacher.module(view, mask) for view, mask in seen)
+            images = self.targets([t.image, t_.image], 0)
+            patches = self.targets([t.patches, t_.patches], 1)
         s, s_ = (self.student(view, mask, self.token) for view, mask in seen)
-        image = (self.match(s.image, t_.image, 0) + self.match(s_.image, t.image, 0)) / 2
-        patch = (self.match(s.patches, t.patches, 1) + self.match(s_.patches, t_.patches, 1)) / 2
+        image = (self.match(s.image, images[1]) + self.match(s_.image, images[0])) / 2
+        patch = (self.match(s.patches, patches[0]) + self.match(s_.patches, patches[1])) / 2
         self.measure(lambda: {"patch_loss": patch})
         yield image + patch + self.regulariser([s.h, s_.h])
         self.teacher.follow(self.student, cosine(self.momentum, 1, batch.t), batch.share)
@@ -66,13 +68,16 @@ class IBOT(PatchMethod):
         mean = average(torch.stack(means))
         self.centre = self.centre.lerp(mean, 1 - self.momentum_centre**batch.share)
 
-    def match(self, student: Tensor, teacher: Tensor, of: int) -> Tensor:
-        """Equations 1 to 3, the cross-entropy of two views' scores: (B, K) each -> ()."""
-        return F.cross_entropy(student / self.temperature, self.target(teacher, of))
+    def match(self, scores: Tensor, target: Tensor) -> Tensor:
+        """Equations 1 to 3: the cross-entropy of the student's scores, (B, K) each -> ()."""
+        return F.cross_entropy(scores / self.temperature, target)
 
-    def target(self, scores: Tensor, of: int) -> Tensor:
-        """The teacher's shares of the prototypes, centred and sharpened: (B, K) -> (B, K)."""
-        return ((scores - self.centre[of]) / self.temperature_teacher).softmax(1)
+    def targets(self, scores: list[Tensor], of: int) -> list[Tensor]:
+        """The teacher's shares of the prototypes, centred and sharpened: (B, K) for each view.
+
+        `of` says whether they are of images (0) or of patches (1).
+        """
+        return [((each - self.centre[of]) / self.temperature_teacher).softmax(1) for each in scores]
 
     def regulariser(self, h: list[Tensor]) -> Tensor | float:
         """Another term of the loss, of each view's features (B, D)."""
