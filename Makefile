@@ -1,6 +1,6 @@
 # make reproduce   set up, run the default workflow, show the leaderboard
 # make test        set up, pass the tests
-# make check       lint, formats, types, and known faults of the packages in requirements.lock
+# make check       lint, formats, types, and known vulnerabilities of the packages in requirements.lock
 # make faults      inject faults into the workflow; only some kinds: make faults ONLY="kills disk"
 # make publish     run all studies, copy their verdicts to reports/published for git
 # make bench       run the benchmarks of tests/bench; only some: make bench ONLY="step probes"

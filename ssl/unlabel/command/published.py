@@ -13,7 +13,7 @@ def run(params: Path = Path("params"), published: Path = Path("reports/published
 
     The first lines of each Markdown file say so if they differ. A result is current if preparing
     images, training and measuring have the same settings and code as when it was made, and judging
-    comes to the same.
+    gives the same verdict.
 
     Args:
         params: the folder of all settings

@@ -32,7 +32,7 @@ def run(
 
     done: finished, with the settings, the code and the prepared images that it would have now.
 
-    stale: finished or stopped with others, which are named.
+    stale: finished or stopped with other settings, code or images, which are named.
 
     resumable: training stopped, and goes on from where it was.
 

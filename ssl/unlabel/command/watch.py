@@ -21,8 +21,8 @@ def run(runs: Path = Path("data/runs")) -> None:
     """Show each training that runs now: how far it is, its loss, kNN accuracy and speed.
 
     In a terminal the view stays until Ctrl-C. Otherwise it prints the current state once. The
-    numbers are those that each training writes beside its state every second. So they are there
-    for trainings on other machines too, on a disk that they share.
+    numbers are those that each training writes beside its state, at most once a second. So they
+    are there for trainings on other machines too, on a disk that they share.
 
     Args:
         runs: the folder of all runs
