@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy
 import pytest
 import torch
+from PIL import Image
 
 from support.prepared import prepared, recipe
 from unlabel.data.images import Images
@@ -13,6 +15,7 @@ from unlabel.dataset.altered import Altered
 from unlabel.dataset.fashion_mnist import FashionMNIST
 from unlabel.dataset.shapes import Shapes
 from unlabel.errors import UserError
+from unlabel.seeds import derive
 
 
 def test_each_picture_is_turned_as_its_factor_says(fetched: Path, tmp_path: Path) -> None:
@@ -47,6 +50,22 @@ def test_each_picture_is_tinted_as_its_factor_says(tmp_path: Path) -> None:
         assert ((upright - before) * luma).sum(0)[inside].abs().max() < 2
     assert len({tuple(row) for row in altered.train.factor.tolist()}) == 12
     assert altered.train.factor[:, 1].bincount().min() > 100
+
+
+def test_the_factors_of_a_prepared_set_are_read_by_their_names(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    for name in ("cat", "dog"):
+        (photos / name).mkdir(parents=True)
+        for number in range(30):
+            pixels = numpy.random.default_rng(number).integers(0, 256, (8, 8, 3), numpy.uint8)
+            Image.fromarray(pixels).save(photos / f"{name}/{number}.png")
+    of = recipe("folder") | {"path": str(photos), "size": 8}
+    altered = {"_target_": "unlabel.dataset.altered.Altered", "of": of, "hues": 3}
+    for split, data in prepared(tmp_path, **altered):
+        assert data.factors == {"hue": ("0", "120", "240"), "rotation": ("0", "90", "180", "270")}
+        ids = split.id.tolist()
+        for name, values, found in zip(data.factors, (3, 4), split.factor.T, strict=True):
+            assert found.tolist() == [derive(name, each) % values for each in ids]
 
 
 @pytest.mark.parametrize(
