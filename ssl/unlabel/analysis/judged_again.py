@@ -19,6 +19,8 @@ def same(record: Mapping[str, Any], study: FrozenStudy) -> bool:
     `study` is as today's plan freezes it. How a claim is written in one line may differ.
     """
     study = replace(study, until=record.get("until"))
+    if not study.each_look:  # its first look needs more seeds now
+        return False
     published = record.get("claims", [])
     datasets = [each["dataset"] for each in record["conditions"]]
     claims, judged = list(product(study.claims, datasets)), []

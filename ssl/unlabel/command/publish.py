@@ -50,9 +50,10 @@ def run(
     if not names:
         raise UserError(f"{reports}/study has no verdict; make the studies first")
     new = {name: _record(reports / f"study/{name}.json") for name in names}
-    stale = {name: why for name, each in new.items() if (why := changed(each, params))}
-    before = _published(out, suffix)
-    kept = {name: each for name, each in before.items() if not changed(each, params)}
+    own = not suffix
+    stale = {name: why for name, each in new.items() if (why := changed(each, params, own))}
+    before = _published(out, suffix, names)
+    kept = {name: each for name, each in before.items() if not changed(each, params, own)}
     new = _better(new, before, kept, stale)
     copies = _copies(new, stale, reports, suffix)
     if not suffix and not studies:
@@ -69,9 +70,18 @@ def run(
     print(f"{len(copies)} files in {out}; now commit them to git", file=sys.stderr)
 
 
-def _published(folder: Path, suffix: str) -> dict[str, Record]:
-    """The record of each study that was published with a suffix, by the study's name."""
-    found = {stem.removesuffix(suffix): (stem, each) for stem, each in records(folder).items()}
+def _published(folder: Path, suffix: str, names: Iterable[str]) -> dict[str, Record]:
+    """The record of each study that was published with a suffix, by the study's name.
+
+    Raises `UserError` if another study has the file of one of `names`.
+    """
+    there = records(folder)
+    for name in names:
+        if (other := there.get(f"{name}{suffix}", {}).get("name", name)) != name:
+            raise UserError(
+                f"{folder}/study/{name}{suffix}.json is of the study {other}; choose another suffix"
+            )
+    found = {stem.removesuffix(suffix): (stem, each) for stem, each in there.items()}
     return {
         name: record
         for name, (stem, record) in found.items()

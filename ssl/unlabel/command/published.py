@@ -27,7 +27,7 @@ def run(params: Path = Path("params"), published: Path = Path("reports/published
         raise UserError(f"{published}/study has no verdict; name the folder with --published")
     texts, stale = dict[Path, str](), dict[str, str]()
     for name, record in found.items():
-        if why := changed(record, params):
+        if why := changed(record, params, own=name == record["name"]):
             stale[name] = why
         page = published / f"study/{name}.md"
         texts[page] = marked(_text(page), why)

@@ -11,7 +11,7 @@ import json
 import mmap
 import warnings
 import zlib
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -113,13 +113,7 @@ class Data:
 
 
 def write(path: Path, images: Images, data: Data) -> None:
-    """Write one split, whole or not at all. Compressed images are written block by block.
-
-    The factors are written in the order of their names, in which `read` finds them.
-    """
-    order = sorted(range(len(data.factors)), key=[*data.factors].__getitem__)
-    images = images._replace(factor=images.factor[:, order])
-    data = replace(data, factors=dict(sorted(data.factors.items())))
+    """Write one split, whole or not at all. Compressed images are written block by block."""
     # Pixels are one block, so that a memory map gives them back as one tensor.
     size = BLOCK if isinstance(images.image, CompressedImages) else max(1, len(images.id))
     text = json.dumps(data.record(), sort_keys=True)

@@ -47,10 +47,12 @@ class Chart:
     spec: dict[str, Any]
 
 
-def accuracy(comparison: Comparison, metric: str) -> Chart:
-    """The headline metric of each arm: mean, interval and every seed."""
+def accuracy(comparison: Comparison, metric: str) -> Chart | None:
+    """The headline metric of each arm: mean, interval and every seed. None if no arm has it."""
     measure = comparison.describe(metric)
     points = _points(comparison, measure)
+    if not points:
+        return None
     seeds = [{"method": point.method, "value": value} for point in points for value in point.seeds]
     order = [point.method for point in points]
     y = alt.Y("method:N", sort=order, title=None).axis(labelLimit=180, ticks=False, domain=False)

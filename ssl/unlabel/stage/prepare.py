@@ -68,6 +68,7 @@ def _prepare(
 ) -> None:
     loaded, name = dataset.load(raw), settings["name"]
     _check(loaded, name)
+    loaded = _with_sorted_factors(loaded)
     first, second = loaded.train, loaded.validation
     if second is None:
         first, second = hold_out(loaded.train, dataset.validation, dataset.seed, "validation")
@@ -91,6 +92,21 @@ def _prepare(
     sizes = ", ".join(f"{len(split.id)} {key}" for key, split in splits.items())
     for said in (sizes, *summary["summary"]):
         note(printable(f"{name}: {said}"))  # names of files and classes may be in it
+
+
+def _with_sorted_factors(raw: Raw) -> Raw:
+    """With the factors in the order of their names, the only one that a prepared file keeps."""
+    order = sorted(range(len(raw.factors)), key=[*raw.factors].__getitem__)
+
+    def ordered(images: Images) -> Images:
+        return images._replace(factor=images.factor[:, order])
+
+    return raw._replace(
+        train=ordered(raw.train),
+        test=ordered(raw.test),
+        validation=raw.validation and ordered(raw.validation),
+        factors=dict(sorted(raw.factors.items())),
+    )
 
 
 def _describe(splits: dict[str, Images], raw: Raw) -> dict[str, Any]:

@@ -4,7 +4,8 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,9 @@ def write(path: Path = ARTIFACTS, params: Path = Path("params")) -> None:
     config = defaults.of_workflow(params)
     plan = Plan.current(params, chosen=command_line.asked(config, params))
     built = study.read(params, command_line.named(config, "study"))
-    found = dict(_artifacts(asked(plan, built, config), params))
+    found = dict[str, dict[str, Any]]()
+    for name, about in _artifacts(asked(plan, built, config), params):
+        found[_free(name, found)] = about
     files.write_text(path, yaml.safe_dump({"artifacts": found}, sort_keys=False))
 
 
@@ -59,6 +62,12 @@ def _name(built: Study, arm: str, run: Run) -> str:
     parts += [arm] if arm != BASE else []
     parts += [str(run.seed)] if len(built.seeds) > 1 else []
     return "-".join(re.sub(r"[^\w]+", "-", part, flags=re.ASCII).strip("-_") for part in parts)
+
+
+def _free(name: str, taken: Container[str]) -> str:
+    """The name, or with the first number that makes it another: arms `0.1` and `0-1` share one."""
+    numbered = (f"{name}-{number}" for number in count(2))
+    return next(each for each in chain([name], numbered) if each not in taken)
 
 
 def _described(run: Run, about: Mapping[str, Any]) -> str:

@@ -48,7 +48,7 @@ def _shown(plan: Plan, run: Run) -> int:
 def _operations(plan: Plan, run: Run) -> float:
     """What one image costs in a training step."""
     settings, size = plan.settings(run), plan.datasets.expected(run.dataset).size
-    passes = views(settings["about"], settings["method"])
+    passes = views(settings.get("about") or {}, settings["method"])
     return passes * forward(json.dumps(settings["encoder"]), size or (PIXELS, PIXELS))
 
 

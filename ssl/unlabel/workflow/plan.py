@@ -35,7 +35,7 @@ from unlabel.workflow.kept_plan import KeptPlan
 from unlabel.workflow.planned_datasets import PlannedDatasets
 from unlabel.workflow.planned_probes import PlannedProbes
 from unlabel.workflow.planned_runs import PlannedRuns, followed, say
-from unlabel.workflow.planned_statements import PlannedStatements
+from unlabel.workflow.planned_statements import PlannedStatements, without_left_out
 from unlabel.workflow.planned_studies import PlannedStudies
 
 ENVIRONMENT = "UNLABEL_PLAN"  # names the frozen plan to the jobs of a running workflow
@@ -91,7 +91,8 @@ class Plan:
         text = kept.read()
         entries = json.loads(text) if _frozen_plan(frozen, text).exists() else {}
         same = all_whole(entries) and planned_files.unchanged(entries, frozen) and looks != MADE
-        return cls(params, frozen, chosen, without_code(entries) if same else {}, kept, looks)
+        found = without_left_out(without_code(entries)) if same else {}
+        return cls(params, frozen, chosen, found, kept, looks)
 
     def keep(self) -> None:
         """Freeze the plan for this workflow's jobs, and until a recipe or its code changes."""

@@ -7,6 +7,16 @@ from unlabel.params.study import stated
 from unlabel.workflow.freeze import Entries, Freezer, parameters
 from unlabel.workflow.planned_studies import PlannedStudies
 
+STATED, STATEMENTS = "stated ", "statements "  # how the keys of the entries begin
+
+
+def without_left_out(entries: Entries) -> Entries:
+    """A kept plan without the statements that left out a study: what it lacked may be there now."""
+    asked = [key.removeprefix(STATED) for key in entries if key.startswith(STATED)]
+    lacking = [each for each in asked if entries[STATED + each]["known"]["left_out"]]
+    forgotten = {prefix + each for prefix in (STATED, STATEMENTS) for each in lacking}
+    return {key: entries[key] for key in entries if key not in forgotten}
+
 
 class PlannedStatements:
     """The studies with a statement, each at the budget that is asked for, or else at its own."""
@@ -20,7 +30,7 @@ class PlannedStatements:
         `budget` may be empty for their own. Raises `UserError` if none is left.
         """
         names = stated(self.studies.params)
-        key = f"stated {self._asked(budget)}"
+        key = STATED + self._asked(budget)
         if key not in self.entries:
             self.entries[key] = {"known": {"left_out": dict(self._left_out(names, budget))}}
         left_out = self.entries[key]["known"]["left_out"]
@@ -31,7 +41,7 @@ class PlannedStatements:
 
     def parameters(self, budget: str) -> dict[str, str]:
         """The parameters of the rule `statements`: with the studies that are left out."""
-        key = f"statements {self._asked(budget)}"
+        key = STATEMENTS + self._asked(budget)
         if key not in self.entries:
             settings = {"left_out": self.stated(budget)[1]}
             self.entries[key] = {"statements": self.freezer.freeze(settings)}

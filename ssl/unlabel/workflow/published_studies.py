@@ -33,10 +33,12 @@ def records(published: Path) -> dict[str, Record]:
     return {path.stem: files.read_json(path, "publish it again") for path in paths}
 
 
-def changed(record: Record, params: Path) -> str:
+def changed(record: Record, params: Path, own: bool = True) -> str:
     """What has changed since a study's record was made, in words; empty if nothing has.
 
     Other code of judging is no change if it comes to the same verdict on the same differences.
+    `own` says that the record has the study's own name, and so must be on the study's own datasets
+    and at its own budget.
     """
     before = record.get("made", {}).get("fingerprints")
     if not before:
@@ -49,7 +51,10 @@ def changed(record: Record, params: Path) -> str:
         datasets = [each["dataset"] for each in conditions]
         if absent := [each for each in datasets if not plan.datasets.exists(each)]:
             return f"its dataset {absent[0]} is not one of this project"
-        if datasets != plan.frozen_study(name, budget)["datasets"]:
+        usual = plan.frozen_study(name, budget)["datasets"]
+        if own and (other := _other(datasets, usual, budget, plan.studies.budget(name, ""))):
+            return other
+        if datasets != usual:
             plan = _plan(params, datasets[0])
         now = plan.made(name, budget)
         frozen = frozen_study.read(Path(plan.study(name, budget)["settings"]))
@@ -60,6 +65,15 @@ def changed(record: Record, params: Path) -> str:
         return ""
     names = ", ".join(STAGES.get(stage, stage) for stage in differ)
     return f"settings or code of {names} have changed since" if names else ""
+
+
+def _other(datasets: list[str], usual: list[str], budget: str, own: str) -> str:
+    """What is not the study's own, in words; empty if nothing."""
+    if budget != own:
+        return f"it ran at budget {budget}, and the study is of budget {own}"
+    if datasets != usual:
+        return f"it ran on {', '.join(datasets)}, and the study is on {', '.join(usual)}"
+    return ""
 
 
 def marked(text: str, why: str) -> str:

@@ -89,11 +89,9 @@ def left() -> list[str]:
     """
     if not remote_jobs.submitted_to("slurm"):
         return []
-    jobs = [
-        line.split()
-        for line in _ask("squeue", "--me", "--noheader", "--format", "%A %j").splitlines()
-    ]
-    return [number for number, name in jobs if f"-{_digest()}_" in name]
+    lines = _ask("squeue", "--me", "--noheader", "--format", "%A %j").splitlines()
+    jobs = (line.strip().partition(" ") for line in lines)  # a name may have spaces
+    return [number for number, _, name in jobs if f"-{_digest()}_" in name]
 
 
 def end() -> None:

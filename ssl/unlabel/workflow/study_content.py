@@ -130,13 +130,14 @@ def check(
     runs: PlannedRuns,
     datasets: PlannedDatasets,
 ) -> None:
-    """Raise `UserError` if a run lacks one of the metrics."""
-    planned = [run for _, run in study.runs(runs.params, budget)]
+    """Raise `UserError` if a run that is compared lacks one of the metrics."""
+    planned = {(run.dataset, run.method, arm): run for arm, run in study.runs(runs.params, budget)}
+    first = {run.dataset: run for run in reversed(planned.values())}
     terms = [term for each in claims for term in each.terms]
     for metric in study.metrics():
-        methods = [term.method for term in terms if term.metric == metric] or [planned[0].method]
-        for method in dict.fromkeys(methods):
-            run = next(run for run in planned if run.method == method)
+        arms = {(term.method, term.arm) for term in terms if term.metric == metric}
+        compared = [run for (_, *arm), run in planned.items() if tuple(arm) in arms]
+        for run in compared or first.values():
             where = f"the study {study.title!r}"
             if not datasets.labelled(run.dataset):
                 where += f" on {run.dataset}, which has no labels,"
