@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -74,6 +75,15 @@ def test_the_methods_are_listed_with_what_they_need(capsys):
     assert rows.keys() == {"method", *METHODS} | {next(k for k in rows if k.startswith("─"))}
     assert re.search(r"arXiv:2003.04297 +contrastive +2 +queue +yes +no$", rows["moco"])
     assert re.search(r"arXiv:2004.11362 +contrastive +2 +batch +no +yes$", rows["supcon"])
+
+
+def test_a_method_that_builds_on_another_is_listed_too(tmp_path, capsys):
+    params = shutil.copytree(PARAMS, tmp_path / "params")
+    mine = "# @package _global_\ndefaults: [supcon]\nmethod: {temperature: 0.3}\n"
+    (params / "method/mine.yaml").write_text(mine)
+    main(["methods", "--params", str(params)])
+    rows = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert rows["mine"].split()[1:] == rows["supcon"].split()[1:]
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "iso8859-9", "utf-8"])

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from urllib.parse import unquote
@@ -29,7 +30,7 @@ from unlabel.analysis.frozen_study import read
 from unlabel.command import leaderboard
 from unlabel.errors import UserError
 from unlabel.features.split import Features, Split
-from unlabel.report import encoder_charts
+from unlabel.report import chart, encoder_charts
 from unlabel.report.summary import sentences
 
 
@@ -227,6 +228,17 @@ def test_an_unknown_measure_works(study: Study):
     assert "roundness of each method" in next(
         e["aria-label"] for e in page.all("div") if "aria-label" in e and e.get("role") == "img"
     )
+
+
+def test_a_metric_that_no_arm_of_a_dataset_has_is_not_drawn(study: Study):
+    study.params.write_text(yaml.safe_dump(study.brief))
+    setting = gather(read(study.params), study.runs)[0]
+    assert chart.accuracy(setting, "linear")
+    unmeasured = tuple(
+        replace(arm, results=tuple(replace(each, probes={}) for each in arm.results))
+        for arm in setting.arms
+    )
+    assert chart.accuracy(replace(setting, arms=unmeasured), "linear") is None
 
 
 def test_where_lower_is_better_the_lowest_is_best(study: Study):

@@ -80,6 +80,24 @@ def test_the_artifacts_are_the_encoders_of_the_study_that_is_built(tmp_path, mon
         assert artifacts["simclr"]["labels"] == ["contrastive", kind, "digits", "quick"]
 
 
+def test_artifacts_whose_arms_have_one_name_are_told_apart(tmp_path, monkeypatch):
+    arms = {"0.1": ["method.temperature=0.1"], "0-1": [], "+0.1": ["method.temperature=0.3"]}
+    monkeypatch.chdir(project(tmp_path, STUDY | {"methods": ["simclr"], "arms": arms}))
+    for variant in ("base", "method.temperature=0.1", "method.temperature=0.3"):
+        folder = Path(f"data/runs/tiny/digits/simclr/{variant}/0")
+        folder.mkdir(parents=True)
+        (folder / "encoder.safetensors").touch()
+        (folder / "params.yaml").write_text("encoder: {_target_: unlabel.encoder.vit.ViT}\n")
+    artifacts_of_dvc.write()
+    artifacts = yaml.safe_load(Path("reports/dvc.yaml").read_text())["artifacts"]
+    found = {name: each["path"].split("/")[6] for name, each in artifacts.items()}
+    assert found == {
+        "simclr-0-1": "method.temperature=0.3",  # the arms are sorted in the file
+        "simclr-0-1-2": "base",
+        "simclr-0-1-3": "method.temperature=0.1",
+    }
+
+
 @pytest.mark.parametrize("link", ["hardlink", "symlink"])  # copies are tested besides
 def test_with_links_all_is_current_and_what_is_made_again_leaves_the_cache_alone(
     versioned, tmp_path, link

@@ -2,9 +2,11 @@
 
 import base64
 import json
+import shutil
 
 import pytest
 import torch
+import yaml
 
 from support.models import PARAMS
 from unlabel.run import Run
@@ -26,7 +28,12 @@ ROOM = Room(cores=2)
 @pytest.fixture
 def plan(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    plan = Plan(PARAMS, tmp_path / "frozen")
+    params = shutil.copytree(PARAMS, tmp_path / "params")
+    recipe = yaml.safe_load((params / "method/simclr.yaml").read_text())
+    del recipe["about"]
+    text = yaml.safe_dump(recipe, sort_keys=False)
+    (params / "method/bare.yaml").write_text(f"# @package _global_\n{text}")
+    plan = Plan(params, tmp_path / "frozen")
     for run in RUNS:
         plan.add(run)
     return plan
@@ -142,6 +149,9 @@ def test_hours_on_a_gpu_are_arithmetic_and_said_to_be(plan):
     for run in small:
         plan.add(run)
     assert gpu_hours.sentence(plan, map(training, small)) == "", "it is no matter of operations"
+    bare = Run("full", "cifar10", "bare", "base", 0)  # nobody says what it is about
+    plan.add(bare)
+    assert "PFLOP" in gpu_hours.sentence(plan, [training(bare)])
     assert gpu_hours.views({"views": 2, "momentum_encoder": True}, {"crops": 4}) == (2 + 4) * 4
 
 

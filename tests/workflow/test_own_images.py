@@ -167,3 +167,10 @@ def test_a_study_of_labels_is_refused_without_any(tmp_path: Path) -> None:
     page = "reports/study/supervised_contrastive.html"
     asked = ("--config", "dataset=folder", f"path={root}")
     assert "has no labels" in project.snakemake(work, "-n", page, *asked, fails=True)
+    # one of several datasets is enough
+    recipe = f"_target_: unlabel.dataset.folder.Folder\npath: {root}\n"
+    (work / "params/dataset/mine.yaml").write_text(recipe)
+    several = project.STUDY | {"datasets": ["digits", "mine"], "methods": ["simclr"]}
+    (work / "params/study/test.yaml").write_text(yaml.safe_dump(several))
+    printed = project.snakemake(work, "-n", "reports/study/test.html", fails=True)
+    assert "error: the study 'Test' on mine, which has no labels, is about the metric" in printed

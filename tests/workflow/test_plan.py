@@ -223,6 +223,14 @@ def test_a_study_that_does_not_fit_leaves_the_other_statements(params, plan):
     assert names == ["small"]
     assert "only 256 images" in left_out["large"]
     assert plan.statements("tiny")["settings"]
+    # what it lacked may be there at the next call
+    first = Plan.current(params, plan.frozen)
+    first.stated("tiny")
+    first.keep()
+    os.environ.pop("UNLABEL_PLAN")
+    again = Plan.current(params, plan.frozen)
+    assert "study tiny/small" in again.entries
+    assert not [key for key in again.entries if key.startswith(("stated", "statements"))]
     (params / "study/small.yaml").unlink()
     with pytest.raises(UserError, match="no study with a statement can be judged; large: "):
         Plan(params, plan.frozen).stated("tiny")

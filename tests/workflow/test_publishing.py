@@ -131,6 +131,12 @@ def check_older_code(folder: Path, capsys) -> None:
 
     # with a suffix too, a published study is replaced only by one that is not worse
     say(capsys, "publish", "--suffix", "_2")
+    foreign = out / "study/other_3.json"
+    foreign.write_text(json.dumps(record | {"name": "other_3"}))
+    with pytest.raises(SystemExit) as stopped:
+        say(capsys, "publish", "--suffix", "_3")
+    assert "other_3.json is of the study other_3; choose another suffix" in str(stopped.value.code)
+    foreign.unlink()
     kept = (out / "study/other_2.md").read_bytes()
     stale = json.loads(source.read_text())
     stale["made"]["fingerprints"]["pretrain"] = "older"
@@ -208,6 +214,18 @@ def test_a_published_verdict_says_if_it_is_of_older_settings(params, tmp_path, c
     replace(dataset, "validation: 0.6", "validation: 0.1")
     assert "mine: current\n" in say(capsys, "published")[0]
     assert (folder / "study/mine.md").read_text() == "# Mine\n"
+    # with the study's own name, it must be on the study's datasets and at its budget
+    for change, said in (
+        ({"budget": "quick"}, "it ran at budget tiny, and the study is of budget quick"),
+        ({"datasets": ["shapes"]}, "it ran on digits, and the study is on shapes"),
+    ):
+        path.write_text(yaml.safe_dump(LOOKED | change))
+        assert f"mine: {said}\n" in say(capsys, "published")[0]
+        for end in ("json", "md"):
+            (folder / f"study/mine.{end}").rename(folder / f"study/mine_2.{end}")
+        assert "mine_2: current\n" in say(capsys, "published")[0]
+        for end in ("json", "md"):
+            (folder / f"study/mine_2.{end}").rename(folder / f"study/mine.{end}")
     path.unlink()
     assert "mine: it cannot be made any more (unknown study 'mine'" in say(capsys, "published")[0]
 

@@ -66,6 +66,20 @@ def test_only_open_claims_get_more_seeds_and_nothing_is_made_twice(tmp_path):
     assert planned(folder)[1].keys() >= {"pretrain_simclr", "pretrain_rotation", "look"}
 
 
+def test_looks_made_trains_nothing_if_a_claim_is_added(tmp_path):
+    decided = LOOKED | {"claims": LOOKED["claims"][:1]}
+    folder = with_one_study(tmp_path, decided)
+    snakemake(folder, "--cores", "2", "--", PAGE)
+    assert json.loads((folder / "data/looks/tiny/test/3.json").read_text())["following"] == []
+    (folder / "params/study/test.yaml").write_text(yaml.safe_dump(LOOKED))
+    made = ("--cores", "2", "--config", "looks=made", "--", PAGE)
+    before = digests(folder)
+    assert "to do: 1 study\n" in snakemake(folder, *made)
+    assert digests(folder) == before
+    record = json.loads((folder / PAGE).with_suffix(".json").read_text())
+    assert [(c["word"], c["seeds"]) for c in record["claims"]] == [("holds", 3), ("open", 3)]
+
+
 def test_looks_made_judges_by_the_runs_that_are_trained(tmp_path):
     folder = with_one_study(tmp_path, LOOKED)
     other = LOOKED | {"title": "Other", "settings": ["training.epochs=1"]}
@@ -208,12 +222,13 @@ def test_the_looks_that_trained_runs_allow_are_counted_one_after_the_other(tmp_p
         trained.update((method, seed) for seed in seeds)
 
     def looks_at(plan: dict) -> int:
-        return trained_looks(plan, lambda run: (run.method, run.seed) in trained)
+        return trained_looks(plan, "now", lambda run: (run.method, run.seed) in trained)
 
-    def look(size: int, *following: int) -> None:
+    def look(size: int, *following: int, settings: str = "now") -> None:
         path = tmp_path / LOOK.format(budget="tiny", study="test", seeds=size)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps({"following": [f"tiny/digits/a/base/{n}" for n in following]}))
+        folders = [f"tiny/digits/a/base/{n}" for n in following]
+        path.write_text(json.dumps({"settings": settings, "following": folders}))
 
     train("a", 0, 1, 2, 3)
     train("b", 0, 1)
@@ -231,20 +246,33 @@ def test_the_looks_that_trained_runs_allow_are_counted_one_after_the_other(tmp_p
     assert looks_at(plan) == 3
     look(3)  # no claim is open
     assert looks_at(plan) == 3
+    look(3, settings="before")  # of other claims
+    assert looks_at(plan) == 1
+    look(3)
     with pytest.raises(UserError, match="9 of the 12 runs of test are"):
         looks_at(plan | {"looks": []})
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"following": ["tiny/digits/c/base/3"]}'])
-def test_a_look_that_is_damaged_or_of_other_arms_tells_nothing(tmp_path, monkeypatch, text):
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"settings": "now"}',
+        '{"settings": "now", "following": ["tiny/digits/c/base/3"]}',
+        '{"settings": "before", "following": ["tiny/digits/a/base/3"]}',
+    ],
+)
+def test_a_look_that_is_damaged_or_of_other_settings_tells_nothing(tmp_path, monkeypatch, text):
     monkeypatch.chdir(tmp_path)
     plan = frozen(range(6), [3, 4, 6]) | {"budget": "tiny", "name": "test"}
     path = tmp_path / LOOK.format(budget="tiny", study="test", seeds=3)
     path.parent.mkdir(parents=True)
-    path.write_text('{"following": ["tiny/digits/a/base/3"]}')
-    assert len(foreseen(plan).runs) == 7
+    path.write_text('{"settings": "now", "following": ["tiny/digits/a/base/3"]}')
+    assert len(foreseen(plan, "now").runs) == 7
     path.write_text(text)
-    assert len(foreseen(plan).runs) == 6
+    assert len(foreseen(plan, "now").runs) == 6
 
 
 @pytest.fixture

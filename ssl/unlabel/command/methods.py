@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Any
 
 from unlabel.errors import UserError
-from unlabel.params import compose
+from unlabel.params import compose, defaults
 from unlabel.params.settings import target
 from unlabel.params.written import load
 from unlabel.report.terminal import aligned
+from unlabel.run import BASE
 from unlabel.units import DASH
 
 
@@ -28,8 +29,17 @@ def run(params: Path = Path("params")) -> None:
     print(aligned([list(column) for column in zip(head, *rows, strict=True)], left=4))
 
 
-def _row(params: Path, name: str) -> list[str]:
+def _recipe(params: Path, name: str) -> dict[str, Any]:
+    """A method's recipe; one that builds on another is composed, which takes longer."""
     recipe = load(params / "method" / f"{name}.yaml")
+    if "_target_" in (recipe.get("method") or {}):
+        return recipe
+    budget, datasets = defaults.of_workflow(params)["budget"], compose.names(params, "dataset")
+    return compose.settings(params, str(budget), datasets[0], name, BASE)
+
+
+def _row(params: Path, name: str) -> list[str]:
+    recipe = _recipe(params, name)
     about: dict[str, Any] = recipe.get("about") or {}
     paper = f"arXiv:{about['arxiv']}" if about.get("arxiv") else str(about.get("year") or DASH)
     labels = target(recipe["method"], f"{name}: method").labels

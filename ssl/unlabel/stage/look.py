@@ -21,4 +21,4 @@ def run(params: Path, runs: Path, seeds: int, out: Path) -> None:
     """
     found = judge_in_turn(frozen_study.read(params), runs, until=seeds)
     following = dict.fromkeys(each.run.folder for each in found.following)
-    files.write_json(out, {"following": list(following)})
+    files.write_json(out, {"settings": params.stem, "following": list(following)})

@@ -41,7 +41,7 @@ def reached(study: Mapping[str, Any], look: Look, until: int | None = None) -> R
             possible = _runs(each for each in others if each not in folders)
             return Reached(_runs(folders), tuple(looks), possible, lacks_look=True)
         looks.append(path)
-        if not (following := _following(path)):
+        if not (following := _look(path)["following"]):
             break
         folders |= dict.fromkeys(following)
     return Reached(_runs(folders), tuple(looks))
@@ -63,28 +63,34 @@ def files(
     return [*found.looks, *files_of(found.runs, *wanted)]
 
 
-def foreseen(study: Mapping[str, Any], until: int | None = None) -> Reached:
-    """`reached` as far as the looks on disk tell. Those of other arms, or damaged, tell nothing."""
+def foreseen(study: Mapping[str, Any], settings: str, until: int | None = None) -> Reached:
+    """`reached` as far as the looks on disk tell.
+
+    Those with other frozen `settings` than a look has now, or damaged, tell nothing.
+    """
     known = {run["folder"] for run in study["runs"]}
 
     def look(size: int) -> str | None:
         path = LOOK.format(budget=study["budget"], study=study["name"], seeds=size)
         with suppress(OSError, ValueError, KeyError, TypeError):
-            if known.issuperset(_following(path)):
+            found = _look(path)
+            if found["settings"] == settings and known.issuperset(found["following"]):
                 return path
         return None
 
     return reached(study, look, until)
 
 
-def trained_looks(study: Mapping[str, Any], is_trained: Callable[[Run], bool]) -> int:
+def trained_looks(
+    study: Mapping[str, Any], settings: str, is_trained: Callable[[Run], bool]
+) -> int:
     """How many looks at a frozen study, one after the other, the trained runs allow.
 
-    Raises `UserError` if not even one.
+    `settings` are those that a look has now. Raises `UserError` if not even one.
     """
     sizes = study["looks"] or [len(study["seeds"])]
     for number, size in enumerate(sizes):
-        found = foreseen(study, size)
+        found = foreseen(study, settings, size)
         trained = sum(map(is_trained, found.runs))
         if trained < len(found.runs) and not number:
             many = f"{'first ' if study['looks'] else ''}{len(found.runs)} runs"
@@ -97,8 +103,8 @@ def trained_looks(study: Mapping[str, Any], is_trained: Callable[[Run], bool]) -
     return len(sizes)
 
 
-def _following(path: str) -> list[str]:
-    found: list[str] = json.loads(Path(path).read_text(encoding="utf-8"))["following"]
+def _look(path: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
     return found
 
 

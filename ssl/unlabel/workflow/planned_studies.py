@@ -100,7 +100,7 @@ class PlannedStudies:
 
     def foreseen(self, name: str, budget: str) -> Reached:
         """The runs that a study needs, and those that it may need; all are planned."""
-        return foreseen(self.frozen_study(name, budget))
+        return foreseen(self.frozen_study(name, budget), _of_look(self._study(name, budget)))
 
     def inputs(
         self, name: str, budget: str, look: Look = lambda _: None, until: int | None = None
@@ -132,8 +132,10 @@ class PlannedStudies:
             return self.looks
         key = f"looks made {budget}/{name}"
         if key not in self.entries:  # so the jobs of a workflow do not count later runs
-            whole = load(Path(self._after(None, name, budget)["study"]["settings"]))
-            self.entries[key] = {"known": {"looks": trained_looks(whole, self._is_trained)}}
+            stages = self._after(None, name, budget)
+            whole = load(Path(stages["study"]["settings"]))
+            number = trained_looks(whole, _of_look(stages), self._is_trained)
+            self.entries[key] = {"known": {"looks": number}}
         found: int = self.entries[key]["known"]["looks"]
         return found
 
@@ -170,3 +172,8 @@ class PlannedStudies:
             if study.looks:  # which neither words nor later looks change
                 self.entries[key]["look"] = self.freezer.freeze(content | dict.fromkeys(WORDS, ""))
         return self.entries[key]
+
+
+def _of_look(stages: dict[str, Stage]) -> str:
+    """The name of the frozen settings of a study's looks; empty if it has none."""
+    return Path(stages["look"]["settings"]).stem if "look" in stages else ""
