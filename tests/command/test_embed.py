@@ -172,6 +172,85 @@ def test_hugging_face_datasets_that_encoders_are_trained_on(made, tmp_path, caps
     assert "has no column of images; its columns are text. Name one, as in --column COLUMN" in said
 
 
+def test_a_file_of_a_hugging_face_dataset_is_read(made, tmp_path):
+    rows = [hugging_face_table(range(start, start + 3), None) for start in (0, 3)]
+    disk = saved(tmp_path / "disk", *rows)
+    whole = embed(made, str(disk), tmp_path / "whole.parquet")
+    name = "data-00001-of-00002.arrow"
+    before = (disk / name).read_bytes()
+    table = embed(made, str(disk / name), tmp_path / "part.parquet")
+    assert table["path"].to_pylist() == [f"{name} row {row}" for row in (1, 2, 3)]
+    assert torch.equal(vectors(table, "h"), vectors(whole, "h")[3:])
+    (disk / name).write_bytes(before[:-9])
+    with pytest.raises(SystemExit, match=r"cannot read .*arrow: it is not a whole arrow file"):
+        embed(made, str(disk / name), tmp_path / "part.parquet")
+
+
+@pytest.mark.parametrize("kind", ["parquet", "arrow"])
+def test_tables_of_a_folder_may_have_paths(made, tmp_path, capsys, kind):
+    paths = [str(path) for path in sorted((made / "photos").rglob("*.png"))[:3]]
+    folder = tmp_path / "tables"
+    columns = pa.table({"image": [paths[0], None, "../beside.png", ""]})
+    (tmp_path / "beside.png").write_bytes(Path(paths[1]).read_bytes())
+    if kind == "arrow":
+        saved(folder, columns)
+        name = "data-00000-of-00001.arrow"
+    else:
+        folder.mkdir()
+        name = "a.parquet"
+        pq.write_table(columns, folder / name)
+        content = pa.table({"image": [Path(paths[2]).read_bytes()]})  # in another file, no paths
+        pq.write_table(content, folder / "b.parquet")
+    table = embed(made, str(folder), tmp_path / "out.parquet")
+    names = [paths[0], "../beside.png", *(["b.parquet row 1"] if kind == "parquet" else [])]
+    assert table["path"].to_pylist() == names
+    h = vectors(embed(made, "photos", tmp_path / "photos.parquet"), "h")
+    assert torch.equal(vectors(table, "h"), h[: len(names)])
+    said = capsys.readouterr().err
+    assert f"{name} row 2: it is empty" in said
+    assert f"{name} row 4: it is empty" in said
+    near = ["--query", paths[0], "--number", "2", "--picture", str(tmp_path / "near.png")]
+    main(neighbours(made, tmp_path / "out.parquet", *near))
+
+
+@pytest.mark.parametrize(
+    ("ids", "expected"),
+    [
+        (pa.array([1 << 63, 2, 3, 4], pa.uint64()), None),
+        (pa.array([None, None, 7, 8], pa.int64()), ["row 1", "row 2", "7", "8"]),
+        (pa.array(["a", None, "c", ""]), ["a", "row 2", "c", "row 4"]),
+        (pa.array([None] * 4), ["row 1", "row 2", "row 3", "row 4"]),
+        (pa.array(["b", "a", "b", "c"]).dictionary_encode(), ["b", "a", "b", "c"]),
+        (pa.array([b"\xff", b"", b"1", b"2"]), None),
+    ],
+    ids=lambda case: str(case.type) if isinstance(case, pa.Array) else "",
+)
+def test_ids_of_any_type(made, tmp_path, monkeypatch, ids, expected):
+    monkeypatch.setattr(image_source, "BATCH", 2)
+    paths = sorted((made / "photos").rglob("*.png"))[:4]
+    images = [path.read_bytes() for path in paths]
+    pq.write_table(pa.table({"id": ids, "image": images}), tmp_path / "table.parquet")
+    table = embed(made, str(tmp_path / "table.parquet"), tmp_path / "out.parquet")
+    if expected is None:
+        assert table["id"].combine_chunks().equals(ids)
+    assert table["id"].to_pylist() == (expected or ids.to_pylist())
+    near = ["--query", str(paths[0]), "--number", "2", "--picture", str(tmp_path / "near.png")]
+    main(neighbours(made, tmp_path / "out.parquet", *near))
+
+
+def test_rows_without_a_path_are_named(made, tmp_path, capsys):
+    path = str(next((made / "photos").rglob("*.png")))
+    (tmp_path / "table.csv").write_text(f"image,kind\n,x\n{path},y\n,z\n")
+    pq.write_table(pa.table({"image": [None, path, ""]}), tmp_path / "table.parquet")
+    for name in ("table.csv", "table.parquet"):
+        table = embed(made, str(tmp_path / name), tmp_path / "out.parquet")
+        assert table["path"].to_pylist() == [path]
+        said = capsys.readouterr().err
+        assert "row 1: it is empty\n" in said
+        assert "row 3: it is empty\n" in said
+        assert "1 images embedded; 2 could not be read and are left out" in said
+
+
 def test_links_in_a_folder_are_said_or_followed(made, tmp_path, capsys):
     folder = tmp_path / "linked"
     folder.mkdir()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from PIL import Image
 
@@ -32,6 +33,32 @@ def test_deep_pixels_are_scaled_by_the_range_of_the_set(
     assert torch.equal(splits[0][0].pixels, again[0][0].pixels)
     half = prepared(tmp_path / "half", tmp_path, range=[0, top / 2], encoded=encoded)[0][0][0]
     assert (half.pixels == 255).float().mean() > 0.4
+
+
+@pytest.mark.parametrize("encoded", [None, "png"])
+def test_deep_colours_are_scaled_by_the_range_of_the_set(
+    tmp_path: Path, encoded: str | None
+) -> None:
+    draw = np.random.default_rng(0)
+    for number in range(12):
+        pixels = draw.integers(0, 4096, (16, 16, 3)).astype(np.uint16)
+        pixels[0, 0] = 4095 * (number % 2)
+        tifffile.imwrite(tmp_path / f"{number}.tif", pixels, photometric="rgb")
+    splits, report = prepared(tmp_path / "out", tmp_path, encoded=encoded)
+    assert report["range"] == [0, 4095]
+    assert splits[0][1].shape == (3, 16, 16)
+    assert len(splits[0][0].pixels.unique()) == 256
+    half = prepared(tmp_path / "half", tmp_path, range=[0, 2048], encoded=encoded)[0][0][0]
+    assert (half.pixels == 255).float().mean() > 0.4
+
+
+def test_channels_of_signed_bytes_have_a_range(tmp_path: Path) -> None:
+    for number in range(12):
+        pixels = np.random.default_rng(number).integers(-128, 128, (16, 16, 5)).astype(np.int8)
+        np.save(tmp_path / f"{number}.npy", pixels)
+    splits, report = prepared(tmp_path / "out", tmp_path)
+    assert all(low < -120 and high > 120 for low, high in report["range"])
+    assert len(splits[0][0].pixels.unique()) > 200
 
 
 def test_the_first_images_need_not_be_the_deep_ones(tmp_path: Path) -> None:

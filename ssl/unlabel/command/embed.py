@@ -3,8 +3,8 @@
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+import pyarrow as pa
 import torch
 from torch import Tensor
 from tqdm import tqdm
@@ -46,8 +46,8 @@ def run(
     Args:
         run: the folder of a trained run
         images: a folder of images of any size and format, .tar shards of them (a file, a folder,
-            or a path with braces), a Hugging Face dataset on disk, a CSV or Parquet file that has
-            their paths or the encoded images, or a prepared Arrow file
+            or a path with braces), a Hugging Face dataset on disk or one of its files, a CSV or
+            Parquet file that has their paths or the encoded images, or a prepared Arrow file
         out: the Parquet file to write
         fit: how an image gets the encoder's proportions: crop, squeeze or pad; by default as the
             encoder's training images did
@@ -92,7 +92,7 @@ def said(how: Preprocessing, data: Data, fit: str | None) -> str:
 @torch.no_grad()
 def embed(
     method: Method, source: Source, hardware: Hardware
-) -> Iterator[tuple[list[Any], Tensor, Tensor | None]]:
+) -> Iterator[tuple[pa.Array, Tensor, Tensor | None]]:
     """Names, h (B, D) and z (B, d) of the images, part by part; prints which cannot be read.
 
     Raises `UserError` at the end if no image can be read.
@@ -102,7 +102,7 @@ def embed(
         for line in part.unreadable:
             tqdm.write(line, file=sys.stderr)
         unreadable += len(part.unreadable)
-        if part.names:
+        if len(part.names):
             x = to_shape(hardware.pixels(part.image), method.encoder.data.shape)
             with hardware.autocast():
                 h = method.encoder(x)

@@ -104,7 +104,11 @@ def _cells(
         about.get("column", "image"),
         about.get("links", False),
     )
-    images = {k: v for part in source.parts for k, v in zip(part.names, part.image, strict=True)}
+    images = {
+        name: image
+        for part in source.parts
+        for name, image in zip(part.names.to_pylist(), part.image, strict=True)
+    }
     if missing := names - images.keys():
         raise UserError(f"cannot draw {min(missing)}: {about['images']} no longer has it")
     return [

@@ -5,13 +5,20 @@ from pathlib import Path
 import pyarrow as pa
 
 ENDING = ".arrow"
-END = b"\xff\xff\xff\xff\0\0\0\0"  # of a stream
+BEGIN = b"\xff\xff\xff\xff"  # of a stream
+END = b"\xff\xff\xff\xff\0\0\0\0"
 FILE = b"ARROW1"  # how Arrow's other format begins
 
 
 def is_one(file: Path) -> bool:
     """Is this an Arrow file, by its name?"""
     return file.suffix.lower() == ENDING
+
+
+def begins(file: Path) -> bool:
+    """Is this a stream, by its first bytes? Prepared datasets are of Arrow's other format."""
+    with file.open("rb") as start:
+        return start.read(len(BEGIN)) == BEGIN
 
 
 def schema(file: Path) -> pa.Schema:

@@ -17,20 +17,21 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from unlabel.data import any_image, packed, shards, tables
+from unlabel.data import any_image, arrow_stream, packed, shards, tables
 from unlabel.data.decode import Preprocessing, Unreadable, content
 from unlabel.data.image_files import OTHER, Skipped, find, no_images, say
 from unlabel.data.splits import read_splits
 from unlabel.errors import UserError, printable, reason
 
 BATCH = 256  # images in memory at a time
+ID = "id"  # the column of names in a Parquet file, if there is one
 MEND = "Name the column of the images with --column"
 
 
 class Part(NamedTuple):
     """Some of the images, in order."""
 
-    names: list[Any]
+    names: pa.Array  # (B,), of one type in all parts
     image: Tensor  # uint8 (B, C, H, W)
     unreadable: list[str]  # the name of each image left out, and why
 
@@ -62,7 +63,7 @@ def open_source(
     column: str = "image",
     links: bool = False,
 ) -> Source:
-    """The images of a folder, of shards, of a CSV or Parquet file, or of a prepared Arrow file.
+    """The images of a folder, of shards, of a CSV, Parquet or Arrow file, or of a prepared one.
 
     Shards are a .tar file, a path with braces, or a folder that has shards and no images outside
     them. A folder may also be a Hugging Face dataset: Parquet files, or what `save_to_disk` wrote.
@@ -70,7 +71,9 @@ def open_source(
     prepared images have a shape of their own. Only images whose name is `wanted` are read; `links`
     is as in `find`. Raises `UserError` if there are no images, or a file is missing or damaged.
     """
-    if path.suffix == ".arrow":
+    if path.suffix == arrow_stream.ENDING:
+        if path.is_file() and arrow_stream.begins(path):
+            return _packed(path, packed.in_tables(path, column), {}, how, wanted)
         return _prepared(path, wanted)
     if path.suffix.lower() in tables.PARQUET:
         return _parquet(path, how, wanted, column)
@@ -109,14 +112,15 @@ def _prepared(path: Path, wanted: Wanted) -> Source:
     rows = [row for row, id in enumerate(images.id.tolist()) if wanted(id)]
     kept = torch.tensor(rows, dtype=torch.int64)
     groups = (images.take(part) for part in kept.split(BATCH))
-    return Source("id", len(kept), (Part(part.id.tolist(), part.pixels, []) for part in groups))
+    parts = (Part(pa.array(part.id.numpy()), part.pixels, []) for part in groups)
+    return Source("id", len(kept), parts)
 
 
 def _csv(path: Path, how: Preprocessing, wanted: Wanted, column: str) -> Source:
-    paths = [each for each in tables.texts(tables.read(path, [column], MEND)[column]) if each]
-    if not paths:
+    paths = tables.texts(tables.read(path, [column], MEND)[column])
+    if not any(paths):
         raise UserError(f"{path} has no images")
-    files = [(name, path.parent / name) for name in paths if wanted(name)]
+    files = [each for each in packed.by_path(path.parent, paths) if wanted(each[0])]
     return Source("path", len(files), _decoded(_groups(files), how))
 
 
@@ -128,41 +132,50 @@ def _parquet(path: Path, how: Preprocessing, wanted: Wanted, column: str) -> Sou
     if not file.metadata.num_rows:
         raise UserError(f"{path} has no images")
     encoded = not tables.has_paths(path, column)
-    key = "id" if "id" in names else None
-    rows = _rows(file, path, column, key, encoded)
+    kind = _ids(file, path) if ID in names else None
+    rows = _rows(file, path, column, encoded, kind)
     groups = ([pair for pair in each if wanted(pair[0])] for each in rows)
-    kind = "id" if key or encoded else "path"
-    return Source(kind, file.metadata.num_rows, _decoded(groups, how))
+    key = "id" if ID in names or encoded else "path"
+    return Source(key, file.metadata.num_rows, _decoded(groups, how, kind))
+
+
+def _ids(file: pq.ParquetFile, path: Path) -> pa.DataType | None:
+    """The type of the ids of a Parquet file; None if a row has none, as its name is a text then."""
+    with tables.explained(path):
+        if any(rows[ID].null_count for rows in file.iter_batches(columns=[ID])):
+            return None
+        kind = file.schema_arrow.field(ID).type
+        return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 def _rows(
-    file: pq.ParquetFile, path: Path, column: str, key: str | None, encoded: bool
+    file: pq.ParquetFile, path: Path, column: str, encoded: bool, kind: pa.DataType | None
 ) -> Iterator[Iterable[Named]]:
-    """The names and images of a Parquet file, part by part."""
-    first = 1
+    """The names and images of a Parquet file, part by part; names are ids of a `kind` or texts."""
+    first, ids = 1, [ID] if ID in file.schema_arrow.names else []
     with tables.explained(path):
-        for rows in file.iter_batches(BATCH, columns=[column, *([key] if key else [])]):
+        for rows in file.iter_batches(BATCH, columns=[column, *ids]):
             found, _ = tables.images(pa.chunked_array([rows[column]]), path)
             images = found.to_pylist()
             files = images if encoded else [each and path.parent / each for each in images]
-            if key:
-                names = rows[key].to_pylist()
+            if kind is not None:
+                names = rows[ID].to_pylist()
             else:
-                names = images if not encoded else [f"row {n}" for n in _count(first, images)]
+                texts = images if not encoded else [None] * len(images)
+                texts = tables.texts(rows[ID]) if ids else texts
+                names = [text or f"row {row}" for row, text in enumerate(texts, first)]
             first += len(images)
             yield zip(names, files, strict=True)
-
-
-def _count(first: int, images: Sequence[Any]) -> range:
-    return range(first, first + len(images))
 
 
 def _groups(files: Sequence[Named]) -> Iterator[Sequence[Named]]:
     return (files[start : start + BATCH] for start in range(0, len(files), BATCH))
 
 
-def _decoded(groups: Iterable[Sequence[Named]], how: Preprocessing) -> Iterator[Part]:
-    """Decode each group of images side by side."""
+def _decoded(
+    groups: Iterable[Sequence[Named]], how: Preprocessing, kind: pa.DataType | None = None
+) -> Iterator[Part]:
+    """Decode each group of images side by side. Their names are of a `kind`; None: texts."""
     with ThreadPoolExecutor() as pool:
         for group in groups:
             names = [name for name, _ in group]
@@ -170,7 +183,8 @@ def _decoded(groups: Iterable[Sequence[Named]], how: Preprocessing) -> Iterator[
             right = [(name, each) for name, each in found if not isinstance(each, str)]
             stack = np.array([each for _, each in right], np.uint8).reshape(-1, *how.shape)
             wrong = [printable(f"{name}: {why}") for name, why in found if isinstance(why, str)]
-            yield Part([name for name, _ in right], torch.from_numpy(stack), wrong)
+            kept = pa.array([name for name, _ in right], kind or pa.string())
+            yield Part(kept, torch.from_numpy(stack), wrong)
 
 
 def _pixels(how: Preprocessing, image: Named) -> np.ndarray | str:

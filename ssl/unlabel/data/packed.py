@@ -1,6 +1,6 @@
 """Images that lie in other files: in shards, or in the tables of a folder."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +11,8 @@ from unlabel.data.encoded_column import EncodedColumn, Kept
 from unlabel.data.image_files import OTHER, Skipped, is_image
 from unlabel.data.names import as_text
 
-Image = tuple[str, Callable[[], bytes]]  # a name, and what reads the encoded image
+# A name, and what reads the encoded image, or its file; None if there is none.
+Image = tuple[str, Callable[[], bytes] | Path | None]
 
 
 def in_shards(path: Path) -> tuple[list[Image], Skipped]:
@@ -35,24 +36,39 @@ def in_shards(path: Path) -> tuple[list[Image], Skipped]:
     return images, skipped
 
 
-def in_tables(folder: Path, column: str) -> list[Image]:
-    """The images of Parquet files, or of what `save_to_disk` wrote, called FILE row N.
+def in_tables(place: Path, column: str) -> list[Image]:
+    """The images of a folder of Parquet files, or of what `save_to_disk` wrote, or of one file.
 
-    They are in `column` if there is one, else in the one column of images. Raises `UserError` if
-    there is none, or a file is damaged.
+    They are in `column` if there is one, else in the one column of images. Their names are FILE row
+    N, or their paths if the column has these. Raises `UserError` if there is none, or a file is
+    damaged.
     """
-    files = tables.files_of(folder)
+    files = tables.files_of(place)
     schema = tables.schema(files[0])
     if column not in schema.names:
         known = hugging_face.features(schema, files[0])
-        column = hugging_face.image_column(schema, known, folder, "--column COLUMN")
+        column = hugging_face.image_column(schema, known, place, "--column COLUMN")
     images, kept = list[Image](), Kept()
     for file in files:
-        encoded, name = EncodedColumn(file, column, kept), tables.name_in(folder, file)
+        name = tables.name_in(place, file)
+        if tables.has_paths(file, column):
+            folder = place if place.is_dir() else place.parent
+            paths = tables.texts(tables.read(file, [column])[column])
+            images += by_path(folder, paths, f"{name} row")
+            continue
+        encoded = EncodedColumn(file, column, kept)
         images += [
             (f"{name} row {row + 1}", partial(encoded.read, row)) for row in range(_rows(file))
         ]
     return images
+
+
+def by_path(folder: Path, paths: Sequence[str | None], row: str = "row") -> list[Image]:
+    """Images by their paths below `folder`; a row without one is called by its number."""
+    return [
+        (path, folder / path) if path else (f"{row} {number}", None)
+        for number, path in enumerate(paths, 1)
+    ]
 
 
 def _rows(file: Path) -> int:

@@ -1,4 +1,7 @@
-"""TIFF files of many channels. Their numbers are read by tifffile, the extra `tiff`."""
+"""TIFF files that Pillow does not show right, as those of many channels.
+
+Their numbers are read by tifffile, the extra `tiff`.
+"""
 
 import logging
 import re
@@ -10,8 +13,13 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from unlabel.data.decode import Unreadable
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two are BigTIFF's
-BITS, PHOTOMETRIC, DESCRIPTION, SAMPLES, EXTRA = 258, 262, 270, 277, 338
-GREY = (0, 1)  # photometric interpretations: white is 0, black is 0
+BITS, PHOTOMETRIC, DESCRIPTION, ORIENTATION, SAMPLES = 258, 262, 270, 274, 277
+PLANES, EXTRA, FORMAT = 284, 338, 339
+WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, CMYK = 0, 1, 2, 5  # photometric interpretations
+GREY = (WHITE_IS_ZERO, BLACK_IS_ZERO)
+TOGETHER = 1  # where the samples of a pixel lie, and not in planes
+ASSOCIATED, UNASSOCIATED = 1, 2  # transparency: colours are multiplied by it, or not
+UNSIGNED, SIGNED = 1, 2
 LARGEST = 1 << 30  # numbers of an image
 
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what is wrong raises too
@@ -22,11 +30,18 @@ def is_tiff(encoded: bytes) -> bool:
 
 
 def is_picture(encoded: bytes) -> bool:
-    """Whether Pillow can show it, in grey or in colour."""
+    """Whether Pillow shows it right, in grey or in colour."""
     tags = _tags(encoded)
-    samples, bits = _samples(tags), max(tags.get(BITS) or (1,))
-    odd = samples > 4 or bits == 64 or (samples > 1 and bits > 16)
-    return not odd and not (samples > 2 and tags.get(PHOTOMETRIC) in GREY)
+    samples, bits, kind = _samples(tags), _bits(tags), _kind(tags)
+    photometric = tags.get(PHOTOMETRIC)
+    if samples > 4 or bits == 64 or (samples > 2 and photometric in GREY):
+        return False
+    if bits <= 8:
+        return kind != SIGNED
+    if samples > 1:  # Pillow shows 8 bits of 16, and takes a plane of 16 for two of 8
+        return bits == 16 and photometric == CMYK and tags.get(PLANES, TOGETHER) == TOGETHER
+    # Pillow shows deep pixels as if 0 were black, and 2 ** 31 as if it were negative.
+    return photometric != WHITE_IS_ZERO and not (bits == 32 and kind == UNSIGNED)
 
 
 def has_more(encoded: bytes) -> bool:
@@ -37,11 +52,33 @@ def has_more(encoded: bytes) -> bool:
     """
     tags = _tags(encoded)
     extra = _samples(tags) > 1 and 0 in tags.get(EXTRA, ())
-    return extra or len(_pages(tags)) > 1 or not is_picture(encoded)
+    return extra or len(_pages(tags)) > 1 or not (is_picture(encoded) or beside(encoded))
+
+
+def is_negative(encoded: bytes) -> bool:
+    """Whether its smallest number is white."""
+    tags = _tags(encoded)
+    return _samples(tags) == 1 and tags.get(PHOTOMETRIC) == WHITE_IS_ZERO
+
+
+def beside(encoded: bytes) -> tuple[int, int] | None:
+    """How many samples are a deep picture's grey or colours, and what the one beside them is.
+
+    That is `ASSOCIATED` or `UNASSOCIATED` transparency, or 0, which is anything. None if there is
+    no such sample.
+    """
+    tags = _tags(encoded)
+    picture = (tags.get(PHOTOMETRIC), _samples(tags))
+    if _bits(tags) == 16 and _kind(tags) == UNSIGNED:
+        if picture == (RGB, 4):
+            return 3, (tags.get(EXTRA) or (UNASSOCIATED,))[0]  # Pillow too guesses so
+        if picture in [(grey, 2) for grey in GREY] and max(tags.get(EXTRA) or (0,)):
+            return 1, tags[EXTRA][0]
+    return None
 
 
 def values(encoded: bytes, channels: int | None = None) -> np.ndarray:
-    """The numbers of a TIFF file: (H, W, C). All pages are `channels`, if there are so many.
+    """The numbers of a TIFF file, upright: (H, W, C). All pages are `channels`, if so many.
 
     Raises `Unreadable` if tifffile is not installed or the image is too large, and any exception of
     tifffile's for a damaged file.
@@ -50,9 +87,11 @@ def values(encoded: bytes, channels: int | None = None) -> np.ndarray:
         import tifffile
     except ImportError as error:
         raise Unreadable(
-            "it has many channels, which needs tifffile (pip install tifffile imagecodecs)"
+            "it has many channels or deep pixels, which needs tifffile "
+            "(pip install tifffile imagecodecs)"
         ) from error
-    places = _pages(_tags(encoded))
+    tags = _tags(encoded)
+    places = _pages(tags)
     with tifffile.TiffFile(BytesIO(encoded)) as file:
         if channels and len(places) == 1 and channels == len(file.pages):
             places = range(channels)
@@ -60,7 +99,16 @@ def values(encoded: bytes, channels: int | None = None) -> np.ndarray:
         if sum(page.size for page in pages) > LARGEST:
             raise Unreadable("it has too many pixels")
         planes = [_last(page.asarray(maxworkers=1), page.axes) for page in pages]
-    return np.concatenate(planes, 2)
+    return _upright(np.concatenate(planes, 2), tags.get(ORIENTATION, 1))
+
+
+def _upright(values: np.ndarray, orientation: int) -> np.ndarray:
+    """An image (H, W, C) turned and mirrored as its tag says, which counts as in EXIF."""
+    if orientation in (5, 6, 7, 8):
+        values = values.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        values = values[::-1]
+    return values[:, ::-1] if orientation in (2, 3, 6, 7) else values
 
 
 def _last(values: np.ndarray, axes: str) -> np.ndarray:
@@ -84,6 +132,14 @@ def _tags(encoded: bytes) -> ImageFileDirectory_v2:
 
 def _samples(tags: ImageFileDirectory_v2) -> int:
     return int(tags.get(SAMPLES, 1))
+
+
+def _bits(tags: ImageFileDirectory_v2) -> int:
+    return int(max(tags.get(BITS) or (1,)))
+
+
+def _kind(tags: ImageFileDirectory_v2) -> int:
+    return int(max(tags.get(FORMAT) or (UNSIGNED,)))
 
 
 def _pages(tags: ImageFileDirectory_v2) -> range:

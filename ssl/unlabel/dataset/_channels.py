@@ -113,5 +113,5 @@ def _some(example: Example, channels: int) -> np.ndarray | None:
         return None
     pixels = values.reshape(-1, channels)
     some = np.linspace(0, len(pixels) - 1, min(PIXELS, len(pixels))).round().astype(int)
-    deep = values.dtype.itemsize > 1 and np.isfinite(pixels[some]).all()
+    deep = any_image.is_deep(values) and np.isfinite(pixels[some]).all()
     return pixels[some].astype(np.float64) if deep else None

@@ -32,7 +32,7 @@ class Neighbour(NamedTuple):
 def write(
     path: Path,
     key: str,
-    parts: Iterable[tuple[list[Any], Tensor, Tensor | None]],
+    parts: Iterable[tuple[pa.Array, Tensor, Tensor | None]],
     about: dict[str, Any],
 ) -> None:
     """Write parts of names, h (B, D) and z (B, d), at least one, in bounded memory.
