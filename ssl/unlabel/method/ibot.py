@@ -73,10 +73,7 @@ class IBOT(PatchMethod):
         return F.cross_entropy(scores / self.temperature, target)
 
     def targets(self, scores: list[Tensor], of: int) -> list[Tensor]:
-        """The teacher's shares of the prototypes, centred and sharpened: (B, K) for each view.
-
-        `of` says whether they are of images (0) or of patches (1).
-        """
+        """Each view's shares of the prototypes (B, K), by the teacher: centred and sharpened."""
         return [((each - self.centre[of]) / self.temperature_teacher).softmax(1) for each in scores]
 
     def regulariser(self, h: list[Tensor]) -> Tensor | float:
