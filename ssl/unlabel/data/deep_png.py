@@ -14,6 +14,7 @@ COLOUR, GREY_TRANSPARENT, TRANSPARENT = 2, 4, 6  # kinds of pictures
 
 
 def is_one(encoded: bytes) -> bool:
+    """Is a file such a PNG?"""
     return (
         encoded.startswith(MAGIC)
         and encoded[BITS : BITS + 1] == b"\x10"
