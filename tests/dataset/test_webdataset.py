@@ -136,6 +136,15 @@ def test_some_images_have_no_label(tmp_path: Path) -> None:
 def test_class_names_beside_the_shards(shards: Path) -> None:
     (shards / "classnames.txt").write_text("tabby\npug\n")
     assert load(shards).classes == ("pug", "tabby")
+    (shards / "classnames.txt").write_text("crane\ncrane \n\n")  # ImageNet has two
+    raw = load(shards)
+    assert raw.classes == ("crane (0)", "crane (1)")
+    assert raw.train.label.bincount().tolist() == [18, 18]
+    (shards / "classnames.txt").write_text("tabby\n  \npug\n")
+    with pytest.raises(
+        UserError, match="of class 1, but line 2 of classnames.txt, which should na"
+    ):
+        load(shards)
     (shards / "classnames.txt").write_text("tabby\n")
     with pytest.raises(UserError, match="000041 of class 1, but classnames.txt names 1 classes"):
         load(shards)
