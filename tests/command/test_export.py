@@ -190,6 +190,44 @@ def test_the_readmes_lines_run_a_program(small, monkeypatch):
     assert torch.allclose(torch.from_numpy(names["h"]), before, atol=1e-5)
 
 
+OWN = """
+import torch
+from torch import nn
+
+class Bright(nn.Conv2d):
+    def __init__(self):
+        super().__init__(1, 4, 3)
+
+    def forward(self, x):
+        return super().forward(x) if x.mean() > 0.5 else -super().forward(x)
+
+class Turned(Bright):
+    def forward(self, x):
+        return torch.linalg.svd(nn.Conv2d.forward(self, x))[0]
+"""
+
+
+def test_a_network_that_is_no_graph_is_refused(digits, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params/encoder").mkdir(parents=True)
+    (tmp_path / "params/encoder/net.py").write_text(OWN)
+    monkeypatch.setitem(SMALL, "own", "encoder.file=net.py+encoder.model=Bright+")
+    bright, _ = a_run(tmp_path / "bright", digits, "own")
+    for suffix in (".pt2", ".onnx"):
+        said = refused(
+            capsys, "export", "--run", str(bright), "--out", str(tmp_path / f"e{suffix}")
+        )
+        assert "cannot make a graph of this encoder (Could not guard on data-depend" in said
+        assert said.endswith("write its weights, to a .safetensors file")
+    assert export(bright, ".safetensors").exists()
+    monkeypatch.setitem(SMALL, "own", "encoder.file=net.py+encoder.model=Turned+")
+    turned, _ = a_run(tmp_path / "turned", digits, "own")
+    assert export(turned, ".pt2").exists()
+    said = refused(capsys, "export", "--run", str(turned), "--out", str(tmp_path / "e.onnx"))
+    assert "as ONNX (No ONNX function found for <OpOverload(op='aten._linalg_svd'" in said
+    assert not list(tmp_path.glob("e.*"))
+
+
 def test_a_mistake_is_one_sentence_and_writes_nothing(digits, tmp_path, capsys, monkeypatch):
     small, _ = a_run(tmp_path / "run", digits, "resnet_mini")
     words = ["export", "--run", str(small), "--out"]

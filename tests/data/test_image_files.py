@@ -1,6 +1,8 @@
 """Image files are found in a folder, and each file that is left out is counted by its reason."""
 
 import os
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -56,6 +58,28 @@ def test_links_that_never_end_are_followed_once(tmp_path: Path) -> None:
     (other / "one").symlink_to(one)
     (other / "other").symlink_to(other)
     assert names(one, links=True) == ["1.png", "other/1.png"]
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_of_two_links_to_one_folder_the_first_by_name_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backwards: bool
+) -> None:
+    """Whatever the file system's order."""
+    root, outside = tmp_path / "images", tmp_path / "outside"
+    for name in ("outside/1.png", "images/b/2.png"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_bytes(b"")
+    for name in ("c", "b/link", "a"):
+        (root / name).symlink_to(outside)
+    scan = os.scandir
+
+    def in_order(folder: str) -> AbstractContextManager[Iterable[os.DirEntry]]:
+        with scan(folder) as entries:
+            return nullcontext(sorted(entries, key=lambda each: each.name, reverse=backwards))
+
+    monkeypatch.setattr(os, "scandir", in_order)
+    assert names(root, links=True) == ["a/1.png", "b/2.png"]
+    assert find(root, links=True).skipped == {image_files.LINKED_TWICE: ["b/link", "c"]}
 
 
 def test_a_link_to_itself_is_an_image_that_cannot_be_read(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from support.large_sets import check_same, hub, hugging_face_table, saved, saved_splits
@@ -70,6 +71,26 @@ def test_saved_parquet_and_a_table_are_the_same_dataset(tmp_path: Path, splits: 
     ]
     for other in others:
         check_same(first, other)
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        ("train", "test"),
+        ("mnist-train", "mnist-test"),
+        ("train-00000-of-00001-b513d9e388d56453", "test-00000-of-00001-0123456789abcdef"),
+    ],
+)
+def test_the_names_of_parquet_files_say_the_splits(tmp_path: Path, train: str, test: str) -> None:
+    (tmp_path / "data").mkdir()
+    pq.write_table(rows(0), tmp_path / f"data/{train}.parquet")
+    pq.write_table(rows(10), tmp_path / f"data/{test}.parquet")
+    raw = load(tmp_path)
+    assert sizes(raw) == [8, 2, 10]
+    assert said(raw)[0] == "classes pug, tabby; splits train, test"
+    assert {
+        each.read() for each in HuggingFace(path=str(tmp_path)).examples() if each.split == "test"
+    } == {picture(number) for number in range(10, 20)}
 
 
 def test_one_saved_dataset_without_splits_or_labels(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ def groups(root: Path, **settings: object) -> set[tuple[str, str | None]]:
         ("valid", "validation"),
         ("validation-images", "validation"),
         ("dev", "validation"),
+        ("train_val", "train"),
         ("testing", "test"),
         ("test_set", "test"),
         ("testdata", "test"),

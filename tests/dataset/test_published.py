@@ -19,7 +19,8 @@ from support.shelf import everything, nowhere
 from support.small_datasets import SMALL, Small, below
 from unlabel.data import images
 from unlabel.data.decode import decode
-from unlabel.dataset import imagenette
+from unlabel.data.image_archive import mixed
+from unlabel.dataset import hold_out, imagenette
 from unlabel.dataset.cifar import CIFAR10
 from unlabel.dataset.imagenette import Imagenette
 from unlabel.dataset.stl10 import STL10
@@ -179,13 +180,15 @@ def test_imagenette_is_what_torchvision_reads(small: Callable, tmp_path: Path) -
     files = made.forms["folder"]
     root = write_folder(tmp_path / "root", files)
     ours = made.kind(root=str(root), size=96).load(tmp_path / "raw")
-    for split, name in ((ours.train, "train"), (ours.test, "val")):
+    for split, name, first in ((ours.train, "train", 0), (ours.test, "val", 40)):
         theirs = torchvision.datasets.Imagenette(root, split=name, size="160px")
-        assert [label for _, label in theirs._samples] == split.label.tolist()
         assert tuple(each[0] for each in theirs.classes) == ours.classes
-        for row, (path, _) in enumerate(theirs._samples):
+        assert sorted(split.id.tolist()) == [*range(first, first + len(theirs))]
+        for id, label, image in zip(split.id, split.label, split.image, strict=True):
+            path, number = theirs._samples[id - first]
+            assert label == number
             pixels = decode(Path(path).read_bytes(), (3, 96, 96))
-            assert torch.equal(split.image[row], torch.from_numpy(pixels))
+            assert torch.equal(image, torch.from_numpy(pixels))
     assert ours.train.image.shape == (40, 3, 96, 96)
 
 
@@ -197,13 +200,15 @@ def test_oxford_pets_images_and_masks_are_those_torchvision_reads(
     ours = made.kind(root=str(root), size=48)
     raw, masks = ours.load(tmp_path / "raw"), ours.masks(tmp_path / "raw")
     assert masks.classes == ("pet", "background", "border")
-    for split, name in ((raw.train, "trainval"), (raw.test, "test")):
+    for split, name, first in ((raw.train, "trainval", 0), (raw.test, "test", 40)):
         kinds = ["category", "binary-category", "segmentation"]
         theirs = torchvision.datasets.OxfordIIITPet(root, name, kinds)
         assert theirs.classes == [each.title() for each in raw.classes]
-        for row, (_, (breed, species, trimap)) in enumerate(theirs):
+        assert sorted(split.id.tolist()) == [*range(first, first + len(theirs))]
+        for row, place in enumerate((split.id - first).tolist()):
+            _, (breed, species, trimap) = theirs[place]
             assert (split.label[row], split.factor[row, 0]) == (breed, species)
-            pixels = decode(theirs._images[row].read_bytes(), (3, 48, 48))
+            pixels = decode(theirs._images[place].read_bytes(), (3, 48, 48))
             assert torch.equal(split.image[row], torch.from_numpy(pixels))
             side = min(trimap.size)  # the middle is as large in the mask as in the image
             left, top = ((each - side) // 2 for each in trimap.size)
@@ -212,6 +217,28 @@ def test_oxford_pets_images_and_masks_are_those_torchvision_reads(
             for value in (1, 2, 3):
                 share = float((mask == value).double().mean())
                 assert share == pytest.approx((middle == value).mean(), abs=0.02)
+
+
+@pytest.mark.parametrize("name", ["imagenette", "tiny_imagenet", "oxford_pet"])
+def test_the_first_images_are_not_all_of_one_class(
+    name: str, small: Callable, tmp_path: Path
+) -> None:
+    """Features and probes look at the first ones. The archives are sorted by class."""
+    made = small(name)
+    root = write_folder(tmp_path / "root", made.forms["folder"])
+    kept, held = hold_out(made.kind(root=str(root)).load(tmp_path / "raw").train, 0.5, 0)
+    for split in (kept, held):
+        assert len(split.label[:10].unique()) > len(split.label.unique()) / 2
+        assert split.label.tolist() != sorted(split.label.tolist())
+
+
+@pytest.mark.parametrize("sizes", [(3680, 3669), (100_000, 10_000)])
+def test_the_first_images_are_of_all_classes_in_their_shares(sizes: tuple[int, int]) -> None:
+    order = mixed(*sizes)
+    for first, places in zip((0, sizes[0]), order.split(sizes), strict=True):
+        assert places.sort().values.equal(torch.arange(first, first + len(places)))
+        quarters = ((places[:500] - first) * 4 // len(places)).bincount()
+        assert quarters.min() > 90
 
 
 def test_an_oxford_pet_copy_without_a_mask_or_an_image_is_named(
@@ -253,6 +280,8 @@ def test_tiny_imagenets_labels_are_its_annotations(small: Callable, tmp_path: Pa
     assert ours.classes == ("crane (n01)", "bus", "crane (n03)", "ox")
     assert (len(ours.train.id), len(ours.test.id)) == (40, 20)
     wnids = ["n02", "n01", "n03", "n04"]
+    sorted_by_class = [0] * 10 + [1] * 10 + [2] * 10 + [3] * 10
+    assert ours.train.label[ours.train.id.argsort()].tolist() == sorted_by_class
     for number in range(20):
         encoded = files[f"tiny-imagenet-200/val/images/val_{number}.JPEG"]
         pixels = torch.from_numpy(decode(encoded, (3, 64, 64)))

@@ -2,7 +2,7 @@
 
 import json
 import tarfile
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,6 +12,7 @@ from support.large_sets import Files, check_same, samples, tar
 from support.pixels import picture
 from unlabel.data.braces import expanded
 from unlabel.dataset import Raw
+from unlabel.dataset._by_file import said_by
 from unlabel.dataset.table import Table
 from unlabel.dataset.webdataset import WebDataset
 from unlabel.errors import UserError
@@ -65,6 +66,53 @@ def test_shards_and_a_table_of_the_same_images_are_the_same_dataset(shards: Path
     pq.write_table(pa.table(columns), shards.parent / "t.parquet")
     same = Table(path=str(shards.parent / "t.parquet"), id="name", size=8).load(Path())
     check_same(raw, same)
+
+
+@pytest.mark.parametrize(
+    ("name", "splits"),
+    [
+        ("train.tar", {"train"}),
+        ("val.tar", {"validation"}),
+        ("mnist-train.parquet", {"train"}),
+        ("imagenet-val-000006.tar", {"validation"}),
+        ("test.cats.tar", {"test"}),
+        ("train-00000-of-00001-b513d9e388d56453.parquet", {"train"}),
+        ("train_val-00000-of-00001-b513d9e388d56453.parquet", {"train"}),
+        ("train_unlabelled-0.tar", {"unlabelled"}),
+        ("val-test-0.tar", {"validation", "test"}),
+        ("coco-train_val.tar", {"train", "validation"}),
+        ("test/0000.tar", {"test"}),
+        ("test/train/0000-b513d9e3.tar", {"train"}),
+        ("carnival-0001.tar", set()),
+        ("contest-trainer.tar", set()),
+        ("b513d9e388d56453.parquet", set()),
+        ("line\nbreak.tar", set()),
+    ],
+)
+def test_the_splits_that_names_of_files_say(name: str, splits: set[str]) -> None:
+    assert said_by(PurePath(name)) == splits
+
+
+def test_shards_without_numbers_are_of_the_split_that_is_their_name(tmp_path: Path) -> None:
+    root = tmp_path / "set"
+    tar(root / "train.tar", samples(range(20), cls=NUMBERS))
+    tar(root / "test.tar", samples(range(20, 30), cls=NUMBERS))
+    for path in (root, f"{root}/{{train,test}}.tar"):
+        raw = load(path)
+        assert sizes(raw) == [18, 2, 10]
+        assert said(raw)[0] == "classes 0, 1; splits train, test"
+        tested = [
+            each.name for each in WebDataset(path=str(path)).examples() if each.split == "test"
+        ]
+        assert tested == [f"test.tar/{number:06}.png" for number in range(20, 30)]
+    assert sizes(load(root, splits=False)) == [22, 2, 6]
+    (root / "test.tar").rename(root / "val-test.tar")
+    with pytest.raises(UserError, match=r"val-test.tar says that it is of test and of validation;"):
+        load(root)
+    with pytest.raises(
+        UserError, match=r"train on; add one, or set splits=false if no name says a split$"
+    ):
+        load(tar(tmp_path / "alone/test.tar", GOOD))
 
 
 def test_braces_name_shards(shards: Path) -> None:
@@ -136,6 +184,15 @@ def test_some_images_have_no_label(tmp_path: Path) -> None:
 def test_class_names_beside_the_shards(shards: Path) -> None:
     (shards / "classnames.txt").write_text("tabby\npug\n")
     assert load(shards).classes == ("pug", "tabby")
+    (shards / "classnames.txt").write_text("crane\ncrane \n\n")  # ImageNet has two
+    raw = load(shards)
+    assert raw.classes == ("crane (0)", "crane (1)")
+    assert raw.train.label.bincount().tolist() == [18, 18]
+    (shards / "classnames.txt").write_text("tabby\n  \npug\n")
+    with pytest.raises(
+        UserError, match="of class 1, but line 2 of classnames.txt, which should na"
+    ):
+        load(shards)
     (shards / "classnames.txt").write_text("tabby\n")
     with pytest.raises(UserError, match="000041 of class 1, but classnames.txt names 1 classes"):
         load(shards)

@@ -1,5 +1,6 @@
 """What methods and encoders say of images' sizes before anything is trained is true."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,51 @@ def test_a_small_vits_patch_divides_the_image(side, patch):
     assert bool(refused(settings, (side, side))) == (patch is None)
     if patch:
         assert assembled(settings, about(noise((1, side, side)))).encoder.patch == patch
+
+
+@pytest.mark.parametrize(
+    ("variant", "size", "why"),
+    [
+        ("encoder.model=vit_b_16", (28, 28), "28 x 28 .*Input shape indivisible by patch size"),
+        ("encoder.model=vit_b_16", (32, 64), "32 x 64 .*Wrong image width"),
+        ("encoder.model=vit_b_16", (64, 64), ""),
+        ("encoder.model=vit_b_16+encoder.resize=224", (28, 28), ""),
+        ("encoder.model=vit_b_16+encoder.resize=224", (28, 56), "224 x 448 .*Wrong image width"),
+        ("encoder.model=alexnet", (28, 28), "28 x 28 .*Output size is too small"),
+        ("encoder.model=alexnet+encoder.resize=64", (28, 28), ""),
+        ("encoder.model=maxvit_t", (64, 64), "64 x 64 .*is invalid for input of size"),
+        ("encoder.model=maxvit_t+encoder.resize=224", (64, 64), ""),
+        ("encoder.model=regnet_x_400mf", (28, 28), ""),
+        ("encoder.model=resnet18", (20, 12), ""),
+    ],
+)
+def test_sizes_that_a_network_of_torchvision_cannot_see_are_named(variant, size, why):
+    said = refused(composed("simclr", f"{variant}+encoder=torchvision"), size)
+    network = variant.split("+")[0].removeprefix("encoder.model=")
+    assert bool(said) == bool(why), said
+    assert not why or re.match(f"torchvision's {network} cannot see images of {why}", said)
+    assert not why or "set encoder.resize, as encoder.resize=224" in said
+
+
+def test_a_network_of_torchvision_must_see_small_views_too():
+    """A step shows DINO's 16 x 16 to a vision transformer for 32 x 32."""
+    plain, resized = (
+        f"encoder.model=vit_b_16{each}+encoder=torchvision+method.crops=2"
+        for each in ("", "+encoder.resize=32")
+    )
+    assert "cannot see images of 16 x 16 pixels" in refused(composed("dino", plain), (32, 32))
+    assert not refused(composed("dino", resized), (32, 32))
+
+
+@pytest.mark.parametrize("size", [(28, 28), (60, 64), (64, 64)])
+def test_what_is_said_of_a_network_of_torchvision_is_so(size):
+    settings = composed("simclr", "encoder.model=alexnet+encoder=torchvision")
+    encoder = assembled(settings, about(noise((1, *size)))).encoder
+    try:
+        seen = bool(encoder(torch.rand(2, 1, *size)).isfinite().all())
+    except RuntimeError:
+        seen = False
+    assert seen == (not refused(settings, size))
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from torch.export import Dim, ExportedProgram
 from unlabel import encoder as encoders
 from unlabel import weights
 from unlabel.encoder import Encoder
-from unlabel.errors import UserError
+from unlabel.errors import UserError, reason
 from unlabel.features.trained_encoder import encoder_file, settings_of
 from unlabel.files import sha256, whole
 
@@ -37,8 +37,8 @@ def run(run: Path, out: Path) -> None:
         out: the file to write, which ends in .safetensors, .pt2 or .onnx
 
     Raises:
-        UserError: if the folder has no trained run, the suffix is another one, or ONNX is not
-            installed
+        UserError: if the folder has no trained run, the suffix is another one, ONNX is not
+            installed, or the encoder is no graph, as what it does depends on the images
     """
     if out.suffix not in FORMATS:
         raise UserError(f"{out} must end in {', '.join(FORMATS)}: the suffix chooses the format")
@@ -75,14 +75,23 @@ def write_onnx(path: Path, encoder: Encoder, about: Mapping[str, Any]) -> None:
         import onnxscript  # noqa: F401  torch writes ONNX with it
     except ImportError as error:
         raise UserError(f"{path} needs onnxscript: pip install -e '.[export]'") from error
-    made = torch.onnx.export(
-        trace(encoder),
-        input_names=["images"],
-        output_names=["h"],
-        dynamic_shapes={"x": {0: "batch"}},  # its name in the file
-        opset_version=OPSET,
-        verbose=False,
-    )
+    traced = trace(encoder)
+    try:
+        made = torch.onnx.export(
+            traced,
+            input_names=["images"],
+            output_names=["h"],
+            dynamic_shapes={"x": {0: "batch"}},  # its name in the file
+            opset_version=OPSET,
+            verbose=False,
+        )
+    except torch.onnx.OnnxExporterError as error:
+        why: BaseException = error
+        while why.__cause__:  # the first names steps of torch, the last an operation
+            why = why.__cause__
+        raise UserError(
+            f"torch cannot write this encoder as ONNX ({reason(why)}); write .pt2 or .safetensors"
+        ) from error
     assert made is not None
     made.model.metadata_props["unlabel"] = json.dumps(about)
     _write(path, made.model_proto.SerializeToString())
@@ -96,9 +105,18 @@ FORMATS: dict[str, Callable[[Path, Encoder, Mapping[str, Any]], None]] = {
 
 
 def trace(encoder: Encoder) -> ExportedProgram:
-    """The encoder in evaluation mode as a graph of torch's own operations, for any batch size."""
+    """The encoder in evaluation mode as a graph of torch's own operations, for any batch size.
+
+    Raises `UserError` if it is none, as a network of one's own with an `if` on pixels.
+    """
     x = torch.zeros(2, *encoder.data.shape)
-    traced = torch.export.export(encoder, (x,), dynamic_shapes={"x": {0: Dim("batch", min=1)}})
+    try:
+        traced = torch.export.export(encoder, (x,), dynamic_shapes={"x": {0: Dim("batch", min=1)}})
+    except Exception as error:  # of the network, or one of torch's many kinds
+        raise UserError(
+            f"torch cannot make a graph of this encoder ({reason(error)}); write its weights, to a "
+            ".safetensors file"
+        ) from error
     for node in traced.graph.nodes:
         node.meta.pop("stack_trace", None)  # names folders of this machine
     return traced

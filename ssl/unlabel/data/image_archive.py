@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from unlabel.data.download import File, check, find, folders, obtain
 from unlabel.data.preparation import in_order
 from unlabel.errors import UserError, damage
 from unlabel.progress import Progress
+from unlabel.seeds import derive
 
 LARGEST = 1 << 30  # bytes of all files in an archive; our largest has 480 million
 
@@ -43,30 +45,44 @@ def inside(path: Path, folder: str, *texts: str) -> tuple[list[str], dict[str, s
     return sorted(names), found
 
 
-def decoded(path: Path, folder: str, names: Sequence[str], shape: Shape) -> tuple[Tensor, str]:
-    """The images with these names, in order, as uint8 (N, C, H, W), and one checksum of them all.
+def mixed(*sizes: int) -> Tensor:
+    """The places of all images, shuffled in each of the splits with these sizes: int64 (N,).
 
-    The checksum is the sha256 of lines with each file's sha256 and name. Raises `UserError` if a
+    Archives are sorted by class, but some measures take the first images of a split.
+    """
+    splits = torch.arange(sum(sizes)).split(sizes)
+    shuffled = [sorted(each.tolist(), key=lambda place: derive("order", place)) for each in splits]
+    return torch.tensor([*chain(*shuffled)])
+
+
+def decoded(
+    path: Path, folder: str, names: Sequence[str], shape: Shape, order: Tensor
+) -> tuple[Tensor, str]:
+    """The images with these names, as uint8 (N, C, H, W), and one checksum of them all.
+
+    The first image is that with the name at the first place in `order` (N,). The checksum is the
+    sha256 of lines with each file's sha256 and name, in the names' order. Raises `UserError` if a
     file is not an image.
     """
-    rows = {name: row for row, name in enumerate(names)}
+    places = {name: place for place, name in enumerate(names)}
+    rows = order.argsort().tolist()
     image = np.empty((len(names), *shape), np.uint8)  # torch would start threads for the copies
     checksums = [""] * len(names)
 
     def keep(found: tuple[str, int, bytes]) -> None:
-        name, row, encoded = found
+        name, place, encoded = found
         try:
-            image[row] = decode(encoded, shape)
+            image[rows[place]] = decode(encoded, shape)
         except Unreadable as error:
             raise UserError(
                 f"{path} has {name}, which cannot be read: {error}; get another copy"
             ) from error
-        checksums[row] = sha256(encoded).hexdigest()
+        checksums[place] = sha256(encoded).hexdigest()
 
     found = (
-        (member.name, row, member.read())
+        (member.name, place, member.read())
         for member in members(path, LARGEST)
-        if (row := rows.get(_name(member, folder))) is not None
+        if (place := places.get(_name(member, folder))) is not None
     )
     progress = Progress("decode", len(names))
     for _ in in_order(keep, found):

@@ -101,14 +101,19 @@ class _Walk:
 
     def below(self, folder: str) -> Iterator[str]:
         """The names of the images below a folder; it and they are relative to the root."""
+        folders = list[tuple[str, os.DirEntry]]()
         with os.scandir(f"{self.folder}/{folder}") as entries:
             for entry in entries:
                 name = f"{folder}/{entry.name}" if folder else entry.name
                 if _is_folder(entry):
-                    if not entry.name.startswith(".") and self._enters(entry, name):
-                        yield from self.below(name)
+                    folders.append((name, entry))
                 elif self._is_image(entry, name):
                     yield name
+        # Of two links to one folder the first is followed, so the file system's order must not say
+        # which is first.
+        for name, entry in sorted(folders, key=lambda each: each[0]):
+            if not entry.name.startswith(".") and self._enters(entry, name):
+                yield from self.below(name)
 
     def _enters(self, entry: os.DirEntry, name: str) -> bool:
         if not entry.is_symlink():

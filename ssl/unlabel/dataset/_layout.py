@@ -13,7 +13,7 @@ SPLITS = ("train", "validation", "test")
 UNLABELLED = "unlabelled"
 # The usual names of splits, and of images without labels.
 WORDS = {
-    **dict.fromkeys(("train", "training", "trainval"), "train"),
+    **dict.fromkeys(("train", "training", "trainval", "train_val"), "train"),
     **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
     **dict.fromkeys(("test", "testing"), "test"),
     **dict.fromkeys(("unlabelled", "unlabeled", "unsupervised", "unsup"), UNLABELLED),

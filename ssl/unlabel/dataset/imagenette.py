@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from unlabel.data.download import File
-from unlabel.data.image_archive import decoded, inside, located
+from unlabel.data.image_archive import decoded, inside, located, mixed
 from unlabel.data.images import Images
 from unlabel.dataset import Dataset, Raw
 from unlabel.errors import UserError
@@ -81,18 +81,10 @@ class Imagenette(Dataset):
                     f"{path} has {count:,} images in {split}, but {size:,} were published; "
                     "get a whole copy"
                 )
-        shape = (3, self.size, self.size)
-        image, checksum = decoded(path, folder, [match[0] for match in found], shape)
+        shape, order = (3, self.size, self.size), mixed(*SIZES.values())
+        image, checksum = decoded(path, folder, [match[0] for match in found], shape, order)
         label = torch.tensor([[*CLASSES].index(match[2]) for match in found])
-        train, test = (
-            Images.of(*part)
-            for part in zip(
-                *(
-                    each.split([*SIZES.values()])
-                    for each in (torch.arange(len(label)), image, label)
-                ),
-                strict=True,
-            )
-        )
+        every, cut = Images.of(order, image, label[order]), SIZES["train"]
+        train, test = every.take(slice(cut)), every.take(slice(cut, None))
         source = f"Imagenette, {folder} (Howard, 2019)"
         return Raw(train, test, tuple(CLASSES.values()), source, {folder: checksum})

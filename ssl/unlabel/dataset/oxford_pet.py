@@ -8,7 +8,7 @@ import torch
 
 from unlabel.data import masks
 from unlabel.data.download import File
-from unlabel.data.image_archive import decoded, inside, located
+from unlabel.data.image_archive import decoded, inside, located, mixed
 from unlabel.data.images import Images
 from unlabel.data.masks import Masks
 from unlabel.dataset import Dataset, Raw
@@ -67,10 +67,11 @@ class OxfordPet(Dataset):
         present = {*inside(path, "images")[0]}
         if missing := [name for name in names if name not in present]:
             raise UserError(f"{path} has no {missing[0]}; get a whole copy")
-        image, checksum = decoded(path, "images", names, (3, self.size, self.size))
+        order = mixed(*SIZES.values())
+        image, checksum = decoded(path, "images", names, (3, self.size, self.size), order)
         label = torch.tensor([each.breed for each in listed])
         factor = torch.tensor([[each.species] for each in listed])
-        every = Images(torch.arange(len(listed)), image, label, factor)
+        every = Images(order, image, label[order], factor[order])
         cut = SIZES["trainval.txt"]
         breeds = {each.breed: each.name.rpartition("_")[0] for each in listed}
         return Raw(

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from unlabel.data.download import File
-from unlabel.data.image_archive import decoded, inside, located
+from unlabel.data.image_archive import decoded, inside, located, mixed
 from unlabel.data.images import Images
 from unlabel.dataset import Dataset, Raw
 from unlabel.errors import UserError
@@ -65,12 +65,13 @@ class TinyImageNet(Dataset):
             raise UserError(
                 f"{path} has no class in {CLASSES} for {error.args[0]!r}; get a whole copy"
             ) from error
-        image, checksum = decoded(path, FOLDER, train + test, SHAPE)
-        label, ids = torch.tensor(labels), torch.arange(len(labels))
+        order = mixed(TRAIN, TEST)
+        image, checksum = decoded(path, FOLDER, train + test, SHAPE, order)
+        every = Images.of(order, image, torch.tensor(labels)[order])
         source = "Tiny ImageNet (Le, Yang, 2015)"
         return Raw(
-            Images.of(ids[:TRAIN], image[:TRAIN], label[:TRAIN]),
-            Images.of(ids[TRAIN:], image[TRAIN:], label[TRAIN:]),
+            every.take(slice(TRAIN)),
+            every.take(slice(TRAIN, None)),
             _words(classes, texts[WORDS]),
             source,
             {FOLDER: checksum},

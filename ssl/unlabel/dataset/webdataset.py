@@ -1,5 +1,6 @@
 """Images in .tar shards, as the webdataset library and img2dataset write them."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -24,7 +25,7 @@ class WebDataset(Collection):
 
     `path` is a .tar file, a folder of them, or a path with braces (train-{000000..000146}.tar).
     Names of shards and of their folders may say the split. A file `classnames.txt` beside the
-    shards may name the classes, one in a line.
+    shards may name the classes, one in a line; of classes with the same name, the number is added.
     """
 
     image: str = AUTO  # the ending of the images, such as input.jpg; auto: that of any image
@@ -108,14 +109,23 @@ class WebDataset(Collection):
 
 
 def _class_names(found: Shards) -> list[str]:
-    """The names in the file `classnames.txt` beside the shards, if there is one."""
+    """The names in the file `classnames.txt` beside the shards, if there is one.
+
+    ImageNet's usual names have two cranes, of different classes: they become "crane (134)" and
+    "crane (517)".
+    """
     file = found.root / shards.CLASS_NAMES
     if not file.is_file():
         return []
     try:
-        return file.read_text(encoding="utf-8-sig").splitlines()
+        names = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines()]
     except (OSError, ValueError) as error:
         raise UserError(f"cannot read {file}: it is no text in UTF-8") from error
+    count = Counter(names)
+    return [
+        f"{name} ({number})" if name and count[name] > 1 else name
+        for number, name in enumerate(names)
+    ]
 
 
 def _named(said: str, names: Sequence[str], where: str) -> str:
@@ -126,5 +136,10 @@ def _named(said: str, names: Sequence[str], where: str) -> str:
         raise UserError(
             f"{where} of class {said}, but {shards.CLASS_NAMES} names {len(names)} classes, from 0 "
             "on; add the others, or remove that file"
+        )
+    if not names[int(said)]:
+        raise UserError(
+            f"{where} of class {said}, but line {int(said) + 1} of {shards.CLASS_NAMES}, which "
+            "should name it, is blank; write its name there, or remove that file"
         )
     return names[int(said)]

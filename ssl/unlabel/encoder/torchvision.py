@@ -1,8 +1,10 @@
 """Any image classifier of torchvision."""
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
+import torch
 import torchvision.models as models
 from torch import Tensor, nn
 
@@ -23,8 +25,7 @@ class Torchvision(Network):
 
     def __init__(self, data: Data, model: str = "resnet18", resize: Count | None = None):
         size = resized((data.shape[1], data.shape[2]), resize)
-        sized = {"image_size": size[0]} if model.startswith("vit_") else {}
-        net = models.get_model(_named(model), weights=None, **sized)
+        net = _made(_named(model), size)
         layers = [(n, m) for n, m in net.named_modules() if isinstance(m, nn.Linear)]
         if not layers:
             raise UserError(
@@ -38,7 +39,14 @@ class Torchvision(Network):
 
     @classmethod
     def check(cls, settings: Mapping[str, Any], size: Size, seen: Iterable[Size]) -> None:
-        _named(settings["model"])
+        model, resize = _named(settings["model"]), settings["resize"]
+        for height, width in (resized(each, resize) for each in seen):
+            if why := _unseen(model, resized(size, resize), (height, width)):
+                raise UserError(
+                    f"torchvision's {model} cannot see images of {height} x {width} pixels, as the "
+                    f"method gives it ({why}); set encoder.resize, as encoder.resize=224 for "
+                    "square images, or choose another encoder.model"
+                )
 
     @classmethod
     def recorded(cls, settings: Mapping[str, Any]) -> Moments | None:
@@ -83,6 +91,29 @@ def without_last_layer(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """A network's tensors without those of its classifier, which may have a bias or none."""
     last = list(tensors)[-1].rpartition(".")[0]
     return {k: v for k, v in tensors.items() if k.rpartition(".")[0] != last}
+
+
+def _made(model: str, size: Size) -> nn.Module:
+    """The network; a vision transformer for images of a size, since its weights depend on that."""
+    sized = {"image_size": size[0]} if model.startswith("vit_") else {}
+    net: nn.Module = models.get_model(model, weights=None, **sized)
+    return net
+
+
+@cache
+def _unseen(model: str, size: Size, seen: Size) -> str:
+    """Why a network that was made for images of a `size` cannot see others; empty if it can.
+
+    It is made and run without numbers, in less than a second.
+    """
+    try:
+        with torch.device("meta"), torch.no_grad():
+            _made(model, size).eval()(torch.empty(2, 3, *seen))
+    except NotImplementedError:  # RegNets need numbers, but they see images of any size
+        return ""
+    except (AssertionError, RuntimeError, ValueError) as error:
+        return reason(error)
+    return ""
 
 
 def _named(model: str) -> str:
