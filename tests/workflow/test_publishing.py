@@ -226,6 +226,9 @@ def test_a_published_verdict_says_if_it_is_of_older_settings(params, tmp_path, c
         assert "mine_2: current\n" in say(capsys, "published")[0]
         for end in ("json", "md"):
             (folder / f"study/mine_2.{end}").rename(folder / f"study/mine.{end}")
+    path.write_text(yaml.safe_dump(LOOKED | {"datasets": ["shapes"]}))
+    replace(params / "workflow.yaml", "dataset: null", "dataset: digits")
+    assert "mine: current\n" in say(capsys, "published")[0]
     path.unlink()
     assert "mine: it cannot be made any more (unknown study 'mine'" in say(capsys, "published")[0]
 

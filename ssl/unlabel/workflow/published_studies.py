@@ -8,7 +8,8 @@ from typing import Any
 from unlabel import files
 from unlabel.analysis import frozen_study, judged_again
 from unlabel.errors import UserError
-from unlabel.params.command_line import ChosenDataset
+from unlabel.params.command_line import ChosenDataset, asked
+from unlabel.params.defaults import of_workflow
 from unlabel.workflow.plan import Plan
 
 STAGES = {
@@ -37,8 +38,8 @@ def changed(record: Record, params: Path, own: bool = True) -> str:
     """What has changed since a study's record was made, in words; empty if nothing has.
 
     Other code of judging is no change if it comes to the same verdict on the same differences.
-    `own` says that the record has the study's own name, and so must be on the study's own datasets
-    and at its own budget.
+    `own` says that the record has the study's own name. So it must be at the study's own budget,
+    and on its own datasets or the one that params/workflow.yaml names instead.
     """
     before = record.get("made", {}).get("fingerprints")
     if not before:
@@ -47,7 +48,7 @@ def changed(record: Record, params: Path, own: bool = True) -> str:
         return "it does not say which settings and code prepared its images"
     conditions = record["conditions"]
     try:
-        plan, name, budget = _plan(params, ""), record["name"], conditions[0]["budget"]
+        plan, name, budget = _plan(params), record["name"], conditions[0]["budget"]
         datasets = [each["dataset"] for each in conditions]
         if absent := [each for each in datasets if not plan.datasets.exists(each)]:
             return f"its dataset {absent[0]} is not one of this project"
@@ -55,7 +56,9 @@ def changed(record: Record, params: Path, own: bool = True) -> str:
         if own and (other := _other(datasets, usual, budget, plan.studies.budget(name, ""))):
             return other
         if datasets != usual:
-            plan = _plan(params, datasets[0])
+            plan = _plan(params, "")
+            if datasets != plan.frozen_study(name, budget)["datasets"]:
+                plan = _plan(params, datasets[0])
         now = plan.made(name, budget)
         frozen = frozen_study.read(Path(plan.study(name, budget)["settings"]))
     except UserError as error:
@@ -87,5 +90,8 @@ def marked(text: str, why: str) -> str:
 
 
 @cache
-def _plan(params: Path, dataset: str) -> Plan:
+def _plan(params: Path, dataset: str | None = None) -> Plan:
+    """The plan of studies on a dataset; None: as params/workflow.yaml says, empty: on their own."""
+    if dataset is None:
+        return Plan.current(params, chosen=asked(of_workflow(params), params))
     return Plan.current(params, chosen=ChosenDataset(dataset))
