@@ -27,7 +27,8 @@ def run(
     Studies may be run on several machines, and published one after the other. The statements are
     those of the studies copied now and of those published before, unless their code or settings
     have changed since. The copy of such a study says so in its first line. A study never replaces a
-    published one that is better: current where it is not, or from more seeds.
+    published one that is better: current where it is not, or from more seeds. One at another budget
+    or on another dataset than the study's is not current, unless it has a suffix.
 
     Each verdict is a small file, for `dvc metrics`. The workflow writes nothing into that
     folder, so it never takes a committed file for one that it has made. `make publish` makes the
