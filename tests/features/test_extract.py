@@ -54,6 +54,15 @@ def test_the_probes_may_have_some_training_images_only(trained):
     assert paths[0].read_bytes() == extracted(trained, "again.parquet").read_bytes()
 
 
+def test_some_training_images_are_of_each_class(trained):
+    settings = yaml.safe_load((trained / "params.yaml").read_text())
+    settings["features"]["images"] = 12
+    (trained / "params.yaml").write_text(yaml.safe_dump(settings))
+    some = parquet.read(extracted(trained), trained / "views.parquet")
+    assert some.train.label.unique().tolist() == [*range(10)]
+    assert 12 < len(some.train.label) < 20  # twelve at random, and those that were missing
+
+
 def test_the_projectors_output_may_be_that_of_some_training_images_only(trained):
     extracted(trained)
     settings = yaml.safe_load((trained / "params.yaml").read_text())

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from unlabel.data import images
@@ -44,3 +45,16 @@ def random_subset(images: Images, number: int | None) -> Images:
     unlabelled = images.label[order] == UNLABELLED
     order = order[unlabelled.int().argsort(stable=True)]
     return images.take(order[:number].sort().values)
+
+
+def subset_of_each_class(images: Images, number: int | None) -> Images:
+    """`random_subset`, and the first image of each class that it lacks."""
+    chosen = random_subset(images, number)
+    known = torch.cat([chosen.label, torch.tensor([UNLABELLED])])
+    others = (~torch.isin(images.label, known)).nonzero().flatten()
+    if not len(others):
+        return chosen
+    _, first = np.unique(images.label[others].numpy(), return_index=True)
+    kept = torch.isin(images.id, chosen.id)
+    kept[others[first]] = True
+    return images.take(kept)

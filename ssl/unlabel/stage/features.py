@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from unlabel.data.images import UNLABELLED, Data
-from unlabel.data.splits import random_subset, read_splits
+from unlabel.data.splits import read_splits, subset_of_each_class
 from unlabel.features import parquet
 from unlabel.features.extract import Extraction, extract, extract_views, load_method
 from unlabel.features.split import ALL, SPLITS
@@ -49,14 +49,14 @@ def run(
     splits, data = read_splits((train, validation, test), model.encoder.data.shape)
     extraction = _fitting(extraction, data)
     labels = int((splits[0].label != UNLABELLED).sum())
-    splits[0] = random_subset(splits[0], extraction.images)
+    splits[0] = subset_of_each_class(splits[0], extraction.images)
     progress = Progress("features", sum(len(split.id) for split in splits))
     parts = (
         (name, part)
         for name, split in zip(SPLITS, splits, strict=True)
         for part in extract(model, split, extraction.batch, hardware, progress)
     )
-    kept = random_subset(splits[0], extraction.projected)
+    kept = subset_of_each_class(splits[0], extraction.projected)
     projected = None if kept is splits[0] else kept.id.sort().values
     parquet.write(out, parts, data.classes, data.factors, labels, projected)
     progress.close()

@@ -8,7 +8,7 @@ from unlabel import encoder as encoders
 from unlabel import files
 from unlabel.data.images import UNLABELLED, Images
 from unlabel.data.loader import batches
-from unlabel.data.splits import random_subset, read_splits
+from unlabel.data.splits import read_splits, subset_of_each_class
 from unlabel.encoder import Encoder
 from unlabel.features.extract import Transfer, to_shape
 from unlabel.features.split import Features, Split
@@ -48,7 +48,7 @@ def run(params: Path, encoder: Path, train: Path, validation: Path, test: Path, 
     hardware.move(model)
     splits, data = read_splits((train, validation, test))
     labels = int((splits[0].label != UNLABELLED).sum())
-    splits[0] = random_subset(splits[0], transfer.images)
+    splits[0] = subset_of_each_class(splits[0], transfer.images)
     progress = Progress(f"transfer to {data.name}", sum(len(split.id) for split in splits))
     parts = [extract(model, split, hardware, progress) for split in splits]
     progress.close()
