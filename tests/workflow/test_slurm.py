@@ -263,6 +263,8 @@ def test_a_look_leaves_the_jobs_in_slurm_and_their_marks_alone(slurm, copy):
     wait_for(lambda: any((folder / long).glob("state.*/*")) or running.poll() is not None)
     running.kill()
     running.wait()
+    # a job of the user's own, whose name has a space
+    other = ask("sbatch", "--parsable", "--job-name", "my analysis", "--wrap", "sleep 600").strip()
     number, before = job("rotation"), marks(folder)
     assert any("incomplete" in path for path in before)
     assert any("submitted" in path for path in before)
@@ -277,7 +279,7 @@ def test_a_look_leaves_the_jobs_in_slurm_and_their_marks_alone(slurm, copy):
     assert marks(folder) == before
     assert "jobs that an earlier Snakemake left in Slurm: 1" in printed
     assert re.search(r"^pretrain_rotation +1$", printed, re.MULTILINE)
-    ask("scancel", number)
+    ask("scancel", number, other)
 
 
 @needs_slurm
