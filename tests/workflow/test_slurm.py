@@ -264,7 +264,8 @@ def test_a_look_leaves_the_jobs_in_slurm_and_their_marks_alone(slurm, copy):
     running.kill()
     running.wait()
     # a job of the user's own, whose name has a space
-    other = ask("sbatch", "--parsable", "--job-name", "my analysis", "--wrap", "sleep 600").strip()
+    mine = ("--job-name", "my analysis", "--output", "/dev/null", "--wrap", "sleep 600")
+    other = ask("sbatch", "--parsable", *mine).strip()
     number, before = job("rotation"), marks(folder)
     assert any("incomplete" in path for path in before)
     assert any("submitted" in path for path in before)
