@@ -84,6 +84,9 @@ def test_a_method_that_builds_on_another_is_listed_too(tmp_path, capsys):
     main(["methods", "--params", str(params)])
     rows = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
     assert rows["mine"].split()[1:] == rows["supcon"].split()[1:]
+    shutil.rmtree(params / "dataset")
+    said = "dataset has no recipes, but mine builds on others; add one"
+    assert said in refused(capsys, "methods", "--params", str(params))
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "iso8859-9", "utf-8"])

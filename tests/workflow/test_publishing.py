@@ -169,23 +169,23 @@ def check_older_code(folder: Path, capsys) -> None:
     assert mark not in statements(out)[1] + (out / "study/other.md").read_text()
 
 
+def record(published: Path, name: str, prints: dict[str, str], dataset: str = "digits") -> None:
+    """Publish a study `mine` that has only its name, its dataset and its fingerprints."""
+    conditions = [{"dataset": dataset, "budget": "tiny"}]
+    found = {"name": "mine", "conditions": conditions, "made": {"fingerprints": prints}}
+    (published / "study").mkdir(parents=True, exist_ok=True)
+    (published / f"study/{name}.json").write_text(json.dumps(found))
+    (published / f"study/{name}.md").write_text("# Mine\n")
+
+
 def test_a_published_verdict_says_if_it_is_of_older_settings(params, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(params.parent)
     made = Plan(params, tmp_path / "frozen").made("mine", "tiny")
-    record = {"name": "mine", "conditions": [{"dataset": "digits", "budget": "tiny"}]}
     folder = params.parent / "reports/published"
-    (folder / "study").mkdir(parents=True)
     unprepared = {stage: each for stage, each in made.items() if stage != "prepare"}
-    elsewhere = [{"dataset": "photos", "budget": "tiny"}]  # images of whoever published it
-    for name, prints, changes in (
-        ("elsewhere", made, {"conditions": elsewhere}),
-        ("mine", made, {}),
-        ("old", {}, {}),
-        ("unprepared", unprepared, {}),
-    ):
-        whole = record | changes | {"made": {"fingerprints": prints}}
-        (folder / f"study/{name}.json").write_text(json.dumps(whole))
-        (folder / f"study/{name}.md").write_text("# Mine\n")
+    record(folder, "elsewhere", made, dataset="photos")  # images of whoever published it
+    for name, prints in (("mine", made), ("old", {}), ("unprepared", unprepared)):
+        record(folder, name, prints)
     (folder / "verdict").mkdir()
     for name in ("mine", "old"):
         (folder / f"verdict/{name}.json").write_text("{}")
@@ -214,23 +214,26 @@ def test_a_published_verdict_says_if_it_is_of_older_settings(params, tmp_path, c
     replace(dataset, "validation: 0.6", "validation: 0.1")
     assert "mine: current\n" in say(capsys, "published")[0]
     assert (folder / "study/mine.md").read_text() == "# Mine\n"
-    # with the study's own name, it must be on the study's datasets and at its budget
+    path.unlink()
+    assert "mine: it cannot be made any more (unknown study 'mine'" in say(capsys, "published")[0]
+
+
+def test_a_verdict_of_the_studys_name_is_at_its_budget_and_on_its_datasets(
+    params, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.chdir(params.parent)
+    made = Plan(params, tmp_path / "frozen").made("mine", "tiny")
+    for name in ("mine", "mine_2"):  # the second was published with a suffix
+        record(params.parent / "reports/published", name, made)
+    path = params / "study/mine.yaml"
     for change, said in (
         ({"budget": "quick"}, "it ran at budget tiny, and the study is of budget quick"),
         ({"datasets": ["shapes"]}, "it ran on digits, and the study is on shapes"),
     ):
         path.write_text(yaml.safe_dump(LOOKED | change))
-        assert f"mine: {said}\n" in say(capsys, "published")[0]
-        for end in ("json", "md"):
-            (folder / f"study/mine.{end}").rename(folder / f"study/mine_2.{end}")
-        assert "mine_2: current\n" in say(capsys, "published")[0]
-        for end in ("json", "md"):
-            (folder / f"study/mine_2.{end}").rename(folder / f"study/mine.{end}")
-    path.write_text(yaml.safe_dump(LOOKED | {"datasets": ["shapes"]}))
+        assert say(capsys, "published")[0] == f"mine: {said}\nmine_2: current\n"
     replace(params / "workflow.yaml", "dataset: null", "dataset: digits")
-    assert "mine: current\n" in say(capsys, "published")[0]
-    path.unlink()
-    assert "mine: it cannot be made any more (unknown study 'mine'" in say(capsys, "published")[0]
+    assert say(capsys, "published")[0] == "mine: current\nmine_2: current\n"
 
 
 def test_a_folder_without_studies_marks_and_publishes_nothing(params, monkeypatch, capsys):

@@ -34,8 +34,10 @@ def _recipe(params: Path, name: str) -> dict[str, Any]:
     recipe = load(params / "method" / f"{name}.yaml")
     if "_target_" in (recipe.get("method") or {}):
         return recipe
-    budget, datasets = defaults.of_workflow(params)["budget"], compose.names(params, "dataset")
-    return compose.settings(params, str(budget), datasets[0], name, BASE)
+    datasets = compose.names(params, "dataset")  # any will do
+    if not datasets:
+        raise UserError(f"{params}/dataset has no recipes, but {name} builds on others; add one")
+    return compose.settings(params, defaults.of_workflow(params)["budget"], datasets[0], name, BASE)
 
 
 def _row(params: Path, name: str) -> list[str]:

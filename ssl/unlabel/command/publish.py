@@ -46,19 +46,15 @@ def run(
     Raises:
         UserError: if there is no study, or a file of one is missing or damaged
     """
-    known = stated(params)
-    names = studies or sorted(path.stem for path in (reports / "study").glob("*.json"))
-    if not names:
-        raise UserError(f"{reports}/study has no verdict; make the studies first")
-    new = {name: _record(reports / f"study/{name}.json") for name in names}
-    own = not suffix
-    stale = {name: why for name, each in new.items() if (why := changed(each, params, own))}
-    before = _published(out, suffix, names)
+    known, own = stated(params), not suffix
+    made = _made(reports, studies)
+    stale = {name: why for name, each in made.items() if (why := changed(each, params, own))}
+    before = _published(out, suffix, made)
     kept = {name: each for name, each in before.items() if not changed(each, params, own)}
-    new = _better(new, before, kept, stale)
+    new = _better(made, before, kept, stale)
     copies = _copies(new, stale, reports, suffix)
     if not suffix and not studies:
-        _check_whole(reports / "statements.json", {*names, *kept})
+        _check_whole(reports / "statements.json", {*made, *kept})
     current = kept | {name: record for name, record in new.items() if name not in stale}
     together = {} if suffix else {name: current[name] for name in current if name in known}
     if together:
@@ -69,6 +65,14 @@ def run(
     if rest := sorted(f"{name}{suffix}" for name in kept.keys() - new.keys()):
         print(f"published before, and still current: {', '.join(rest)}", file=sys.stderr)
     print(f"{len(copies)} files in {out}; now commit them to git", file=sys.stderr)
+
+
+def _made(reports: Path, studies: list[str] | None) -> dict[str, Record]:
+    """The records of the studies to copy, all that are made by default, by their names."""
+    names = studies or sorted(path.stem for path in (reports / "study").glob("*.json"))
+    if not names:
+        raise UserError(f"{reports}/study has no verdict; make the studies first")
+    return {name: _record(reports / f"study/{name}.json") for name in names}
 
 
 def _published(folder: Path, suffix: str, names: Iterable[str]) -> dict[str, Record]:
