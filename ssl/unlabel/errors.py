@@ -9,6 +9,7 @@ from pathlib import Path
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM)  # to a writer, or to a reader
+VARIES = "does not have a deterministic implementation"  # what torch says of an operation on a GPU
 MEMORY = ("can't allocate memory", "out of memory")  # what torch says, on a CPU and on a GPU
 LESS = (
     "run fewer jobs at once (snakemake --cores 1), free memory, or make the batch smaller "
@@ -62,7 +63,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def of_machine(error: BaseException) -> str:
-    """What to say if a disk is full, a file is refused, or memory is short; else empty."""
+    """What to say of a full disk, a refused file, short memory or a GPU's bits; else empty."""
     if isinstance(error, OSError) and error.errno in (*FULL, *REFUSED):
         where = error.filename or f"a file in {Path.cwd()}"
         why = os.strerror(error.errno)
@@ -73,4 +74,10 @@ def of_machine(error: BaseException) -> str:
     if isinstance(error, MemoryError) or short or getattr(error, "errno", None) == errno.ENOMEM:
         said = " ".join(str(error).split())
         return f"memory is short{f' ({said})' if said else ''}; {LESS}, and start again"
+    if isinstance(error, RuntimeError) and VARIES in str(error):
+        return (
+            f"{str(error).split()[0]} gives other bits each time on a GPU, so that a result could "
+            "not be had again; choose another encoder, or compute on the CPU "
+            "(hardware.device=cpu), and start again"
+        )
     return ""

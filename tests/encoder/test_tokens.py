@@ -38,6 +38,29 @@ def test_where_nothing_is_masked_the_features_are_timms(model):
     assert torch.allclose(vit.net.norm(last), vit.tokens(x)[:, 1:], atol=1e-5)
 
 
+# without a position for the class token; of images that are not square
+@pytest.mark.parametrize("size", [(48, 48), (16, 16), (32, 48)])
+@pytest.mark.parametrize(
+    ("model", "shape"),
+    [
+        ("test_vit", (3, 32, 32)),
+        ("test_vit", (3, 32, 48)),
+        ("vit_wee_patch16_reg1_gap_256", (3, 32, 32)),
+        ("vit_small_patch14_reg4_dinov2", (3, 28, 28)),
+    ],
+)
+@torch.no_grad()
+def test_of_images_of_another_size_the_features_are_timms_too(model, shape, size):
+    vit = encoder(model, shape)
+    (patch, _), extra = vit.net.patch_embed.patch_size, vit.net.num_prefix_tokens
+    size = (size[0] // 16 * patch, size[1] // 16 * patch)
+    x = torch.rand(2, 3, *size)
+    assert torch.allclose(vit(x), vit.net(vit.normalise(x)), atol=1e-5)
+    patches = vit.net.forward_features(vit.normalise(x))[:, extra:]
+    grid = (size[0] // patch, size[1] // patch)
+    assert torch.allclose(vit.maps(x), patches.mT.unflatten(2, grid), atol=1e-5)
+
+
 @torch.no_grad()
 def test_what_is_hidden_is_not_seen():
     vit, x = encoder(shape=(1, 28, 28), resize=64), torch.rand(2, 1, 28, 28)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from unlabel.augment import Size
 from unlabel.augment.tiles import take
 from unlabel.data.images import Data
-from unlabel.encoder import Moments
+from unlabel.encoder import Moments, _grid
 from unlabel.encoder._network import Network, resized
 from unlabel.encoder._tokens import Tokens
 from unlabel.errors import UserError, did_you_mean, reason
@@ -78,6 +78,8 @@ class Timm(Network, Tokens):
         return net.state_dict(), cls.recorded(settings)
 
     def _pooled(self, x: Tensor) -> Tensor:
+        if self._has_other_grid(x):
+            return self.pooled(self._tokens(x))
         if not self.pools:  # what follows the pooling has another length
             return super()._pooled(x)
         h: Tensor = self.net(self.seen(x))
@@ -122,7 +124,7 @@ class Timm(Network, Tokens):
         h = net.patch_embed(self.seen(x))  # (B, N, D) or (B, h, w, D)
         if mask is not None and token is not None:
             h = torch.where(mask.view(*h.shape[:-1], 1), token.to(h.dtype), h)
-        h = net._pos_embed(h)
+        h = _grid.embedded(net, h)
         if keep is not None:
             first, patches = h.tensor_split([self._extra()], 1)
             h = torch.cat([first, take(patches, keep)], 1)
@@ -131,15 +133,26 @@ class Timm(Network, Tokens):
         return self._with_first(net.norm(h))
 
     def maps(self, x: Tensor) -> Tensor:
-        x = self.seen(x)
-        h: Tensor = self.net.forward_features(x)  # type: ignore[operator]
-        if h.ndim == 4:
-            return h if h.shape[1] == self.dim else h.permute(0, 3, 1, 2)
-        if h.ndim != 3:
-            return h.flatten(1)[:, :, None, None]
-        patches = h[:, getattr(self.net, "num_prefix_tokens", 0) :].mT
-        height = round((patches.shape[2] * x.shape[2] / x.shape[3]) ** 0.5)
-        return patches.unflatten(2, (height, -1))
+        if self._has_other_grid(x):
+            patches = self._tokens(x)[:, 1:]
+        else:
+            h: Tensor = self.net.forward_features(self.seen(x))  # type: ignore[operator]
+            if h.ndim == 4:
+                return h if h.shape[1] == self.dim else h.permute(0, 3, 1, 2)
+            if h.ndim != 3:
+                return h.flatten(1)[:, :, None, None]
+            patches = h[:, getattr(self.net, "num_prefix_tokens", 0) :]
+        height, width = self._size(x)
+        rows = round((patches.shape[1] * height / width) ** 0.5)
+        return patches.mT.unflatten(2, (rows, -1))
+
+    def _size(self, x: Tensor) -> Size:
+        """How large the network sees images (B, C, H, W)."""
+        return resized((x.shape[2], x.shape[3]), self.resize)
+
+    def _has_other_grid(self, x: Tensor) -> bool:
+        """Must the positions of a plain vision transformer be resized for these images?"""
+        return _is_plain(self.net) and not _grid.is_made_for(self.net, self._size(x))
 
 
 @cache

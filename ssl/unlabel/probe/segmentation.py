@@ -11,6 +11,7 @@ from unlabel.data.loader import batches, load
 from unlabel.data.masks import IGNORED
 from unlabel.data.splits import random_subset
 from unlabel.metric import Metric, accuracies
+from unlabel.nn.resizing import resized
 from unlabel.probe._trained import EncoderProbe, Trained
 from unlabel.progress import Progress
 from unlabel.ranges import Count, NonNegative, Positive
@@ -83,7 +84,7 @@ class Segmentation(EncoderProbe):
         for epoch in range(self.epochs):
             order = torch.randperm(len(images.id), generator=generator(seed, "segmentation", epoch))
             for maps, mask in self._batches(trained, images, order):
-                losses = [F.cross_entropy(enlarged(h(maps), mask), mask) for h in heads]
+                losses = [loss_of(h(maps), mask) for h in heads]
                 optimizer.zero_grad()
                 torch.stack(losses).sum().backward()
                 optimizer.step()
@@ -133,7 +134,16 @@ class Segmentation(EncoderProbe):
 
 def enlarged(logits: Tensor, mask: Tensor) -> Tensor:
     """Logits (B, K, h, w) at the size of masks (B, H, W): (B, K, H, W)."""
-    return F.interpolate(logits, mask.shape[1:], mode="bilinear")
+    return resized(logits, (mask.shape[1], mask.shape[2]), "bilinear")
+
+
+def loss_of(logits: Tensor, mask: Tensor) -> Tensor:
+    """The mean cross-entropy of all known pixels: (B, K, h, w), (B, H, W) -> ().
+
+    Pixels are in a row, as torch sums over maps in another order each time on a GPU.
+    """
+    pixels = enlarged(logits, mask).permute(0, 2, 3, 1).flatten(0, 2)
+    return F.cross_entropy(pixels, mask.flatten())
 
 
 @torch.no_grad()
