@@ -81,6 +81,20 @@ def test_the_teacher_is_frozen_and_no_part_of_what_is_saved():
     assert torch.equal(method.teacher(x), again.teacher(x))
 
 
+def test_making_the_teacher_changes_no_draw_of_any_device(monkeypatch):
+    """It is made in the first step after a kill, too, where a run without one makes none."""
+    seeded = []
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeded.append)
+    torch.manual_seed(3)
+    method, _data = student()
+    assert seeded.pop() is not None  # it sees what is seeded
+    seeded.clear()
+    before = torch.random.get_rng_state()
+    assert isinstance(method.teacher.dim, int)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert seeded == []
+
+
 def test_kept_features_are_those_of_the_images_themselves():
     method, data = student("method.cached=true")
     x = data.image / 255

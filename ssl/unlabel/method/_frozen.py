@@ -32,7 +32,7 @@ def frozen(recipe: Recipe, data: Data) -> Encoder:
     """
     network, start = recipe["encoder"], recipe["start"]
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive("teacher"))
+        torch.default_generator.manual_seed(derive("teacher"))  # and not a GPU's
         if start:
             made: Encoder = build(start, WHERE).encoder(network, data)
         else:
