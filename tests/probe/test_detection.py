@@ -59,6 +59,21 @@ def test_another_dataset_is_detected_and_a_copy_of_the_own_is_not(digits, hardwa
     assert torch.allclose(known, expected, atol=1e-6)
 
 
+def test_a_dataset_whose_channels_do_not_fit_is_left_out_and_said(digits, hardware, capsys):
+    encoder = Means(about(digits)).eval()
+    part = split(encoder, digits)
+    two = digits._replace(image=digits.image.repeat(1, 2, 1, 1))
+    others = {"radar": two, "copy": digits}
+    features = Features(part, part, part, {}, tuple("0123456789"))
+    trained = Trained(encoder, [digits] * 3, features, hardware, others=others)
+    found = Detection(others=["radar", "copy"]).measure_encoder(trained, 0)
+    assert found.keys() == {"detection_copy"}
+    said = (
+        "detection: not of radar: an encoder of images with 1 channels cannot see images with 2; "
+    )
+    assert capsys.readouterr().err.startswith(said)
+
+
 def test_the_seed_and_labels_change_nothing(digits, hardware):
     assert isinstance(about(digits), Data)
     encoder = Means(about(digits)).eval()

@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 import torch
 
-from unlabel.errors import UserError
 from unlabel.features.split import Features, Split
 from unlabel.probe.fewshot import FewShot, half_width
 from unlabel.seeds import generator
@@ -58,10 +57,15 @@ def test_the_interval_holds_the_mean_of_more_episodes_as_often_as_it_says():
     assert sum(held) >= 16  # of 20, and 19 are expected
 
 
-def test_few_images_of_a_class_give_fewer_queries_and_too_few_classes_a_sentence():
+def test_few_images_of_a_class_give_fewer_queries_and_too_few_classes_a_sentence(capsys):
     assert 0 <= FewShot(shots=[7], episodes=3).measure(features(), 0)["fewshot_7"] <= 1
-    with pytest.raises(UserError, match=r"5 classes with 9 images or more .* and there are 0"):
-        FewShot(shots=[8]).measure(features(), 0)
+    assert capsys.readouterr().err == ""
+    found = FewShot(shots=[8, 1], episodes=3).measure(features(), 0)
+    assert found.keys() == {"fewshot_1", "fewshot_1_half", "validation_fewshot_1"}
+    assert capsys.readouterr().err == (
+        "fewshot: no episodes with 8 images of a class to learn from: 5 classes need 9 images or "
+        "more in the validation and in the test split, and 0 have them\n"
+    )
 
 
 def test_labels_of_the_training_images_do_not_matter():

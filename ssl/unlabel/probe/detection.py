@@ -1,5 +1,6 @@
 """Out-of-Distribution Detection with Deep Nearest Neighbors. arXiv:2204.06507"""
 
+import sys
 from collections.abc import Iterable, Sequence
 
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor
 from unlabel.data.images import Images
 from unlabel.data.loader import batches
 from unlabel.data.splits import random_subset
+from unlabel.errors import UserError
 from unlabel.features.extract import to_shape
 from unlabel.metric import Metric
 from unlabel.nn.nearest import most_similar, units
@@ -37,11 +39,14 @@ class Detection(EncoderProbe):
             yield Metric(f"detection_{name}", title, share=True, better="higher")
 
     def measure_encoder(self, trained: Trained, seed: int) -> dict[str, float]:
-        """`detection_DATASET` for each other dataset."""
+        """`detection_DATASET` for each other dataset whose channels the encoder can see."""
         bank = trained.features.train.h
         known = self._distance(trained.features.test.h[: self.images], bank)
         measures = {}
         for name, images in trained.others.items():
+            if why := _unseen(images, trained.encoder.data.shape):
+                print(f"detection: not of {name}: {why}", file=sys.stderr)
+                continue
             x = self._features(trained, random_subset(images, self.images))
             measures[f"detection_{name}"] = auroc(self._distance(x, bank), known)
         return measures
@@ -56,6 +61,15 @@ class Detection(EncoderProbe):
         """To the k-th nearest of a bank (N, D), from features (M, D): (M,)."""
         similarity, _ = most_similar(x, units(bank), min(self.k, len(bank)), QUERIES)
         return 1 - similarity[:, -1]
+
+
+def _unseen(images: Images, shape: tuple[int, int, int]) -> str:
+    """Why an encoder of images of a shape cannot see others; empty if it can."""
+    try:
+        to_shape(torch.empty(1, *images.image.shape[1:]), shape)
+    except UserError as error:
+        return str(error)
+    return ""
 
 
 def auroc(higher: Tensor, lower: Tensor) -> float:

@@ -1,13 +1,13 @@
 """SimpleShot: Revisiting Nearest-Neighbor Classification for Few-Shot Learning. arXiv:1911.04623"""
 
 import math
+import sys
 from collections.abc import Iterable, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from unlabel.errors import UserError
 from unlabel.features.split import Features, Split
 from unlabel.metric import Metric, accuracies
 from unlabel.nn.blocks import mean
@@ -39,10 +39,22 @@ class FewShot(Probe):
             yield Metric(f"fewshot_{shots}_half", half, share=True, labels=True)
 
     def measure(self, features: Features, seed: int) -> dict[str, float]:
-        """`fewshot_1` of test images, its `fewshot_1_half`, and `validation_fewshot_1`."""
+        """`fewshot_1` of test images, its `fewshot_1_half`, and `validation_fewshot_1`.
+
+        Left out, and said, are numbers of shots for which too few classes have enough images.
+        """
         centre = mean(features.train.h)
-        measures = {}
+        measures: dict[str, float] = {}
         for shots in self.shots:
+            splits = (features.validation, features.test)
+            if (there := min(len(_members(split.labelled(), shots)) for split in splits)) < WAYS:
+                print(
+                    f"fewshot: no episodes with {shots} images of a class to learn from: {WAYS} "
+                    f"classes need {shots + 1} images or more in the validation and in the test "
+                    f"split, and {there} have them",
+                    file=sys.stderr,
+                )
+                continue
             for prefix, split in (("", features.test), ("validation_", features.validation)):
                 split = split.labelled()
                 draw = generator("fewshot", shots, prefix)
@@ -54,14 +66,7 @@ class FewShot(Probe):
 
     def _episodes(self, split: Split, x: Tensor, shots: int, draw: Generator) -> Tensor:
         """The accuracy of each episode on unit vectors (N, D): (episodes,)."""
-        every = [(split.label == kind).nonzero().flatten() for kind in split.label.unique()]
-        members = [rows for rows in every if len(rows) > shots]
-        if len(members) < WAYS:
-            raise UserError(
-                f"{WAYS}-way episodes with {shots} images of a class to learn from need {WAYS} "
-                f"classes with {shots + 1} images or more in the validation and the test split, "
-                f"and there are {len(members)}; give fewer shots, or more images"
-            )
+        members = _members(split, shots)
         return torch.stack([self._episode(x, members, shots, draw) for _ in range(self.episodes)])
 
     def _episode(self, x: Tensor, members: Sequence[Tensor], shots: int, draw: Generator) -> Tensor:
@@ -77,6 +82,12 @@ class FewShot(Probe):
         distance = torch.cdist(query.flatten(0, 1), support.mean(1))
         truth = torch.arange(WAYS, device=x.device).repeat_interleave(queries)
         return (distance.argmin(1) == truth).double().mean()
+
+
+def _members(split: Split, shots: int) -> list[Tensor]:
+    """The rows of each class that has more images than are learned from."""
+    every = [(split.label == kind).nonzero().flatten() for kind in split.label.unique()]
+    return [rows for rows in every if len(rows) > shots]
 
 
 def half_width(accuracy: Tensor) -> float:
