@@ -1,4 +1,4 @@
-"""Images with more than 8 bits a sample that Pillow alone would show wrong."""
+"""Images that Pillow alone would show wrong, most of them with more than 8 bits a sample."""
 
 from contextlib import suppress
 from io import BytesIO
@@ -101,6 +101,31 @@ def test_what_is_transparent_is_white_at_any_depth() -> None:
     encoded = tif(multiplied, photometric="rgb", extrasamples=["assocalpha"])
     assert (decode(encoded, (3, 8, 8), limits=(0, 1000))[:, :, 0] == 127).all()
     assert extent(encoded) == (0, 1000)
+
+
+@pytest.mark.parametrize("planes", [False, True])
+@pytest.mark.parametrize("beside", ["unspecified", "unassalpha", "assocalpha"])
+@pytest.mark.parametrize("grey", ["minisblack", "miniswhite", "rgb"])
+def test_a_sample_beside_grey_or_colours_of_8_bits_is_read(
+    grey: str, beside: str, planes: bool
+) -> None:
+    """Pillow cannot open most of them in planes, nor those where 0 is white."""
+    samples = 4 if grey == "rgb" else 2
+    values = np.full((2, 3, samples), 100, np.uint8)
+    values[..., -1] = 200
+    placed = {"planarconfig": "separate"} if planes else {"planarconfig": "contig"}
+    encoded = tif(
+        first(values) if planes else values, photometric=grey, extrasamples=[beside], **placed
+    )
+    assert (decode(encoded, (samples, 2, 3)) == first(values)).all()
+    if beside == "unspecified":
+        assert channels(encoded) == samples
+        return
+    assert channels(encoded) is None
+    alone = 100 if beside == "unassalpha" else 127.5
+    black = 255 - alone if grey == "miniswhite" else alone
+    shown = decode(encoded, (3, 2, 3)).astype(float)
+    assert shown == pytest.approx(np.full((3, 2, 3), 255 - (255 - black) * 200 / 255), abs=1)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

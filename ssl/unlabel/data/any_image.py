@@ -8,7 +8,7 @@ from PIL import Image, ImageOps
 
 from unlabel.data import arrays, deep_png, tiff
 from unlabel.data import decode as picture
-from unlabel.data.decode import SIXTEEN_BITS, Limits, Range, Shape, Unreadable, of_each
+from unlabel.data.decode import Limits, Range, Shape, Unreadable, of_each
 from unlabel.errors import UserError
 
 PICTURE = (1, 3)  # channels of grey and of colour
@@ -44,7 +44,8 @@ def decode(encoded: bytes, shape: Shape, fit: str = "crop", limits: Range = None
     with picture.explained():
         values, opacity = _seen(encoded, shape[0])
         planes = _planes(_channels(values, shape[0]), limits)
-        if tiff.is_tiff(encoded) and tiff.is_negative(encoded):  # limits are of the file's numbers
+        grey = len(planes) == 1 and tiff.is_tiff(encoded)
+        if grey and tiff.is_negative(encoded):  # limits are of the file's numbers
             planes = [255 - plane for plane in planes]
         if opacity is not None:
             planes = [_over_white(plane, opacity) for plane in planes]
@@ -142,10 +143,11 @@ def _seen(encoded: bytes, wanted: int | None = None) -> tuple[np.ndarray, np.nda
     if found is None or wanted == values.shape[2]:
         return values, None
     colours, kind = found
-    values, opacity = values[:, :, :colours], values[:, :, colours] / SIXTEEN_BITS[1]
+    largest = np.iinfo(values.dtype).max
+    values, opacity = values[:, :, :colours], values[:, :, colours] / largest
     if kind == tiff.ASSOCIATED:
-        whole = values / np.maximum(opacity, 1 / SIXTEEN_BITS[1])[:, :, None]
-        values = np.rint(whole).clip(*SIXTEEN_BITS).astype(np.uint16)
+        whole = values / np.maximum(opacity, 1 / largest)[:, :, None]
+        values = np.rint(whole).clip(0, largest).astype(values.dtype)
     return values, opacity if kind in (tiff.ASSOCIATED, tiff.UNASSOCIATED) else None
 
 

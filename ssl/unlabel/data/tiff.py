@@ -37,7 +37,7 @@ def is_picture(encoded: bytes) -> bool:
     if samples > 4 or bits == 64 or (samples > 2 and photometric in GREY):
         return False
     if bits <= 8:
-        return kind != SIGNED
+        return kind != SIGNED and not _is_unknown_to_pillow(tags)
     if samples > 1:  # Pillow shows 8 bits of 16, and takes a plane of 16 for two of 8
         return bits == 16 and photometric == CMYK and tags.get(PLANES, TOGETHER) == TOGETHER
     # Pillow shows deep pixels as if 0 were black, and 2 ** 31 as if it were negative.
@@ -56,20 +56,19 @@ def has_more(encoded: bytes) -> bool:
 
 
 def is_negative(encoded: bytes) -> bool:
-    """Whether its smallest number is white."""
-    tags = _tags(encoded)
-    return _samples(tags) == 1 and tags.get(PHOTOMETRIC) == WHITE_IS_ZERO
+    """Whether the smallest number of its grey is white."""
+    return _tags(encoded).get(PHOTOMETRIC) == WHITE_IS_ZERO
 
 
 def beside(encoded: bytes) -> tuple[int, int] | None:
-    """How many samples are a deep picture's grey or colours, and what the one beside them is.
+    """How many samples are a picture's grey or colours, and what the one beside them is.
 
     That is `ASSOCIATED` or `UNASSOCIATED` transparency, or 0, which is anything. None if there is
     no such sample.
     """
     tags = _tags(encoded)
     picture = (tags.get(PHOTOMETRIC), _samples(tags))
-    if _bits(tags) == 16 and _kind(tags) == UNSIGNED:
+    if _bits(tags) in (8, 16) and _kind(tags) == UNSIGNED:
         if picture == (RGB, 4):
             return 3, (tags.get(EXTRA) or (UNASSOCIATED,))[0]  # Pillow too guesses so
         if picture in [(grey, 2) for grey in GREY] and max(tags.get(EXTRA) or (0,)):
@@ -128,6 +127,15 @@ def _tags(encoded: bytes) -> ImageFileDirectory_v2:
     file.seek(tags.next)
     tags.load(file)
     return tags
+
+
+def _is_unknown_to_pillow(tags: ImageFileDirectory_v2) -> bool:
+    """Whether Pillow cannot show grey or colours of 8 bits with a sample beside them."""
+    apart, extra = tags.get(PLANES, TOGETHER) != TOGETHER, max(tags.get(EXTRA) or (0,))
+    if _samples(tags) == 2:
+        return apart or extra == ASSOCIATED or tags.get(PHOTOMETRIC) == WHITE_IS_ZERO
+    rgb = (_samples(tags), tags.get(PHOTOMETRIC)) == (4, RGB)
+    return rgb and apart and extra != UNASSOCIATED
 
 
 def _samples(tags: ImageFileDirectory_v2) -> int:
