@@ -32,7 +32,8 @@ class Timm(Network, Tokens):
         super().__init__(data, net, int(net.num_features), resize)
         self.pools = getattr(net, "head_hidden_size", self.dim) == self.dim
         height, width = data.shape[1:]
-        self.patches = _is_plain(net) and not _uncut(net, (height, width), resize)
+        self.plain = _is_plain(net)
+        self.patches = self.plain and not _uncut(net, (height, width), resize)
         if self.patches:
             self.grid = seen[0] // net.patch_embed.patch_size[0]
             self.patch = height // self.grid
@@ -152,7 +153,7 @@ class Timm(Network, Tokens):
 
     def _has_other_grid(self, x: Tensor) -> bool:
         """Must the positions of a plain vision transformer be resized for these images?"""
-        return _is_plain(self.net) and not _grid.is_made_for(self.net, self._size(x))
+        return self.plain and not _grid.is_made_for(self.net, self._size(x))
 
 
 @cache
