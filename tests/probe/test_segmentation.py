@@ -14,7 +14,7 @@ from unlabel.dataset.shapes import Shapes
 from unlabel.encoder import Encoder
 from unlabel.features.split import Features, Split
 from unlabel.probe._trained import Trained
-from unlabel.probe.segmentation import Segmentation, scores
+from unlabel.probe.segmentation import Segmentation, loss_of, scores
 
 
 class Pixels(Encoder):
@@ -69,6 +69,22 @@ def test_masks_of_the_test_split_choose_nothing(hardware):
     kept = [name for name in first if "validation" in name or "lr" in name]
     assert {name: first[name] for name in kept} == {name: second[name] for name in kept}
     assert first["segmentation_miou"] != second["segmentation_miou"]
+
+
+def test_the_loss_is_the_mean_over_known_pixels_of_enlarged_logits():
+    draw = torch.Generator().manual_seed(0)
+    logits, mask = torch.randn(3, 4, 5, 2, generator=draw), torch.randint(-1, 4, (3, 8, 6))
+    larger = torch.nn.functional.interpolate(logits, (8, 6), mode="bilinear").double()
+    known = [
+        larger[b, :, y, x].logsumexp(0) - larger[b, mask[b, y, x], y, x]
+        for b in range(3)
+        for y in range(8)
+        for x in range(6)
+        if mask[b, y, x] >= 0
+    ]
+    found = loss_of(logits, mask.where(mask >= 0, -100))
+    assert float(found) == pytest.approx(float(torch.stack(known).mean()), rel=1e-5)
+    assert loss_of(logits, torch.full_like(mask, -100)) == 0
 
 
 def test_scores_are_scikit_learns():

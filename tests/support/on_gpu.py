@@ -32,7 +32,6 @@ VARIES = {  # what torch refuses on a GPU where it must give the same bits again
 UNLESS = {  # the same, but not with these arguments
     "bincount": lambda _, weights=None, minlength=0: weights is None,
     "nll_loss2d_forward": lambda _, target, weight, reduction, *rest: reduction == 0,
-    "nll_loss2d_backward": lambda _, x, target, weight, reduction, *rest: reduction == 0,
 }
 
 

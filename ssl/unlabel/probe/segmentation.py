@@ -140,10 +140,10 @@ def enlarged(logits: Tensor, mask: Tensor) -> Tensor:
 def loss_of(logits: Tensor, mask: Tensor) -> Tensor:
     """The mean cross-entropy of all known pixels: (B, K, h, w), (B, H, W) -> ().
 
-    Pixels are in a row, as torch sums over maps in another order each time on a GPU.
+    The mean is taken here, as torch's own of maps has other bits each time on a GPU.
     """
-    pixels = enlarged(logits, mask).permute(0, 2, 3, 1).flatten(0, 2)
-    return F.cross_entropy(pixels, mask.flatten())
+    each = F.cross_entropy(enlarged(logits, mask), mask, reduction="none")  # 0 if it is unknown
+    return each.sum() / (mask >= 0).sum().clamp(min=1)
 
 
 @torch.no_grad()
