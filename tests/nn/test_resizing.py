@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from unlabel.nn.resizing import resized
+from unlabel.nn.resizing import interpolated
 
 
 @pytest.mark.parametrize("size", [(7, 5), (3, 9), (16, 16), (5, 4)])
@@ -14,7 +14,7 @@ from unlabel.nn.resizing import resized
 def test_maps_and_their_gradients_are_those_of_interpolation(size, mode, antialias):
     maps = torch.rand(2, 3, 5, 4, generator=torch.Generator().manual_seed(0))
     ours, theirs = maps.clone().requires_grad_(), maps.clone().requires_grad_()
-    found = resized(ours, size, mode, antialias)
+    found = interpolated(ours, size, mode, antialias)
     expected = F.interpolate(theirs, size, mode=mode, antialias=antialias)
     assert torch.allclose(found, expected, atol=1e-6)
     weight = torch.rand(found.shape, generator=torch.Generator().manual_seed(1))

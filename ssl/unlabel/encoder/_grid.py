@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from unlabel.nn.resizing import resized
+from unlabel.nn.resizing import interpolated
 
 
 def is_made_for(net: Any, size: tuple[int, int]) -> bool:
@@ -24,7 +24,7 @@ def embedded(net: Any, patches: Tensor) -> Tensor:
         return h
     extra = 0 if net.no_embed_class else net.num_prefix_tokens
     position = net.pos_embed[:, extra:].mT.unflatten(2, before)
-    position = resized(position, grid, "bicubic", antialias=True).flatten(2).mT  # (1, N, D)
+    position = interpolated(position, grid, "bicubic", antialias=True).flatten(2).mT  # (1, N, D)
     first = [each for each in (net.cls_token, net.reg_token) if each is not None]
     tokens = [each.expand(len(patches), -1, -1) for each in first]
     if extra:  # each token has a position

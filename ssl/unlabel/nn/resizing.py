@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def resized(x: Tensor, size: tuple[int, int], mode: str, antialias: bool = False) -> Tensor:
+def interpolated(x: Tensor, size: tuple[int, int], mode: str, antialias: bool = False) -> Tensor:
     """Maps in another size, as `F.interpolate` makes them: (B, C, h, w) -> (B, C, *size), float32.
 
     `mode` is "bilinear" or "bicubic". The gradient of `F.interpolate` itself has other bits each

@@ -11,7 +11,7 @@ from unlabel.data.loader import batches, load
 from unlabel.data.masks import IGNORED
 from unlabel.data.splits import random_subset
 from unlabel.metric import Metric, accuracies
-from unlabel.nn.resizing import resized
+from unlabel.nn.resizing import interpolated
 from unlabel.probe._trained import EncoderProbe, Trained
 from unlabel.progress import Progress
 from unlabel.ranges import Count, NonNegative, Positive
@@ -134,7 +134,7 @@ class Segmentation(EncoderProbe):
 
 def enlarged(logits: Tensor, mask: Tensor) -> Tensor:
     """Logits (B, K, h, w) at the size of masks (B, H, W): (B, K, H, W)."""
-    return resized(logits, (mask.shape[1], mask.shape[2]), "bilinear")
+    return interpolated(logits, (mask.shape[1], mask.shape[2]), "bilinear")
 
 
 def loss_of(logits: Tensor, mask: Tensor) -> Tensor:
