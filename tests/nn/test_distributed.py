@@ -1,10 +1,12 @@
 """Two processes that train together come to what one does with the whole batch."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -36,8 +38,8 @@ STAND_IN = {
 
 
 @pytest.fixture(scope="module")
-def together(tmp_path_factory) -> Path:
-    """What two processes made of every case."""
+def together(tmp_path_factory) -> Iterator[Path]:
+    """What two processes made of every case, 600 MB."""
     folder = tmp_path_factory.mktemp("together")
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     done = subprocess.run(
@@ -47,7 +49,8 @@ def together(tmp_path_factory) -> Path:
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    return folder
+    yield folder
+    shutil.rmtree(folder)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
