@@ -165,6 +165,23 @@ def test_a_terminal_says_how_many_seeds_each_mean_is_of(
     assert "on the test split, mean ± 95 % interval over 1 to 3 seeds\n" in capsys.readouterr().out
 
 
+def test_a_leaderboard_by_a_validation_metric_says_which_split_is_which(
+    study: Study, capsys: pytest.CaptureFixture[str]
+):
+    study.brief["metric"] = "validation_linear"
+    for run in study.brief["runs"]:
+        path = study.run(run["method"], run["seed"]) / "metrics/linear.json"
+        metrics = json.loads(path.read_text())
+        write_json(path, metrics | {"validation_linear": metrics["linear"] / 2})
+    study.report()
+    says = "on the test split, and on the validation split where a heading says so"
+    assert says in (study.out / "index.html").read_text()
+    leaderboard.run(study.out / "results.parquet", study.out / "index.html")
+    told = capsys.readouterr().out
+    assert f"accuracy (%) {says}, mean" in told
+    assert "linear accuracy, validation" in told
+
+
 def test_leaderboard_needs_a_report(made: Study, tmp_path: Path):
     with pytest.raises(UserError, match="make the report first"):
         leaderboard.run(made.out / "results.parquet", tmp_path / "index.html")

@@ -50,6 +50,8 @@ def leaderboard(results: pd.DataFrame, width: int) -> str:
     spread = "one seed: no interval" if seeds == "1" else f"mean ± 95 % interval over {seeds} seeds"
     accuracies = any(name in COLUMNS for name in names)
     what = "accuracy (%) on the test split" if accuracies else "on the validation split"
+    if accuracies and headline.startswith("validation_"):
+        what += ", and on the validation split where a heading says so"
     return "\n".join([*blocks, f"{what}, {spread}"])
 
 
