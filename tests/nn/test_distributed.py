@@ -221,6 +221,19 @@ def test_what_one_process_finds_wrong_is_said_once(folder):
     assert (folder / "said").read_text().count("\n") == 1
 
 
+def test_memory_that_is_short_in_them_is_one_sentence_and_nothing_is_left(folder, monkeypatch):
+    settings = yaml.safe_load((folder / "params.yaml").read_text())
+    settings["method"]["width"] = 1 << 44
+    (folder / "params.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
+    (folder / "tmp").mkdir()
+    monkeypatch.setitem(ENVIRONMENT, "TMPDIR", str(folder / "tmp"))
+    assert job(folder).wait() == 1
+    (said,) = (folder / "said").read_text().splitlines()
+    assert said.startswith("error: memory is short (")
+    assert said.endswith("and start again")
+    assert [*(folder / "tmp").iterdir()] == []
+
+
 def test_the_rule_asks_for_as_many_gpus_and_threads(copy):
     target = "data/runs/tiny/digits/simclr/training.processes=2/0/run.json"
     # This machine need not have a GPU, and a dry run gives no rule more threads than its --cores.

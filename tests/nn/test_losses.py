@@ -74,6 +74,14 @@ def test_norms_are_of_a_channel_over_the_batch_or_of_an_images_channels():
     assert norms("none", 16) == []
 
 
+@pytest.mark.parametrize("kind", ["group", "layer"])
+def test_maps_in_channels_last_are_normalised_as_contiguous_ones(kind):
+    x = torch.randn(3, 16, 5, 5, generator=torch.Generator().manual_seed(0))
+    (norm,) = norms(kind, 16, maps=True)
+    made = norm(x.contiguous(memory_format=torch.channels_last))
+    assert torch.equal(made, norm(x))  # the same bits; slower in its own layout
+
+
 @pytest.mark.parametrize("norm", ["batch", "group", "standardised", "layer", "none"])
 def test_a_heads_offsets_stand_where_no_batch_norm_takes_them_off(norm):
     head = mlp(5, 8, 8, norm=norm, norm_out=True)

@@ -1,22 +1,17 @@
 """Train a method's encoder."""
 
 import shutil
-import signal
 import sys
-import threading
-from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
-import yaml
 
-from unlabel import encoder, files, weights
-from unlabel.analysis.collapse import ADVICE, collapse
+from unlabel import encoder
 from unlabel.data import images, nearby
 from unlabel.data.expected import changed
-from unlabel.data.images import Data, Images
+from unlabel.data.images import Data
 from unlabel.errors import UserError
 from unlabel.files import lock
 from unlabel.fingerprint import fingerprint, targets
@@ -26,24 +21,12 @@ from unlabel.nn.batch_norm import synchronise
 from unlabel.nn.distributed import any_process
 from unlabel.params import start
 from unlabel.params.settings import build, load, target
-from unlabel.progress import Progress
 from unlabel.seeds import derive
-from unlabel.training import (
-    environment,
-    examples,
-    finished,
-    fits,
-    launch,
-    monitor,
-    nodes,
-    pictures,
-)
+from unlabel.training import examples, finished, fits, launch, monitor, nodes, outputs, session
 from unlabel.training.fits import Fitted
-from unlabel.training.followers import Followers
-from unlabel.training.log import Log
-from unlabel.training.loop import Training, fit
-from unlabel.training.monitor import Accuracy, Monitor
-from unlabel.training.state import State
+from unlabel.training.loop import Training
+from unlabel.training.monitor import Monitor
+from unlabel.training.session import Seen
 
 
 def run(
@@ -113,7 +96,7 @@ def _trained(
     if nodes.one():
         per_node, told = training.processes, state / "nodes"
         nodes.launch_here(training.nodes, per_node, told, "pretrain", **flags)
-    elif _done(out, identity):
+    elif finished.done(out, identity):
         print(f"{out} is trained already", file=sys.stderr)
     elif training.nodes * training.processes > 1:
         # Here one may wait for hours: the processes that train together wait for minutes.
@@ -122,14 +105,6 @@ def _trained(
     else:
         return False
     return True
-
-
-class Seen(NamedTuple):
-    """What people see a training by, and where."""
-
-    validation: Path | None
-    loggers: Sequence[str]
-    logs: Path
 
 
 def _together(training: Training, told: Path, flags: dict[str, launch.Flag]) -> None:
@@ -149,7 +124,7 @@ def _run(
     seen: Seen,
 ) -> None:
     with launch.member(training.nodes * training.processes):
-        done = _done(out, identity)  # the lock's last holder may have finished it
+        done = finished.done(out, identity)  # the lock's last holder may have finished it
         if not done and launch.leader():
             done = finished.take_back(out, identity)
         if any_process(done):
@@ -169,63 +144,13 @@ def _run(
         asked = build(settings["monitor"], "monitor") if "monitor" in settings else Monitor()
         measured = monitor.accuracy(asked, every[0], seen.validation, hardware)
         done_by = (settings, training, hardware, state, identity | on, measured, seen)
-        log, seconds = _train(method, chosen, *done_by)
+        log, seconds = session.train(method, chosen, *done_by)
     if launch.leader():
-        _write(out, method, recipe, log, chosen, settings, hardware)
-        about = _about(method, log, chosen, training, hardware, seconds)
+        outputs.write(out, method, recipe, log, chosen, settings, hardware)
+        about = {key: value for key, value in identity.items() if key != "settings"}
+        about |= outputs.about(method, log, chosen, training, hardware, seconds)
         about |= {"fitted": changes} if changes else {}
-        finished.write_about(out, _without_settings(identity) | about)
-
-
-def _write(
-    out: Path,
-    method: Method,
-    recipe: Mapping[str, Any],
-    log: Log,
-    chosen: Images,
-    settings: dict[str, Any],
-    hardware: Hardware,
-) -> None:
-    """Write all but run.json, which is written when the rest is there."""
-    out.mkdir(parents=True, exist_ok=True)
-    files.write_text(out / "params.yaml", yaml.safe_dump(settings, sort_keys=False))
-    encoder.save(out / "encoder.safetensors", method.encoder, settings["encoder"])
-    rest = {k: v for k, v in weights.of(method).items() if not k.startswith("encoder.")}
-    made = {} if recipe == settings["method"] else {"fitted": recipe}
-    weights.write(out / "method.safetensors", rest, {"method": settings["method"], **made})
-    files.write_table(out / "log.parquet", log.rows)
-    pictures.draw(out / "pictures.parquet", method, chosen, hardware, settings["seed"])
-
-
-def _about(
-    method: Method, log: Log, chosen: Images, training: Training, hardware: Hardware, seconds: float
-) -> dict[str, Any]:
-    """What run.json says of a finished training and of the machine."""
-    trained = log.steps * training.batch
-    return environment.describe(hardware.device) | {
-        "precision": hardware.precision,
-        "compiled": hardware.compile,
-        "images": len(chosen.id),
-        "parameters": sum(p.numel() for p in method.encoder.parameters()),
-        "labels": method.labels,
-        "seconds": round(seconds, 3),
-        "images_per_second": round(trained / seconds, 1) if trained else None,
-        "peak_memory": environment.peak_memory(hardware.device),
-    }
-
-
-def _done(out: Path, identity: dict[str, Any]) -> bool:
-    """Is the run in `out` finished? Raises `UserError` if its settings or code are others."""
-    if not (out / "run.json").exists():
-        return False
-    if difference := finished.difference(out, identity):
-        raise UserError(
-            f"{out} holds a run of other settings: {difference}; "
-            "choose another folder, or delete it to train again"
-        )
-    if not (whole := finished.is_whole(out)):
-        print(f"files in {out} were changed; the run is trained again", file=sys.stderr)
-    return whole
+        finished.write_about(out, about)
 
 
 def _fitted(settings: dict[str, Any], images: int) -> Fitted:
@@ -252,58 +177,3 @@ def _method(settings: dict[str, Any], data: Data, hardware: Hardware) -> Method:
     if hardware.compile:
         encoder.compile_passes(method)
     return method
-
-
-def _train(
-    method: Method,
-    chosen: Images,
-    settings: dict[str, Any],
-    training: Training,
-    hardware: Hardware,
-    folder: Path,
-    identity: dict[str, Any],
-    accuracy: Accuracy | None,
-    seen: Seen,
-) -> tuple[Log, float]:
-    """Train, from the saved state if there is one -> the log, and the seconds it took."""
-    players = method.players()
-    optimizers = [build(settings["optimizer"], "optimizer", module=each) for each in players]
-    steps = training.steps(len(chosen.id)) if players else 0
-    log = Log(method, chosen, steps, training.epochs, hardware, accuracy if players else None)
-    state = State(folder, method, optimizers, identity)
-    start = state.resume(log)
-    terminated = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: terminated.set())
-    progress = Progress(settings["run"], steps * training.batch, start * training.batch)
-    followers = Followers(settings["run"], folder, log, progress)
-    if launch.leader() and players:
-        # A logger may show another code or torch as another run.
-        followers.open(seen.loggers, seen.logs, settings | _without_settings(identity))
-        followers.tell(start)
-    state.start_clock()
-    lr = settings["optimizer"]["lr"]
-    chosen = hardware.hold(chosen)
-    seed = settings["seed"]
-    loop = fit(method, chosen, optimizers, training, hardware, seed, start, log.due)
-    for step, result in enumerate(loop if players else (), start + 1):
-        log.add(step, result, lr)
-        progress.advance(training.batch, log.last())
-        if launch.leader():
-            followers.tell(step)
-        stop = step < steps and any_process(terminated.is_set())
-        if launch.leader() and step < steps and (stop or state.due()):
-            state.save(step, log)
-        if stop:
-            any_process(stop)  # waits for the process that saves
-            followers.close(finished=False)
-            print(f"stopped after step {step}; start again to go on from there", file=sys.stderr)
-            raise SystemExit(128 + signal.SIGTERM)
-    progress.close()
-    followers.close(finished=True)
-    if players and (why := collapse(log.rows[-1])):
-        print(f"{settings['run']} collapsed: {why}. {ADVICE}", file=sys.stderr)
-    return log, state.seconds
-
-
-def _without_settings(identity: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in identity.items() if key != "settings"}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from unlabel import files
+from unlabel.errors import UserError
 from unlabel.params.settings import first_difference
 from unlabel.params.settings import load as settings_of
 from unlabel.run import ASIDE, TRAINED
@@ -41,6 +42,20 @@ def difference(folder: Path, identity: dict[str, Any]) -> str:
     about = files.read_json(folder / ABOUT, "finish the run")
     there = {key: about.get(key) for key in identity}
     return first_difference(there | {"settings": settings_of(folder / "params.yaml")}, identity)
+
+
+def done(out: Path, identity: dict[str, Any]) -> bool:
+    """Is the run in `out` finished? Raises `UserError` if its settings or code are others."""
+    if not (out / ABOUT).exists():
+        return False
+    if other := difference(out, identity):
+        raise UserError(
+            f"{out} holds a run of other settings: {other}; "
+            "choose another folder, or delete it to train again"
+        )
+    if not (whole := is_whole(out)):
+        print(f"files in {out} were changed; the run is trained again", file=sys.stderr)
+    return whole
 
 
 def take_back(out: Path, identity: dict[str, Any]) -> bool:

@@ -12,12 +12,13 @@ from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import torch
 import torch.distributed as dist
 
-from unlabel.errors import UserError
+from unlabel.errors import UserError, of_machine
 from unlabel.nn import distributed
 
 if TYPE_CHECKING:
@@ -96,11 +97,13 @@ def torchrun(processes: int, command: Sequence[str], where: Sequence[str] = ALON
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
+    options = [*where, "--nproc-per-node", str(processes), "-m"]
     logging.disable()  # torchrun logs a lot; what matters is said below
     try:
-        # After `--`, no flag of the stage is taken for one of torchrun's.
-        options = [*where, "--nproc-per-node", str(processes), "-m", "--"]
-        run.run(run.parse_args([*options, *command]))
+        # torchrun leaves its folder, in which the processes record their exceptions.
+        with TemporaryDirectory(prefix="unlabel-", ignore_cleanup_errors=True) as folder:
+            # After `--`, no flag of the stage is taken for one of torchrun's.
+            run.run(run.parse_args([*options, "--log-dir", folder, "--", *command]))
     except ChildFailedError as error:
         raise Failed([Failure.of(*each) for each in error.failures.items()]) from None
     except SignalException as error:
@@ -149,7 +152,8 @@ def member(processes: int) -> Iterator[None]:
                 _join(processes)
                 yield
             except Exception as error:
-                _record(error)
+                said = of_machine(error)
+                _record(UserError(said) if said else error)
                 raise SystemExit(1) from error
             dist.destroy_process_group()
 
