@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -25,9 +26,20 @@ torch.set_num_threads(1)  # as there is a worker for each core
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+ROOM = 3 << 30  # bytes that the folders of all tests may need at once
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """One server does the commands of the session, whichever worker asks for them."""
     if not hasattr(config, "workerinput"):
+        place = tempfile.gettempdir()
+        free = shutil.disk_usage(place).free
+        if config.getoption("numprocesses", None) and free < ROOM:
+            pytest.exit(
+                f"all tests together need 3 GiB in {place}, but {free / 2**30:.1f} are free; make "
+                "room there, or set TMPDIR to a folder with room",
+                returncode=1,
+            )
         session = ExitStack()
         session.enter_context(forks.server())
         config.add_cleanup(session.close)
