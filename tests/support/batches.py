@@ -1,4 +1,4 @@
-"""Small batches of noise for generative methods, and sums by hand."""
+"""Small batches of noise, and sums by hand."""
 
 import math
 
@@ -11,6 +11,10 @@ from unlabel.method import Batch
 def images(shape: tuple[int, int, int] = (1, 16, 16), n: int = 8) -> Images:
     pixels = torch.randint(256, (n, *shape), dtype=torch.uint8, generator=generator())
     return Images.of(torch.arange(n), pixels, torch.arange(n) % 4)
+
+
+def noise(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.rand(*shape, generator=generator(seed))
 
 
 def generator(seed: int = 0) -> torch.Generator:
