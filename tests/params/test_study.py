@@ -123,13 +123,20 @@ ALIKE = {"says": "so", "same": "simclr[64]", "within": 0.01, "metric": "knn"}
         ({"repeats": "mine"}, "repeats names 'mine', which tests no statement of its own"),
         ({"repeats": "not_contrastive_cifar10"}, "which tests no statement of its own"),
         ({"repeats": "leaderboard"}, "which tests no statement of its own"),
-        ({"claims": [ALIKE | {"as": "simclr[64]"}]}, "compares simclr.64..knn with the same runs"),
+        ({"claims": [ALIKE | {"as": "simclr[64]"}]}, "'so' has the same settings on both sides"),
         (
             {
                 "arms": BATCH["arms"] | {"also": BATCH["arms"][64]},
                 "claims": [ALIKE | {"as": "simclr[also]"}],
             },
-            "compares simclr.64..knn with the same runs; name others",
+            r"same settings on both sides \(simclr.64..knn and simclr.also..knn\); compare arms",
+        ),
+        (
+            {
+                "arms": {"64": ["optimizer.lr=2e-3"], "also": ["optimizer.lr=0.002"]},
+                "claims": [SO | {"higher": "simclr[64] + 1", "than": "2 + simclr[also]"}],
+            },
+            "the claim 'so' has the same settings on both sides",
         ),
         ({"claims": [SO | {"says": ["so"], "higher": "byol[64]"}]}, "says is .'so'., but must be"),
         ({"claims": ["so"]}, "claim 1 of the study 'Batch size' is 'so'"),

@@ -128,18 +128,12 @@ class Study:
     def resolved_claims(self, params: Path) -> list[Claim]:
         """The claims, with the arm and the metric of each term filled in.
 
-        Raises `UserError` for a claim about a method or an arm that the study does not run, or that
-        finds runs to be the same as themselves.
+        Raises `UserError` for a claim about a method or an arm that the study does not run.
         """
         groups = self.groups(params)
-        variants = {(name, arm.label): arm.variant for arm in groups for name in arm.methods}
 
         def whole(each: Claim, where: str) -> Claim:
-            found = each.map(lambda term: resolved(term, groups, each.metric, where))
-            runs = found.map(lambda term: replace(term, arm=variants[term.method, str(term.arm)]))
-            if found.kind == "same" and runs.left == runs.right:  # which would always hold
-                raise UserError(f"{where} compares {found.left} with the same runs; name others")
-            return found
+            return each.map(lambda term: resolved(term, groups, each.metric, where))
 
         return [whole(each, _where(self, at)) for at, each in enumerate(self.claims, 1)]
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from unlabel.analysis.metric import Metrics
+from unlabel.errors import UserError
 from unlabel.params import compose
 from unlabel.params import study as studies
-from unlabel.params.claim import Claim
+from unlabel.params.claim import Claim, Term
 from unlabel.params.study import Study
 from unlabel.run import BASELINE, Run
 from unlabel.workflow import declared_metrics
@@ -130,8 +131,9 @@ def check(
     runs: PlannedRuns,
     datasets: PlannedDatasets,
 ) -> None:
-    """Raise `UserError` if a run that is compared lacks one of the metrics."""
+    """Raise `UserError` if what is compared lacks one of the metrics, or has the same settings."""
     planned = {(run.dataset, run.method, arm): run for arm, run in study.runs(runs.params, budget)}
+    _check_sides(claims, {key[1:]: run for key, run in planned.items()}, runs)
     first = {run.dataset: run for run in reversed(planned.values())}
     terms = [term for each in claims for term in each.terms]
     for metric in study.metrics():
@@ -144,6 +146,24 @@ def check(
             elif (size := datasets.expected(run.dataset).size) and size[0] != size[1]:
                 where += f" on {run.dataset}, whose images are not square,"
             declared_metrics.check(metric, _declared(study, run, runs, datasets), where)
+
+
+def _check_sides(
+    claims: Sequence[Claim], planned: Mapping[tuple[str, str | None], Run], runs: PlannedRuns
+) -> None:
+    """Raise `UserError` if both sides of a claim have the same settings, as `2e-3` and `0.002`."""
+    for claim in claims:
+        rest = Counter[tuple[str, str | None]]()
+        for sign, side in ((1, claim.left), (-1, claim.right)):
+            for own, term in side.parts:
+                if isinstance(term, Term):
+                    settings = runs.settings(planned[term.method, term.arm]) | {"about": None}
+                    rest[json.dumps(settings, sort_keys=True), term.metric] += sign * own
+        if not any(rest.values()):
+            raise UserError(
+                f"the claim {claim.says!r} has the same settings on both sides ({claim.left} and "
+                f"{claim.right}); compare arms that differ"
+            )
 
 
 def _declared(
