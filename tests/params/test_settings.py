@@ -39,6 +39,18 @@ def plan(params, tmp_path):
         (("tiny", "digit", "simclr", "base"), "unknown dataset 'digit': did you mean 'digits'?"),
         (("tine", "digits", "simclr", "base"), "unknown budget 'tine': did you mean 'tiny'?"),
         (
+            ("tiny", "digits", "simclr", "encoder=resnt18"),
+            "unknown encoder 'resnt18': did you mean 'resnet18'?",
+        ),
+        (
+            ("tiny", "digits", "distillation", "encoder@method.teacher=resnt18"),
+            "unknown encoder 'resnt18': did you mean 'resnet18'?",
+        ),
+        (
+            ("tiny", "digits", "simclr", "augment@method.augmnt=light"),
+            "'augment@method.augmnt=light' overrides method.augmnt, .* mean 'method.augment'?",
+        ),
+        (
             ("tiny", "digits", "simclr", "method.temperatur=0.1"),
             "overrides method.temperatur, .* did you mean 'method.temperature'?",
         ),
@@ -92,9 +104,10 @@ def test_a_wrong_recipe_is_explained_in_one_line(params, addition, said):
     if "temperatur" in addition:
         text = recipe.read_text().replace("temperature:", "temperatur:")
         (params / "method/mine.yaml").write_text(text)
-    with pytest.raises(UserError, match=said) as error:
-        compose.settings(params, "tiny", "digits", "mine", "base")
-    assert "\n" not in str(error.value)
+    for variant in ("base", "encoder=resnet18"):
+        with pytest.raises(UserError, match=said) as error:
+            compose.settings(params, "tiny", "digits", "mine", variant)
+        assert "\n" not in str(error.value)
 
 
 QUICK = ("quick", "study")

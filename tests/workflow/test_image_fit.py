@@ -92,6 +92,26 @@ def test_sizes_that_a_network_of_torchvision_cannot_see_are_named(variant, size,
     assert not why or "set encoder.resize, as encoder.resize=224" in said
 
 
+@pytest.mark.parametrize(
+    ("network", "why"),
+    [
+        (
+            "torchvision+method.teacher.model=alexnet",
+            "torchvision's alexnet cannot see images of 2",
+        ),
+        ("timm+method.teacher.model=vit_small_patch16_224", "timm's vit_small"),
+        ("vit_tiny+method.teacher.patch=5", "method.teacher.patch is 5"),
+        ("torchvision+method.teacher.model=alexnet+method.teacher.resize=64", ""),
+        ("resnet18", ""),
+    ],
+)
+def test_a_teacher_must_see_the_images_too(network, why):
+    said = refused(composed("distillation", f"encoder@method.teacher={network}"), (28, 28))
+    assert bool(said) == bool(why), said
+    assert said.startswith(f"the teacher: {why}" if why else "")
+    assert "encoder" not in said
+
+
 def test_a_network_of_torchvision_must_see_small_views_too():
     """A step shows DINO's 16 x 16 to a vision transformer for 32 x 32."""
     plain, resized = (

@@ -25,6 +25,7 @@ SECTIONS = (
     *("dataset", "encoder", "method", "optimizer", "training", "monitor", "hardware"),
     "features",
 )
+BROKEN = (HydraException, OmegaConfBaseException, yaml.YAMLError)
 UNSEEN = "placement"  # the section that no stage reads
 GROUPS = ("dataset", "encoder", "method", "finetune")  # sections that are recipes
 ALONE = ("hardware", "training", "monitor", "features", "finetune", "transfer", UNSEEN)
@@ -191,15 +192,26 @@ def _hydra(params: Path, chosen: Sequence[str], overrides: Sequence[str], where:
             for path in sorted(params.rglob("[!.]*.yaml")):
                 load(path)  # raises for the one that is not UTF-8
             raise UserError(f"a recipe of {where} is not UTF-8 ({error}); mend it") from error
-        except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
-            for override in overrides:
-                _check_key(override, set(_keys(compose("run", [*chosen]))), where)
+        except BROKEN as error:
+            with suppress(*BROKEN):  # a recipe and no override is wrong, as said below
+                known = set(_keys(compose("run", [*chosen])))
+                for override in overrides:
+                    _check_override(params, override, known, where)
             raise UserError(f"the recipes of {where} cannot be composed: {_line(error)}") from error
+
+
+def _check_override(params: Path, override: str, known: Collection[str], where: str) -> None:
+    """Raise `UserError` if a setting is not `known`, or a group has no such recipe."""
+    key, _, value = override.partition("=")
+    group = key.split("@")[0]
+    if (params / group).is_dir():
+        choose(params, group, value)
+    _check_key(override, known, where)
 
 
 def _check_key(override: str, known: Collection[str], where: str) -> None:
     """Raise `UserError` if what an override sets is not `known`."""
-    key = override.split("=")[0]
+    key = override.split("=")[0].split("@")[-1]  # as in encoder@method.teacher=resnet18
     if key not in known:
         raise UserError(
             f"{override!r} overrides {key}, but {where} has no such setting; "

@@ -1,8 +1,9 @@
 """What a dataset's images mean for a run: whether it can work with them, and what must fit."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from unlabel.augment import Size
 from unlabel.data.expected import Expected
 from unlabel.data.images import Data
 from unlabel.encoder import Encoder
@@ -10,6 +11,8 @@ from unlabel.errors import UserError
 from unlabel.method import Method
 from unlabel.params.settings import arguments, build, target
 from unlabel.training import fits
+
+TEACHER = "method.teacher"  # the settings of a network that a method learns from
 
 
 def check(settings: Mapping[str, Any], known: Expected) -> None:
@@ -27,7 +30,19 @@ def check(settings: Mapping[str, Any], known: Expected) -> None:
         name = method.__module__.rpartition(".")[2]
         raise UserError(f"{name} needs an encoder with patches, not {other}; set encoder=vit_mini")
     if known.size is not None:
-        encoder.check(network, known.size, method.inputs(recipe, known.size))
+        seen = method.inputs(recipe, known.size)
+        encoder.check(network, known.size, seen)
+        if "teacher" in recipe:
+            _check_teacher(recipe["teacher"]["encoder"], known.size, seen)
+
+
+def _check_teacher(network: Mapping[str, Any], size: Size, seen: Sequence[Size]) -> None:
+    teacher: type[Encoder] = target(network, TEACHER)
+    try:
+        teacher.check(arguments(network, teacher), size, seen)
+    except UserError as error:  # which names an encoder's settings
+        said = str(error).replace("encoder.", f"{TEACHER}.")
+        raise UserError(f"the teacher: {said}") from error
 
 
 def dim(settings: Mapping[str, Any]) -> int:
