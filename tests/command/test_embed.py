@@ -1,5 +1,6 @@
 """Any images get the features of a trained encoder, and find their neighbours by them."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -173,6 +174,23 @@ def test_a_mistake_is_one_sentence_and_writes_nothing(made, tmp_path, capsys):
     assert "argument --number: invalid int value: 'many'" in refused(
         capsys, *ask, "--number", "many"
     )
+
+
+def test_what_is_no_file_to_write_to_is_left_as_it_is(made, tmp_path, capsys):
+    os.mkfifo(pipe := tmp_path / "pipe.png")
+    (file := tmp_path / "file").touch()
+    photo = str(next((made / "photos").rglob("*.png")))
+    embed(made, "photos", tmp_path / "f.parquet")
+    capsys.readouterr()
+    run = ["--run", str(made / "run")]
+    for command in (
+        ["embed", *run, "--images", str(made / "photos"), "--out"],
+        [*neighbours(made, tmp_path / "f.parquet", "--query", photo), "--picture"],
+    ):
+        assert "is a device or a pipe, not a file" in refused(capsys, *command, str(pipe))
+        assert "file is a file, so " in refused(capsys, *command, str(file / "a/b.png"))
+    assert pipe.is_fifo()
+    assert file.is_file()
 
 
 def test_names_that_no_table_can_hold_are_left_out(made, tmp_path, capsys):

@@ -1,6 +1,7 @@
 """Encoders leave as files that other programs read, and give the same features there."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -233,6 +234,12 @@ def test_a_mistake_is_one_sentence_and_writes_nothing(digits, tmp_path, capsys, 
     words = ["export", "--run", str(small), "--out"]
     out = tmp_path / "out"
     assert "must end in .safetensors, .pt2, .onnx" in refused(capsys, *words, str(out / "e.pth"))
+    (tmp_path / "file").touch()
+    inside = str(tmp_path / "file" / "e.pt2")
+    assert f"file is a file, so {inside} cannot be in it" in refused(capsys, *words, inside)
+    os.mkfifo(tmp_path / "pipe.pt2")
+    said = refused(capsys, *words, str(tmp_path / "pipe.pt2"))
+    assert "is a device or a pipe, not a file; name a file" in said
     nowhere = ["export", "--run", str(tmp_path / "no"), "--out", str(out / "e.pt2")]
     assert "is not a folder; pass the folder of a trained run" in refused(capsys, *nowhere)
     monkeypatch.setitem(sys.modules, "onnxscript", None)

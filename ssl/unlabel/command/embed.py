@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from unlabel.command._out import check_out
 from unlabel.data import image_source
 from unlabel.data.decode import Preprocessing, in_words
 from unlabel.data.image_source import Source
@@ -22,7 +23,7 @@ from unlabel.features.trained_encoder import (
     preprocessing_of,
     settings_of,
 )
-from unlabel.files import check_file, sha256
+from unlabel.files import sha256
 from unlabel.hardware import Hardware
 from unlabel.method import Method
 from unlabel.progress import Progress
@@ -58,7 +59,7 @@ def run(
     Raises:
         UserError: if the folder has no trained run, or no image can be read
     """
-    check_file(out)
+    check_out(out)
     path, settings = encoder_file(run), settings_of(run)
     hardware = hardware_of(settings, device)
     hardware.configure()

@@ -11,6 +11,7 @@ from torch.export import Dim, ExportedProgram
 
 from unlabel import encoder as encoders
 from unlabel import weights
+from unlabel.command._out import check_out
 from unlabel.encoder import Encoder
 from unlabel.errors import UserError, reason
 from unlabel.features.trained_encoder import encoder_file, settings_of
@@ -42,6 +43,7 @@ def run(run: Path, out: Path) -> None:
     """
     if out.suffix not in FORMATS:
         raise UserError(f"{out} must end in {', '.join(FORMATS)}: the suffix chooses the format")
+    check_out(out)
     path = encoder_file(run)
     encoder, settings = encoders.load(path), settings_of(run)
     about = {

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from unlabel import encoder as encoders
+from unlabel.command._out import check_out
 from unlabel.data import contact_sheet, image_source
 from unlabel.data.any_image import PICTURE, decode
 from unlabel.data.contact_sheet import SIDE, Cell
@@ -47,6 +48,8 @@ def run(
         raise UserError(f"--number is {number}, but must be 1 or more")
     if picture is not None and picture.suffix.lower() != ".png":
         raise UserError(f"--picture is {picture}, but must end in .png")
+    if picture is not None:
+        check_out(picture)
     about, path = neighbours.read_about(features), encoder_file(run)
     if about["encoder_sha256"] != sha256(path):
         raise UserError(
