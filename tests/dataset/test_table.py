@@ -163,6 +163,7 @@ def test_paths_that_lead_out_are_refused_unless_allowed(folder: Path, path: str)
         (["image,class", "1.png,cat"], {}, r"no column 'label'; known are: class, image\. Name"),
         (["image,lable", "1.png,cat"], {}, "has no column 'label'; did you mean 'lable'"),
         (["image,label", "1.png,cat"], {}, "has no column 'split'"),
+        (["image,label,label", "1.png,cat,5"], {"split": None}, "has 2 columns 'label'; give each"),
         (["image,label,split"], {}, "has no rows, so no images"),
         (["image,label,split", "1.png,cat,trian"], {}, "row 1 of .* has 'trian' in the column 'sp"),
         (["image,label,split", "1.png,cat,"], {}, "row 1 of .* has 'nothing' in the column"),
@@ -190,6 +191,10 @@ def test_files_that_are_no_tables(folder: Path) -> None:
         load(write(folder / "t.xlsx", ["x"]))
     with pytest.raises(UserError, match="the images of .* are int64, but must be paths or enc"):
         load(parquet(folder / "n.parquet", {"image": [1, 2], "label": [1, 2], "split": ["a", "b"]}))
+    twice = pa.Table.from_arrays([pa.array(["1.png"])] * 3, ["image", "label", "label"])
+    pq.write_table(twice, folder / "twice.parquet")
+    with pytest.raises(UserError, match=r"twice\.parquet has 2 columns 'label'; give each"):
+        load(folder / "twice.parquet", split=None)
     with pytest.raises(UserError, match="images is a folder without Parquet files"):
         load(folder / "images")
 

@@ -212,10 +212,12 @@ def _suffix(file: Path) -> str:
 def check_columns(
     file: Path | str, columns: Iterable[str], known: Sequence[str], mend: str
 ) -> None:
-    """Raise `UserError` if a file lacks a column."""
+    """Raise `UserError` if a file lacks a column, or has two of its name."""
     for name in columns:
         if name not in known:
             raise UserError(f"{file} has no column {name!r}; {did_you_mean(name, known)}. {mend}")
+        if (times := known.count(name)) > 1:
+            raise UserError(f"{file} has {times} columns {name!r}; give each a name of its own")
 
 
 @contextmanager
