@@ -55,8 +55,14 @@ def test_other_images_under_a_taken_name_are_refused(work: Path) -> None:
     assert settings("folder", path="cats") == first
     _, data = images.read(Path("data/prepared/my_dogs/train.arrow"))
     assert (data.name, data.classes) == ("my_dogs", ("poodle", "pug"))
-    with pytest.raises(UserError, match="the dataset 'my_dogs' is made of the images in my dogs"):
+    mend = (
+        "the dataset 'my_dogs' is made of the images in my dogs, .* "
+        "as in --config dataset=folder path=cats name=cats, or delete data/prepared/my_dogs"
+    )
+    with pytest.raises(UserError, match=mend):
         settings("my_dogs", path="cats", name="my_dogs")
+    with pytest.raises(UserError, match="--config dataset=folder name=birds path=FOLDER"):
+        settings("birds", path="none", name="birds")
 
 
 def test_the_same_place_or_the_same_images_are_no_others(work: Path) -> None:

@@ -87,6 +87,14 @@ class PlannedDatasets:
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
+    def _mended(self, name: str, said: str) -> UserError:
+        """What is wrong with a dataset; of one that `name=` names, the recipe is what to type."""
+        recipe, typed = self.origin(name), f"dataset={name} path="
+        if recipe != name:
+            said = said.replace(f"{typed}FOLDER", f"dataset={recipe} name={name} path=FOLDER")
+            said = said.replace(typed, f"dataset={recipe} path=")
+        return UserError(said)
+
     def _stages(self, name: str) -> dict[str, Stage]:
         key = f"dataset {name}"
         if key not in self.entries or (self.main and name not in self.seen):
@@ -101,7 +109,10 @@ class PlannedDatasets:
             return
         recipe, typed = self.recipe(name), "path" in self.chosen.of(name)
         report, folder = PREPARED / name / "report.json", self.freezer.folder
-        place = look(recipe, report, name, folder, typed)
+        try:
+            place = look(recipe, report, name, folder, typed)
+        except UserError as error:
+            raise self._mended(name, str(error)) from error
         counts, labelled = place.pop("images", None), place.pop("labelled", None)
         classes = place.pop("classes", None)
         frozen = self.freezer.freeze({"name": name, "dataset": recipe, **place})
