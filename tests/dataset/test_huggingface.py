@@ -93,6 +93,19 @@ def test_the_names_of_parquet_files_say_the_splits(tmp_path: Path, train: str, t
     } == {picture(number) for number in range(10, 20)}
 
 
+@pytest.mark.parametrize("hash", ["", "-0123456789abcdef"])
+def test_files_that_are_not_here_are_said(tmp_path: Path, hash: str) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    for number in (0, 2):
+        pq.write_table(rows(10 * number), data / f"train-0000{number}-of-00004{hash}.parquet")
+    remark = "2 of the 4 files data/train-*-of-00004.parquet are here; images of the others"
+    assert any(line.startswith(remark) for line in said(load(tmp_path)))
+    for number in (1, 3):
+        pq.write_table(rows(10 * number), data / f"train-0000{number}-of-00004{hash}.parquet")
+    assert not any("are here" in line for line in said(load(tmp_path)))
+
+
 def test_one_saved_dataset_without_splits_or_labels(tmp_path: Path) -> None:
     root = saved(tmp_path / "one", rows(0, None), rows(10, None))
     (root / "cache-0123.arrow").write_bytes(b"of an earlier map()")

@@ -1,6 +1,10 @@
 """A Hugging Face dataset on disk."""
 
+import re
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Self
 
 from unlabel.data import hugging_face, tables
@@ -32,6 +36,8 @@ class HuggingFace(Table):
             f"images in the column {chosen.image}, "
             + (f"classes in {chosen.label}" if chosen.label else "no column of classes")
         )
+        if (place := self.place).is_dir():
+            listing.remarks += lacking(place, tables.files_of(place))
         if left_out := self._not_named():
             listing.skipped[NOT_NAMED] = left_out
         return listing
@@ -59,3 +65,18 @@ class HuggingFace(Table):
             return []
         found = set(place.rglob("*.arrow")) - {*tables.files_of(place)}
         return sorted(as_text(each.relative_to(place)) for each in found)
+
+
+def lacking(place: Path, files: Iterable[Path]) -> list[str]:
+    """A remark on each group of files, as train-00000-of-00002.parquet, that is not all here."""
+    here = defaultdict[str, set[int]](set)
+    for file in files:
+        if found := re.fullmatch(r"(.*-)?(\d+)(-of-\d+)(-[0-9a-f]{16})?", file.stem):
+            name = file.with_name(f"{found[1] or ''}*{found[3]}{file.suffix}")
+            here[as_text(name.relative_to(place))].add(int(found[2]))
+    of = {name: int(re.findall(r"-of-(\d+)", name)[-1]) for name in here}
+    return [
+        f"{len(found)} of the {of[name]} files {name} are here; images of the others are missing"
+        for name, found in sorted(here.items())
+        if len(found) < of[name]
+    ]
