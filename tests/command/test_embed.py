@@ -127,6 +127,7 @@ def test_a_mistake_is_one_sentence_and_writes_nothing(made, tmp_path, capsys):
     (tmp_path / "nothing").mkdir()
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken/a.png").write_text("hello")
+    (tmp_path / "a.tar.gz").write_bytes(b"")
     (tmp_path / "cut.parquet").write_bytes(b"PAR1")
     pq.write_table(pa.table({"id": [1], "pixels": [b""]}), tmp_path / "other.parquet")
     pq.write_table(pa.table({"id": [1], "image": ["a.png"]}), tmp_path / "text.parquet")
@@ -145,7 +146,8 @@ def test_a_mistake_is_one_sentence_and_writes_nothing(made, tmp_path, capsys):
         tmp_path / "text.parquet": "none of the 1 images can be read",
         tmp_path / "damaged.parquet": "cannot read",
         tmp_path / "no.arrow": "does not exist",
-        photo: "is not a folder, a table, a shard or an .arrow file",
+        photo: "is not a folder, a table, a shard or an .arrow file; give the folder it is in",
+        tmp_path / "a.tar.gz": "a shard or an .arrow file; unpack it, and give its folder",
     }.items():
         words = ["--run", str(made / "run"), "--images", str(source), "--out", str(out)]
         assert said in refused(capsys, "embed", *words)

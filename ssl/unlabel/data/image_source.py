@@ -25,6 +25,8 @@ from unlabel.errors import UserError, printable, reason
 
 BATCH = 256  # images in memory at a time
 ID = "id"  # the column of names in a Parquet file, if there is one
+ARCHIVES = (".zip", ".7z", ".rar", ".tgz", ".gz", ".bz2", ".xz", ".zst")  # not read in place
+MEND_FILE = "give the folder it is in"
 MEND = "Name the column of the images with --column"
 
 
@@ -82,9 +84,8 @@ def open_source(
     if path.suffix.lower() == shards.ENDING:
         return _packed(path, *packed.in_shards(path), how, wanted)
     if path.is_file():
-        raise UserError(
-            f"{path} is not a folder, a table, a shard or an .arrow file; give the folder it is in"
-        )
+        mend = "unpack it, and give its folder" if path.suffix.lower() in ARCHIVES else MEND_FILE
+        raise UserError(f"{path} is not a folder, a table, a shard or an .arrow file; {mend}")
     found = find(path, links)
     if not found.paths:
         endings = {Path(name).suffix.lower() for name in found.skipped.get(OTHER, ())}
