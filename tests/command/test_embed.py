@@ -1,6 +1,7 @@
 """Any images get the features of a trained encoder, and find their neighbours by them."""
 
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -193,6 +194,16 @@ def test_what_is_no_file_to_write_to_is_left_as_it_is(made, tmp_path, capsys):
         assert "file is a file, so " in refused(capsys, *command, str(file / "a/b.png"))
     assert pipe.is_fifo()
     assert file.is_file()
+
+
+def test_settings_that_were_cut_short_are_refused(made, tmp_path, capsys):
+    run, out = tmp_path / "run", tmp_path / "f.parquet"
+    shutil.copytree(made / "run", run)
+    text = (run / "params.yaml").read_text()
+    (run / "params.yaml").write_text(text[: text.index("hardware:")])
+    words = ["--run", str(run), "--images", str(made / "photos"), "--out", str(out)]
+    assert "params.yaml is cut short, as it has no " in refused(capsys, "embed", *words)
+    assert not out.exists()
 
 
 def test_names_that_no_table_can_hold_are_left_out(made, tmp_path, capsys):

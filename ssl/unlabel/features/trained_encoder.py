@@ -9,6 +9,8 @@ from unlabel.errors import UserError, damage
 from unlabel.hardware import Hardware
 from unlabel.params.settings import Settings, build, load
 
+NEEDED = ("run", "encoder", "method", "hardware")  # of the settings that a run was trained with
+
 
 def encoder_file(run: Path) -> Path:
     """The file of a run's encoder. Raises `UserError` if `run` is not a trained run's folder."""
@@ -24,7 +26,14 @@ def encoder_file(run: Path) -> Path:
 
 def settings_of(run: Path) -> dict[str, Any]:
     """The settings that the run was trained with. Raises `UserError` if they cannot be read."""
-    return load(run / "params.yaml")
+    path = run / "params.yaml"
+    settings = load(path)
+    if missing := [name for name in NEEDED if name not in settings]:
+        raise UserError(
+            f"{path} is cut short, as it has no {missing[0]}; get the run's own file again, or "
+            "delete the run to have it made again"
+        )
+    return settings
 
 
 def preprocessing_of(path: Path, data: Data, fit: str | None = None) -> Preprocessing:
