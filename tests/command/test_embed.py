@@ -109,6 +109,13 @@ def test_a_folder_is_no_file_to_write_to(made, tmp_path, capsys):
     assert f"{tmp_path} is a folder; name a file to write to" in refused(capsys, "embed", *words)
 
 
+def test_a_table_has_the_suffix_of_its_format(made, tmp_path, capsys):
+    words = ["--run", str(made / "run"), "--images", str(made / "photos")]
+    said = refused(capsys, "embed", *words, "--out", str(tmp_path / "features.csv"))
+    assert "features.csv, but must end in .parquet" in said
+    assert not (tmp_path / "features.csv").exists()
+
+
 def test_prepared_images_take_the_encoders_shape(made, digits, tmp_path):
     colour = digits.take(torch.arange(9))
     colour = colour._replace(image=colour.image.repeat(1, 3, 1, 1).repeat_interleave(2, 2))

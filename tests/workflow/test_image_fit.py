@@ -93,6 +93,22 @@ def test_sizes_that_a_network_of_torchvision_cannot_see_are_named(variant, size,
 
 
 @pytest.mark.parametrize(
+    ("method", "variant", "why"),
+    [
+        ("looc", "method.augment.grey=null", "method.leave_out: no transform 'grey'"),
+        ("jigsaw", "method.tiles=7", "jigsaw: method.tiles=7"),
+        ("cpc", "method.steps=3", "method.steps is 3, but there are 3 rows"),
+        ("simmim", "method.hidden=0.999", "method.hidden is 0.999; hide some of 16 patches"),
+        ("i_jepa", "method.blocks=7", "method.blocks is 7 and method.block is 0.175"),
+        ("mae", "method.heads=3", r"unlabel.method.mae.MAE cannot be .* settings of method: embed"),
+        ("mae", "encoder.heads=3", "unlabel.encoder.vit.ViT cannot be .* of encoder: embed_dim"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused_before_training(method, variant, why):
+    assert re.match(why, refused(composed(method, variant), (28, 28)))
+
+
+@pytest.mark.parametrize(
     ("network", "why"),
     [
         (

@@ -60,6 +60,8 @@ def run(
         UserError: if the folder has no trained run, or no image can be read
     """
     check_out(out)
+    if out.suffix not in ("", ".parquet"):  # a table of text, it would seem
+        raise UserError(f"--out is {out}, but must end in .parquet, which is what is written")
     path, settings = encoder_file(run), settings_of(run)
     hardware = hardware_of(settings, device)
     hardware.configure()

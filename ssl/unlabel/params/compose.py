@@ -5,7 +5,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from inspect import Parameter, signature
 from pathlib import Path
-from typing import Any
+from types import NoneType
+from typing import Any, get_args
 
 import yaml
 from hydra import compose, initialize_config_dir
@@ -15,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from unlabel.errors import UserError, did_you_mean
 from unlabel.params import defaults, plain_recipes, start
-from unlabel.params.settings import check, nearest_target, target
+from unlabel.params.settings import check, nearest_target, target, types
 from unlabel.params.written import check_names, load
 
 # Overrides are part of a path, so only characters that no shell or file system changes.
@@ -25,7 +26,8 @@ SECTIONS = (
     *("dataset", "encoder", "method", "optimizer", "training", "monitor", "hardware"),
     "features",
 )
-BROKEN = (HydraException, OmegaConfBaseException, yaml.YAMLError)
+# ValueError: for `encoder=null` or `encoder=1`, which Hydra takes for no name
+BROKEN = (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError)
 UNSEEN = "placement"  # the section that no stage reads
 GROUPS = ("dataset", "encoder", "method", "finetune")  # sections that are recipes
 ALONE = ("hardware", "training", "monitor", "features", "finetune", "transfer", UNSEEN)
@@ -134,6 +136,11 @@ def settings(params: Path, budget: str, dataset: str, method: str, variant: str)
                 f"{override!r} cannot be a variant, as no result depends on it; "
                 f"set it in {params / 'budget' / budget}.yaml"
             )
+        if key.split(".")[0] == "about":
+            raise UserError(
+                f"{override!r} cannot be a variant, as no result depends on it; "
+                f"set it in {params / 'method' / method}.yaml"
+            )
         if key in ("seed", "budget", "method") or key.split(".")[0] == "dataset":
             raise UserError(
                 f"{override!r} cannot be a variant: a run's path says its {key} already"
@@ -230,6 +237,12 @@ def _check_sections(resolved: Mapping[Any, Any], where: str) -> None:
     for key in (*defaults.SECTIONS, *GROUPS):
         if key not in resolved:
             raise UserError(f"the settings of {where} lack the section {key}; restore its recipe")
+    for key in ("probe", "measure"):
+        if not isinstance(probes := resolved.get(key, {}), Mapping):
+            raise UserError(
+                f"in the settings of {where}: {key} is {probes!r}, but must be settings of probes, "
+                f"as {key}.NAME.SETTING=VALUE"
+            )
     check_names(resolved, f"the settings of {where}")
 
 
@@ -247,6 +260,8 @@ def _check(params: Path, resolved: Mapping[Any, Any], where: str) -> None:
             check(resolved[section], section)
         for each in start.naming(resolved):
             check(each, "encoder")
+        for section in (*SECTIONS, UNSEEN):
+            _check_null(resolved[section], section)
         for section in ALONE:
             _check_whole(resolved[section], section)
         training = resolved["training"]
@@ -266,6 +281,17 @@ def _check(params: Path, resolved: Mapping[Any, Any], where: str) -> None:
                 )
     except UserError as error:
         raise UserError(f"in the settings of {where}: {error}") from error
+
+
+def _check_null(settings: Mapping[str, Any], where: str) -> None:
+    """Raise `UserError` for null instead of settings, as for a method's augmentation."""
+    hints = types(target(settings, where)) if "_target_" in settings else {}
+    for key, value in settings.items():
+        hint = hints.get(key, Any)
+        if isinstance(value, Mapping):
+            _check_null(value, f"{where}.{key}")
+        elif value is None and hint is not Any and NoneType not in get_args(hint):
+            raise UserError(f"{where}.{key} is null, but must be settings")
 
 
 def _check_whole(settings: Mapping[str, Any], section: str) -> None:

@@ -18,5 +18,10 @@ def sources(source: Any, where: str = "source") -> list[dict[str, str]]:
         for key in each:
             if key not in SOURCE:
                 raise UserError(f"{where}.{key} is not known; {did_you_mean(str(key), SOURCE)}")
-        found.append({key: str(each.get(key, "")) for key in SOURCE})
+            if not isinstance(each[key], str):  # of a number, YAML drops the zeros at its end
+                raise UserError(
+                    f"{where}.{key} is {each[key]!r}, but must be a text; put it in quotes, as "
+                    'arxiv: "2006.07730"'
+                )
+        found.append({key: each.get(key, "") for key in SOURCE})
     return found

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
+
 from unlabel.augment import Size
 from unlabel.data.expected import Expected
 from unlabel.data.images import Data
@@ -18,7 +20,8 @@ TEACHER = "method.teacher"  # the settings of a network that a method learns fro
 def check(settings: Mapping[str, Any], known: Expected) -> None:
     """Raise `UserError` if a run's method and encoder cannot work with such images.
 
-    Each says so itself: `Method.inputs` and `Encoder.check`.
+    Each says so itself: `Method.inputs` and `Encoder.check`. What is said while a method is made,
+    of settings that do not go together, is said now.
     """
     encoder: type[Encoder] = target(settings["encoder"], "encoder")
     method: type[Method] = target(settings["method"], "method")
@@ -34,6 +37,7 @@ def check(settings: Mapping[str, Any], known: Expected) -> None:
         encoder.check(network, known.size, seen)
         if "teacher" in recipe:
             _check_teacher(recipe["teacher"]["encoder"], known.size, seen)
+        _check_made(settings, known.size)
 
 
 def _check_teacher(network: Mapping[str, Any], size: Size, seen: Sequence[Size]) -> None:
@@ -43,6 +47,27 @@ def _check_teacher(network: Mapping[str, Any], size: Size, seen: Sequence[Size])
     except UserError as error:  # which names an encoder's settings
         said = str(error).replace("encoder.", f"{TEACHER}.")
         raise UserError(f"the teacher: {said}") from error
+
+
+def _check_made(settings: Mapping[str, Any], size: Size) -> None:
+    """Make a method of tensors without numbers, which takes no time and no memory."""
+    data = Data("", (3, *size), (0.5,) * 3, (0.5,) * 3, ("",), 1, "", {})
+    given: dict[str, Any] = {"data": data}
+    section = "encoder"
+    try:
+        with torch.device("meta"):
+            given["encoder"] = build(settings[section], section, **given)
+            section = "method"
+            build(settings[section], section, **given)
+    except UserError:
+        raise
+    except (AssertionError, ValueError) as error:  # of a layer
+        raise UserError(
+            f"{settings[section]['_target_']} cannot be made with these settings of {section}: "
+            f"{error}; mend them"
+        ) from error
+    except Exception:  # it needs numbers: jigsaw, or code of one's own
+        return
 
 
 def dim(settings: Mapping[str, Any]) -> int:
