@@ -163,7 +163,7 @@ def test_a_mistake_is_one_sentence_and_writes_nothing(made, tmp_path, capsys):
     assert "is not a folder" in refused(capsys, "embed", "--run", str(tmp_path / "no"), *words)
     run = ["--run", str(made / "run")]
     said = refused(capsys, "embed", *run, *words, "--fit", "crops")
-    assert "unknown fit 'crops': did you mean 'crop'?" in said
+    assert said.startswith("error: unknown fit 'crops': did you mean 'crop'?")
     said = refused(capsys, "embed", *run, *words, "--device", "cuda:9")
     assert "hardware.device is 'cuda:9', but this machine does not have it" in said
     assert not list(out.parent.glob("*"))

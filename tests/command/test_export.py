@@ -237,6 +237,10 @@ def test_a_mistake_is_one_sentence_and_writes_nothing(digits, tmp_path, capsys, 
     (tmp_path / "file").touch()
     inside = str(tmp_path / "file" / "e.pt2")
     assert f"file is a file, so {inside} cannot be in it" in refused(capsys, *words, inside)
+    said = refused(capsys, *words, f"{'n' * 240}.onnx")
+    assert said.startswith(
+        "error: nnnnnnnnnnnnnnnnnnnn... is a name of 245 bytes; choose one of 180"
+    )
     os.mkfifo(tmp_path / "pipe.pt2")
     said = refused(capsys, *words, str(tmp_path / "pipe.pt2"))
     assert "is a device or a pipe, not a file; name a file" in said

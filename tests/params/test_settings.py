@@ -122,6 +122,13 @@ def test_a_wrong_recipe_is_explained_in_one_line(params, addition, said):
         assert "\n" not in str(error.value)
 
 
+def test_a_papers_number_without_quotes_is_refused(params):
+    recipe = params / "method/simclr.yaml"
+    recipe.write_text(recipe.read_text().replace('"2002.05709"', "2103.03230"))
+    with pytest.raises(UserError, match=r"about.arxiv is 2103.0323, but must be a text; put it in"):
+        compose.settings(params, "tiny", "digits", "simclr", "base")
+
+
 QUICK = ("quick", "study")
 
 

@@ -107,6 +107,7 @@ ALIKE = {"says": "so", "same": "simclr[64]", "within": 0.01, "metric": "knn"}
         ({"source": 3}, "source is 3, but must be"),
         ({"source": {"title": "x", "arxiv": 2103.03230}}, "arxiv is 2103.0323, but must be a text"),
         ({"source": {"title": None}}, "source.title is None, but must be a text"),
+        ({"left_out": {"simclr": "no"}}, "study.mine.left_out is what the plan finds"),
         ({"transfer": ["digit"]}, "unknown dataset 'digit'"),
         ({"references": ["randon"]}, "unknown method 'randon': did you mean 'random'"),
         ({"seeds": [-1, 0, 1]}, "study.mine.seeds has -1, but a seed must be 0 or more"),

@@ -181,4 +181,5 @@ def test_a_version_of_what_is_not_whole_is_refused(pulled):
     said = unlabel(pulled, "version", fails=True)
     assert said.splitlines()[-1].startswith("error: dvc commit --force failed: ")
     assert "index.html" in said
+    assert said.endswith("make it with snakemake first\n")
     assert "Traceback" not in said

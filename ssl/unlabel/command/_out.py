@@ -1,9 +1,12 @@
 """The file that a command is told to write to."""
 
+import os
 from pathlib import Path
 
 from unlabel.errors import UserError
 from unlabel.files import check_file
+
+LONGEST = 180  # bytes of a name: file systems allow 255, and a file that is not yet whole has more
 
 
 def check_out(path: Path) -> None:
@@ -11,6 +14,10 @@ def check_out(path: Path) -> None:
 
     A file gets its name last, in place of what has it: of a device such as /dev/null, too.
     """
+    if (length := len(os.fsencode(path.name))) > LONGEST:
+        raise UserError(
+            f"{path.name[:20]}... is a name of {length} bytes; choose one of {LONGEST} or fewer"
+        )
     check_file(path)
     if path.exists() and not path.is_file():
         raise UserError(f"{path} is a device or a pipe, not a file; name a file to write to")

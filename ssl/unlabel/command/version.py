@@ -39,4 +39,5 @@ def _dvc(*words: str) -> None:
     if done.returncode:
         said = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
         why = said[0].removeprefix("ERROR: ") if said else done.stderr.strip()
-        raise UserError(f"dvc {' '.join(words[:2])} failed: {why}")
+        mend = "; make it with snakemake first" if "does not exist" in why else ""
+        raise UserError(f"dvc {' '.join(words[:2])} failed: {why}{mend}")

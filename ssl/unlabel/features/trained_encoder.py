@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from unlabel.data.decode import Preprocessing, are_several
+from unlabel.data.decode import FITS, Preprocessing, are_several
 from unlabel.data.images import Data
-from unlabel.errors import UserError, damage
+from unlabel.errors import UserError, damage, did_you_mean
 from unlabel.hardware import Hardware
 from unlabel.params.settings import Settings, build, load
 
@@ -39,8 +39,10 @@ def settings_of(run: Path) -> dict[str, Any]:
 def preprocessing_of(path: Path, data: Data, fit: str | None = None) -> Preprocessing:
     """How the images were made that the encoder in `path` was trained on; `fit` replaces that fit.
 
-    Raises `UserError` if the file's record of it is damaged.
+    Raises `UserError` for an unknown `fit`, and if the file's record of it is damaged.
     """
+    if fit is not None and fit not in FITS:
+        raise UserError(f"unknown fit {fit!r}: {did_you_mean(fit, FITS)}")
     with damage(f"{path} does not say how its images were made", "make it again"):
         how = Preprocessing.of(data.shape, data.preprocessing)
         if how.limits is not None and not are_several(how.limits):

@@ -243,6 +243,12 @@ def _check_sections(resolved: Mapping[Any, Any], where: str) -> None:
                 f"in the settings of {where}: {key} is {probes!r}, but must be settings of probes, "
                 f"as {key}.NAME.SETTING=VALUE"
             )
+    about = resolved.get("about")
+    if isinstance(about, Mapping) and not isinstance(number := about.get("arxiv", ""), str | None):
+        raise UserError(
+            f"in the settings of {where}: about.arxiv is {number!r}, but must be a text; put it in "
+            'quotes, as arxiv: "2006.07730"'
+        )
     check_names(resolved, f"the settings of {where}")
 
 

@@ -149,6 +149,8 @@ def read(params: Path, name: str) -> Study:
     path = params / "study" / f"{compose.choose(params, 'study', name)}.yaml"
     content = load(path)
     where = f"study.{name}"
+    if "left_out" in content:
+        raise UserError(f"{where}.left_out is what the plan finds; take it out")
     content |= seeds_of_looks(content, where)
     if "arms" in content:
         content["arms"] = _labelled(content["arms"], f"{where}.arms")
