@@ -101,7 +101,7 @@ class Invocation:
             targets = {*(settings.targets or ()), *(settings.until or ())}
             found = needed(self.plan, targets, self.asked)
             for line in self.plan.fits(found.runs or self.runs):
-                print(line, file=sys.stderr)
+                _say(line)
             self.plan.keep()
             if workflow.dryrun or found.runs:  # nobody waits for hours unasked
                 foretell = partial(
@@ -168,7 +168,7 @@ def _foretell(
     plan: Plan, look: bool, possible: list[Run], room: forecast.Room, jobs: list[planned_jobs.Job]
 ) -> None:
     """Say what the chosen jobs will do, and of those that are only looked at, why."""
-    say = planned_jobs.say if look else partial(print, file=sys.stderr)
+    say = planned_jobs.say if look else _say
     with one_sentence():
         if {"-t", "--touch"} & {*sys.argv}:  # Snakemake does not tell that to a dry run
             say("--touch runs no job, it only gives files a new time")
@@ -182,6 +182,10 @@ def _foretell(
                     say(each)
         if look:
             planned_jobs.say(summary(jobs), of_rules=True)
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")  # at once: Snakemake's log writes in a thread of its own
 
 
 def _limit(workflow: Any) -> int:
