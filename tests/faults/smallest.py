@@ -24,7 +24,7 @@ metric: knn
 looks: [3, 4]
 claims:
   - {says: It is better than untrained, higher: rotation, than: random}
-  - {says: It is above itself, metric: log.loss, higher: rotation, than: rotation}
+  - {says: It is larger, metric: run.parameters, higher: rotation, than: random}
 """
 PAGE = "reports/study/looked.html"
 SHORT = "# @package _global_\ndefaults: [tiny]\ntraining: {epochs: 2}\n"  # another budget
