@@ -25,7 +25,7 @@ STUDY = {
     "metric": "linear",
 }
 WEIGHTS = 72432  # of the encoder at budget tiny, on digits
-# The loss of a method is above zero after few seeds. No encoder has more weights, so that stays open.
+# The loss of a method is above zero after few seeds. No encoder is larger, so that stays open.
 LOOKED = {name: value for name, value in STUDY.items() if name != "seeds"} | {
     "methods": ["simclr", "rotation"],
     "metric": "log.loss",

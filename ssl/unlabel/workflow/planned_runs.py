@@ -8,6 +8,7 @@ from typing import Any
 from unlabel.data.expected import Expected, changed
 from unlabel.errors import UserError
 from unlabel.params import compose, start
+from unlabel.params.composed import UNSEEN
 from unlabel.params.placement import Placement
 from unlabel.params.settings import build, load, target
 from unlabel.run import Run
@@ -101,7 +102,7 @@ class PlannedRuns:
 
     def placement(self, run: Run) -> Placement:
         """Where a planned run's jobs compute."""
-        found: Placement = build(self.entries[run.folder]["pretrain"]["placement"], compose.UNSEEN)
+        found: Placement = build(self.entries[run.folder]["pretrain"]["placement"], UNSEEN)
         return found
 
     def trained_by(self, run: Run) -> dict[str, Any]:
@@ -158,7 +159,7 @@ class PlannedRuns:
         for stage in ("features", "transfer"):
             stages[stage]["images"] = settings[stage]["images"]
         # a method without a loss has nothing to train
-        stages["pretrain"]["placement"] = settings[compose.UNSEEN]
+        stages["pretrain"]["placement"] = settings[UNSEEN]
         trains = bool(target(settings["method"], "method").logs)
         seen = {"monitored": settings["monitor"].get("every") is not None}
         seen["loggers"] = settings["monitor"].get("loggers", [])
