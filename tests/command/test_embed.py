@@ -168,12 +168,17 @@ def test_a_mistake_is_one_sentence_and_writes_nothing(made, tmp_path, capsys):
     assert "hardware.device is 'cuda:9', but this machine does not have it" in said
     assert not list(out.parent.glob("*"))
 
-    main(["embed", *run, "--images", str(made / "photos"), "--out", str(tmp_path / "f.parquet")])
+
+def test_a_mistake_about_neighbours_is_one_sentence(made, tmp_path, capsys):
+    (tmp_path / "broken.png").write_text("hello")
+    pq.write_table(pa.table({"id": [1], "pixels": [b""]}), tmp_path / "other.parquet")
+    photo = next((made / "photos").rglob("*.png"))
+    embed(made, "photos", tmp_path / "f.parquet")
+    capsys.readouterr()
     ask = neighbours(made, tmp_path / "f.parquet", "--query", str(photo))
     assert "must be 1 or more" in refused(capsys, *ask, "--number", "0")
     assert "must end in .png" in refused(capsys, *ask, "--picture", "near.bmp")
-    broken = str(tmp_path / "broken/a.png")
-    assert "cannot read the image" in refused(capsys, *ask[:-1], broken)
+    assert "cannot read the image" in refused(capsys, *ask[:-1], str(tmp_path / "broken.png"))
     assert "No such file" in refused(capsys, *ask[:-1], str(tmp_path / "no.png"))
     lost = neighbours(made, tmp_path / "no.parquet", "--query", str(photo))
     assert "does not exist: embed some images first" in refused(capsys, *lost)
